@@ -1,0 +1,96 @@
+/*
+ * event.h - what happened, in the one format that all sources speak and all sinks understand.
+ *
+ * Begin and commit are not events in the list: they are the edges of a struct tr_txn, which names its slice of the batch's events.
+ */
+#ifndef TR_CORE_EVENT_H
+#define TR_CORE_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/relation.h"
+
+enum tr_event_kind {
+    TR_INSERT = 1,
+    TR_UPDATE,
+    TR_DELETE,
+    TR_READ,     /* a row of the full load */
+    TR_TRUNCATE, /* several tables at once */
+    TR_MESSAGE,  /* pg_logical_emit_message, transactional or not */
+    TR_SCHEMA,   /* a table's shape changed: `relation` is the new version, `previous` the old one (NULL = first seen and not a change) */
+    TR_DDL,      /* the source logged the statement itself (MySQL) */
+};
+
+enum tr_before_kind {
+    TR_BEFORE_NONE = 0,
+    TR_BEFORE_KEY = 1,  /* only the replica identity's columns are present, the rest is TR_ABSENT */
+    TR_BEFORE_FULL = 2, /* the whole old row */
+};
+
+enum tr_snapshot_mark { /* Debezium's marker of a snapshot row */
+    TR_SNAPSHOT_FALSE = 0,
+    TR_SNAPSHOT_FIRST,
+    TR_SNAPSHOT_FIRST_IN_TABLE,
+    TR_SNAPSHOT_TRUE,
+    TR_SNAPSHOT_LAST_IN_TABLE,
+    TR_SNAPSHOT_LAST,
+};
+
+struct tr_event {
+    uint8_t kind;        /* enum tr_event_kind */
+    uint8_t before_kind; /* enum tr_before_kind */
+    uint8_t snapshot;    /* enum tr_snapshot_mark */
+    uint8_t flags;       /* TR_TRUNCATE: TR_TRUNCATE_*; TR_MESSAGE: TR_MESSAGE_TRANSACTIONAL */
+    uint32_t row;        /* index of the row within its log event (binlog), else 0 */
+    uint32_t subxid;     /* PostgreSQL: the subtransaction of a streamed change, 0 = the top one */
+    uint64_t position;   /* of this change in the source's log (LSN; offset in the binlog file); shown, never used to resume */
+    struct tr_relation *relation; /* borrowed: the batch holds a reference. NULL for messages and for DDL */
+    union {
+        struct {
+            const struct tr_value *before; /* relation->ncolumns values, or NULL */
+            const struct tr_value *after;  /* relation->ncolumns values, or NULL */
+        };
+        struct {
+            struct tr_relation *const *relations; /* borrowed */
+            uint32_t nrelations;
+        } truncate;
+        struct {
+            const char *prefix; /* NUL-terminated */
+            const char *content;
+            uint32_t len;
+        } message;
+        struct {
+            struct tr_relation *previous; /* borrowed, or NULL */
+        } schema;
+        struct {
+            const char *database; /* the default database of the statement */
+            const char *text;     /* NUL-terminated */
+        } ddl;
+    };
+};
+
+#define TR_TRUNCATE_CASCADE 1
+#define TR_TRUNCATE_RESTART_IDENTITY 2
+#define TR_MESSAGE_TRANSACTIONAL 1
+
+/* One source transaction, or the part of one that this batch holds. */
+struct tr_txn {
+    uint64_t xid;          /* PostgreSQL's; 0 where there is none */
+    uint64_t commit_order; /* grows with each commit of the source: LSN of the commit record; file number << 40 | offset. 0 = not known yet (open) */
+    uint64_t end_order;    /* where the log goes on after the commit (PostgreSQL: end LSN) */
+    int64_t commit_us;     /* wall time of the commit at the source, microseconds since 1970; 0 = not known */
+    const char *gtid;      /* text of the transaction's own GTID, or NULL */
+    const char *file;      /* binlog file, or NULL */
+    const char *origin;    /* replication origin, or NULL */
+    uint64_t origin_order; /* LSN at the origin */
+    uint32_t server_id;    /* MySQL */
+    uint32_t thread_id;    /* MySQL, 0 = not known */
+    uint32_t first_event;  /* index in batch->events */
+    uint32_t nevents;
+    uint64_t events_before; /* of this transaction in earlier batches */
+    bool begins;            /* its first event is in this batch */
+    bool ends;              /* its commit is in this batch */
+};
+
+#endif
