@@ -168,26 +168,41 @@ fuzz: fuzz-build                ## run each fuzz target for FUZZ_SECONDS, beginn
 C_FILES = $(call find_c,$(DIRS) tests,*.[ch])
 SHELL_FILES = $(shell grep -rlE -m1 '^\#!.*(/| )(ba|da)?sh$$' scripts tests .ci 2>/dev/null)
 
-lint: check-layers              ## format, layers, cppcheck, shellcheck, and a build with clang
-	$(Q)scripts/setup.sh
+LINTS := check-layers lint-format lint-cppcheck lint-shell lint-python lint-clang
+.PHONY: $(LINTS)
+lint:                           ## format, layers, cppcheck, shellcheck, and a build with clang
+	@scripts/setup.sh
+	@$(MAKE) --no-print-directory -k $(LINTS)
+
+lint-format:
 	$(call say,FORMAT,$(words $(C_FILES)) files)
 	$(Q)$(if $(C_FILES),clang-format --dry-run --Werror $(C_FILES))
-	$(call say,CPPCHK,$(DIRS))
+
+lint-cppcheck:
+	$(call say,CPPCHK,$(words $(SRC)) files)
 	$(Q)$(if $(SRC),mkdir -p $(BUILD)/cppcheck && cppcheck --quiet --std=c11 --language=c -j $(NPROC) \
 	    --enable=warning,performance,portability --inline-suppr --suppressions-list=scripts/cppcheck.supp \
 	    --cppcheck-build-dir=$(BUILD)/cppcheck --error-exitcode=1 -D_GNU_SOURCE -D__linux__ -I. $(SRC))
+
+lint-shell:
 	$(call say,SHELL,$(SHELL_FILES))
 	$(Q)$(if $(SHELL_FILES),shellcheck $(SHELL_FILES))
+
+lint-python:
 	$(call say,PYTHON,tests scripts)
 	$(Q)$(PYTHON) scripts/check-python tests scripts
+
+lint-clang:
 	$(Q)$(SUBMAKE) BUILD=$(BUILD)/clang CC=clang lib
 
 check-layers:                   ## no folder includes what its place in the design forbids
 	$(call say,LAYERS,$(DIRS))
 	$(Q)$(PYTHON) scripts/check-layers
 
-format:                         ## put every C file into the project's format
-	$(Q)clang-format -i $(C_FILES)
+##@ F="files"      the files that `make format` touches (default: every C file)
+F ?= $(C_FILES)
+format:                         ## put C files into the project's format; F="a.c b.h" picks some
+	$(Q)clang-format -i $(F)
 
 # -------------------------------------------------------------------------------- for people
 setup:                          ## install what building and testing need (Debian 12; root or sudo)

@@ -85,6 +85,7 @@ guard_services() {
     apt_get install postgresql-common
     as_root cp -p "$cluster_conf" "$cluster_conf.tailrace-setup"
     saved_conf="$cluster_conf.tailrace-setup"
+    # shellcheck disable=SC2016  # $a is sed's
     as_root sed -i -e '/^[# ]*create_main_cluster/d' -e '$a create_main_cluster = false' "$cluster_conf"
 }
 

@@ -271,9 +271,10 @@ class _Client:
         for _ in range(self.random.randrange(1, 6)):
             key = self.new_id()
             tags = self.random.choice([None, [], ["x", None, self.text()]])
-            cursor.execute("INSERT INTO wl.item VALUES (%s, %s, %s, %s, %s, clock_timestamp(), current_date, %s::text[], %s, %s, %s)",
-                           (key, f"code-{key}", self.random.choice([None, 0, -5, 2**31 - 1]), self.random.randrange(10**9) / 10**4,
-                            self.random.random(), tags, '{"k": [1, null, "v"]}', self.random.randbytes(20),
+            cursor.execute("INSERT INTO wl.item VALUES"
+                           " (%s, %s, %s, %s, %s, clock_timestamp(), current_date, %s::text[], %s, %s, %s)",
+                           (key, f"code-{key}", self.random.choice([None, 0, -5, 2**31 - 1]),
+                            self.random.randrange(10**9) / 10**4, self.random.random(), tags, '{"k": [1, null, "v"]}', self.random.randbytes(20),
                             self.random.choice([None, "", self.text(3000)])))
 
     def do_update(self, cursor):
@@ -299,10 +300,9 @@ class _Client:
         a = self.random.randrange(20)
         # equal rows on purpose; and one of several equal rows changed by its ctid
         cursor.execute("INSERT INTO wl.heap VALUES (%s, %s, %s), (%s, NULL, %s)", (a, f"b{a % 3}", a, a, a / 4))
-        statement = self.random.choice(["UPDATE wl.heap SET c = c + 1 WHERE ctid = (SELECT ctid FROM wl.heap WHERE a = %s LIMIT 1)",
-                                        "DELETE FROM wl.heap WHERE ctid = (SELECT ctid FROM wl.heap WHERE a = %s LIMIT 1)",
-                                        "DELETE FROM wl.heap WHERE ctid IN (SELECT ctid FROM wl.heap WHERE a = %s LIMIT 3)"])
-        cursor.execute(statement, (a,))
+        statement, rows = self.random.choice([("UPDATE wl.heap SET c = c + 1", 1), ("DELETE FROM wl.heap", 1),
+                                              ("DELETE FROM wl.heap", 3)])
+        cursor.execute(f"{statement} WHERE ctid IN (SELECT ctid FROM wl.heap WHERE a = %s LIMIT {rows})", (a,))
 
     def do_savepoints(self, cursor):
         self.do_insert(cursor)
@@ -338,7 +338,8 @@ class _Client:
         cursor.execute("UPDATE wl.item SET qty = -1 WHERE id BETWEEN %s AND %s", (first, first + self.load.bulk_rows))
         if self.random.random() < 0.5:
             cursor.execute("ROLLBACK TO SAVEPOINT gone")
-        cursor.execute("DELETE FROM wl.item WHERE id BETWEEN %s AND %s AND id %% 3 > 0", (first, first + self.load.bulk_rows))
+        cursor.execute("DELETE FROM wl.item WHERE id BETWEEN %s AND %s AND id %% 3 > 0",
+                       (first, first + self.load.bulk_rows))
 
     def do_ddl(self, cursor):
         """A column comes, rows use it; later it goes."""
