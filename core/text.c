@@ -1,0 +1,111 @@
+/* text.c - escaping for logs, terminals and JSON. */
+#include "core/text.h"
+
+#include <stdint.h>
+
+/* Bounds of the second byte rule out overlong forms, surrogates and what lies past U+10FFFF (Unicode, table 3-7). */
+size_t
+tr_utf8_length(const char *p, size_t len)
+{
+    const uint8_t *b = (const uint8_t *)p;
+    if (len == 0)
+        return 0;
+    if (b[0] < 0x80)
+        return 1;
+    uint8_t low = 0x80, high = 0xBF;
+    size_t need;
+    if (b[0] >= 0xC2 && b[0] <= 0xDF)
+        need = 2;
+    else if (b[0] >= 0xE0 && b[0] <= 0xEF)
+        need = 3;
+    else if (b[0] >= 0xF0 && b[0] <= 0xF4)
+        need = 4;
+    else
+        return 0;
+    if (need > len)
+        return 0;
+    if (b[0] == 0xE0)
+        low = 0xA0;
+    else if (b[0] == 0xED)
+        high = 0x9F;
+    else if (b[0] == 0xF0)
+        low = 0x90;
+    else if (b[0] == 0xF4)
+        high = 0x8F;
+    if (b[1] < low || b[1] > high)
+        return 0;
+    for (size_t i = 2; i < need; i++)
+        if (b[i] < 0x80 || b[i] > 0xBF)
+            return 0;
+    return need;
+}
+
+bool
+tr_utf8_valid(const char *p, size_t len)
+{
+    for (size_t i = 0, n; i < len; i += n)
+        if ((n = tr_utf8_length(p + i, len - i)) == 0)
+            return false;
+    return true;
+}
+
+/* C0, DEL, and C1 controls, which some terminals obey even when they come as UTF-8. */
+static bool
+is_control(const char *p, size_t n)
+{
+    const uint8_t *b = (const uint8_t *)p;
+    return b[0] < 0x20 || b[0] == 0x7F || (n == 2 && b[0] == 0xC2 && b[1] < 0xA0);
+}
+
+void
+tr_text_printable(struct tr_buffer *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = tr_utf8_length(text + i, len - i);
+        if (n > 0 && !is_control(text + i, n)) {
+            tr_buffer_add(out, text + i, n);
+            i += n;
+            continue;
+        }
+        uint8_t byte = (uint8_t)text[i];
+        if (byte == '\n')
+            tr_buffer_add(out, "\\n", 2);
+        else if (byte == '\t')
+            tr_buffer_add(out, "\\t", 2);
+        else
+            tr_buffer_printf(out, "\\x%02x", byte);
+        i += 1;
+    }
+}
+
+static void
+json_ascii(struct tr_buffer *out, char c)
+{
+    switch (c) {
+    case '"': tr_buffer_add(out, "\\\"", 2); break;
+    case '\\': tr_buffer_add(out, "\\\\", 2); break;
+    case '\n': tr_buffer_add(out, "\\n", 2); break;
+    case '\r': tr_buffer_add(out, "\\r", 2); break;
+    case '\t': tr_buffer_add(out, "\\t", 2); break;
+    default:
+        if ((uint8_t)c < 0x20 || c == 0x7F)
+            tr_buffer_printf(out, "\\u%04x", (unsigned)(uint8_t)c);
+        else
+            tr_buffer_byte(out, c);
+    }
+}
+
+void
+tr_text_json(struct tr_buffer *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = tr_utf8_length(text + i, len - i);
+        if (n == 1)
+            json_ascii(out, text[i]);
+        else if (n == 0)
+            tr_buffer_add(out, "\xEF\xBF\xBD", 3);
+        else
+            tr_buffer_add(out, text + i, n);
+        i += n == 0 ? 1 : n;
+    }
+}

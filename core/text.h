@@ -1,0 +1,21 @@
+/* text.h - bytes of unknown origin made fit to be shown: on a terminal, in a log line, in JSON. */
+#ifndef TR_CORE_TEXT_H
+#define TR_CORE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/buffer.h"
+
+/* Length of the valid UTF-8 sequence at p (1..4, not past len), or 0 when there is none. */
+size_t tr_utf8_length(const char *p, size_t len);
+
+bool tr_utf8_valid(const char *p, size_t len);
+
+/* Append for people: control bytes and invalid UTF-8 as \n, \t, \xNN, so that no name from a server can steer a terminal or fake a line. */
+void tr_text_printable(struct tr_buffer *out, const char *text, size_t len);
+
+/* Append the inside of a JSON string (no quotes); invalid UTF-8 becomes U+FFFD. */
+void tr_text_json(struct tr_buffer *out, const char *text, size_t len);
+
+#endif
