@@ -1,0 +1,51 @@
+/*
+ * internal.h - the context of a PostgreSQL sink, shared by the files of this folder.
+ *
+ * The stream is applied by the one sink thread, which drives all connections without blocking (worker.c). Loaders have connections and
+ * threads of their own and read only what is constant after open: env, url, server_version, replica_role.
+ */
+#ifndef TR_SINKS_POSTGRES_INTERNAL_H
+#define TR_SINKS_POSTGRES_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clients/postgres/connection.h"
+#include "sinks/sink.h"
+
+struct tr_pg_apply;
+
+enum tr_pg_conflict_policy { TR_PG_CONFLICT_STOP, TR_PG_CONFLICT_OVERWRITE, TR_PG_CONFLICT_SKIP };
+enum tr_pg_ddl_policy { TR_PG_DDL_APPLY, TR_PG_DDL_IGNORE, TR_PG_DDL_STOP };
+
+struct tr_postgres_sink {
+    struct tr_sink base;
+    const char *url;    /* borrowed from the settings */
+    PGconn *meta;       /* catalogue, checkpoint, who blocks whom; the sink thread's */
+    int server_version; /* PQserverVersion: 150004 */
+    bool replica_role;  /* session_replication_role = replica is permitted: no trigger and no foreign key fires */
+    bool state_tables;  /* tailrace.checkpoint and tailrace.table_cut are known to exist */
+    uint64_t epoch;     /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
+    enum tr_pg_conflict_policy on_conflict;
+    enum tr_pg_ddl_policy ddl;
+    struct tr_pg_apply *apply; /* NULL until the first write */
+};
+
+/*
+ * A connection for work of this sink: pinned session, replica role when permitted. `purpose` ("load public.t") becomes part of the application's
+ * name. synchronous: commits wait for the flush; otherwise synchronous_commit is off. thread: any.
+ */
+int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, bool synchronous, PGconn **conn, struct tr_error *err);
+
+/* checkpoint.c. The state tables are made when missing. thread: sink, but for record_cut. */
+int tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err);
+int tr_pg_load_checkpoint(struct tr_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err);
+int tr_pg_save_checkpoint(struct tr_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err);
+int tr_pg_drop(struct tr_sink *sink, struct tr_error *err);
+/* Record a table's cut inside the open transaction of `conn` (a loader's last statement). thread: any. */
+int tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_table_cut *cut, struct tr_error *err);
+
+/* check.c */
+int tr_pg_sink_check(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings, struct tr_error *err);
+
+#endif
