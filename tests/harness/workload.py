@@ -274,8 +274,8 @@ class _Client:
             cursor.execute("INSERT INTO wl.item VALUES"
                            " (%s, %s, %s, %s, %s, clock_timestamp(), current_date, %s::text[], %s, %s, %s)",
                            (key, f"code-{key}", self.random.choice([None, 0, -5, 2**31 - 1]),
-                            self.random.randrange(10**9) / 10**4, self.random.random(), tags, '{"k": [1, null, "v"]}', self.random.randbytes(20),
-                            self.random.choice([None, "", self.text(3000)])))
+                            self.random.randrange(10**9) / 10**4, self.random.random(), tags,
+                            '{"k": [1, null, "v"]}', self.random.randbytes(20), self.random.choice([None, "", self.text(3000)])))
 
     def do_update(self, cursor):
         cursor.execute("UPDATE wl.item SET qty = %s, doc = %s WHERE id = %s",
