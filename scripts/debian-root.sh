@@ -51,8 +51,8 @@ done
 rm -rf "$dir/apt/archives"
 
 libraries=lib/$(uname -m)-linux-gnu
-loader=$(find "$dir/root/usr/$libraries" "$dir/root/$libraries" "$dir/root/lib64" "$dir/root/usr/lib64" \
-    \( -name 'ld-linux-x86-64.so.2' -o -name 'ld-2.*.so' \) 2>/dev/null | head -n 1)
+# The dynamic loader, under the name it has in newer suites or in older ones.
+loader=$(find "$dir/root" \( -name 'ld-linux-x86-64.so.2' -o -name 'ld-2.*.so' \) -path "*/$libraries/*" | sort | head -n 1)
 [ -n "$loader" ] || { echo "debian-root: no dynamic loader among the packages of $suite" >&2; exit 1; }
 while IFS= read -r program; do
     [ "$(head -c 4 "$program" | tail -c 3)" = ELF ] || continue
