@@ -10,6 +10,7 @@ import pytest
 from harness import process
 from harness.compare import differences, equal_by_content
 from harness.servers import MariaDB
+from harness.tailrace import Tailrace
 from harness.wait import WaitTimeout, wait_until
 from harness.workload import Workload
 
@@ -175,3 +176,59 @@ def test_a_server_that_cannot_start_says_why(make_postgres):
     with pytest.raises(Exception, match="invalid value for parameter|FATAL"):
         make_postgres(name="broken", wal_level="nonsense")
     assert time.monotonic() - begun < 20
+
+
+@pytest.fixture
+def script(tmp_path):
+    """script(text) makes an executable shell script: a stand-in that shows how Tailrace itself behaves."""
+    def make(text):
+        path = tmp_path / "program"
+        path.write_text("#!/bin/sh\n" + text, encoding="utf-8")
+        path.chmod(0o755)
+        return path
+    return make
+
+
+def test_tailrace_run_gives_status_and_output(script):
+    tailrace = Tailrace(binary=script('cat "$2"; echo "$EXTRA" >&2; exit 3'))
+    result = tailrace.run("check", config={"task": "t", "tables": {"include": ["public.%"]}}, env={"EXTRA": "more"})
+    assert (result.status, result.stderr) == (3, "more\n")
+    assert "include:" in result.stdout and "public.%" in result.stdout
+    tailrace.finish()
+
+
+def test_tailrace_waits_for_log_lines_and_kills(script):
+    tailrace = Tailrace(binary=script("echo following at 0/15 >&2; exec tail -f /dev/null"))
+    tailrace.start("run")
+    assert tailrace.wait_log(r"following at (\S+)").group(1) == "0/15"
+    tailrace.kill9()
+    assert tailrace.wait_exit() == -signal.SIGKILL
+    tailrace.start("run")
+    tailrace.wait_log("following")
+    assert tailrace.stop() == -signal.SIGTERM
+    tailrace.finish()
+
+
+def test_tailrace_that_ends_is_not_waited_for(script):
+    tailrace = Tailrace(binary=script("echo no such file >&2; exit 2"))
+    tailrace.start("run")
+    with pytest.raises(AssertionError, match="ended with 2\n(.*\n)*no such file"):
+        tailrace.wait_log("following", timeout=20)
+    tailrace.finish()
+
+
+def test_tailrace_that_hangs_is_a_failure(script):
+    tailrace = Tailrace(binary=script("exec tail -f /dev/null"))
+    with pytest.raises(AssertionError, match="did not end within"):
+        tailrace.run("run", timeout=0.2)
+    assert not tailrace.running()
+    tailrace.finish()
+
+
+@pytest.mark.parametrize("report", ["==1==ERROR: AddressSanitizer: heap-use-after-free", "a.c:3:4: runtime error: overflow",
+                                    "WARNING: ThreadSanitizer: data race", "==7==ERROR: LeakSanitizer: detected"])
+def test_a_sanitizer_report_is_a_failure(script, report):
+    tailrace = Tailrace(binary=script(f'echo "{report}" >&2'))
+    assert tailrace.run("run").status == 0
+    with pytest.raises(AssertionError, match="Sanitizer|runtime error"):
+        tailrace.finish()
