@@ -1,0 +1,130 @@
+/* ddl.c - the list of dialects, and what all of them share: the list of statements and the printed script. */
+#include "schema/ddl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "schema/ddl_internal.h"
+
+static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql };
+
+#define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
+
+static bool
+listed(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = list; at != NULL; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, word, len) == 0 && (at[len] == '\0' || at[len] == '|'))
+            return true;
+    }
+    return false;
+}
+
+static const struct tr_ddl_dialect *
+dialect_find(const struct tr_schema *schema, const char *name, struct tr_error *err)
+{
+    for (size_t i = 0; i < DIALECTS; i++) {
+        if (strcmp(dialects[i]->name, name) != 0)
+            continue;
+        if (listed(dialects[i]->sources, schema->dialect))
+            return dialects[i];
+        tr_fail(err, TR_CONFIG, "tables of a %s source cannot be made as %s tables", schema->dialect, name);
+        tr_error_hint(err, "make the tables at the target yourself and run with schema: expect");
+        return NULL;
+    }
+    tr_fail(err, TR_CONFIG, "no tables can be made in the dialect \"%s\"", name);
+    return NULL;
+}
+
+void
+tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statement)
+{
+    struct tr_ddl *ddl = builder->ddl;
+    if (ddl->count == builder->capacity) {
+        builder->capacity = builder->capacity > 0 ? 2 * builder->capacity : 64;
+        ddl->statements = tr_realloc(ddl->statements, builder->capacity * sizeof(*ddl->statements));
+    }
+    statement.sql = tr_arena_copy(&ddl->arena, builder->text.data, builder->text.len);
+    ddl->statements[ddl->count++] = statement;
+    tr_buffer_reset(&builder->text);
+}
+
+int
+tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl, struct tr_error *err)
+{
+    *ddl = NULL;
+    const struct tr_ddl_dialect *printer = dialect_find(schema, dialect, err);
+    if (printer == NULL)
+        return -(int)err->class;
+    struct tr_ddl_builder builder = { .schema = schema, .ddl = tr_calloc(1, sizeof(**ddl)) };
+    tr_arena_init(&builder.ddl->arena);
+    tr_buffer_init(&builder.text, TR_BUFFER_MAX);
+    builder.ddl->first = tr_arena_zalloc(&builder.ddl->arena, (schema->ntables + 1) * sizeof(uint32_t));
+    printer->build(&builder, TR_DDL_BEFORE, TR_DDL_NO_TABLE);
+    for (uint32_t t = 0; t < schema->ntables; t++) {
+        builder.ddl->first[t] = builder.ddl->count;
+        printer->build(&builder, TR_DDL_TABLE_AFTER, t);
+    }
+    builder.ddl->first[schema->ntables] = builder.ddl->count;
+    printer->build(&builder, TR_DDL_END, TR_DDL_NO_TABLE);
+    bool overflow = builder.text.overflow;
+    tr_buffer_fini(&builder.text);
+    if (overflow) {
+        tr_ddl_free(builder.ddl);
+        return tr_fail(err, TR_FATAL, "a statement that makes a table would be larger than 1 GiB");
+    }
+    *ddl = builder.ddl;
+    return 0;
+}
+
+void
+tr_ddl_free(struct tr_ddl *ddl)
+{
+    if (ddl == NULL)
+        return;
+    free(ddl->statements);
+    tr_arena_fini(&ddl->arena);
+    free(ddl);
+}
+
+static void
+print_report(const struct tr_schema *schema, struct tr_buffer *report)
+{
+    for (uint32_t i = 0; i < schema->nobjects; i++) {
+        const struct tr_object *object = &schema->objects[i];
+        if (object->kind == TR_OBJECT_FUNCTION || object->kind == TR_OBJECT_COLLATION)
+            tr_buffer_printf(report, "%s %s: must exist at the target already%s%s\n", tr_object_kind_name(object->kind),
+                             object->name, object->comment != NULL ? ", used by " : "",
+                             object->comment != NULL ? object->comment : "");
+    }
+    for (uint32_t i = 0; i < schema->nnotes; i++)
+        tr_buffer_printf(report, "%s: %s\n", schema->notes[i].object, schema->notes[i].text);
+}
+
+int
+tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out, struct tr_buffer *report,
+                    struct tr_error *err)
+{
+    static const char *const titles[] = {
+        [TR_DDL_BEFORE] = "-- before the rows\n",
+        [TR_DDL_TABLE_AFTER] = "\n-- after the rows of each table\n",
+        [TR_DDL_END] = "\n-- when all tables are filled\n",
+    };
+    struct tr_ddl *ddl;
+    int rc = tr_ddl_new(schema, dialect, &ddl, err);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; i < ddl->count; i++) {
+        const struct tr_ddl_statement *statement = &ddl->statements[i];
+        if (i == 0 || statement->phase != ddl->statements[i - 1].phase)
+            tr_buffer_text(out, titles[statement->phase]);
+        tr_buffer_text(out, statement->sql);
+        tr_buffer_text(out, ";\n");
+    }
+    print_report(schema, report);
+    tr_ddl_free(ddl);
+    return 0;
+}

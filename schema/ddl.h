@@ -1,0 +1,50 @@
+/*
+ * ddl.h - a schema as statements of one SQL dialect, in the order and the phases in which they are run.
+ *
+ * Each statement makes one object together with what belongs to it (a table with its comments, an index with its replica identity),
+ * so that running it is all or nothing and "does the object exist?" tells whether a killed run must still do it.
+ */
+#ifndef TR_SCHEMA_DDL_H
+#define TR_SCHEMA_DDL_H
+
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/buffer.h"
+#include "core/error.h"
+#include "schema/schema.h"
+
+enum tr_ddl_phase {
+    TR_DDL_BEFORE,      /* before any row: extensions, schemas, types, sequences, tables */
+    TR_DDL_TABLE_AFTER, /* after a table's rows, tables side by side: primary key first, then unique and other indexes */
+    TR_DDL_END,         /* after all tables: foreign keys, checks that old rows may break, sequence values */
+};
+
+#define TR_DDL_NO_TABLE UINT32_MAX
+
+struct tr_ddl_statement {
+    enum tr_ddl_phase phase;
+    enum tr_object_kind kind; /* TR_OBJECT_SEQUENCE in TR_DDL_END: set its value */
+    const char *schema;       /* target name of the object; NULL for an extension */
+    const char *name;
+    uint32_t table;           /* index of the table it belongs to, or TR_DDL_NO_TABLE */
+    const char *native;       /* the definition's tail, to recognise an equal object under another name; or NULL */
+    const char *sql;          /* one or several statements separated by ";\n", to be run as one transaction */
+};
+
+struct tr_ddl {
+    struct tr_arena arena;
+    struct tr_ddl_statement *statements; /* BEFORE, then TABLE_AFTER by table, then END */
+    uint32_t count;
+    uint32_t *first; /* ntables + 1: statements of table t in TABLE_AFTER are first[t] .. first[t + 1] - 1 */
+};
+
+/* The statements; the schema must outlive them. Fails (TR_CONFIG) when no such dialect is known or it cannot print this source's schema. */
+int tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl, struct tr_error *err);
+void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
+
+/* For `tailrace schema`: the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */
+int tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out, struct tr_buffer *report,
+                        struct tr_error *err);
+
+#endif

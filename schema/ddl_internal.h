@@ -1,0 +1,26 @@
+/* ddl_internal.h - what a dialect implements; ddl.c keeps the table of dialects. */
+#ifndef TR_SCHEMA_DDL_INTERNAL_H
+#define TR_SCHEMA_DDL_INTERNAL_H
+
+#include "schema/ddl.h"
+
+struct tr_ddl_builder {
+    const struct tr_schema *schema;
+    struct tr_ddl *ddl;
+    struct tr_buffer text; /* of the statement being written */
+    uint32_t capacity;
+};
+
+struct tr_ddl_dialect {
+    const char *name;
+    const char *sources; /* "|"-separated dialects of the schemas it can print */
+    /* Append the statements of one phase; TABLE_AFTER is called once per table (index), the others once with TR_DDL_NO_TABLE. */
+    void (*build)(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table);
+};
+
+/* Add builder->text as a statement and empty it. */
+void tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statement);
+
+extern const struct tr_ddl_dialect tr_ddl_postgresql;
+
+#endif

@@ -1,0 +1,354 @@
+/*
+ * ddl_postgresql.c - statements for a PostgreSQL target.
+ *
+ * From a PostgreSQL source the definitions are the source's own text (pg_get_indexdef and its kin), so nothing is lost in
+ * conversion; only the names of the tables are put in here, because mapping may have changed them.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "schema/ddl_internal.h"
+
+static void
+identifier(struct tr_buffer *out, const char *name)
+{
+    tr_buffer_byte(out, '"');
+    for (const char *p = name; *p != '\0'; p++) {
+        if (*p == '"')
+            tr_buffer_byte(out, '"');
+        tr_buffer_byte(out, *p);
+    }
+    tr_buffer_byte(out, '"');
+}
+
+static void
+qualified(struct tr_buffer *out, const char *schema, const char *name)
+{
+    identifier(out, schema);
+    tr_buffer_byte(out, '.');
+    identifier(out, name);
+}
+
+/* E'' is right whatever standard_conforming_strings says. */
+static void
+literal(struct tr_buffer *out, const char *text)
+{
+    tr_buffer_text(out, strchr(text, '\\') != NULL ? " E'" : "'");
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '\'' || *p == '\\')
+            tr_buffer_byte(out, *p);
+        tr_buffer_byte(out, *p);
+    }
+    tr_buffer_byte(out, '\'');
+}
+
+static void
+table_name(struct tr_buffer *out, const struct tr_table *table)
+{
+    const struct tr_relation *relation = table->relation;
+    qualified(out, relation->target_schema, relation->target_name);
+}
+
+static void
+comment_on(struct tr_buffer *out, const char *what, const char *schema, const char *name, const char *comment)
+{
+    if (comment == NULL)
+        return;
+    tr_buffer_printf(out, ";\nCOMMENT ON %s ", what);
+    qualified(out, schema, name);
+    tr_buffer_text(out, " IS ");
+    literal(out, comment);
+}
+
+static void
+build_object(struct tr_ddl_builder *b, const struct tr_object *object)
+{
+    struct tr_buffer *out = &b->text;
+    const char *name = object->name;
+    switch (object->kind) {
+    case TR_OBJECT_EXTENSION:
+        tr_buffer_text(out, "CREATE EXTENSION IF NOT EXISTS ");
+        identifier(out, name);
+        tr_buffer_text(out, " WITH SCHEMA ");
+        identifier(out, object->schema);
+        break;
+    case TR_OBJECT_SCHEMA:
+        tr_buffer_text(out, "CREATE SCHEMA ");
+        identifier(out, name);
+        break;
+    case TR_OBJECT_TYPE:
+    case TR_OBJECT_DOMAIN:
+        tr_buffer_text(out, object->kind == TR_OBJECT_TYPE ? "CREATE TYPE " : "CREATE DOMAIN ");
+        qualified(out, object->schema, name);
+        tr_buffer_printf(out, " %s", object->native);
+        comment_on(out, object->kind == TR_OBJECT_TYPE ? "TYPE" : "DOMAIN", object->schema, name, object->comment);
+        break;
+    case TR_OBJECT_SEQUENCE:
+        if (object->is_identity)
+            return;
+        tr_buffer_text(out, "CREATE SEQUENCE ");
+        qualified(out, object->schema, name);
+        tr_buffer_printf(out, " %s", object->native);
+        comment_on(out, "SEQUENCE", object->schema, name, object->comment);
+        break;
+    default:
+        return;
+    }
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
+                                             .kind = object->kind,
+                                             .schema = object->schema,
+                                             .name = object->name,
+                                             .native = object->native,
+                                             .table = TR_DDL_NO_TABLE });
+}
+
+/* Target schemas that only mapping knows of. */
+static void
+build_mapped_schemas(struct tr_ddl_builder *b)
+{
+    const struct tr_schema *schema = b->schema;
+    for (uint32_t i = 0; i < schema->ntables; i++) {
+        const char *name = schema->tables[i].relation->target_schema;
+        bool known = strcmp(name, schema->tables[i].relation->schema) == 0;
+        for (uint32_t j = b->ddl->count; j > 0 && !known; j--) {
+            const struct tr_ddl_statement *made = &b->ddl->statements[j - 1];
+            known = made->kind == TR_OBJECT_SCHEMA && strcmp(made->name, name) == 0;
+        }
+        if (known)
+            continue;
+        tr_buffer_text(&b->text, "CREATE SCHEMA ");
+        identifier(&b->text, name);
+        tr_ddl_add(b, (struct tr_ddl_statement){
+                          .phase = TR_DDL_BEFORE, .kind = TR_OBJECT_SCHEMA, .schema = name, .name = name, .table = TR_DDL_NO_TABLE });
+    }
+}
+
+static void
+column_comments(struct tr_buffer *out, const struct tr_table *table)
+{
+    if (table->column_comments == NULL)
+        return;
+    for (uint16_t c = 0; c < table->relation->ncolumns; c++) {
+        if (table->column_comments[c] == NULL)
+            continue;
+        tr_buffer_text(out, ";\nCOMMENT ON COLUMN ");
+        table_name(out, table);
+        tr_buffer_byte(out, '.');
+        identifier(out, table->relation->columns[c].name);
+        tr_buffer_text(out, " IS ");
+        literal(out, table->column_comments[c]);
+    }
+}
+
+/* Owned sequences go when their column goes, as at the source. */
+static void
+own_sequences(struct tr_buffer *out, const struct tr_table *table)
+{
+    for (uint32_t i = 0; i < table->nobjects; i++) {
+        const struct tr_object *object = &table->objects[i];
+        if (object->kind != TR_OBJECT_SEQUENCE || object->is_identity)
+            continue;
+        tr_buffer_text(out, ";\nALTER SEQUENCE ");
+        qualified(out, object->schema, object->name);
+        tr_buffer_text(out, " OWNED BY ");
+        table_name(out, table);
+        tr_buffer_byte(out, '.');
+        identifier(out, object->owned_column);
+    }
+}
+
+static void
+build_table(struct tr_ddl_builder *b, uint32_t index)
+{
+    const struct tr_table *table = &b->schema->tables[index];
+    const struct tr_relation *relation = table->relation;
+    struct tr_buffer *out = &b->text;
+    tr_buffer_text(out, "CREATE TABLE ");
+    table_name(out, table);
+    if (table->parent > 0) {
+        tr_buffer_text(out, " PARTITION OF ");
+        table_name(out, &b->schema->tables[table->parent - 1]);
+        tr_buffer_printf(out, " %s", table->partition_bound);
+    }
+    tr_buffer_printf(out, "%s%s", table->create[0] != '\0' ? " " : "", table->create);
+    if (table->alter != NULL) {
+        tr_buffer_text(out, ";\nALTER TABLE ");
+        table_name(out, table);
+        tr_buffer_printf(out, " %s", table->alter);
+    }
+    comment_on(out, "TABLE", relation->target_schema, relation->target_name, table->comment);
+    column_comments(out, table);
+    own_sequences(out, table);
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
+                                             .kind = TR_OBJECT_TABLE,
+                                             .schema = relation->target_schema,
+                                             .name = relation->target_name,
+                                             .table = index });
+}
+
+static void
+key_comment(struct tr_buffer *out, const struct tr_table *table, const struct tr_object *object, bool constraint)
+{
+    if (object->comment == NULL)
+        return;
+    if (!constraint) {
+        comment_on(out, "INDEX", table->relation->target_schema, object->name, object->comment);
+        return;
+    }
+    tr_buffer_text(out, ";\nCOMMENT ON CONSTRAINT ");
+    identifier(out, object->name);
+    tr_buffer_text(out, " ON ");
+    table_name(out, table);
+    tr_buffer_text(out, " IS ");
+    literal(out, object->comment);
+}
+
+static void
+build_constraint(struct tr_ddl_builder *b, enum tr_ddl_phase phase, uint32_t index, const struct tr_object *object)
+{
+    const struct tr_table *table = &b->schema->tables[index];
+    struct tr_buffer *out = &b->text;
+    bool constraint = object->is_constraint;
+    if (constraint) {
+        tr_buffer_text(out, "ALTER TABLE ");
+        table_name(out, table);
+        tr_buffer_text(out, " ADD CONSTRAINT ");
+        identifier(out, object->name);
+        tr_buffer_printf(out, " %s", object->native);
+    } else {
+        tr_buffer_printf(out, "CREATE %sINDEX ", object->kind == TR_OBJECT_UNIQUE ? "UNIQUE " : "");
+        identifier(out, object->name);
+        tr_buffer_text(out, " ON ");
+        table_name(out, table);
+        tr_buffer_printf(out, " %s", object->native);
+    }
+    key_comment(out, table, object, constraint);
+    if (object->is_replica_identity) {
+        tr_buffer_text(out, ";\nALTER TABLE ");
+        table_name(out, table);
+        tr_buffer_text(out, " REPLICA IDENTITY USING INDEX ");
+        identifier(out, object->name);
+    }
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = phase,
+                                             .kind = object->kind,
+                                             .schema = table->relation->target_schema,
+                                             .name = object->name,
+                                             .native = object->native,
+                                             .table = index });
+}
+
+static void
+build_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
+{
+    const struct tr_table *table = &b->schema->tables[index];
+    struct tr_buffer *out = &b->text;
+    if (object->ref == 0)
+        return; /* the reader has left a note */
+    tr_buffer_text(out, "ALTER TABLE ");
+    table_name(out, table);
+    tr_buffer_text(out, " ADD CONSTRAINT ");
+    identifier(out, object->name);
+    tr_buffer_text(out, " FOREIGN KEY (");
+    for (uint16_t c = 0; c < object->ncolumns; c++) {
+        tr_buffer_text(out, c > 0 ? ", " : "");
+        identifier(out, table->relation->columns[object->columns[c]].name);
+    }
+    tr_buffer_text(out, ") REFERENCES ");
+    table_name(out, &b->schema->tables[object->ref - 1]);
+    tr_buffer_printf(out, " %s", object->native);
+    key_comment(out, table, object, true);
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
+                                             .kind = TR_OBJECT_FOREIGN_KEY,
+                                             .schema = table->relation->target_schema,
+                                             .name = object->name,
+                                             .table = index });
+}
+
+/* An ascending sequence is only ever moved up, so that a target that went on by itself hands out no number twice. */
+static void
+build_sequence_value(struct tr_ddl_builder *b, const struct tr_object *object)
+{
+    struct tr_buffer *out = &b->text;
+    const struct tr_table *owner = object->ref > 0 ? &b->schema->tables[object->ref - 1] : NULL;
+    if (!object->value_known || (object->is_identity && owner == NULL))
+        return;
+    struct tr_buffer name;
+    tr_buffer_init(&name, 4096);
+    if (object->is_identity)
+        table_name(&name, owner);
+    else
+        qualified(&name, object->schema, object->name);
+    tr_buffer_printf(out, "SELECT setval(q.seq, CASE WHEN q.keep THEN q.last ELSE %" PRId64 " END, CASE WHEN q.keep THEN q.called ELSE %s END) FROM (SELECT s.seqrelid::regclass AS seq, ",
+                     object->last_value, object->is_called ? "true" : "false");
+    tr_buffer_printf(out, "pg_sequence_last_value(s.seqrelid) AS last, true AS called, COALESCE(pg_sequence_last_value(s.seqrelid) %s %" PRId64 ", false) AS keep FROM pg_sequence s WHERE s.seqrelid = ",
+                     object->increment > 0 ? ">" : "<", object->last_value);
+    if (object->is_identity) {
+        tr_buffer_text(out, "pg_get_serial_sequence(");
+        literal(out, name.data);
+        tr_buffer_text(out, ", ");
+        literal(out, object->owned_column);
+        tr_buffer_text(out, ")::regclass) q");
+    } else {
+        literal(out, name.data);
+        tr_buffer_text(out, "::regclass) q");
+    }
+    tr_buffer_fini(&name);
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
+                                             .kind = TR_OBJECT_SEQUENCE,
+                                             .schema = object->schema,
+                                             .name = object->name,
+                                             .table = TR_DDL_NO_TABLE });
+}
+
+static void
+build_before(struct tr_ddl_builder *b)
+{
+    const struct tr_schema *schema = b->schema;
+    for (uint32_t i = 0; i < schema->nobjects; i++)
+        build_object(b, &schema->objects[i]);
+    build_mapped_schemas(b);
+    for (uint32_t t = 0; t < schema->ntables; t++)
+        build_table(b, t);
+}
+
+/* The primary key first: catching up needs it, and a replica identity may be one of the others. */
+static void
+build_after(struct tr_ddl_builder *b, uint32_t index)
+{
+    static const enum tr_object_kind order[] = { TR_OBJECT_PRIMARY_KEY, TR_OBJECT_UNIQUE, TR_OBJECT_EXCLUSION, TR_OBJECT_INDEX };
+    const struct tr_table *table = &b->schema->tables[index];
+    for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
+        for (uint32_t i = 0; i < table->nobjects; i++)
+            if (table->objects[i].kind == order[k])
+                build_constraint(b, TR_DDL_TABLE_AFTER, index, &table->objects[i]);
+}
+
+static void
+build_end(struct tr_ddl_builder *b)
+{
+    const struct tr_schema *schema = b->schema;
+    for (uint32_t t = 0; t < schema->ntables; t++)
+        for (uint32_t i = 0; i < schema->tables[t].nobjects; i++) {
+            const struct tr_object *object = &schema->tables[t].objects[i];
+            if (object->kind == TR_OBJECT_FOREIGN_KEY)
+                build_foreign_key(b, t, object);
+            else if (object->kind == TR_OBJECT_CHECK)
+                build_constraint(b, TR_DDL_END, t, object);
+        }
+    for (uint32_t i = 0; i < schema->nobjects; i++)
+        if (schema->objects[i].kind == TR_OBJECT_SEQUENCE)
+            build_sequence_value(b, &schema->objects[i]);
+}
+
+static void
+build(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table)
+{
+    if (phase == TR_DDL_BEFORE)
+        build_before(builder);
+    else if (phase == TR_DDL_TABLE_AFTER)
+        build_after(builder, table);
+    else
+        build_end(builder);
+}
+
+const struct tr_ddl_dialect tr_ddl_postgresql = { .name = "postgresql", .sources = "postgresql", .build = build };
