@@ -180,9 +180,10 @@ lint-format:
 
 lint-cppcheck:
 	$(call say,CPPCHK,$(words $(SRC)) files)
-	$(Q)$(if $(SRC),mkdir -p $(BUILD)/cppcheck && cppcheck --quiet --std=c11 --language=c -j $(NPROC) \
-	    --enable=warning,performance,portability --inline-suppr --suppressions-list=scripts/cppcheck.supp \
-	    --cppcheck-build-dir=$(BUILD)/cppcheck --error-exitcode=1 -D_GNU_SOURCE -D__linux__ -I. $(SRC))
+	@mkdir -p $(BUILD)/cppcheck
+	$(Q)test -z '$(SRC)' || cppcheck --quiet --std=c11 --language=c -j $(NPROC) --enable=warning,performance,portability \
+	    --inline-suppr --suppressions-list=scripts/cppcheck.supp --cppcheck-build-dir=$(BUILD)/cppcheck \
+	    --error-exitcode=1 -D_GNU_SOURCE -D__linux__ -I. $(SRC)
 
 lint-shell:
 	$(call say,SHELL,$(SHELL_FILES))
