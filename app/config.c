@@ -1,0 +1,469 @@
+/* config.c - choose the connectors, then validate everything by their tables. */
+#include "app/config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "core/memory.h"
+#include "core/text.h"
+#include "pipeline/task.h"
+
+#define TASK_NAME_MAX 63
+
+const struct tr_option tr_process_options[] = {
+    { .name = "log_level",
+      .section = "",
+      .type = TR_OPTION_CHOICE,
+      .value = "info",
+      .choices = "error|warning|info|debug",
+      .help = "the least important lines that are logged" },
+    { .name = "log_format",
+      .section = "",
+      .type = TR_OPTION_CHOICE,
+      .value = "text",
+      .choices = "text|json",
+      .help = "log lines for people, or one JSON object per line" },
+    { .name = "log_interval",
+      .section = "",
+      .type = TR_OPTION_DURATION,
+      .value = "10s",
+      .min = 100000,
+      .max = INT64_C(86400000000),
+      .help = "how often a line of progress is logged where no progress display is shown" },
+    { .name = "progress",
+      .section = "",
+      .type = TR_OPTION_CHOICE,
+      .value = "auto",
+      .choices = "auto|on|off",
+      .help =
+          "progress display on standard error: auto shows it on a terminal; off logs no progress at all" },
+    { .name = NULL },
+};
+
+/* Keys of a file whose option bears the name of its section. */
+static const struct {
+    const char *section, *key, *option;
+} file_keys[] = {
+    { "source", "url", "source" },
+    { "target", "url", "target" },
+    { "tables", "include", "tables" },
+};
+
+#define NFILE_KEYS (sizeof(file_keys) / sizeof(file_keys[0]))
+
+static bool
+is_url_option(const struct tr_option *option)
+{
+    return strcmp(option->name, "source") == 0 || strcmp(option->name, "target") == 0;
+}
+
+/* Where an entry of a file belongs: `source: URL` is short for `source: {url: URL}`, and so on. */
+static void
+place_of(const struct tr_entry *entry, const char **section, const char **name)
+{
+    *section = entry->section;
+    *name = entry->name;
+    for (size_t i = 0; i < NFILE_KEYS; i++) {
+        bool shorthand = entry->section[0] == '\0' && strcmp(entry->name, file_keys[i].section) == 0;
+        bool key = strcmp(entry->section, file_keys[i].section) == 0 &&
+                   strcmp(entry->name, file_keys[i].key) == 0;
+        if (shorthand || key) {
+            *section = file_keys[i].section;
+            *name = file_keys[i].option;
+        }
+    }
+}
+
+static void
+wipe_free(char *text)
+{
+    if (text != NULL)
+        tr_wipe(text, strlen(text));
+    free(text);
+}
+
+static void
+add_note(struct tr_config *config, char *note)
+{
+    for (size_t i = 0; i < config->nnotes; i++) {
+        if (strcmp(config->notes[i], note) == 0) {
+            free(note);
+            return;
+        }
+    }
+    config->notes = tr_realloc(config->notes, (config->nnotes + 1) * sizeof(char *));
+    config->notes[config->nnotes++] = note;
+}
+
+/* A value with its references resolved and checked to be text; *out is the caller's. */
+static int
+resolve(struct tr_config *config, const struct tr_option *option, const char *text, const char *origin,
+        char **out, struct tr_error *err)
+{
+    char *note = NULL;
+    bool is_url = is_url_option(option);
+    int rc = tr_reference_expand(text, is_url, option->secret && !is_url, out, &note, err);
+    if (note != NULL)
+        add_note(config, note);
+    if (rc < 0)
+        return tr_error_prefix(err, "%s: %s", origin, option->name);
+    if (!tr_utf8_valid(*out, strlen(*out))) {
+        wipe_free(*out);
+        *out = NULL;
+        return tr_fail(err, TR_CONFIG, "%s: the value of %s is not valid UTF-8 text", origin, option->name);
+    }
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------- the choice of connectors */
+
+/* The URL option's value: the last flag, else the file's. NULL = not given. */
+static const struct tr_entry *
+url_entry(const struct tr_entries *file, const struct tr_entries *flags, const char *which)
+{
+    const struct tr_entry *found = NULL;
+    for (size_t i = 0; i < flags->count; i++)
+        if (strcmp(flags->items[i].name, which) == 0)
+            found = &flags->items[i];
+    for (size_t i = 0; i < file->count && found == NULL; i++) {
+        const char *section, *name;
+        place_of(&file->items[i], &section, &name);
+        if (strcmp(section, which) == 0 && strcmp(name, which) == 0 && !file->items[i].is_section)
+            found = &file->items[i];
+    }
+    return found != NULL && found->nvalues == 1 ? found : NULL;
+}
+
+static const struct tr_option *
+task_option(const char *name)
+{
+    const struct tr_option *option = tr_task_options;
+    while (option->name != NULL && strcmp(option->name, name) != 0)
+        option++;
+    return option;
+}
+
+/* The lower-case scheme of the source or target. `stdout` alone is as good as `stdout:`. */
+static int
+read_scheme(struct tr_config *config, const struct tr_entries *file, const struct tr_entries *flags,
+            const char *which, char *scheme, size_t size, struct tr_error *err)
+{
+    const struct tr_entry *entry = url_entry(file, flags, which);
+    char *url;
+    if (entry == NULL) {
+        tr_fail(err, TR_CONFIG, "no %s is given", which);
+        return tr_error_hint(err, "put `%s: { url: \"...\" }` into the task file, or say --%s URL", which,
+                             which);
+    }
+    int rc = resolve(config, task_option(which), entry->values[0], entry->origin, &url, err);
+    if (rc < 0)
+        return rc;
+    size_t n = strcspn(url, ":");
+    snprintf(scheme, size, "%.*s", (int)(n < size ? n : size - 1), url);
+    for (size_t i = 0; scheme[i] != '\0'; i++) {
+        scheme[i] = (char)tolower((unsigned char)scheme[i]);
+        /* What is no scheme is not shown: it may be a piece of a key=value string with a password in it. */
+        if (!isalnum((unsigned char)scheme[i]) && strchr("+-.", scheme[i]) == NULL)
+            n = 0;
+    }
+    wipe_free(url);
+    if (n == 0 || n >= size)
+        return tr_fail(err, TR_CONFIG, "%s: the %s is not a URL such as postgresql://user@host/database",
+                       entry->origin, which);
+    return 0;
+}
+
+static int
+fail_scheme(const char *which, const char *scheme, const char *known, struct tr_error *err)
+{
+    tr_fail(err, TR_CONFIG, "there is no %s for %s: URLs", which, scheme);
+    return tr_error_hint(err, "known are%s", known[0] != '\0' ? known : " none");
+}
+
+static int
+choose_source(const struct tr_registry *registry, const char *scheme, struct tr_config *config,
+              struct tr_error *err)
+{
+    char known[512] = "";
+    config->source = tr_registry_source(registry, scheme);
+    if (config->source != NULL)
+        return 0;
+    for (const struct tr_source_class *const *class = registry->sources; *class != NULL; class ++)
+        snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s", (*class)->schemes);
+    return fail_scheme("source", scheme, known, err);
+}
+
+static int
+choose_sink(const struct tr_registry *registry, const char *scheme, struct tr_config *config,
+            struct tr_error *err)
+{
+    char known[512] = "";
+    config->sink = tr_registry_sink(registry, scheme);
+    if (config->sink != NULL)
+        return 0;
+    for (const struct tr_sink_class *const *class = registry->sinks; *class != NULL; class ++)
+        snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s", (*class)->schemes);
+    return fail_scheme("target", scheme, known, err);
+}
+
+static int
+choose(const struct tr_config_request *request, const struct tr_entries *file, const struct tr_entries *flags,
+       struct tr_config *config, struct tr_error *err)
+{
+    char scheme[64];
+    int rc = read_scheme(config, file, flags, "source", scheme, sizeof(scheme), err);
+    if (rc == 0)
+        rc = choose_source(request->registry, scheme, config, err);
+    if (rc == 0)
+        rc = read_scheme(config, file, flags, "target", scheme, sizeof(scheme), err);
+    if (rc == 0)
+        rc = choose_sink(request->registry, scheme, config, err);
+    config->store = request->registry->stores[0];
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------ validation */
+
+/* Commas and backslashes of a YAML item are its own: kept from the splitting of text into items. */
+static char *
+escape_item(const char *text)
+{
+    struct tr_buffer out;
+    tr_buffer_init(&out, TR_BUFFER_MAX);
+    for (; *text != '\0'; text++) {
+        if (*text == ',' || *text == '\\' || *text == ' ')
+            tr_buffer_byte(&out, '\\');
+        tr_buffer_byte(&out, *text);
+    }
+    return out.data != NULL ? out.data : tr_strdup("");
+}
+
+/* A URL without a colon ("stdout", "null") gets one, so that connectors see one form. */
+static char *
+with_colon(char *url)
+{
+    if (strchr(url, ':') != NULL)
+        return url;
+    char *out = tr_asprintf("%s:", url);
+    wipe_free(url);
+    return out;
+}
+
+static int
+set_one(struct tr_config *config, struct tr_settings *settings, const struct tr_option *option,
+        const struct tr_entry *entry, size_t i, bool append, struct tr_error *err)
+{
+    char *text;
+    int rc = resolve(config, option, entry->values[i], entry->origin, &text, err);
+    if (rc < 0)
+        return rc;
+    if (is_url_option(option))
+        text = with_colon(text);
+    if (entry->is_list && option->type == TR_OPTION_LIST) {
+        char *escaped = escape_item(text);
+        wipe_free(text);
+        text = escaped;
+    }
+    if (option->type == TR_OPTION_LIST && text[0] == '\0')
+        rc = tr_fail(err, TR_CONFIG, "%s: %s has an empty item", entry->origin, option->name);
+    else
+        rc = tr_settings_set(settings, option->section, option->name, text, append, entry->origin, err);
+    wipe_free(text);
+    return rc;
+}
+
+/* A key that this section does not have: say where it belongs, or what is like it. */
+static int
+fail_key(const struct tr_settings *settings, const char *section, const struct tr_entry *entry,
+         struct tr_error *err)
+{
+    const char *where = section[0] == '\0' ? "" : " in section ";
+    tr_fail(err, TR_CONFIG, "%s: unknown key %.100s%s%.100s", entry->origin, entry->name, where, section);
+    for (size_t i = 0; i < NFILE_KEYS; i++)
+        if (strcmp(section, file_keys[i].section) == 0 && strcmp(entry->name, file_keys[i].option) == 0)
+            return tr_error_hint(err, "did you mean %s?", file_keys[i].key);
+    const struct tr_option *elsewhere = tr_settings_find(settings, NULL, entry->name);
+    if (elsewhere != NULL && strcmp(elsewhere->section, section) != 0)
+        return elsewhere->section[0] == '\0'
+                   ? tr_error_hint(err, "%s belongs to the top level of the file", elsewhere->name)
+                   : tr_error_hint(err, "%s belongs into the section %s", elsewhere->name,
+                                   elsewhere->section);
+    const char *near = tr_settings_suggest(settings, section, entry->name);
+    for (size_t i = 0; near != NULL && i < NFILE_KEYS; i++)
+        if (strcmp(section, file_keys[i].section) == 0 && strcmp(near, file_keys[i].option) == 0)
+            near = file_keys[i].key;
+    if (near == NULL)
+        near = tr_settings_suggest(settings, NULL, entry->name);
+    return near == NULL ? -TR_CONFIG : tr_error_hint(err, "did you mean %s?", near);
+}
+
+static int
+check_section(const struct tr_settings *settings, const struct tr_entry *entry, struct tr_error *err)
+{
+    for (size_t i = 0; i < NFILE_KEYS; i++)
+        if (strcmp(entry->name, file_keys[i].section) == 0)
+            return 0;
+    if (tr_settings_find(settings, "", entry->name) != NULL)
+        return tr_fail(err, TR_CONFIG, "%s: %s takes a value, not a mapping", entry->origin, entry->name);
+    tr_fail(err, TR_CONFIG, "%s: unknown section %.100s", entry->origin, entry->name);
+    return tr_error_hint(err, "sections are source, target and tables");
+}
+
+static int
+apply_file_entry(struct tr_config *config, const struct tr_entry *entry, struct tr_error *err)
+{
+    const char *section, *name;
+    if (entry->is_section)
+        return check_section(config->settings, entry, err);
+    place_of(entry, &section, &name);
+    const struct tr_option *option = tr_settings_find(config->settings, section, name);
+    /* `source: {source: ...}` is not a second spelling of url, and a file's keys have no dashes. */
+    if (option == NULL ||
+        (strcmp(name, section) == 0 && strcmp(entry->name, section) == 0 && entry->section[0] != '\0') ||
+        strcmp(option->name, name) != 0)
+        return fail_key(config->settings, section, entry, err);
+    if (entry->is_list && option->type != TR_OPTION_LIST)
+        return tr_fail(err, TR_CONFIG, "%s: %s takes one value, not a list", entry->origin, entry->name);
+    int rc = 0;
+    for (size_t i = 0; i < entry->nvalues && rc == 0; i++)
+        rc = set_one(config, config->settings, option, entry, i, i > 0, err);
+    if (entry->is_list && entry->nvalues == 0)
+        return tr_fail(err, TR_CONFIG, "%s: the list of %s is empty", entry->origin, entry->name);
+    return rc;
+}
+
+/* Was the same list given by an earlier flag? Then this one appends; the first replaces what the file says. */
+static bool
+given_before(const struct tr_settings *settings, const struct tr_entries *flags, size_t at,
+             const struct tr_option *option)
+{
+    struct tr_error ignored;
+    bool negated;
+    for (size_t i = 0; i < at; i++)
+        if (tr_config_flag_option(settings, flags->items[i].name, &negated, &ignored) == option)
+            return true;
+    return false;
+}
+
+/* A choice of the command's that cannot mean this value leaves it to the task: `check --format debezium-json` is the target's format. */
+static const struct tr_option *
+command_option(const struct tr_config *config, const struct tr_entry *entry)
+{
+    const struct tr_option *option = tr_settings_find(config->command, "command", entry->name);
+    if (option == NULL || option->type != TR_OPTION_CHOICE ||
+        tr_settings_find(config->settings, NULL, entry->name) == NULL)
+        return option;
+    char *choices = tr_asprintf("|%s|", option->choices), *value = tr_asprintf("|%s|", entry->values[0]);
+    bool meant = strstr(choices, value) != NULL;
+    free(choices);
+    free(value);
+    return meant ? option : NULL;
+}
+
+/* The flag is known somewhere, but not for the connectors that this task has. */
+static int
+fail_foreign(const struct tr_config *config, struct tr_error *err)
+{
+    if (strstr(err->text, "unknown option") != NULL)
+        tr_error_hint(
+            err,
+            "neither the source %s nor the target %s has such an option; tailrace help lists whose it is",
+            config->source->name, config->sink->name);
+    return -TR_CONFIG;
+}
+
+static int
+apply_flag(struct tr_config *config, const struct tr_entries *flags, size_t i, struct tr_error *err)
+{
+    const struct tr_entry *entry = &flags->items[i];
+    struct tr_settings *settings = config->command;
+    const struct tr_option *option = command_option(config, entry);
+    bool negated = false;
+    if (option == NULL) {
+        settings = config->settings;
+        option = tr_config_flag_option(settings, entry->name, &negated, err);
+    }
+    if (option == NULL)
+        return fail_foreign(config, err);
+    if (entry->bare)
+        return tr_settings_set(settings, option->section, option->name, negated ? "false" : "true", false,
+                               entry->origin, err);
+    if (negated)
+        return tr_fail(err, TR_CONFIG, "%s takes no value", entry->origin);
+    return set_one(config, settings, option, entry, 0,
+                   settings == config->settings && given_before(settings, flags, i, option), err);
+}
+
+static int
+check_task_name(const struct tr_config *config, struct tr_error *err)
+{
+    const char *name = tr_setting_string(config->settings, "task");
+    size_t len = strlen(name);
+    bool good = len > 0 && len <= TASK_NAME_MAX && name[0] != '.' && name[0] != '-';
+    for (size_t i = 0; i < len && good; i++)
+        good = (isascii((unsigned char)name[i]) && isalnum((unsigned char)name[i])) ||
+               strchr("_.-", name[i]) != NULL;
+    if (good)
+        return 0;
+    tr_fail(err, TR_CONFIG, "'%.100s' is not good as the name of a task", name);
+    return tr_error_hint(
+        err, "a name has 1 to %d letters, digits, _, - and dots, and begins with none of the last two",
+        TASK_NAME_MAX);
+}
+
+static int
+add_tables(struct tr_config *config, const struct tr_config_request *request, struct tr_error *err)
+{
+    const struct tr_option *tables[] = { tr_task_options, tr_process_options, config->source->options,
+                                         config->sink->options };
+    int rc = tr_settings_add_table(config->command, request->command_options, err);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && rc == 0; i++)
+        rc = tr_settings_add_table(config->settings, tables[i], err);
+    return rc;
+}
+
+int
+tr_config_build(const struct tr_config_request *request, const struct tr_entries *file,
+                const struct tr_entries *flags, struct tr_config *config, struct tr_error *err)
+{
+    *config = (struct tr_config){ .settings = tr_settings_new(), .command = tr_settings_new() };
+    int rc = choose(request, file, flags, config, err);
+    if (rc == 0)
+        rc = add_tables(config, request, err);
+    for (size_t i = 0; i < file->count && rc == 0; i++)
+        rc = apply_file_entry(config, &file->items[i], err);
+    for (size_t i = 0; i < flags->count && rc == 0; i++)
+        rc = apply_flag(config, flags, i, err);
+    return rc == 0 ? check_task_name(config, err) : rc;
+}
+
+int
+tr_config_load(const struct tr_config_request *request, struct tr_config *config, struct tr_error *err)
+{
+    struct tr_entries file = { 0 }, flags = { 0 };
+    const char *path;
+    *config = (struct tr_config){ 0 };
+    int rc = tr_config_parse_flags(request, &flags, &path, err);
+    tr_config_hide_secrets(request);
+    if (rc == 0 && path != NULL)
+        rc = tr_entries_read_file(&file, path, err);
+    if (rc == 0)
+        rc = tr_config_build(request, &file, &flags, config, err);
+    tr_entries_fini(&file);
+    tr_entries_fini(&flags);
+    return rc;
+}
+
+void
+tr_config_fini(struct tr_config *config)
+{
+    tr_settings_free(config->settings);
+    tr_settings_free(config->command);
+    for (size_t i = 0; i < config->nnotes; i++)
+        free(config->notes[i]);
+    free(config->notes);
+    *config = (struct tr_config){ 0 };
+}

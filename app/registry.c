@@ -1,0 +1,55 @@
+/* registry.c - a new connector is a line here. */
+#include "app/registry.h"
+
+#include <string.h>
+
+static const struct tr_source_class *const sources[] = {
+    NULL,
+};
+
+static const struct tr_sink_class *const sinks[] = {
+    NULL,
+};
+
+static const struct tr_offset_store_class *const stores[] = {
+    NULL,
+};
+
+const struct tr_registry *
+tr_registry(void)
+{
+    static const struct tr_registry registry = { .sources = sources, .sinks = sinks, .stores = stores };
+    return &registry;
+}
+
+bool
+tr_registry_has_scheme(const char *schemes, const char *scheme)
+{
+    size_t len = strlen(scheme);
+    for (;;) {
+        const char *end = strchrnul(schemes, '|');
+        if (len > 0 && (size_t)(end - schemes) == len && memcmp(schemes, scheme, len) == 0)
+            return true;
+        if (*end == '\0')
+            return false;
+        schemes = end + 1;
+    }
+}
+
+const struct tr_source_class *
+tr_registry_source(const struct tr_registry *registry, const char *scheme)
+{
+    for (const struct tr_source_class *const *class = registry->sources; *class != NULL; class ++)
+        if (tr_registry_has_scheme((*class)->schemes, scheme))
+            return *class;
+    return NULL;
+}
+
+const struct tr_sink_class *
+tr_registry_sink(const struct tr_registry *registry, const char *scheme)
+{
+    for (const struct tr_sink_class *const *class = registry->sinks; *class != NULL; class ++)
+        if (tr_registry_has_scheme((*class)->schemes, scheme))
+            return *class;
+    return NULL;
+}
