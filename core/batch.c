@@ -19,6 +19,8 @@ tr_batch_free(struct tr_batch *batch)
 {
     if (batch == NULL)
         return;
+    if (batch->account != NULL)
+        atomic_fetch_sub_explicit(batch->account, batch->charged, memory_order_relaxed);
     for (uint32_t i = 0; i < batch->nrelations; i++)
         tr_relation_unref(batch->relations[i]);
     free(batch->relations);

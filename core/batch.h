@@ -40,6 +40,8 @@ struct tr_batch {
     const char *checkpoint; /* position reached when all of this and all before it is durable; NULL = the batch ends inside a transaction */
     const char *load_table; /* TR_BATCH_LOAD: "schema.name" when this is the last batch of that table, else NULL */
     const char *load_cut;   /* the cut of that table */
+    _Atomic int64_t *account; /* where tr_batch_free subtracts `charged`: the task's bytes in flight; NULL = not charged */
+    int64_t charged;
 };
 
 struct tr_batch *tr_batch_new(void);

@@ -58,6 +58,7 @@ struct tr_frame_peek {
     enum tr_frame_role role;
     uint64_t xid;
     uint64_t subxid;
+    bool shape;    /* tells a table's shape: kept even when its subtransaction is rolled back, for the server tells it only once */
     char gid[201]; /* prepared transactions */
 };
 

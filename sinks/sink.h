@@ -37,7 +37,10 @@ struct tr_sink_env {
     uint64_t memory;             /* bytes the sink may hold on its own */
     int wake_fd;                 /* eventfd: readable when the pipeline wants poll() to return */
     void *arg;
-    /* Everything up to and including this batch is durable. sink_state: TR_SINK_STATE_IN_STORE, else NULL. thread: sink. */
+    /*
+     * Everything up to and including this batch is durable. thread: sink. sink_state: NULL, or with TR_SINK_STATE_IN_STORE the state just behind
+     * this batch; such a sink reports every batch that has a checkpoint or a load_table singly, for a state fits one batch only.
+     */
     void (*durable)(void *arg, uint64_t sequence, const char *sink_state);
     /* Count for the summary and the metrics: a row skipped or overwritten by policy. */
     void (*conflict)(void *arg, const char *table, const char *what);

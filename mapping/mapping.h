@@ -1,0 +1,34 @@
+/*
+ * mapping.h - which tables a task carries, and under which names they land.
+ *
+ * It stands between the assembler and the sink: asked once per version of a relation, never per row. Its first inhabitant is the pair of
+ * include and exclude patterns; table-mapping documents will be its second.
+ */
+#ifndef TR_MAPPING_MAPPING_H
+#define TR_MAPPING_MAPPING_H
+
+#include <stdbool.h>
+
+#include "core/error.h"
+#include "core/option.h"
+#include "core/relation.h"
+
+struct tr_mapping;
+
+/* From the settings `tables` and `exclude`. Refuses a pattern that cannot match anything (an open bracket). */
+int tr_mapping_new(const struct tr_settings *settings, struct tr_mapping **mapping, struct tr_error *err);
+void tr_mapping_free(struct tr_mapping *mapping);
+
+/* Is the table part of the task? Tables of tailrace's own schema never are. Pure; thread: any. */
+bool tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, const char *table);
+
+/* Set skip, target_schema and target_name of a new relation. */
+void tr_mapping_route(const struct tr_mapping *mapping, struct tr_relation *relation);
+
+/*
+ * "%" and "*" are any run of characters, [_] [%] [*] the character itself, everything else stands for itself; case counts. A pattern
+ * without a dot matches the table's name in any schema. Pure; exposed for its tests.
+ */
+bool tr_pattern_match(const char *pattern, const char *schema, const char *table);
+
+#endif

@@ -1,0 +1,521 @@
+/*
+ * assembler.c - frames become events, events become transactions, transactions fill batches.
+ *
+ * Plain frames are decoded at once: they come in commit order. Frames of an open streamed transaction go ahead to a sink that takes them
+ * (TR_SINK_TAKES_OPEN), or into the spool, from where they are decoded at the commit: so every other sink sees nothing but commit order.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/failpoint.h"
+#include "core/memory.h"
+#include "pipeline/internal.h"
+
+#define BATCH_BYTES ((size_t)256 << 10) /* a batch is pushed at the first commit past this */
+#define SLICE_BYTES ((size_t)1 << 20)   /* a large transaction is pushed in slices of this */
+#define EMPTY_INTERVAL_US (1 * TR_US_PER_S)      /* how often transactions without any event move the checkpoint */
+#define KEEPALIVE_INTERVAL_US (10 * TR_US_PER_S) /* how often an idle source does */
+#define KEEPALIVE_BYTES ((uint64_t)16 << 20)     /* or how much log has gone by */
+
+struct tr_assembler {
+    struct tr_task *task;
+    const struct tr_source_class *source;
+    struct tr_decoder *decoder;
+    const struct tr_decoder_class *decode;
+    struct tr_spool *spool;
+    struct tr_batch *batch;      /* committed transactions being collected; NULL = none */
+    struct tr_batch *open_batch; /* slice of the open transaction whose chunk is being read, for an eager sink */
+    uint64_t stream_xid;         /* of the chunk being read, 0 = none */
+    bool eager;                  /* that chunk goes ahead to the sink */
+    uint64_t *eager_xids;        /* open transactions of which slices went ahead */
+    size_t neager, eager_cap;
+    uint64_t stop_order;         /* UINT64_MAX = never */
+    int64_t stop_time_us;        /* 0 = never */
+    int64_t pushed_us;           /* monotonic, of the last checkpoint pushed */
+    uint64_t pushed_order;
+};
+
+/* --- hooks of the decoder --- */
+
+static bool
+covered(struct tr_task *task, const char *cut, const struct tr_txn *txn)
+{
+    return task->config.source->covers(task->source, cut, txn);
+}
+
+static void
+unguard(struct tr_task *task, struct tr_table_state *table)
+{
+    free(table->cut);
+    table->cut = NULL;
+    atomic_fetch_sub(&task->nguarded, 1);
+}
+
+/* The stream has come to `position`: cuts at or before it have done their work. */
+static void
+unguard_passed(struct tr_task *task, const char *position)
+{
+    for (uint32_t i = 0; i < task->ntables && atomic_load(&task->nguarded) > 0; i++)
+        if (task->tables[i].cut != NULL && task->config.source->compare(task->tables[i].cut, position) <= 0)
+            unguard(task, &task->tables[i]);
+}
+
+static int
+relation_hook(void *arg, struct tr_relation *relation, const struct tr_relation *previous, struct tr_error *err)
+{
+    struct tr_assembler *assembler = arg;
+    struct tr_task *task = assembler->task;
+    (void)err;
+    tr_mapping_route(task->mapping, relation);
+    relation->number = tr_task_table_number(task, relation->schema, relation->name);
+    (void)previous;
+    atomic_store(&relation->guarded, task->tables[relation->number - 1].cut != NULL);
+    return 0;
+}
+
+/* Past the table's own cut the guard is taken away: commit order makes that final. */
+static bool
+wanted_hook(void *arg, const struct tr_relation *relation, const struct tr_txn *txn)
+{
+    struct tr_assembler *assembler = arg;
+    struct tr_task *task = assembler->task;
+    struct tr_table_state *table = &task->tables[relation->number - 1];
+    if (table->cut != NULL) {
+        if (covered(task, table->cut, txn))
+            return false;
+        unguard(task, table);
+    }
+    atomic_store(&((struct tr_relation *)(uintptr_t)relation)->guarded, false);
+    return true;
+}
+
+int
+tr_assembler_new(struct tr_task *task, struct tr_assembler **out, struct tr_error *err)
+{
+    struct tr_assembler *assembler = tr_calloc(1, sizeof(*assembler));
+    int64_t memory = tr_setting_int(task->config.settings, "memory");
+    assembler->task = task;
+    assembler->source = task->config.source;
+    assembler->decode = task->config.source->decoder;
+    assembler->stop_order = UINT64_MAX;
+    assembler->spool = tr_spool_new(tr_setting_string(task->config.settings, "state"), (size_t)memory / 4);
+    struct tr_decoder_config config = {
+        .catalog = task->source->catalog,
+        .hooks = { assembler, relation_hook, wanted_hook },
+        .max_value = TR_BUFFER_MAX,
+        .source_format = task->source->decoder_format,
+    };
+    int r = assembler->decode->open(&config, &assembler->decoder, err);
+    if (r < 0) {
+        tr_assembler_free(assembler);
+        assembler = NULL;
+    }
+    *out = assembler;
+    return r;
+}
+
+void
+tr_assembler_free(struct tr_assembler *assembler)
+{
+    if (assembler == NULL)
+        return;
+    if (assembler->decoder != NULL)
+        assembler->decode->close(assembler->decoder);
+    tr_batch_free(assembler->batch);
+    tr_batch_free(assembler->open_batch);
+    tr_spool_free(assembler->spool);
+    free(assembler->eager_xids);
+    free(assembler);
+}
+
+void
+tr_assembler_stop_at(struct tr_assembler *assembler, uint64_t order, int64_t time_us)
+{
+    assembler->stop_order = order;
+    assembler->stop_time_us = time_us;
+}
+
+/* --- batches --- */
+
+static struct tr_batch *
+current(struct tr_assembler *assembler)
+{
+    if (assembler->batch == NULL) {
+        assembler->batch = tr_batch_new();
+        assembler->batch->received_us = tr_clock_us();
+        assembler->decode->continue_txn(assembler->decoder, assembler->batch);
+    }
+    return assembler->batch;
+}
+
+/* Hand over to the sink, waiting for room; the source hears from us meanwhile, so that a stalled sink does not cost the connection. */
+static int
+push(struct tr_assembler *assembler, struct tr_batch *batch, struct tr_error *err)
+{
+    struct tr_task *task = assembler->task;
+    TR_FAILPOINT("pipeline.push");
+    while (!tr_queue_has_room(&task->queue)) {
+        if (tr_task_stopping(task) || atomic_load(&task->halt)) {
+            tr_batch_free(batch);
+            return tr_fail(err, TR_RETRY, "stopped");
+        }
+        tr_queue_wait_room(&task->queue, 20000);
+        int r = tr_stream_alive(task, false, err);
+        if (r < 0) {
+            tr_batch_free(batch);
+            return r;
+        }
+    }
+    atomic_fetch_add_explicit(&task->count.rows, batch->rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&task->count.transactions, batch->ntxns, memory_order_relaxed);
+    tr_ledger_add(&task->ledger, batch);
+    tr_queue_push(&task->queue, batch);
+    return 0;
+}
+
+/* The batch ends at a commit: its checkpoint is the end of its last transaction. */
+static int
+push_committed(struct tr_assembler *assembler, struct tr_error *err)
+{
+    struct tr_batch *batch = assembler->batch;
+    int r = assembler->source->checkpoint(assembler->task->source, batch, &batch->checkpoint, err);
+    if (r < 0)
+        return r;
+    unguard_passed(assembler->task, batch->checkpoint);
+    assembler->batch = NULL;
+    assembler->pushed_us = tr_clock_us();
+    assembler->pushed_order = batch->txns[batch->ntxns - 1].end_order;
+    return push(assembler, batch, err);
+}
+
+/* A slice: the transaction goes on in the next batch. */
+static int
+push_slice(struct tr_assembler *assembler, struct tr_error *err)
+{
+    struct tr_batch *batch = assembler->batch;
+    assembler->batch = NULL;
+    return push(assembler, batch, err);
+}
+
+bool
+tr_assembler_pending(const struct tr_assembler *assembler)
+{
+    return assembler->open_batch != NULL ||
+           (assembler->batch != NULL && assembler->batch->ntxns > 0 && !assembler->decode->in_transaction(assembler->decoder));
+}
+
+static int
+push_open(struct tr_assembler *assembler, struct tr_error *err)
+{
+    struct tr_batch *batch = assembler->open_batch;
+    assembler->open_batch = NULL;
+    return push(assembler, batch, err);
+}
+
+int
+tr_assembler_flush(struct tr_assembler *assembler, bool last, struct tr_error *err)
+{
+    if (assembler->open_batch != NULL && assembler->open_batch->nevents > 0 && !last) {
+        int r = push_open(assembler, err);
+        if (r < 0)
+            return r;
+    }
+    struct tr_batch *batch = assembler->batch;
+    if (batch == NULL || batch->ntxns == 0 || assembler->decode->in_transaction(assembler->decoder))
+        return 0;
+    if (batch->nevents == 0 && !last && tr_clock_us() - assembler->pushed_us < EMPTY_INTERVAL_US) {
+        batch->txns[0] = batch->txns[batch->ntxns - 1]; /* only where the last of them ended matters */
+        batch->txns[0].first_event = 0;
+        batch->ntxns = 1;
+        return 0;
+    }
+    return push_committed(assembler, err);
+}
+
+/* --- streamed transactions --- */
+
+static bool
+is_eager(const struct tr_assembler *assembler, uint64_t xid)
+{
+    for (size_t i = 0; i < assembler->neager; i++)
+        if (assembler->eager_xids[i] == xid)
+            return true;
+    return false;
+}
+
+static void
+eager_add(struct tr_assembler *assembler, uint64_t xid)
+{
+    if (assembler->neager == assembler->eager_cap) {
+        assembler->eager_cap = assembler->eager_cap > 0 ? assembler->eager_cap * 2 : 4;
+        assembler->eager_xids = tr_realloc(assembler->eager_xids, assembler->eager_cap * sizeof(uint64_t));
+    }
+    assembler->eager_xids[assembler->neager++] = xid;
+}
+
+static void
+eager_remove(struct tr_assembler *assembler, uint64_t xid)
+{
+    for (size_t i = 0; i < assembler->neager; i++)
+        if (assembler->eager_xids[i] == xid)
+            assembler->eager_xids[i] = assembler->eager_xids[--assembler->neager];
+}
+
+static struct tr_batch *
+open_batch(enum tr_batch_kind kind, uint64_t xid)
+{
+    struct tr_batch *batch = tr_batch_new();
+    batch->received_us = tr_clock_us();
+    batch->kind = kind;
+    batch->stream_xid = xid;
+    return batch;
+}
+
+static int
+stream_start(struct tr_assembler *assembler, uint64_t xid)
+{
+    assembler->stream_xid = xid;
+    bool fresh = tr_spool_find(assembler->spool, xid) == NULL && !is_eager(assembler, xid);
+    /* A table with a cut of its own needs the commit's position to judge: then nothing goes ahead. */
+    bool may = (assembler->task->config.sink->capabilities & TR_SINK_TAKES_OPEN) != 0 && assembler->stop_order == UINT64_MAX &&
+               assembler->stop_time_us == 0 && atomic_load(&assembler->task->nguarded) == 0;
+    if (fresh && may)
+        eager_add(assembler, xid);
+    assembler->eager = is_eager(assembler, xid);
+    if (!assembler->eager)
+        tr_spool_begin(assembler->spool, xid);
+    return 0;
+}
+
+static int
+stream_change(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek, struct tr_error *err)
+{
+    if (!assembler->eager) {
+        struct tr_spool_frame kept = { frame->data, frame->len, frame->order, peek->subxid, peek->shape };
+        return tr_spool_add(assembler->spool, tr_spool_begin(assembler->spool, assembler->stream_xid), &kept, err);
+    }
+    if (assembler->open_batch == NULL) {
+        assembler->open_batch = open_batch(TR_BATCH_OPEN, assembler->stream_xid);
+        struct tr_txn *txn = tr_batch_txn(assembler->open_batch);
+        txn->xid = assembler->stream_xid;
+    }
+    int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, true, assembler->open_batch, err);
+    if (r < 0)
+        return r;
+    if (tr_batch_bytes(assembler->open_batch) >= BATCH_BYTES)
+        return push_open(assembler, err);
+    return 0;
+}
+
+static int
+stream_stop(struct tr_assembler *assembler, struct tr_error *err)
+{
+    assembler->stream_xid = 0;
+    return assembler->open_batch != NULL ? push_open(assembler, err) : 0;
+}
+
+static int
+stream_abort(struct tr_assembler *assembler, const struct tr_frame_peek *peek, struct tr_error *err)
+{
+    if (is_eager(assembler, peek->xid)) {
+        struct tr_batch *batch = open_batch(TR_BATCH_OPEN_ABORT, peek->xid);
+        batch->stream_subxid = peek->subxid;
+        if (peek->subxid == peek->xid)
+            eager_remove(assembler, peek->xid);
+        return push(assembler, batch, err);
+    }
+    struct tr_spool_txn *txn = tr_spool_find(assembler->spool, peek->xid);
+    if (txn == NULL)
+        return 0; /* nothing of it was ever sent */
+    if (peek->subxid != peek->xid)
+        tr_spool_abort_subxid(txn, peek->subxid);
+    else
+        tr_spool_drop(assembler->spool, txn);
+    return 0;
+}
+
+/* Decode what the spool holds of a transaction into the batch, slice by slice. */
+static int
+replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error *err)
+{
+    struct tr_spool_frame frame;
+    int r;
+    tr_spool_rewind(txn);
+    while ((r = tr_spool_next(assembler->spool, txn, &frame, err)) > 0) {
+        struct tr_batch *batch = current(assembler);
+        r = assembler->decode->decode(assembler->decoder, frame.data, frame.len, frame.order, true, batch, err);
+        if (r >= 0 && tr_batch_bytes(batch) >= SLICE_BYTES)
+            r = push_slice(assembler, err);
+        if (r < 0)
+            return r;
+    }
+    return r;
+}
+
+static int after_decode(struct tr_assembler *assembler, int decoded, struct tr_error *err);
+
+static int
+stream_commit_spooled(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
+{
+    struct tr_spool_txn *txn = tr_spool_begin(assembler->spool, xid);
+    /* What was complete before goes first: a large transaction shall not hold it up. */
+    int r = assembler->batch != NULL ? push_committed(assembler, err) : 0;
+    if (r == 0)
+        r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, current(assembler), err);
+    if (r >= 0)
+        r = replay(assembler, txn, err);
+    tr_spool_drop(assembler->spool, txn);
+    if (r >= 0)
+        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, current(assembler), err);
+    return r < 0 ? r : after_decode(assembler, r, err);
+}
+
+static int
+stream_commit_eager(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
+{
+    int r = assembler->batch != NULL ? push_committed(assembler, err) : 0;
+    if (r < 0)
+        return r;
+    eager_remove(assembler, xid);
+    assembler->batch = open_batch(TR_BATCH_OPEN_COMMIT, xid);
+    r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, assembler->batch, err);
+    if (r >= 0)
+        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, assembler->batch, err);
+    return r < 0 ? r : push_committed(assembler, err);
+}
+
+/* --- one frame --- */
+
+static int
+after_decode(struct tr_assembler *assembler, int decoded, struct tr_error *err)
+{
+    struct tr_batch *batch = assembler->batch;
+    size_t bytes = batch != NULL ? tr_batch_bytes(batch) : 0;
+    if (decoded & TR_DECODED_COMMIT)
+        return bytes >= BATCH_BYTES && batch->nevents > 0 ? push_committed(assembler, err) : 0;
+    return bytes >= SLICE_BYTES ? push_slice(assembler, err) : 0;
+}
+
+/* Is the transaction that the last frame opened, or that a commit frame names, beyond where the task is to stop? */
+static bool
+beyond_stop(const struct tr_assembler *assembler, const struct tr_txn *txn)
+{
+    return txn->commit_order >= assembler->stop_order ||
+           (assembler->stop_time_us > 0 && txn->commit_us > assembler->stop_time_us);
+}
+
+/* Take a transaction that has just been opened out of the batch again. */
+static int
+stop_before_last(struct tr_assembler *assembler, struct tr_error *err)
+{
+    assembler->batch->ntxns--;
+    if (assembler->batch->ntxns == 0) {
+        tr_batch_free(assembler->batch);
+        assembler->batch = NULL;
+        return 1;
+    }
+    int r = push_committed(assembler, err);
+    return r < 0 ? r : 1;
+}
+
+static int
+plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
+{
+    int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, current(assembler), err);
+    if (r < 0)
+        return r;
+    if ((r & TR_DECODED_BEGIN) && beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
+        return stop_before_last(assembler, err);
+    return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= SLICE_BYTES ? after_decode(assembler, r, err) : 0;
+}
+
+/* A streamed commit beyond the stop: ask a throw-away batch what it says. */
+static int
+commit_is_beyond(struct tr_assembler *assembler, const struct tr_frame *frame, bool *beyond, struct tr_error *err)
+{
+    *beyond = false;
+    if (assembler->stop_order == UINT64_MAX && assembler->stop_time_us == 0)
+        return 0;
+    struct tr_batch *probe = tr_batch_new();
+    int r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, probe, err);
+    if (r >= 0)
+        *beyond = beyond_stop(assembler, &probe->txns[0]);
+    if (r >= 0 && !*beyond) /* leaves the decoder outside the transaction again */
+        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, probe, err);
+    tr_batch_free(probe);
+    return r < 0 ? r : 0;
+}
+
+static int
+stream_commit(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
+{
+    bool beyond;
+    int r = commit_is_beyond(assembler, frame, &beyond, err);
+    if (r < 0)
+        return r;
+    if (beyond) {
+        if (assembler->batch != NULL && (r = push_committed(assembler, err)) < 0)
+            return r;
+        return 1;
+    }
+    return is_eager(assembler, xid) ? stream_commit_eager(assembler, frame, xid, err)
+                                    : stream_commit_spooled(assembler, frame, xid, err);
+}
+
+/*
+ * The server has read its log up to frame->end and has nothing for us. With nothing on its way either, that is as good as a commit's
+ * end: it moves the checkpoint of an idle database, so that the server can let go of its log.
+ */
+static int
+keepalive(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
+{
+    struct tr_task *task = assembler->task;
+    bool reached = frame->end >= assembler->stop_order;
+    if (assembler->decode->in_transaction(assembler->decoder) || frame->end <= assembler->pushed_order)
+        return reached && !assembler->decode->in_transaction(assembler->decoder) ? 1 : 0;
+    bool due = tr_clock_us() - assembler->pushed_us >= KEEPALIVE_INTERVAL_US ||
+               frame->end - assembler->pushed_order >= KEEPALIVE_BYTES || reached;
+    int r = tr_assembler_flush(assembler, reached, err);
+    if (r < 0 || !due || assembler->batch != NULL || !tr_ledger_empty(&task->ledger))
+        return r < 0 ? r : reached;
+    struct tr_batch *batch = tr_batch_new();
+    batch->received_us = tr_clock_us();
+    r = assembler->source->keepalive_checkpoint(task->source, frame, batch, &batch->checkpoint, err);
+    if (r < 0) {
+        tr_batch_free(batch);
+        return r;
+    }
+    assembler->pushed_us = tr_clock_us();
+    assembler->pushed_order = frame->end;
+    r = push(assembler, batch, err);
+    return r < 0 ? r : reached;
+}
+
+int
+tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
+{
+    if (frame->kind == TR_FRAME_KEEPALIVE)
+        return keepalive(assembler, frame, err);
+    struct tr_frame_peek peek;
+    int r = assembler->decode->peek(assembler->decoder, frame->data, frame->len, assembler->stream_xid != 0, &peek, err);
+    if (r < 0)
+        return r;
+    switch (peek.role) {
+    case TR_ROLE_PLAIN:
+        return plain(assembler, frame, err);
+    case TR_ROLE_STREAM_START:
+        return stream_start(assembler, peek.xid);
+    case TR_ROLE_STREAM_CHANGE:
+        return stream_change(assembler, frame, &peek, err);
+    case TR_ROLE_STREAM_STOP:
+        return stream_stop(assembler, err);
+    case TR_ROLE_STREAM_ABORT:
+        return stream_abort(assembler, &peek, err);
+    case TR_ROLE_STREAM_COMMIT:
+        return stream_commit(assembler, frame, peek.xid, err);
+    default:
+        tr_fail(err, TR_REFUSED, "the server sent a prepared transaction (%s) ahead of its decision, which was not asked for", peek.gid);
+        return tr_error_hint(err, "use a slot that tailrace has made itself");
+    }
+}

@@ -1,0 +1,111 @@
+/*
+ * internal.h - the inside of a task, shared by the files of pipeline/.
+ *
+ * Threads: `control` is the caller of tr_task_run (decides, saves checkpoints); `capture` reads, decodes, assembles and acknowledges; `sink` writes.
+ * What they share is the queue, the ledger, the budget of bytes in flight, and the atomics of struct tr_task_counters.
+ */
+#ifndef TR_PIPELINE_INTERNAL_H
+#define TR_PIPELINE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "mapping/mapping.h"
+#include "pipeline/ledger.h"
+#include "pipeline/queue.h"
+#include "pipeline/spool.h"
+#include "pipeline/task.h"
+
+struct tr_task_counters {
+    _Atomic int phase; /* enum tr_task_phase */
+    _Atomic uint64_t load_tables, load_tables_done;
+    _Atomic uint64_t load_rows, load_rows_expected, load_bytes, load_bytes_expected;
+    _Atomic uint64_t transactions, rows, bytes;
+    _Atomic uint64_t rows_durable, conflicts, retries;
+    _Atomic int64_t lag_bytes, lag_us;
+};
+
+/* What the pipeline knows of one table by its name: given once, found by relation->number. */
+struct tr_table_state {
+    char *name; /* "schema.table" */
+    char *cut;  /* changes up to here are contained in its load; NULL = none */
+};
+
+struct tr_task {
+    struct tr_task_config config;
+    const char *name;
+    struct tr_mapping *mapping;
+    struct tr_source_env source_env;
+    struct tr_sink_env sink_env;
+    struct tr_offset_store *store;
+    struct tr_task_counters count;
+    _Atomic bool stopping; /* tr_task_stop was called */
+    int stop_fd;           /* eventfd: readable once stopping */
+    _Atomic bool halt;     /* this attempt is over: whoever waits shall give up */
+    bool progressed;       /* a checkpoint or a table was saved in this attempt; control thread */
+    int64_t stored_us;     /* monotonic, of the last write to the embedded store; control thread */
+
+    /* One attempt: from connecting to the end or a failure. */
+    struct tr_source *source;
+    struct tr_sink *sink;
+    struct tr_checkpoint checkpoint; /* what is saved; control thread */
+    struct tr_queue queue;
+    struct tr_ledger ledger;
+    pthread_mutex_t lock;            /* guards the texts below */
+    char *saved;                     /* owned; newest saved position, for the capture thread to acknowledge */
+    char acknowledged[256];
+    char message[256];
+    uint64_t saved_count;            /* counts the changes of `saved`, under lock */
+    uint64_t acknowledged_count;
+    int64_t lag_due_us;              /* monotonic, capture thread */
+    struct tr_table_state *tables;   /* by relation->number - 1; capture thread, and control before it starts */
+    uint32_t ntables;
+    _Atomic uint32_t nguarded;       /* relations whose cut the stream has not passed */
+    int64_t retain_warned;           /* bytes of the last warning; capture thread */
+};
+
+/* load.c: copy what the checkpoint does not call done. thread: control. */
+int tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err);
+
+/* stream.c: follow the source from `position` until stop or failure. thread: control; starts the other two. */
+int tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err);
+
+/* Acknowledge what is saved, say that we are alive, watch the lag. Cheap; also called while the sink stalls. thread: capture. */
+int tr_stream_alive(struct tr_task *task, bool urgent, struct tr_error *err);
+
+/* save.c: make progress safe. thread: control. */
+int tr_save_checkpoint(struct tr_task *task, struct tr_error *err);           /* all of task->checkpoint */
+int tr_save_mark(struct tr_task *task, struct tr_ledger_mark *mark, struct tr_error *err); /* frees what the mark holds */
+int tr_save_table(struct tr_task *task, const char *table, const char *cut, bool done, struct tr_error *err);
+
+/* sink_thread.c: takes batches from the queue and gives them to the sink. */
+struct tr_sink_thread {
+    struct tr_task *task;
+    pthread_t thread;
+    _Atomic bool drain;    /* flush what was taken and end */
+    _Atomic bool abandon;  /* end at once */
+    _Atomic bool ended;
+    int result;
+    struct tr_error error;
+};
+void tr_sink_thread_start(struct tr_sink_thread *thread, struct tr_task *task);
+void tr_sink_thread_join(struct tr_sink_thread *thread);
+
+/* assembler.c: frames in, batches out. thread: capture. */
+struct tr_assembler;
+int tr_assembler_new(struct tr_task *task, struct tr_assembler **assembler, struct tr_error *err);
+void tr_assembler_free(struct tr_assembler *assembler);
+/* One frame. Returns 1 when the stop order was reached (this frame is beyond it), else 0. */
+int tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err);
+/* The socket is dry, or the end has come: push what is complete. */
+int tr_assembler_flush(struct tr_assembler *assembler, bool last, struct tr_error *err);
+/* Is something complete waiting to be pushed? */
+bool tr_assembler_pending(const struct tr_assembler *assembler);
+void tr_assembler_stop_at(struct tr_assembler *assembler, uint64_t order, int64_t time_us);
+
+bool tr_task_stopping(struct tr_task *task);
+void tr_task_phase_set(struct tr_task *task, enum tr_task_phase phase);
+/* The state of a table by name, made when missing; its number is index + 1. */
+uint32_t tr_task_table_number(struct tr_task *task, const char *schema, const char *name);
+
+#endif

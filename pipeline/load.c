@@ -1,0 +1,484 @@
+/*
+ * load.c - the full load: every table as of one cut, then the rest of its schema.
+ *
+ * One rule serves every hand-off: each table remembers the position of its own cut, and the stream skips that table's changes up to there. So a load that was
+ * killed keeps its finished tables and takes a new cut for the others, and a table that joins later is loaded the same way.
+ *
+ * A sink with a loader gets the copy stream as it is (or decoded rows) over several connections at once. Every other sink gets TR_READ rows through the queue,
+ * one table after the other, so that cutting its output back to a finished table is always possible.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/failpoint.h"
+#include "core/memory.h"
+#include "pipeline/internal.h"
+#include "schema/schema.h"
+
+#define MAX_PARTS 64
+#define ROWS_BATCH_BYTES ((size_t)512 << 10)
+
+struct load_table {
+    struct tr_relation *relation; /* borrowed from the list */
+    char *name;
+    uint32_t parts_left; /* not yet committed */
+};
+
+struct load_part {
+    struct load_table *table;
+    struct tr_table_part part;
+};
+
+struct load {
+    struct tr_task *task;
+    struct tr_schema *schema;
+    struct tr_relation_list relations;
+    struct load_table *tables;
+    size_t ntables;
+    struct load_part *parts;
+    size_t nparts, next_part;
+    struct tr_cut cut;
+    pthread_mutex_t lock; /* guards next_part, parts_left, failed, error */
+    bool failed;
+    struct tr_error error;
+};
+
+static char *
+table_name(const struct tr_relation *relation)
+{
+    return tr_asprintf("%s.%s", relation->schema, relation->name);
+}
+
+/* The tables of the task that the checkpoint does not call done. */
+static int
+find_tables(struct load *load, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    int r = task->config.source->relations(task->source, &load->relations, err);
+    if (r < 0)
+        return r;
+    load->tables = tr_calloc(load->relations.count, sizeof(*load->tables));
+    for (size_t i = 0; i < load->relations.count; i++) {
+        struct tr_relation *relation = load->relations.items[i];
+        tr_mapping_route(task->mapping, relation);
+        char *name = table_name(relation);
+        const struct tr_table_cut *known = tr_checkpoint_table(&task->checkpoint, name);
+        if (relation->skip || (known != NULL && known->done)) {
+            free(name);
+            continue;
+        }
+        load->tables[load->ntables].relation = relation;
+        load->tables[load->ntables++].name = name;
+    }
+    return 0;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+    const struct load_part *x = a, *y = b;
+    return (x->part.bytes < y->part.bytes) - (x->part.bytes > y->part.bytes);
+}
+
+/* Split every table, the largest parts first so that the readers end together. */
+static int
+plan(struct load *load, int max, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    struct tr_table_part parts[MAX_PARTS];
+    for (size_t i = 0; i < load->ntables; i++) {
+        struct load_table *table = &load->tables[i];
+        int n = task->config.source->table_parts(task->source, table->relation, parts, max, err);
+        if (n < 0)
+            return n;
+        load->parts = tr_realloc(load->parts, (load->nparts + (size_t)n) * sizeof(*load->parts));
+        for (int p = 0; p < n; p++) {
+            load->parts[load->nparts++] = (struct load_part){ table, parts[p] };
+            atomic_fetch_add(&task->count.load_rows_expected, parts[p].rows);
+            atomic_fetch_add(&task->count.load_bytes_expected, parts[p].bytes);
+        }
+        table->parts_left = (uint32_t)n;
+    }
+    if (load->nparts > 0)
+        qsort(load->parts, load->nparts, sizeof(*load->parts), by_size);
+    return 0;
+}
+
+/* --- a sink with a loader --- */
+
+static bool
+given_up(struct load *load)
+{
+    pthread_mutex_lock(&load->lock);
+    bool failed = load->failed;
+    pthread_mutex_unlock(&load->lock);
+    return failed || tr_task_stopping(load->task);
+}
+
+static int
+pump_bytes(struct load *load, struct tr_table_reader *reader, struct tr_loader *loader, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    const char *data;
+    size_t len;
+    int r;
+    while ((r = task->config.source->reader_read(reader, &data, &len, err)) > 0) {
+        if (given_up(load))
+            return tr_fail(err, TR_RETRY, "stopped");
+        TR_FAILPOINT("load.write");
+        atomic_fetch_add_explicit(&task->count.load_bytes, len, memory_order_relaxed);
+        atomic_fetch_add_explicit(&task->count.load_rows, 1, memory_order_relaxed);
+        if ((r = task->config.sink->loader_write(loader, data, len, err)) < 0)
+            return r;
+    }
+    return r;
+}
+
+static int
+pump_rows(struct load *load, struct tr_table_reader *reader, struct tr_loader *loader, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    int r = 1;
+    while (r > 0) {
+        if (given_up(load))
+            return tr_fail(err, TR_RETRY, "stopped");
+        struct tr_batch *batch = tr_batch_new();
+        r = task->config.source->reader_rows(reader, batch, ROWS_BATCH_BYTES, err);
+        TR_FAILPOINT("load.write");
+        atomic_fetch_add_explicit(&task->count.load_rows, batch->nevents, memory_order_relaxed);
+        atomic_fetch_add_explicit(&task->count.load_bytes, batch->arena.used, memory_order_relaxed);
+        int w = r >= 0 && batch->nevents > 0 ? task->config.sink->loader_rows(loader, batch, err) : 0;
+        tr_batch_free(batch);
+        if (w < 0)
+            return w;
+    }
+    return r;
+}
+
+/* The form in which this table's rows travel: the best that both sides take as it is. */
+static const char *
+choose_format(struct tr_task *task, const struct tr_relation *relation)
+{
+    static const char *const formats[] = { "copy-binary", "copy-text" };
+    if (strcmp(task->config.source->dialect, task->config.sink->dialect) == 0)
+        for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+            if (task->config.sink->loader_accepts(task->sink, relation, formats[i]))
+                return formats[i];
+    return "rows";
+}
+
+/* Commit what the loader wrote; the table is done when no other part is left. Returns 1 when it is. */
+static int
+finish_part(struct load *load, struct load_table *table, struct tr_loader *loader, struct tr_error *err)
+{
+    struct tr_table_cut done = { table->name, load->cut.position, true };
+    pthread_mutex_lock(&load->lock);
+    bool last = table->parts_left == 1;
+    pthread_mutex_unlock(&load->lock);
+    TR_FAILPOINT("load.finish.before");
+    int r = load->task->config.sink->loader_finish(loader, last ? &done : NULL, err);
+    TR_FAILPOINT("load.finish.after");
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&load->lock);
+    bool complete = --table->parts_left == 0;
+    pthread_mutex_unlock(&load->lock);
+    return complete ? (last ? 1 : 2) : 0;
+}
+
+/* Two parts ended at the same moment and neither wrote that the table is done: an empty load does. */
+static int
+record_done(struct load *load, struct load_table *table, struct tr_error *err)
+{
+    const struct tr_sink_class *sink = load->task->config.sink;
+    struct tr_table_cut done = { table->name, load->cut.position, true };
+    struct tr_loader *loader = NULL;
+    int r = sink->loader_open(load->task->sink, table->relation, "copy-text", &loader, err);
+    if (r == 0)
+        r = sink->loader_finish(loader, &done, err);
+    sink->loader_close(loader);
+    return r;
+}
+
+static int
+copy_part(struct load *load, struct load_part *part, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    const struct tr_source_class *source = task->config.source;
+    const struct tr_sink_class *sink = task->config.sink;
+    struct load_table *table = part->table;
+    const char *format = choose_format(task, table->relation);
+    struct tr_table_reader *reader = NULL;
+    struct tr_loader *loader = NULL;
+    int r = source->reader_open(task->source, &load->cut, table->relation, &part->part, format, &reader, err);
+    if (r == 0)
+        r = sink->loader_open(task->sink, table->relation, format, &loader, err);
+    if (r == 0)
+        r = strcmp(format, "rows") == 0 ? pump_rows(load, reader, loader, err) : pump_bytes(load, reader, loader, err);
+    if (r == 0)
+        r = finish_part(load, table, loader, err);
+    source->reader_close(reader);
+    sink->loader_close(loader);
+    if (r == 2)
+        r = record_done(load, table, err) < 0 ? -(int)err->class : 1;
+    if (r == 1) {
+        r = sink->finish_table != NULL ? sink->finish_table(task->sink, load->schema, table->relation, err) : 0;
+        atomic_fetch_add(&task->count.load_tables_done, 1);
+        tr_log(task->config.log, TR_LOG_INFO, "load", "table %s is loaded", table->name);
+    }
+    return r < 0 ? tr_error_prefix(err, "full load of table %s", table->name) : 0;
+}
+
+static struct load_part *
+next_part(struct load *load)
+{
+    pthread_mutex_lock(&load->lock);
+    struct load_part *part = load->next_part < load->nparts && !load->failed ? &load->parts[load->next_part++] : NULL;
+    pthread_mutex_unlock(&load->lock);
+    return tr_task_stopping(load->task) ? NULL : part;
+}
+
+static void *
+load_worker(void *arg)
+{
+    struct load *load = arg;
+    struct load_part *part;
+    while ((part = next_part(load)) != NULL) {
+        struct tr_error err;
+        tr_error_clear(&err);
+        if (copy_part(load, part, &err) == 0)
+            continue;
+        pthread_mutex_lock(&load->lock);
+        if (!load->failed)
+            load->error = err;
+        load->failed = true;
+        pthread_mutex_unlock(&load->lock);
+    }
+    return NULL;
+}
+
+static void
+run_workers(struct load *load)
+{
+    pthread_t threads[64];
+    size_t count = (size_t)tr_setting_int(load->task->config.settings, "readers");
+    if (count > load->nparts)
+        count = load->nparts;
+    for (size_t i = 0; i < count; i++)
+        pthread_create(&threads[i], NULL, load_worker, load);
+    for (size_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static int
+load_in_bulk(struct load *load, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    const struct tr_sink_class *sink = task->config.sink;
+    int r = plan(load, MAX_PARTS, err);
+    if (r < 0)
+        return r;
+    run_workers(load);
+    if (load->failed) {
+        *err = load->error;
+        return -(int)err->class;
+    }
+    if (tr_task_stopping(task))
+        return tr_fail(err, TR_RETRY, "stopped");
+    for (size_t i = 0; i < load->ntables; i++)
+        tr_checkpoint_set_table(&task->checkpoint, load->tables[i].name, load->cut.position, true);
+    tr_task_phase_set(task, TR_PHASE_FINISHING_LOAD);
+    TR_FAILPOINT("load.finish_tables");
+    return sink->finish_tables(task->sink, load->schema, err);
+}
+
+/* --- every other sink: rows through the queue --- */
+
+struct row_stream {
+    struct load *load;
+    struct tr_sink_thread sink;
+    struct tr_batch *held; /* the newest batch: its last row may turn out to be the last one of the table, or of all */
+    uint64_t tables_with_rows;
+};
+
+static int
+release(struct row_stream *stream, struct tr_error *err)
+{
+    struct tr_task *task = stream->load->task;
+    struct tr_batch *batch = stream->held;
+    stream->held = NULL;
+    if (batch == NULL)
+        return 0;
+    while (!tr_queue_has_room(&task->queue) && !atomic_load(&stream->sink.ended) && !tr_task_stopping(task))
+        tr_queue_wait_room(&task->queue, 20000);
+    tr_ledger_add(&task->ledger, batch);
+    tr_queue_push(&task->queue, batch);
+    if (atomic_load(&stream->sink.ended))
+        return tr_fail(err, TR_RETRY, "the sink ended");
+    struct tr_ledger_mark mark;
+    int r = tr_ledger_take(&task->ledger, &mark) ? tr_save_mark(task, &mark, err) : 0;
+    tr_ledger_mark_fini(&mark);
+    return r;
+}
+
+static void
+mark_first(struct row_stream *stream, struct tr_batch *batch, bool first_of_table)
+{
+    for (uint32_t i = 0; i < batch->nevents; i++)
+        batch->events[i].snapshot = TR_SNAPSHOT_TRUE;
+    if (first_of_table && batch->nevents > 0)
+        batch->events[0].snapshot = stream->tables_with_rows++ == 0 ? TR_SNAPSHOT_FIRST : TR_SNAPSHOT_FIRST_IN_TABLE;
+}
+
+/* One table's rows, all parts of it in turn. Its last batch says that the table is done. */
+static int
+stream_table(struct row_stream *stream, struct load_table *table, struct tr_error *err)
+{
+    struct load *load = stream->load;
+    struct tr_task *task = load->task;
+    const struct tr_source_class *source = task->config.source;
+    struct tr_table_part whole = { 0, UINT64_MAX, 0, 0 };
+    struct tr_table_reader *reader = NULL;
+    bool first = true;
+    int r = source->reader_open(task->source, &load->cut, table->relation, &whole, "rows", &reader, err), more = 1;
+    while (r == 0 && more > 0) {
+        struct tr_batch *batch = tr_batch_new();
+        batch->kind = TR_BATCH_LOAD;
+        batch->received_us = tr_clock_us();
+        more = source->reader_rows(reader, batch, ROWS_BATCH_BYTES, err);
+        if (more < 0 || (batch->nevents == 0 && more == 0)) {
+            tr_batch_free(batch);
+            r = more;
+            break;
+        }
+        mark_first(stream, batch, first);
+        first = false;
+        batch->rows = batch->nevents;
+        atomic_fetch_add(&task->count.load_rows, batch->rows);
+        atomic_fetch_add(&task->count.load_bytes, batch->arena.used);
+        r = release(stream, err);
+        stream->held = batch;
+        if (r == 0 && (tr_task_stopping(task) || atomic_load(&stream->sink.ended)))
+            r = tr_fail(err, TR_RETRY, "stopped");
+    }
+    source->reader_close(reader);
+    if (r < 0)
+        return tr_error_prefix(err, "full load of table %s", table->name);
+    if (stream->held == NULL || first) { /* an empty table still becomes done, by a batch without rows */
+        r = release(stream, err);
+        stream->held = tr_batch_new();
+        stream->held->kind = TR_BATCH_LOAD;
+    }
+    struct tr_batch *last = stream->held;
+    if (last->nevents > 0)
+        last->events[last->nevents - 1].snapshot = TR_SNAPSHOT_LAST_IN_TABLE;
+    last->load_table = tr_arena_strdup(&last->arena, table->name);
+    last->load_cut = tr_arena_strdup(&last->arena, load->cut.position);
+    atomic_fetch_add(&task->count.load_tables_done, 1);
+    return r;
+}
+
+static int
+load_through_queue(struct load *load, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    struct row_stream stream = { .load = load };
+    int r = 0;
+    tr_sink_thread_start(&stream.sink, task);
+    for (size_t i = 0; r == 0 && i < load->ntables; i++)
+        r = stream_table(&stream, &load->tables[i], err);
+    if (r == 0 && stream.held != NULL && stream.held->nevents > 0)
+        stream.held->events[stream.held->nevents - 1].snapshot = TR_SNAPSHOT_LAST;
+    if (r == 0)
+        r = release(&stream, err);
+    tr_batch_free(stream.held);
+    atomic_store(&stream.sink.drain, true);
+    tr_sink_thread_join(&stream.sink);
+    if (stream.sink.result < 0) {
+        *err = stream.sink.error;
+        r = stream.sink.result;
+    }
+    struct tr_error late;
+    struct tr_ledger_mark mark;
+    int s = tr_ledger_take(&task->ledger, &mark) ? tr_save_mark(task, &mark, &late) : 0;
+    tr_ledger_mark_fini(&mark);
+    if (s < 0 && r == 0) {
+        *err = late;
+        r = s;
+    }
+    return r;
+}
+
+/* --- the whole --- */
+
+/* Say which tables are begun before their first row is written, so that a killed run knows to empty them. */
+static int
+record_begun(struct load *load, struct tr_error *err)
+{
+    for (size_t i = 0; i < load->ntables; i++)
+        tr_checkpoint_set_table(&load->task->checkpoint, load->tables[i].name, load->cut.position, false);
+    return tr_save_checkpoint(load->task, err);
+}
+
+static int
+reset_begun(struct load *load, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < load->ntables; i++) {
+        const struct tr_table_cut *known = tr_checkpoint_table(&task->checkpoint, load->tables[i].name);
+        if (known != NULL && !known->done)
+            r = task->config.sink->reset_table(task->sink, load->tables[i].relation, err);
+    }
+    return r;
+}
+
+static int
+run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    bool bulk = (task->config.sink->capabilities & TR_SINK_LOADS) != 0;
+    int r = find_tables(load, err);
+    if (r == 0 && bulk)
+        r = task->config.source->schema(task->source, &load->schema, err);
+    if (r == 0 && bulk && load->ntables > 0)
+        r = task->config.sink->prepare_tables(task->sink, load->schema, err);
+    if (r == 0 && bulk)
+        r = reset_begun(load, err);
+    if (r < 0)
+        return r;
+    if (load->ntables == 0) { /* a run that was killed after the rows still owes the rest of the schema */
+        bool owed = bulk && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, "load") == 0;
+        return owed ? task->config.sink->finish_tables(task->sink, load->schema, err) : 0;
+    }
+    if (first_cut != NULL && first_cut->position[0] != '\0')
+        load->cut = *first_cut;
+    else if ((r = task->config.source->cut(task->source, &load->cut, err)) < 0)
+        return r;
+    tr_log(task->config.log, TR_LOG_INFO, "load", "loading %zu tables as of %s", load->ntables, load->cut.position);
+    atomic_store(&task->count.load_tables, load->ntables);
+    atomic_store(&task->count.load_tables_done, 0);
+    if ((r = record_begun(load, err)) < 0)
+        return r;
+    return bulk ? load_in_bulk(load, err) : load_through_queue(load, err);
+}
+
+int
+tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err)
+{
+    struct load load = { .task = task };
+    pthread_mutex_init(&load.lock, NULL);
+    tr_task_phase_set(task, TR_PHASE_LOADING);
+    int r = run(&load, first_cut, err);
+    task->config.source->cut_release(task->source);
+    for (size_t i = 0; i < load.ntables; i++)
+        free(load.tables[i].name);
+    free(load.tables);
+    free(load.parts);
+    tr_relation_list_free(&load.relations);
+    tr_schema_free(load.schema);
+    pthread_mutex_destroy(&load.lock);
+    return r;
+}

@@ -1,0 +1,416 @@
+/*
+ * task.c - the life of a task: connect, see where we are, load what is missing, stream, and begin again after a passing failure.
+ */
+#include "pipeline/task.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "pipeline/internal.h"
+#include "schema/schema.h"
+
+#define FIRST_BACKOFF_US 100000
+#define LONGEST_BACKOFF_US (30 * TR_US_PER_S)
+
+static const char *const phase_names[] = { "connecting", "preparing",   "loading",     "finishing the load", "catching up",
+                                           "streaming",  "draining",    "backing off", "ended" };
+
+const char *
+tr_task_phase_name(enum tr_task_phase phase)
+{
+    return (unsigned)phase < sizeof(phase_names) / sizeof(phase_names[0]) ? phase_names[phase] : "unknown";
+}
+
+void
+tr_task_phase_set(struct tr_task *task, enum tr_task_phase phase)
+{
+    atomic_store(&task->count.phase, (int)phase);
+}
+
+bool
+tr_task_stopping(struct tr_task *task)
+{
+    return atomic_load_explicit(&task->stopping, memory_order_relaxed);
+}
+
+void
+tr_task_stop(struct tr_task *task)
+{
+    uint64_t one = 1;
+    atomic_store(&task->stopping, true);
+    ssize_t n = write(task->stop_fd, &one, sizeof(one));
+    (void)n;
+}
+
+static bool
+filter_wants(void *arg, const char *schema, const char *table)
+{
+    return tr_mapping_wants(arg, schema, table);
+}
+
+static void
+on_durable(void *arg, uint64_t sequence, const char *sink_state)
+{
+    struct tr_task *task = arg;
+    tr_ledger_durable(&task->ledger, sequence, sink_state);
+}
+
+static void
+on_conflict(void *arg, const char *table, const char *what)
+{
+    struct tr_task *task = arg;
+    (void)table;
+    (void)what;
+    atomic_fetch_add(&task->count.conflicts, 1);
+}
+
+static bool
+setting_is(const struct tr_task *task, const char *name, const char *value)
+{
+    const char *text = tr_setting_string(task->config.settings, name);
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+int
+tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr_error *err)
+{
+    struct tr_task *task = tr_calloc(1, sizeof(*task));
+    *out = NULL;
+    task->config = *config;
+    task->name = tr_setting_string(config->settings, "task");
+    task->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    atomic_store(&task->count.lag_bytes, -1);
+    pthread_mutex_init(&task->lock, NULL);
+    int r = task->stop_fd < 0 ? tr_fail(err, TR_FATAL, "task: no eventfd: %s", strerror(errno)) : 0;
+    if (r == 0)
+        r = tr_mapping_new(config->settings, &task->mapping, err);
+    if (r < 0) {
+        tr_task_free(task);
+        return r;
+    }
+    task->source_env = (struct tr_source_env){ .task = task->name, .settings = config->settings, .log = config->log,
+                                               .filter = { task->mapping, filter_wants } };
+    task->sink_env = (struct tr_sink_env){ .task = task->name, .settings = config->settings, .log = config->log,
+                                           .source_name = config->source->name, .source_dialect = config->source->dialect,
+                                           .memory = (uint64_t)tr_setting_int(config->settings, "memory") / 4,
+                                           .arg = task, .durable = on_durable, .conflict = on_conflict };
+    *out = task;
+    return 0;
+}
+
+void
+tr_task_free(struct tr_task *task)
+{
+    if (task == NULL)
+        return;
+    if (task->stop_fd >= 0)
+        close(task->stop_fd);
+    tr_mapping_free(task->mapping);
+    pthread_mutex_destroy(&task->lock);
+    free(task->saved);
+    free(task);
+}
+
+uint32_t
+tr_task_table_number(struct tr_task *task, const char *schema, const char *name)
+{
+    char *full = tr_asprintf("%s.%s", schema, name);
+    for (uint32_t i = 0; i < task->ntables; i++) {
+        if (strcmp(task->tables[i].name, full) == 0) {
+            free(full);
+            return i + 1;
+        }
+    }
+    task->tables = tr_realloc(task->tables, (task->ntables + 1) * sizeof(*task->tables));
+    task->tables[task->ntables] = (struct tr_table_state){ .name = full };
+    return ++task->ntables;
+}
+
+/* --- one attempt --- */
+
+static void
+close_attempt(struct tr_task *task)
+{
+    /* The sink first: it may still report what became durable. */
+    if (task->sink != NULL)
+        task->config.sink->close(task->sink);
+    if (task->source != NULL)
+        task->config.source->close(task->source);
+    task->sink = NULL;
+    task->source = NULL;
+    tr_queue_fini(&task->queue);
+    tr_ledger_fini(&task->ledger);
+    for (uint32_t i = 0; i < task->ntables; i++) {
+        free(task->tables[i].name);
+        free(task->tables[i].cut);
+    }
+    free(task->tables);
+    task->tables = NULL;
+    task->ntables = 0;
+    atomic_store(&task->nguarded, 0);
+    atomic_store(&task->halt, false);
+    tr_checkpoint_fini(&task->checkpoint);
+    memset(&task->checkpoint, 0, sizeof(task->checkpoint));
+}
+
+/* Read what is saved. The sink's word wins where it keeps the checkpoint, but a target that has forgotten what the store remembers is refused. */
+static int
+load_checkpoint(struct tr_task *task, struct tr_error *err)
+{
+    int r = task->config.store->load(task->store, &task->checkpoint, err);
+    if (r < 0 || !(task->config.sink->capabilities & TR_SINK_KEEPS_CHECKPOINT))
+        return r;
+    struct tr_checkpoint kept;
+    memset(&kept, 0, sizeof(kept));
+    r = task->config.sink->load_checkpoint(task->sink, &kept, err);
+    if (r < 0)
+        return r;
+    if (task->checkpoint.position != NULL && kept.position == NULL) {
+        tr_fail(err, TR_REFUSED, "the target has no checkpoint of task %s, but this task had reached %s: the target was replaced or restored",
+                task->name, task->checkpoint.position);
+        tr_error_hint(err, "if it is to be filled anew, run `tailrace drop` for the task first");
+        tr_checkpoint_fini(&kept);
+        return -TR_REFUSED;
+    }
+    tr_checkpoint_fini(&task->checkpoint);
+    task->checkpoint = kept;
+    return 0;
+}
+
+static int
+open_both(struct tr_task *task, struct tr_error *err)
+{
+    tr_task_phase_set(task, TR_PHASE_CONNECTING);
+    task->sink_env.wake_fd = task->queue.wake_fd;
+    int r = task->config.sink->open(&task->sink_env, &task->sink, err);
+    if (r < 0)
+        return tr_error_prefix(err, "target");
+    if ((r = load_checkpoint(task, err)) < 0)
+        return r;
+    if ((r = task->config.source->open(&task->source_env, &task->source, err)) < 0)
+        return tr_error_prefix(err, "source");
+    struct tr_identity saved = { "" };
+    if (task->checkpoint.identity == NULL)
+        return 0;
+    snprintf(saved.text, sizeof(saved.text), "%s", task->checkpoint.identity);
+    return task->config.source->identity_check(task->source, &saved, task->checkpoint.position, err);
+}
+
+static void
+set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = tr_strdup(text);
+}
+
+/* Where a stream without a checkpoint begins, and what is saved before anything is written. */
+static int
+first_checkpoint(struct tr_task *task, const char *position, const char *phase, struct tr_error *err)
+{
+    struct tr_identity identity;
+    int r = task->config.source->identity(task->source, &identity, err);
+    if (r < 0)
+        return r;
+    set_text(&task->checkpoint.position, position);
+    set_text(&task->checkpoint.identity, identity.text);
+    set_text(&task->checkpoint.phase, phase);
+    return tr_save_checkpoint(task, err);
+}
+
+static int
+set_phase(struct tr_task *task, const char *phase, struct tr_error *err)
+{
+    if (task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, phase) == 0)
+        return 0;
+    set_text(&task->checkpoint.phase, phase);
+    return tr_save_checkpoint(task, err);
+}
+
+/* Which tables have a cut that the stream, beginning at the checkpoint, has not passed. */
+static void
+guard_tables(struct tr_task *task)
+{
+    for (size_t i = 0; i < task->checkpoint.ntables; i++) {
+        const struct tr_table_cut *cut = &task->checkpoint.tables[i];
+        const char *dot = strchr(cut->table, '.');
+        if (dot == NULL || task->config.source->compare(cut->position, task->checkpoint.position) <= 0)
+            continue;
+        char *schema = tr_strndup(cut->table, (size_t)(dot - cut->table));
+        uint32_t number = tr_task_table_number(task, schema, dot + 1);
+        set_text(&task->tables[number - 1].cut, cut->position);
+        atomic_fetch_add(&task->nguarded, 1);
+        free(schema);
+    }
+}
+
+static int
+resume_sink(struct tr_task *task, struct tr_error *err)
+{
+    if (!(task->config.sink->capabilities & TR_SINK_STATE_IN_STORE))
+        return 0;
+    const char *state = task->checkpoint.sink_state != NULL ? task->checkpoint.sink_state : "";
+    return task->config.sink->resume(task->sink, state, err);
+}
+
+/* mode full-load: a cut, the rows, the end. Nothing is made at the source. */
+static int
+load_only(struct tr_task *task, struct tr_error *err)
+{
+    int r = task->checkpoint.position == NULL ? first_checkpoint(task, "0/0", "load", err) : 0;
+    if (r == 0)
+        r = tr_load_run(task, NULL, err);
+    return r < 0 ? r : set_phase(task, "ended", err);
+}
+
+static int
+prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_error *err)
+{
+    char position[256];
+    const struct tr_source_class *source = task->config.source;
+    const char *start = tr_setting_string(task->config.settings, "start");
+    int r = source->prepare(task->source, load ? cut : NULL, err);
+    if (r < 0 || task->checkpoint.position != NULL)
+        return r;
+    if (load && cut->position[0] != '\0')
+        snprintf(position, sizeof(position), "%s", cut->position);
+    else
+        r = source->start_position(task->source, load ? "slot" : start != NULL ? start : "now", position, sizeof(position), err);
+    return r < 0 ? r : first_checkpoint(task, position, load ? "load" : "stream", err);
+}
+
+static int
+refuse_unfinished_load(struct tr_task *task, struct tr_error *err)
+{
+    tr_fail(err, TR_REFUSED, "the full load of task %s is not finished, and mode cdc would leave it so", task->name);
+    return tr_error_hint(err, "run it with mode full-load-and-cdc, or forget it with `tailrace drop`");
+}
+
+static int
+run_attempt(struct tr_task *task, struct tr_error *err)
+{
+    bool load = !setting_is(task, "mode", "cdc");
+    struct tr_cut cut = { .position = "" };
+    int r = open_both(task, err);
+    if (r == 0)
+        r = resume_sink(task, err);
+    if (r < 0)
+        return r;
+    tr_task_phase_set(task, TR_PHASE_PREPARING);
+    if (setting_is(task, "mode", "full-load"))
+        return load_only(task, err);
+    if (!load && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, "load") == 0)
+        return refuse_unfinished_load(task, err);
+    r = prepare_stream(task, load, &cut, err);
+    if (r == 0 && load)
+        r = tr_load_run(task, &cut, err);
+    if (r == 0)
+        r = set_phase(task, "stream", err);
+    if (r < 0)
+        return r;
+    guard_tables(task);
+    return tr_stream_run(task, task->checkpoint.position, err);
+}
+
+/* --- again and again --- */
+
+/* Wait out the back-off; false when the task is to stop instead. */
+static bool
+back_off(struct tr_task *task, int64_t wait_us)
+{
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+        random = (uint32_t)tr_clock_us();
+    int64_t jittered = wait_us / 2 + (int64_t)(random % (uint32_t)(wait_us / 1000 + 1)) * 1000 / 2;
+    struct pollfd fd = { .fd = task->stop_fd, .events = POLLIN };
+    tr_task_phase_set(task, TR_PHASE_BACKING_OFF);
+    poll(&fd, 1, (int)(jittered / 1000) + 1);
+    return !tr_task_stopping(task);
+}
+
+static int
+attempt(struct tr_task *task, struct tr_error *err)
+{
+    tr_error_clear(err);
+    task->progressed = false;
+    tr_ledger_init(&task->ledger);
+    int r = tr_queue_init(&task->queue, tr_setting_int(task->config.settings, "memory") / 2) < 0
+                ? tr_fail(err, TR_FATAL, "task: no eventfd: %s", strerror(errno))
+                : run_attempt(task, err);
+    close_attempt(task);
+    return r;
+}
+
+static int
+attempts(struct tr_task *task, struct tr_error *err)
+{
+    int64_t wait_us = FIRST_BACKOFF_US, since = tr_clock_us();
+    int64_t patience = tr_setting_int(task->config.settings, "retry_max");
+    for (;;) {
+        int r = attempt(task, err);
+        if (r == 0 || (r == -TR_RETRY && tr_task_stopping(task)))
+            return 0;
+        if (r != -TR_RETRY)
+            return r;
+        if (task->progressed) {
+            wait_us = FIRST_BACKOFF_US;
+            since = tr_clock_us();
+        }
+        if (patience > 0 && tr_clock_us() - since > patience)
+            return tr_error_prefix(err, "no progress for longer than retry_max");
+        tr_log_error(task->config.log, TR_LOG_WARNING, "pipeline", err);
+        pthread_mutex_lock(&task->lock);
+        snprintf(task->message, sizeof(task->message), "%.250s", err->text);
+        pthread_mutex_unlock(&task->lock);
+        atomic_fetch_add(&task->count.retries, 1);
+        if (!back_off(task, wait_us))
+            return 0;
+        wait_us = wait_us * 2 < LONGEST_BACKOFF_US ? wait_us * 2 : LONGEST_BACKOFF_US;
+    }
+}
+
+int
+tr_task_run(struct tr_task *task, struct tr_error *err)
+{
+    int r = task->config.store->open(tr_setting_string(task->config.settings, "state"), task->name, &task->store, err);
+    if (r == 0) {
+        r = attempts(task, err);
+        task->config.store->close(task->store);
+    }
+    tr_task_phase_set(task, TR_PHASE_ENDED);
+    return r;
+}
+
+void
+tr_task_status(struct tr_task *task, struct tr_task_status *status)
+{
+    const struct tr_task_counters *count = &task->count;
+    memset(status, 0, sizeof(*status));
+    status->phase = (enum tr_task_phase)atomic_load(&count->phase);
+    status->load_tables = atomic_load(&count->load_tables);
+    status->load_tables_done = atomic_load(&count->load_tables_done);
+    status->load_rows = atomic_load(&count->load_rows);
+    status->load_rows_expected = atomic_load(&count->load_rows_expected);
+    status->load_bytes = atomic_load(&count->load_bytes);
+    status->load_bytes_expected = atomic_load(&count->load_bytes_expected);
+    status->transactions = atomic_load(&count->transactions);
+    status->rows = atomic_load(&count->rows);
+    status->bytes = atomic_load(&count->bytes);
+    status->rows_durable = atomic_load(&count->rows_durable);
+    status->conflicts = atomic_load(&count->conflicts);
+    status->retries = atomic_load(&count->retries);
+    status->lag_bytes = atomic_load(&count->lag_bytes);
+    status->lag_us = atomic_load(&count->lag_us);
+    pthread_mutex_lock(&task->lock);
+    snprintf(status->checkpoint, sizeof(status->checkpoint), "%s", task->saved != NULL ? task->saved : "");
+    memcpy(status->acknowledged, task->acknowledged, sizeof(status->acknowledged));
+    memcpy(status->message, task->message, sizeof(status->message));
+    pthread_mutex_unlock(&task->lock);
+}
