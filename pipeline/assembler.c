@@ -272,20 +272,42 @@ open_batch(enum tr_batch_kind kind, uint64_t xid)
     return batch;
 }
 
+/* The slice that the eager sink gets next. In the middle of a chunk the decoder says whose transaction it continues. */
+static struct tr_batch *
+current_open(struct tr_assembler *assembler, uint64_t xid)
+{
+    if (assembler->open_batch == NULL) {
+        assembler->open_batch = open_batch(TR_BATCH_OPEN, xid);
+        assembler->decode->continue_txn(assembler->decoder, assembler->open_batch);
+    }
+    return assembler->open_batch;
+}
+
 static int
-stream_start(struct tr_assembler *assembler, uint64_t xid)
+decode_open(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, bool in_stream, struct tr_error *err)
+{
+    struct tr_batch *batch = current_open(assembler, xid);
+    return assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, in_stream, batch, err);
+}
+
+static int
+stream_start(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
 {
     assembler->stream_xid = xid;
     bool fresh = tr_spool_find(assembler->spool, xid) == NULL && !is_eager(assembler, xid);
     /* A table with a cut of its own needs the commit's position to judge: then nothing goes ahead. */
-    bool may = (assembler->task->config.sink->capabilities & TR_SINK_TAKES_OPEN) != 0 && assembler->stop_order == UINT64_MAX &&
-               assembler->stop_time_us == 0 && atomic_load(&assembler->task->nguarded) == 0;
+    bool may = (assembler->task->config.sink->capabilities & TR_SINK_TAKES_OPEN) != 0 && assembler->stop_time_us == 0 &&
+               assembler->stop_order == UINT64_MAX && atomic_load(&assembler->task->nguarded) == 0;
     if (fresh && may)
         eager_add(assembler, xid);
     assembler->eager = is_eager(assembler, xid);
-    if (!assembler->eager)
+    if (!assembler->eager) {
         tr_spool_begin(assembler->spool, xid);
-    return 0;
+        return 0;
+    }
+    /* What is complete goes first: the open transaction may last. */
+    int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
+    return r < 0 ? r : decode_open(assembler, frame, xid, false, err);
 }
 
 static int
@@ -295,35 +317,31 @@ stream_change(struct tr_assembler *assembler, const struct tr_frame *frame, cons
         struct tr_spool_frame kept = { frame->data, frame->len, frame->order, peek->subxid, peek->shape };
         return tr_spool_add(assembler->spool, tr_spool_begin(assembler->spool, assembler->stream_xid), &kept, err);
     }
-    if (assembler->open_batch == NULL) {
-        assembler->open_batch = open_batch(TR_BATCH_OPEN, assembler->stream_xid);
-        struct tr_txn *txn = tr_batch_txn(assembler->open_batch);
-        txn->xid = assembler->stream_xid;
-    }
-    int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, true, assembler->open_batch, err);
-    if (r < 0)
-        return r;
-    if (tr_batch_bytes(assembler->open_batch) >= BATCH_BYTES)
-        return push_open(assembler, err);
-    return 0;
+    int r = decode_open(assembler, frame, assembler->stream_xid, true, err);
+    return r >= 0 && tr_batch_bytes(assembler->open_batch) >= BATCH_BYTES ? push_open(assembler, err) : r < 0 ? r : 0;
 }
 
 static int
-stream_stop(struct tr_assembler *assembler, struct tr_error *err)
+stream_stop(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
 {
+    uint64_t xid = assembler->stream_xid;
     assembler->stream_xid = 0;
-    return assembler->open_batch != NULL ? push_open(assembler, err) : 0;
+    int r = assembler->eager ? decode_open(assembler, frame, xid, true, err) : 0;
+    return r >= 0 && assembler->open_batch != NULL ? push_open(assembler, err) : r < 0 ? r : 0;
 }
 
 static int
-stream_abort(struct tr_assembler *assembler, const struct tr_frame_peek *peek, struct tr_error *err)
+stream_abort(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek, struct tr_error *err)
 {
     if (is_eager(assembler, peek->xid)) {
         struct tr_batch *batch = open_batch(TR_BATCH_OPEN_ABORT, peek->xid);
         batch->stream_subxid = peek->subxid;
         if (peek->subxid == peek->xid)
             eager_remove(assembler, peek->xid);
-        return push(assembler, batch, err);
+        int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, batch, err);
+        if (r < 0)
+            tr_batch_free(batch);
+        return r < 0 ? r : push(assembler, batch, err);
     }
     struct tr_spool_txn *txn = tr_spool_find(assembler->spool, peek->xid);
     if (txn == NULL)
@@ -360,7 +378,7 @@ stream_commit_spooled(struct tr_assembler *assembler, const struct tr_frame *fra
 {
     struct tr_spool_txn *txn = tr_spool_begin(assembler->spool, xid);
     /* What was complete before goes first: a large transaction shall not hold it up. */
-    int r = assembler->batch != NULL ? push_committed(assembler, err) : 0;
+    int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
     if (r == 0)
         r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, current(assembler), err);
     if (r >= 0)
@@ -374,14 +392,13 @@ stream_commit_spooled(struct tr_assembler *assembler, const struct tr_frame *fra
 static int
 stream_commit_eager(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
 {
-    int r = assembler->batch != NULL ? push_committed(assembler, err) : 0;
+    int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
     if (r < 0)
         return r;
     eager_remove(assembler, xid);
+    tr_batch_free(assembler->batch);
     assembler->batch = open_batch(TR_BATCH_OPEN_COMMIT, xid);
-    r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, assembler->batch, err);
-    if (r >= 0)
-        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, assembler->batch, err);
+    r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, assembler->batch, err);
     return r < 0 ? r : push_committed(assembler, err);
 }
 
@@ -455,9 +472,8 @@ stream_commit(struct tr_assembler *assembler, const struct tr_frame *frame, uint
     if (r < 0)
         return r;
     if (beyond) {
-        if (assembler->batch != NULL && (r = push_committed(assembler, err)) < 0)
-            return r;
-        return 1;
+        r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
+        return r < 0 ? r : 1;
     }
     return is_eager(assembler, xid) ? stream_commit_eager(assembler, frame, xid, err)
                                     : stream_commit_spooled(assembler, frame, xid, err);
@@ -505,13 +521,13 @@ tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame,
     case TR_ROLE_PLAIN:
         return plain(assembler, frame, err);
     case TR_ROLE_STREAM_START:
-        return stream_start(assembler, peek.xid);
+        return stream_start(assembler, frame, peek.xid, err);
     case TR_ROLE_STREAM_CHANGE:
         return stream_change(assembler, frame, &peek, err);
     case TR_ROLE_STREAM_STOP:
-        return stream_stop(assembler, err);
+        return stream_stop(assembler, frame, err);
     case TR_ROLE_STREAM_ABORT:
-        return stream_abort(assembler, &peek, err);
+        return stream_abort(assembler, frame, &peek, err);
     case TR_ROLE_STREAM_COMMIT:
         return stream_commit(assembler, frame, peek.xid, err);
     default:
