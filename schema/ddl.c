@@ -95,9 +95,10 @@ print_report(const struct tr_schema *schema, struct tr_buffer *report)
 {
     for (uint32_t i = 0; i < schema->nobjects; i++) {
         const struct tr_object *object = &schema->objects[i];
-        if (object->kind == TR_OBJECT_FUNCTION || object->kind == TR_OBJECT_COLLATION)
-            tr_buffer_printf(report, "%s %s: must exist at the target already%s%s\n", tr_object_kind_name(object->kind),
-                             object->name, object->comment != NULL ? ", used by " : "",
+        bool type = object->kind == TR_OBJECT_TYPE && object->native == NULL;
+        if (type || object->kind == TR_OBJECT_FUNCTION || object->kind == TR_OBJECT_COLLATION)
+            tr_buffer_printf(report, "%s %s%s%s: must exist at the target already%s%s\n", tr_object_kind_name(object->kind),
+                             type ? object->schema : "", type ? "." : "", object->name, object->comment != NULL ? ", used by " : "",
                              object->comment != NULL ? object->comment : "");
     }
     for (uint32_t i = 0; i < schema->nnotes; i++)

@@ -71,6 +71,7 @@ build_object(struct tr_ddl_builder *b, const struct tr_object *object)
         identifier(out, name);
         tr_buffer_text(out, " WITH SCHEMA ");
         identifier(out, object->schema);
+        tr_buffer_text(out, " CASCADE");
         break;
     case TR_OBJECT_SCHEMA:
         tr_buffer_text(out, "CREATE SCHEMA ");
@@ -78,6 +79,8 @@ build_object(struct tr_ddl_builder *b, const struct tr_object *object)
         break;
     case TR_OBJECT_TYPE:
     case TR_OBJECT_DOMAIN:
+        if (object->native == NULL)
+            return; /* one that cannot be made from SQL alone: it must be there already */
         tr_buffer_text(out, object->kind == TR_OBJECT_TYPE ? "CREATE TYPE " : "CREATE DOMAIN ");
         qualified(out, object->schema, name);
         tr_buffer_printf(out, " %s", object->native);

@@ -18,7 +18,7 @@
 enum tr_object_kind {
     TR_OBJECT_EXTENSION,
     TR_OBJECT_SCHEMA,
-    TR_OBJECT_TYPE,       /* enum, composite, range; native "AS ENUM (...)" */
+    TR_OBJECT_TYPE,       /* enum, composite, range; native "AS ENUM (...)"; without native it must exist at the target already */
     TR_OBJECT_DOMAIN,     /* native "AS integer CHECK (...)" */
     TR_OBJECT_SEQUENCE,   /* native "AS integer INCREMENT BY ..."; identity: made with its table */
     TR_OBJECT_TABLE,      /* only in statements (ddl.h): a table is a struct tr_table */
