@@ -1,0 +1,134 @@
+/* inspect.c - the commands that look at a task's two ends, or forget it, without running it. */
+#include <string.h>
+
+#include "pipeline/internal.h"
+#include "schema/schema.h"
+
+static int
+open_source(struct tr_task *task, struct tr_error *err)
+{
+    int r = task->config.source->open(&task->source_env, &task->source, err);
+    return r < 0 ? tr_error_prefix(err, "source") : r;
+}
+
+static int
+open_sink(struct tr_task *task, struct tr_error *err)
+{
+    task->sink_env.wake_fd = -1;
+    int r = task->config.sink->open(&task->sink_env, &task->sink, err);
+    return r < 0 ? tr_error_prefix(err, "target") : r;
+}
+
+static void
+close_both(struct tr_task *task)
+{
+    if (task->sink != NULL)
+        task->config.sink->close(task->sink);
+    if (task->source != NULL)
+        task->config.source->close(task->source);
+    task->sink = NULL;
+    task->source = NULL;
+    tr_task_free(task);
+}
+
+/* A server that cannot be reached is a finding like any other; a wrong configuration is not. */
+static int
+as_finding(const struct tr_findings *findings, const char *id, int result, const struct tr_error *err)
+{
+    if (result == 0 || result == -TR_CONFIG)
+        return result;
+    char text[sizeof(err->text) + sizeof(err->hint) + 4];
+    size_t len = strlen(err->text);
+    memcpy(text, err->text, len + 1);
+    if (err->hint[0] != '\0') {
+        memcpy(text + len, "; ", 3);
+        memcpy(text + len + 2, err->hint, strlen(err->hint) + 1);
+    }
+    findings->add(findings->arg, TR_FINDING_ERROR, id, NULL, text, NULL);
+    return 0;
+}
+
+static int
+check_source(struct tr_task *task, const struct tr_findings *findings, struct tr_schema **schema, struct tr_error *err)
+{
+    const struct tr_source_class *source = task->config.source;
+    int r = open_source(task, err);
+    if (r == 0 && source->check != NULL)
+        r = source->check(task->source, findings, err);
+    if (r == 0 && task->config.sink->dialect != NULL && source->schema != NULL)
+        r = source->schema(task->source, schema, err);
+    return as_finding(findings, "source", r, err);
+}
+
+static int
+check_sink(struct tr_task *task, const struct tr_findings *findings, const struct tr_schema *schema, struct tr_error *err)
+{
+    int r = open_sink(task, err);
+    if (r == 0 && task->config.sink->check != NULL)
+        r = task->config.sink->check(task->sink, schema, findings, err);
+    return as_finding(findings, "target", r, err);
+}
+
+int
+tr_task_check(const struct tr_task_config *config, const struct tr_findings *findings, struct tr_error *err)
+{
+    struct tr_task *task;
+    struct tr_schema *schema = NULL;
+    int r = tr_task_new(config, &task, err);
+    if (r < 0)
+        return r;
+    r = check_source(task, findings, &schema, err);
+    if (r == 0)
+        r = check_sink(task, findings, schema, err);
+    tr_schema_free(schema);
+    close_both(task);
+    return r;
+}
+
+int
+tr_task_schema(const struct tr_task_config *config, struct tr_schema **schema, struct tr_error *err)
+{
+    struct tr_task *task;
+    *schema = NULL;
+    int r = tr_task_new(config, &task, err);
+    if (r < 0)
+        return r;
+    r = open_source(task, err);
+    if (r == 0)
+        r = config->source->schema(task->source, schema, err);
+    close_both(task);
+    return r;
+}
+
+/* The store is locked first: a task that runs cannot be dropped under its feet. */
+static int
+drop_both(struct tr_task *task, struct tr_error *err)
+{
+    int r = open_source(task, err);
+    if (r == 0 && task->config.source->drop != NULL)
+        r = task->config.source->drop(task->source, err);
+    if (r == 0)
+        r = open_sink(task, err);
+    if (r == 0 && task->config.sink->drop != NULL)
+        r = task->config.sink->drop(task->sink, err);
+    return r;
+}
+
+int
+tr_task_drop(const struct tr_task_config *config, struct tr_error *err)
+{
+    struct tr_task *task;
+    struct tr_offset_store *store = NULL;
+    int r = tr_task_new(config, &task, err);
+    if (r < 0)
+        return r;
+    r = config->store->open(tr_setting_string(config->settings, "state"), task->name, &store, err);
+    if (r == 0)
+        r = drop_both(task, err);
+    if (r == 0)
+        r = config->store->drop(store, err);
+    if (store != NULL)
+        config->store->close(store);
+    close_both(task);
+    return r;
+}
