@@ -1,0 +1,154 @@
+/* commands.c - the table of commands, and the short ones. */
+#include "app/commands.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "schema/ddl.h"
+
+static const struct tr_option check_options[] = {
+    { .name = "format",
+      .section = "command",
+      .type = TR_OPTION_CHOICE,
+      .value = "text",
+      .choices = "text|json",
+      .help =
+          "findings for people, or one JSON document (a format of the target's own is --target-format here)" },
+    { .name = NULL },
+};
+
+const struct tr_command tr_commands[] = {
+    { .name = "run",
+      .usage = "run [TASK.yaml] [OPTIONS]",
+      .summary = "run one task in the foreground",
+      .about =
+          "Copies the tables, follows the changes, or both, as `mode` says, until `stop` is reached or SIGTERM or SIGINT "
+          "comes: then what was read is applied and the task ends at a checkpoint. A second signal ends the program at "
+          "once; the next run goes on from the last checkpoint either way.",
+      .run = tr_command_run },
+    { .name = "check",
+      .usage = "check [TASK.yaml] [OPTIONS]",
+      .summary = "what would stop or hurt this task, each finding with the SQL that mends it",
+      .about =
+          "Connects to source and target, changes nothing, and lists errors, warnings and notes. Ends with status 3 when "
+          "there is an error.",
+      .options = check_options,
+      .run = tr_command_check },
+    { .name = "schema",
+      .usage = "schema [TASK.yaml] [OPTIONS]",
+      .summary = "the target's DDL, and what would be lost in conversion",
+      .about =
+          "Prints the statements that `run` would use to make the task's tables at the target; on standard error, what is "
+          "carried otherwise or not at all.",
+      .run = tr_command_schema },
+    { .name = "drop",
+      .usage = "drop [TASK.yaml] [OPTIONS]",
+      .summary = "remove the task's slot, publication and state",
+      .about =
+          "Removes what the task has left at the source (slot, publication), its checkpoint at the target and in the state "
+          "directory. Tables and rows stay. Asks nothing.",
+      .run = tr_command_drop },
+    { .name = NULL },
+};
+
+const struct tr_command *
+tr_command_find(const char *name)
+{
+    for (const struct tr_command *command = tr_commands; command->name != NULL; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+enum tr_exit tr_exit_status(enum tr_error_class class)
+{
+    return class == TR_CONFIG ? TR_EXIT_USAGE : TR_EXIT_FAILED;
+}
+
+int
+tr_print(const char *data, size_t len, struct tr_error *err)
+{
+    while (len > 0) {
+        ssize_t n = write(STDOUT_FILENO, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return tr_fail(err, TR_FATAL, "cannot write to standard output: %s", strerror(errno));
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+static int
+print_buffer(const struct tr_buffer *out, struct tr_error *err)
+{
+    if (out->overflow)
+        return tr_fail(err, TR_FATAL, "the output is larger than 1 GiB");
+    return tr_print(out->data, out->len, err);
+}
+
+int
+tr_command_check(struct tr_app *app, struct tr_error *err)
+{
+    struct tr_report report = { 0 };
+    struct tr_findings findings = { .arg = &report, .add = tr_report_add };
+    struct tr_buffer out;
+    tr_buffer_init(&out, TR_BUFFER_MAX);
+    int rc = tr_task_check(&app->task, &findings, err);
+    /* A refusal is a finding too: what was found before it is still worth reading. */
+    if (rc == -TR_REFUSED) {
+        tr_report_add(&report, TR_FINDING_ERROR, "refused", NULL, err->text,
+                      err->hint[0] != '\0' ? err->hint : NULL);
+        rc = 0;
+    }
+    if (rc == 0) {
+        if (strcmp(tr_setting_string(app->config.command, "format"), "json") == 0)
+            tr_report_json(&report, tr_setting_string(app->config.settings, "task"), &out);
+        else
+            tr_report_text(&report, &out);
+        rc = print_buffer(&out, err);
+    }
+    if (rc == 0 && report.levels[TR_FINDING_ERROR] > 0)
+        rc = TR_EXIT_REFUSED;
+    tr_buffer_fini(&out);
+    tr_report_fini(&report);
+    return rc;
+}
+
+int
+tr_command_schema(struct tr_app *app, struct tr_error *err)
+{
+    struct tr_schema *schema = NULL;
+    struct tr_buffer out, notes;
+    if (app->config.sink->dialect == NULL)
+        return tr_fail(err, TR_CONFIG, "the target %s has no tables, so there is no DDL to print",
+                       app->config.sink->name);
+    int rc = tr_task_schema(&app->task, &schema, err);
+    if (rc < 0)
+        return rc;
+    tr_buffer_init(&out, TR_BUFFER_MAX);
+    tr_buffer_init(&notes, TR_BUFFER_MAX);
+    rc = tr_schema_print_ddl(schema, app->config.sink->dialect, &out, &notes, err);
+    if (rc == 0)
+        rc = print_buffer(&out, err);
+    if (rc == 0 && notes.len > 0)
+        fwrite(notes.data, 1, notes.len, stderr);
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&notes);
+    tr_schema_free(schema);
+    return rc;
+}
+
+int
+tr_command_drop(struct tr_app *app, struct tr_error *err)
+{
+    int rc = tr_task_drop(&app->task, err);
+    if (rc < 0)
+        return rc;
+    tr_log(&app->log, TR_LOG_INFO, "app",
+           "removed: what the task made at the source %s, its checkpoint at the target, and its state in %s",
+           app->config.source->name, tr_setting_string(app->config.settings, "state"));
+    return TR_EXIT_DONE;
+}
