@@ -1,0 +1,147 @@
+"""Every named step of a small workload kills the process once, some twice in a row: nothing lost, nothing doubled.
+
+The names are not listed here: a first run traces them (TR_FAILPOINT_TRACE).
+"""
+
+import json
+import signal
+
+import pytest
+
+from harness.replication import assert_equal, drain, task_config
+
+TABLES = ["public.parent", "public.child", "public.journal", "public.big"]
+
+SCHEMA = """
+CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE, v text);
+CREATE TABLE child (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES parent);
+CREATE TABLE journal (n int, what text);
+CREATE TABLE big (id int PRIMARY KEY, v text);
+INSERT INTO parent SELECT i, 'c' || i, 'v' FROM generate_series(1, 50) i;
+INSERT INTO child SELECT i, i FROM generate_series(1, 50) i;
+INSERT INTO journal SELECT i, 'loaded' FROM generate_series(1, 20) i;
+"""
+
+CHANGES = """
+INSERT INTO parent VALUES (101, 'c101', 'new'); INSERT INTO child VALUES (101, 101); INSERT INTO journal VALUES (101, 'one');
+BEGIN; UPDATE parent SET id = 102 WHERE id = 50 AND NOT EXISTS (SELECT FROM child WHERE parent_id = 50); INSERT INTO journal VALUES (102, 'two'); COMMIT;
+BEGIN; SAVEPOINT a; INSERT INTO journal VALUES (0, 'never'); ROLLBACK TO a; INSERT INTO journal VALUES (103, 'three'); COMMIT;
+BEGIN; INSERT INTO big SELECT i, repeat('x', 200) FROM generate_series(1, 1500) i; INSERT INTO journal VALUES (104, 'four'); COMMIT;
+DELETE FROM child WHERE id < 10;
+ALTER TABLE parent ADD COLUMN extra int;
+UPDATE parent SET v = 'changed', extra = id WHERE id < 20;
+"""
+
+
+def _changes(source):
+    for statement in CHANGES.strip().splitlines():
+        source.sql(statement)
+
+
+def _names(path):
+    return sorted(set(path.read_text().split())) if path.exists() else []
+
+
+def _prepare(source, tailrace, config):
+    """The database loaded, and changes waiting in the log."""
+    source.sql(SCHEMA)
+    drain(tailrace, config)
+    _changes(source)
+
+
+def _run_to_the_end(tailrace, config, failpoint, hits):
+    """Runs with the fail point as often as told, then without it, until the work is done. How often was it hit?"""
+    died = 0
+    for _ in range(hits):
+        result = tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT": failpoint}, timeout=60)
+        assert result.status in (0, -signal.SIGKILL), result
+        died += result.status == -signal.SIGKILL
+    drain(tailrace, config)
+    return died
+
+
+@pytest.fixture(scope="module")
+def stream_names(tmp_path_factory):
+    return tmp_path_factory.mktemp("trace") / "names"
+
+
+def _reset(source_server, target_server):
+    return source_server.database(), target_server.database()
+
+
+@pytest.mark.time_limit(600)
+@pytest.mark.parametrize("hits", [1, 2])
+def test_each_step_of_the_stream_may_be_the_last(source_server, target_server, make_tailrace, tmp_path, hits):
+    trace = tmp_path / "names"
+    source, target = _reset(source_server, target_server)
+    tailrace = make_tailrace()
+    config = task_config(source.url, target.url, tables={"include": ["public.%"]})
+    _prepare(source, tailrace, config)
+    tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT_TRACE": str(trace)})
+    names = _names(trace)
+    source.drop(), target.drop()
+    assert len(names) >= 5, f"the trace holds {names}"
+    killed = 0
+    for number, name in enumerate(names):
+        source, target = _reset(source_server, target_server)
+        tailrace = make_tailrace()
+        config = task_config(source.url, target.url, tables={"include": ["public.%"]})
+        _prepare(source, tailrace, config)
+        killed += _run_to_the_end(tailrace, config, f"{name}:{1 + number % 2}", hits) > 0
+        assert_equal(source, target, TABLES)
+        source.drop(), target.drop()
+    assert killed >= len(names) // 2, f"only {killed} of {len(names)} fail points were hit"
+
+
+@pytest.mark.time_limit(600)
+def test_each_step_of_the_load_may_be_the_last(source_server, target_server, make_tailrace, tmp_path):
+    trace = tmp_path / "names"
+    source, target = _reset(source_server, target_server)
+    source.sql(SCHEMA)
+    config = task_config(source.url, target.url, tables={"include": ["public.%"]})
+    make_tailrace().run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT_TRACE": str(trace)})
+    source.drop(), target.drop()
+    names = _names(trace)
+    killed = 0
+    for name in names:
+        source, target = _reset(source_server, target_server)
+        source.sql(SCHEMA)
+        tailrace = make_tailrace()
+        config = task_config(source.url, target.url, tables={"include": ["public.%"]})
+        killed += _run_to_the_end(tailrace, config, f"{name}:1", 1)
+        _changes(source)
+        drain(tailrace, config)
+        assert_equal(source, target, TABLES)
+        source.drop(), target.drop()
+    assert killed >= len(names) // 2, f"only {killed} of {len(names)} fail points were hit"
+
+
+@pytest.mark.time_limit(600)
+def test_each_step_of_the_file_sink_may_be_the_last(source_server, make_tailrace, tmp_path):
+    """The file is exactly once: every change stands in it once, in order, whatever step was the last."""
+    trace = tmp_path / "names"
+
+    def one_run(failpoint, hits):
+        source = source_server.database()
+        source.sql(SCHEMA)
+        tailrace = make_tailrace()
+        config = task_config(source.url, f"file://{tailrace.dir}/out", tables={"include": ["public.%"]})
+        if failpoint is None:
+            drain(tailrace, config)
+            _changes(source)
+            result = tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT_TRACE": str(trace)})
+            assert result.status == 0, result
+        else:
+            _run_to_the_end(tailrace, config, failpoint, hits)
+            _changes(source)
+            _run_to_the_end(tailrace, config, failpoint, hits)
+        lines = [json.loads(line) for path in sorted((tailrace.dir / "out").glob("*.jsonl")) for line in open(path, encoding="utf-8")]
+        journal = [line["value"]["after"]["n"] for line in lines
+                   if line["topic"].endswith(".journal") and line["value"] is not None and line["value"]["after"]]
+        assert sorted(journal) == sorted([*range(1, 21), 101, 102, 103, 104]), journal
+        assert [n for n in journal if n > 100] == [101, 102, 103, 104]
+        source.drop()
+
+    one_run(None, 0)
+    for name in _names(trace):
+        one_run(f"{name}:1", 1)
