@@ -401,7 +401,7 @@ distance(const char *a, const char *b)
     size_t la = strlen(a), lb = strlen(b);
     size_t rows[3][NAME_BYTES + 2];
     if (la > NAME_BYTES || lb > NAME_BYTES)
-        return NAME_BYTES;
+        return SIZE_MAX;
     for (size_t j = 0; j <= lb; j++)
         rows[0][j] = j;
     for (size_t i = 1; i <= la; i++) {

@@ -1,0 +1,63 @@
+/* test_text.c - what counts as UTF-8, and how the rest is shown. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/text.h"
+
+static void
+test_utf8(void **state)
+{
+    static const char *const good[] = { "",
+                                        "a",
+                                        "\xc2\x80",
+                                        "\xdf\xbf",
+                                        "\xe0\xa0\x80",
+                                        "\xed\x9f\xbf",
+                                        "\xef\xbf\xbf",
+                                        "\xf0\x90\x80\x80",
+                                        "\xf4\x8f\xbf\xbf" };
+    static const char *const bad[] = { "\x80",
+                                       "\xc0\x80",
+                                       "\xc1\xbf",
+                                       "\xc2",
+                                       "\xe0\x9f\xbf",
+                                       "\xed\xa0\x80",
+                                       "\xe2\x82",
+                                       "\xf0\x8f\xbf\xbf",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf5\x80\x80\x80",
+                                       "\xff",
+                                       "\xe2\x28\xa1",
+                                       "\xf0\x90\x28\x80" };
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(tr_utf8_valid(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(tr_utf8_valid(bad[i], strlen(bad[i])));
+}
+
+static void
+test_escapes(void **state)
+{
+    struct tr_buffer out;
+    static const char text[] = "a\"\\\n\t\r\0\x7f\xff\xc2\x85\xe2\x82\xac";
+    (void)state;
+    tr_buffer_init(&out, 1000);
+    tr_text_printable(&out, text, sizeof(text) - 1);
+    assert_string_equal(out.data, "a\"\\\\n\\t\\x0d\\x00\\x7f\\xff\\xc2\\x85\xe2\x82\xac");
+    tr_buffer_reset(&out);
+    tr_text_json(&out, text, sizeof(text) - 1);
+    assert_string_equal(out.data, "a\\\"\\\\\\n\\t\\r\\u0000\\u007f\xef\xbf\xbd\xc2\x85\xe2\x82\xac");
+    tr_buffer_fini(&out);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_utf8), cmocka_unit_test(test_escapes) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
