@@ -22,7 +22,9 @@ struct tr_postgres_type;
 struct tr_postgres_reading {
     char *message;         /* the frame that the caller holds, to be freed by the next read */
     int64_t dry_us;        /* when the socket was last found empty */
-    uint64_t taken;        /* bytes read since then */
+    uint64_t taken;        /* bytes of messages handed out since the last read from the socket */
+    uint64_t burst;        /* the same since the socket was last found empty */
+    bool judged;           /* it is empty, and what came before was judged */
     int quick;             /* times in a row that it did not stay empty */
     int64_t nap_us;        /* 0 = block in poll() until something comes */
     size_t receive_buffer; /* SO_RCVBUF as the kernel counts it */
@@ -84,6 +86,8 @@ int tr_postgres_query(struct tr_postgres_source *source, const char *sql, int np
                       const char *const *params, PGresult **res, struct tr_error *err);
 
 /* ---- replication.c: the stream */
+/* Fills source->format from the options and the server's version. */
+int tr_postgres_negotiate(struct tr_postgres_source *source, struct tr_error *err);
 int tr_postgres_start(struct tr_source *source, const char *position, struct tr_error *err);
 int tr_postgres_read(struct tr_source *source, struct tr_frame *frame, int64_t wait_us, struct tr_error *err);
 int tr_postgres_acknowledge(struct tr_source *source, const char *position, bool urgent,
@@ -133,6 +137,12 @@ int tr_postgres_publication_drop(struct tr_postgres_source *source, struct tr_er
 /* ---- catalog.c */
 int tr_postgres_relations(struct tr_source *source, struct tr_relation_list *list, struct tr_error *err);
 int tr_postgres_complete(void *arg, struct tr_relation *relation, struct tr_error *err);
+
+/* ---- types.c: make sure that these types and all they consist of are in the cache; fill a column's type fields from it */
+int tr_postgres_types_load(struct tr_postgres_source *source, const uint32_t *oids, size_t count,
+                           struct tr_error *err);
+void tr_postgres_type_fill(const struct tr_postgres_source *source, struct tr_arena *arena,
+                           struct tr_column *column);
 void tr_postgres_types_free(struct tr_postgres_source *source);
 
 /* The tables the task takes, as oids, before their columns are read. The caller frees the array. */
