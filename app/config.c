@@ -275,6 +275,24 @@ set_one(struct tr_config *config, struct tr_settings *settings, const struct tr_
     return rc;
 }
 
+/* `url` or `include`, when that is what was meant. */
+static const char *
+suggest_file_key(const char *section, const char *name)
+{
+    static const struct tr_option keys[] = {
+        { .name = "url", .section = "source" },
+        { .name = "url", .section = "target" },
+        { .name = "include", .section = "tables" },
+        { .name = NULL },
+    };
+    struct tr_error ignored;
+    struct tr_settings *settings = tr_settings_new();
+    (void)tr_settings_add_table(settings, keys, &ignored);
+    const char *near = tr_settings_suggest(settings, section, name);
+    tr_settings_free(settings);
+    return near;
+}
+
 /* A key that this section does not have: say where it belongs, or what is like it. */
 static int
 fail_key(const struct tr_settings *settings, const char *section, const struct tr_entry *entry,
@@ -291,10 +309,9 @@ fail_key(const struct tr_settings *settings, const char *section, const struct t
                    ? tr_error_hint(err, "%s belongs to the top level of the file", elsewhere->name)
                    : tr_error_hint(err, "%s belongs into the section %s", elsewhere->name,
                                    elsewhere->section);
-    const char *near = tr_settings_suggest(settings, section, entry->name);
-    for (size_t i = 0; near != NULL && i < NFILE_KEYS; i++)
-        if (strcmp(section, file_keys[i].section) == 0 && strcmp(near, file_keys[i].option) == 0)
-            near = file_keys[i].key;
+    const char *near = suggest_file_key(section, entry->name);
+    if (near == NULL)
+        near = tr_settings_suggest(settings, section, entry->name);
     if (near == NULL)
         near = tr_settings_suggest(settings, NULL, entry->name);
     return near == NULL ? -TR_CONFIG : tr_error_hint(err, "did you mean %s?", near);

@@ -64,7 +64,8 @@ static void *
 run(void *arg)
 {
     struct tr_signals *s = arg;
-    struct pollfd fds[2] = { { .fd = s->end_fd, .events = POLLIN }, { .fd = s->signal_fd, .events = POLLIN } };
+    struct pollfd fds[2] = { { .fd = s->end_fd, .events = POLLIN },
+                             { .fd = s->signal_fd, .events = POLLIN } };
     for (;;) {
         struct signalfd_siginfo info;
         if (poll(fds, 2, -1) < 0)
