@@ -11,6 +11,7 @@ types.tsv    the built-in types that a table can have: name, oid, array oid, typ
 
 import argparse
 import contextlib
+import io
 import random
 import struct
 import sys
@@ -148,7 +149,19 @@ def frames(dsn, connection, name, statements, prepare=False, **options):
             else:
                 cursor.send_feedback(reply=True)
         (HERE / f"{name}.frames").write_bytes(b"".join(out))
+        corpus(name, [frame[12:] for frame in out])
         print(f"{name}: {len(out)} frames")
+
+
+def corpus(name, payloads):
+    """The short frames as seeds for tests/fuzz/fuzz_pgoutput.c: the beginning and the end of what was captured."""
+    short = [payload for payload in payloads if len(payload) < 300]
+    chosen = short if len(short) < 100 else short[:40] + short[-40:]
+    seed = b"".join(struct.pack(">H", len(payload)) + payload for payload in chosen)
+    folder = HERE.parent.parent / "fuzz" / "corpus" / "fuzz_pgoutput"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"\1" + seed)
+    (folder / f"{name}_open").write_bytes(b"\0" + seed)
 
 
 def copies(connection, table):
@@ -190,9 +203,23 @@ def floats(connection, count):
             out += struct.pack(">H", 2)
             for field in (four, eight):
                 out += struct.pack(">i", -1) if field is None else struct.pack(">I", len(field)) + field
-        import io
         cursor.copy_expert("COPY golden_floats FROM STDIN (FORMAT binary)", io.BytesIO(out + b"\xff\xff"))
     copies(connection, "golden_floats")
+
+
+def copy_corpus(connection):
+    """Seeds for tests/fuzz/fuzz_pgcopy.c: a row of the columns that it has."""
+    row = ("true, 1::int2, 2, 3::int8, 4::oid, 1.5::float4, 0.1::float8, -12345.678::numeric, E'a\\tb\\\\c'::text, 'ab'::char(4), "
+           "'\\x00ff'::bytea, '{}'::json, '[1]'::jsonb, '00112233-4455-6677-8899-aabbccddeeff'::uuid, '0044-03-15 BC'::date, "
+           "'24:00'::time, '01:02:03-08'::timetz, 'infinity'::timestamp, '2024-02-29 12:00:00.5+00'::timestamptz, "
+           "'-1 mon +1 day'::interval, B'101', '08:00:2b:01:02:03'::macaddr, '08:00:2b:01:02:03:04:05'::macaddr8")
+    folder = HERE.parent.parent / "fuzz" / "corpus" / "fuzz_pgcopy"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, options, piece in (("text", "FORMAT text", 0xfe), ("binary", "FORMAT binary", 0xff), ("binary_pieces", "FORMAT binary", 7)):
+        out = io.BytesIO()
+        with connection.cursor() as cursor:
+            cursor.copy_expert(f"COPY (SELECT {row} FROM generate_series(1, 2)) TO STDOUT ({options})", out)
+        (folder / name).write_bytes(bytes([piece]) + out.getvalue())
 
 
 def types(connection):
@@ -216,6 +243,7 @@ def capture(dsn, count):
         values(connection)
         floats(connection, count)
         types(connection)
+        copy_corpus(connection)
 
 
 def main():
