@@ -1,0 +1,120 @@
+/* defaults.c - what stands where a null may not stand: a column's literal default, or a constant of its type. */
+#include <string.h>
+
+#include "encoders/json/internal.h"
+#include "encoders/json/write.h"
+
+/* `'it''s'::text` -> it's. False when the expression is no single quoted literal with casts behind it. */
+static bool
+unquote(const char *expression, struct tr_buffer *out)
+{
+    const char *at = expression + 1;
+    for (;; at++) {
+        if (*at == '\0')
+            return false;
+        if (*at == '\'' && *++at != '\'')
+            break;
+        tr_buffer_byte(out, *at);
+    }
+    return *at == '\0' || strncmp(at, "::", 2) == 0;
+}
+
+/* A bare word or number: 0, -1.5, true, (0)::numeric is left to the fallback. */
+static bool
+bare_literal(const char *expression, struct tr_buffer *out)
+{
+    if (strcmp(expression, "true") == 0 || strcmp(expression, "false") == 0) {
+        tr_buffer_byte(out, expression[0]);
+        return true;
+    }
+    size_t len = strspn(expression, "0123456789.-");
+    if (len == 0 || (expression[len] != '\0' && strncmp(expression + len, "::", 2) != 0))
+        return false;
+    tr_buffer_add(out, expression, len);
+    return true;
+}
+
+bool
+default_literal(struct renderer *r, const struct column_plan *plan, const char *expression,
+                struct tr_buffer *out)
+{
+    struct tr_buffer text;
+    size_t start = out->len;
+    if (expression == NULL)
+        return false;
+    tr_buffer_init(&text, 1 << 20);
+    bool good = expression[0] == '\'' ? unquote(expression, &text) : bare_literal(expression, &text);
+    good = good && plan->render(r, plan, text.len > 0 ? text.data : "", text.len, out);
+    tr_buffer_fini(&text);
+    if (!good)
+        out->len = start;
+    return good;
+}
+
+static const char *const fallbacks[TR_LOGICAL_COUNT] = {
+    [TR_BOOL] = "false",
+    [TR_INT8] = "0",
+    [TR_UINT8] = "0",
+    [TR_INT16] = "0",
+    [TR_UINT16] = "0",
+    [TR_INT24] = "0",
+    [TR_UINT24] = "0",
+    [TR_INT32] = "0",
+    [TR_UINT32] = "0",
+    [TR_INT64] = "0",
+    [TR_UINT64] = "0",
+    [TR_FLOAT32] = "0.0",
+    [TR_FLOAT64] = "0.0",
+    [TR_DATE] = "0",
+    [TR_TIME] = "0",
+    [TR_TIMESTAMP] = "0",
+    [TR_TIMETZ] = "\"00:00:00Z\"",
+    [TR_TIMESTAMPTZ] = "\"1970-01-01T00:00:00Z\"",
+    [TR_INTERVAL] = "0",
+    [TR_YEAR] = "0",
+    [TR_OID] = "0",
+    [TR_ARRAY] = "[]",
+    [TR_HSTORE] = "\"{}\"",
+    [TR_POINT] = "{\"x\":0.0,\"y\":0.0,\"wkb\":\"AQEAAAAAAAAAAAAAAAAAAAAAAAAA\",\"srid\":null}",
+    [TR_GEOMETRY] = "{\"wkb\":\"AQEAAAAAAAAAAAAAAAAAAAAAAAAA\",\"srid\":null}",
+    [TR_GEOGRAPHY] = "{\"wkb\":\"AQEAAAAAAAAAAAAAAAAAAAAAAAAA\",\"srid\":null}",
+    [TR_VECTOR] = "[]",
+};
+
+/* A decimal zero in the mode's form. */
+static void
+decimal_fallback(const struct value_modes *modes, bool variable, struct tr_buffer *out)
+{
+    if (modes->decimal == DECIMAL_STRING)
+        json_literal(out, "\"0\"");
+    else if (modes->decimal == DECIMAL_DOUBLE)
+        json_literal(out, "0.0");
+    else if (variable)
+        json_literal(out, "{\"scale\":0,\"value\":\"AA==\"}");
+    else
+        json_literal(out, "\"AA==\"");
+}
+
+void
+type_fallback(const struct value_modes *modes, const struct tr_column *column, struct tr_buffer *out)
+{
+    bool iso = modes->time == TIME_ISOSTRING;
+    if (column->logical == TR_DECIMAL || column->logical == TR_MONEY)
+        decimal_fallback(modes, column->logical == TR_DECIMAL && column->precision <= 0, out);
+    else if ((column->logical == TR_BIT || column->logical == TR_VARBIT) && column->length == 1)
+        json_literal(out, "false");
+    else if (column->logical == TR_HSTORE && modes->hstore_map)
+        json_literal(out, "{}");
+    else if (column->logical == TR_INTERVAL && modes->interval_string)
+        json_literal(out, "\"P0Y0M0DT0H0M0S\"");
+    else if (iso && column->logical == TR_DATE)
+        json_literal(out, "\"1970-01-01Z\"");
+    else if (iso && column->logical == TR_TIME)
+        json_literal(out, "\"00:00:00Z\"");
+    else if (iso && column->logical == TR_TIMESTAMP)
+        json_literal(out, "\"1970-01-01T00:00:00Z\"");
+    else if (fallbacks[column->logical] != NULL)
+        tr_buffer_text(out, fallbacks[column->logical]);
+    else
+        json_literal(out, "\"\"");
+}

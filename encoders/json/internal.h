@@ -1,0 +1,185 @@
+/* internal.h - what the files of this encoder share. */
+#ifndef TR_ENCODERS_JSON_INTERNAL_H
+#define TR_ENCODERS_JSON_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buffer.h"
+#include "encoders/encoder.h"
+
+enum decimal_mode { DECIMAL_PRECISE, DECIMAL_DOUBLE, DECIMAL_STRING };
+enum binary_mode { BINARY_BYTES, BINARY_BASE64, BINARY_BASE64_URL, BINARY_HEX };
+enum time_mode {
+    TIME_ADAPTIVE,
+    TIME_ADAPTIVE_TIME_US,
+    TIME_CONNECT,
+    TIME_MICROSECONDS,
+    TIME_NANOSECONDS,
+    TIME_ISOSTRING
+};
+enum unknown_mode { UNKNOWN_OMIT, UNKNOWN_BYTES, UNKNOWN_TEXT };
+
+struct value_modes {
+    enum decimal_mode decimal;
+    enum binary_mode binary;
+    enum time_mode time;
+    enum unknown_mode unknown;
+    bool interval_string;
+    bool hstore_map;
+    bool unsigned_precise; /* BIGINT UNSIGNED as a decimal, else wrapped into 64 bits */
+    bool null_as_default;
+    bool mysql; /* MySQL or MariaDB: bits untrimmed, times signed and past a day, zero dates */
+    int money_digits;
+};
+
+struct renderer;
+struct column_plan;
+
+/*
+ * Append the JSON of one present value from its canonical text. False when the text is none of the type's: the caller names table, column
+ * and position. NULL-like values of a type (NaN in precise decimals) append null.
+ */
+typedef bool (*render_fn)(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                          struct tr_buffer *out);
+
+/* Buffers that renderers work in; each is used by one level only. */
+struct renderer {
+    struct value_modes modes;
+    struct tr_buffer text;    /* tr_value_text */
+    struct tr_buffer bytes;   /* unhexed or unscaled bytes */
+    struct tr_buffer element; /* an array's element, unescaped */
+    struct tr_buffer object;  /* the JSON that goes into a JSON string */
+};
+
+/* A column, or an array's element, ready to be written. */
+struct column_plan {
+    const char *name; /* `,"name":`; without the comma for the first of a struct: name + 1 */
+    uint32_t name_len;
+    int16_t scale;  /* digits of the fraction: temporal, decimals; -1 = as many as there are */
+    bool omitted;   /* no field of this name in the row */
+    bool raw_bytes; /* TR_CODEC_RAW may be written without going through text */
+    render_fn render;
+    const struct column_plan *element; /* of an array */
+    const struct tr_column *column;
+    const char *fallback; /* JSON for a null in an old image of a NOT NULL column */
+    uint32_t fallback_len;
+    const char *null; /* JSON for a null: "null", or the default with replace_null_with_default */
+    uint32_t null_len;
+    const char *placeholder; /* JSON for a value that the log did not carry */
+    uint32_t placeholder_len;
+};
+
+/* values.c: how a column is rendered, by its logical type. NULL = omitted. */
+render_fn value_renderer(const struct value_modes *modes, const struct tr_column *column,
+                         enum tr_logical logical, const char *type_name);
+void value_bytes(struct renderer *r, const void *bytes, size_t len, struct tr_buffer *out);
+bool render_string(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                   struct tr_buffer *out);
+
+/* structured.c */
+bool render_array(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                  struct tr_buffer *out);
+bool render_hstore(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                   struct tr_buffer *out);
+bool render_point(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                  struct tr_buffer *out);
+bool render_geometry(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                     struct tr_buffer *out);
+bool render_vector(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                   struct tr_buffer *out);
+bool render_sparsevec(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                      struct tr_buffer *out);
+bool render_float(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                  struct tr_buffer *out);
+
+/* What is known of one version of a table, made when its first event comes. */
+struct relation_plan {
+    struct tr_relation *relation; /* one reference */
+    struct tr_arena arena;
+    const char *topic;
+    struct column_plan *columns;
+    const uint16_t *keys; /* indexes of the message key's columns */
+    uint16_t nkeys;
+    const char *source; /* `","schema":"public","table":"t","txId":` and its kin */
+    uint32_t source_len;
+    const char *collection; /* "schema.table" of transaction metadata */
+    uint64_t txn_number;    /* the transaction for which `collection_at` holds */
+    uint32_t collection_at; /* in encoder->collections */
+};
+
+/* plan.c */
+struct json_encoder;
+struct relation_plan *relation_plan_get(struct json_encoder *encoder, struct tr_relation *relation);
+void relation_plans_free(struct json_encoder *encoder);
+
+/* defaults.c: the JSON of a column's literal default; false when it has none, or a function's. */
+bool default_literal(struct renderer *r, const struct column_plan *plan, const char *expression,
+                     struct tr_buffer *out);
+/* The constant that stands for a null in a field that may not be null. */
+void type_fallback(const struct value_modes *modes, const struct tr_column *column, struct tr_buffer *out);
+
+struct json_encoder {
+    struct tr_encoder base;
+    struct renderer renderer;
+    bool tombstones;
+    bool transaction_metadata;
+    bool skip_create, skip_update, skip_delete, skip_truncate;
+    const char *prefix; /* logical name: topic prefix and source.name */
+    const char *delimiter;
+    char *placeholder;       /* text */
+    char *placeholder_bytes; /* for bytea; the same unless it was given as hex: */
+    size_t placeholder_bytes_len;
+    struct tr_arena names;
+    const char *transaction_topic;
+    const char *message_topic;
+
+    struct relation_plan **plans; /* by relation->number */
+    uint32_t nplans;
+
+    struct tr_buffer key, old_key, value;
+
+    /* The parts of the source block that one transaction's events have in common. */
+    struct tr_buffer source_head;   /* `"source":{` up to the database */
+    struct tr_buffer source_commit; /* `,"sequence":"[\"previous commit\",\"` */
+    struct tr_buffer source_time;   /* `,"ts_us":...,"ts_ns":...` */
+    struct tr_buffer source_end;    /* behind the position */
+    struct tr_txn
+        head_txn; /* the transaction that they were made of; only its facts, no borrowed text is read */
+    int64_t head_us;
+    int head_snapshot;    /* -1 = none made */
+    uint64_t last_commit; /* where the transaction before ended, 0 = not known */
+
+    int64_t clock_us; /* read again for each transaction, and now and then in a long one */
+    unsigned clock_uses;
+    struct tr_buffer tail;
+
+    uint64_t txn_number; /* counts transactions */
+    uint64_t txn_events; /* of this one, emitted */
+    struct collection {
+        char *name; /* "schema.table" */
+        uint64_t events;
+    } * collections; /* the tables of this transaction */
+    uint32_t ncollections, collections_cap;
+};
+
+/* metadata.c: provide_transaction_metadata */
+void metadata_count(struct json_encoder *enc, struct relation_plan *plan, struct tr_buffer *out);
+int metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
+                   const struct tr_emit *emit, struct tr_error *err);
+int metadata_commit(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
+                    const struct tr_emit *emit, struct tr_error *err);
+void metadata_free(struct json_encoder *enc);
+
+/* source.c: the source block, in pieces that are made once per table and once per transaction */
+void source_append(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
+                   const struct tr_event *event, const char *table_part, uint32_t table_len,
+                   struct tr_buffer *out);
+/* `,"ts_ms":...,"ts_us":...,"ts_ns":...`: the encoder's own clock */
+void tail_append(struct json_encoder *enc, bool only_ms, struct tr_buffer *out);
+
+/* plan.c: `a.b.c` with what Kafka does not allow replaced; in the arena. */
+const char *make_topic(struct tr_arena *arena, const char *delimiter, const char *a, const char *b,
+                       const char *c);
+
+#endif

@@ -1,0 +1,9 @@
+/* json.h - the encoder of change events in the form that consumers of Debezium's JSON already read. docs/events.md */
+#ifndef TR_ENCODERS_JSON_JSON_H
+#define TR_ENCODERS_JSON_JSON_H
+
+#include "encoders/encoder.h"
+
+extern const struct tr_encoder_class tr_debezium_json_encoder;
+
+#endif

@@ -1,0 +1,146 @@
+/* metadata.c - transaction metadata: BEGIN and END records, and each event's place in its transaction. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "encoders/json/internal.h"
+#include "encoders/json/write.h"
+
+/*
+ * One id for the whole transaction: its GTID, else "xid:end of the commit". (Debezium puts the LSN of the record at hand there, so that BEGIN, events
+ * and END of one PostgreSQL transaction have different ids and cannot be joined; docs/events.md.)
+ */
+static void
+append_id(const struct tr_txn *txn, struct tr_buffer *out)
+{
+    if (txn->gtid != NULL) {
+        json_string(out, txn->gtid, strlen(txn->gtid));
+        return;
+    }
+    tr_buffer_byte(out, '"');
+    if (txn->file != NULL) {
+        json_literal(out, "file=");
+        json_escape(out, txn->file, strlen(txn->file));
+        tr_buffer_printf(out, ",pos=%llu", (unsigned long long)(txn->commit_order & 0xffffffffff));
+    } else {
+        tr_buffer_printf(out, "%llu:%llu", (unsigned long long)txn->xid,
+                         (unsigned long long)txn->commit_order);
+    }
+    tr_buffer_byte(out, '"');
+}
+
+static struct collection *
+find_collection(struct json_encoder *enc, struct relation_plan *plan)
+{
+    if (plan->txn_number == enc->txn_number)
+        return &enc->collections[plan->collection_at];
+    uint32_t at = 0;
+    while (at < enc->ncollections && strcmp(enc->collections[at].name, plan->collection) != 0)
+        at++;
+    if (at == enc->ncollections) {
+        if (at == enc->collections_cap) {
+            enc->collections_cap = at > 0 ? 2 * at : 8;
+            enc->collections = tr_realloc(enc->collections, enc->collections_cap * sizeof(*enc->collections));
+        }
+        enc->collections[at] = (struct collection){ .name = tr_strdup(plan->collection) };
+        enc->ncollections++;
+    }
+    plan->txn_number = enc->txn_number;
+    plan->collection_at = at;
+    return &enc->collections[at];
+}
+
+/* Counts the event in, and appends what follows `"transaction":`. */
+void
+metadata_count(struct json_encoder *enc, struct relation_plan *plan, struct tr_buffer *out)
+{
+    struct collection *collection = find_collection(enc, plan);
+    json_literal(out, "{\"id\":");
+    append_id(&enc->head_txn, out);
+    json_literal(out, ",\"total_order\":");
+    tr_buffer_uint(out, ++enc->txn_events);
+    json_literal(out, ",\"data_collection_order\":");
+    tr_buffer_uint(out, ++collection->events);
+    tr_buffer_byte(out, '}');
+}
+
+static void
+forget_transaction(struct json_encoder *enc)
+{
+    for (uint32_t i = 0; i < enc->ncollections; i++)
+        free(enc->collections[i].name);
+    enc->ncollections = 0;
+    enc->txn_events = 0;
+    enc->txn_number++;
+}
+
+static void
+append_counts(const struct json_encoder *enc, bool end, struct tr_buffer *out)
+{
+    if (!end) {
+        json_literal(out, ",\"event_count\":null,\"data_collections\":null");
+        return;
+    }
+    json_literal(out, ",\"event_count\":");
+    tr_buffer_uint(out, enc->txn_events);
+    json_literal(out, ",\"data_collections\":[");
+    for (uint32_t i = 0; i < enc->ncollections; i++) {
+        tr_buffer_text(out, i > 0 ? ",{\"data_collection\":" : "{\"data_collection\":");
+        json_string(out, enc->collections[i].name, strlen(enc->collections[i].name));
+        json_literal(out, ",\"event_count\":");
+        tr_buffer_uint(out, enc->collections[i].events);
+        tr_buffer_byte(out, '}');
+    }
+    tr_buffer_byte(out, ']');
+}
+
+static int
+emit_edge(struct json_encoder *enc, const struct tr_txn *txn, bool end, const struct tr_emit *emit,
+          struct tr_error *err)
+{
+    tr_buffer_reset(&enc->key);
+    tr_buffer_reset(&enc->value);
+    json_literal(&enc->key, "{\"id\":");
+    append_id(txn, &enc->key);
+    tr_buffer_byte(&enc->key, '}');
+    tr_buffer_text(&enc->value, end ? "{\"status\":\"END\",\"id\":" : "{\"status\":\"BEGIN\",\"id\":");
+    append_id(txn, &enc->value);
+    append_counts(enc, end, &enc->value);
+    json_literal(&enc->value, ",\"ts_ms\":");
+    tr_buffer_int(&enc->value, txn->commit_us / 1000);
+    tr_buffer_byte(&enc->value, '}');
+    const struct tr_message message = { .topic = enc->transaction_topic,
+                                        .key = enc->key.data,
+                                        .key_len = enc->key.len,
+                                        .value = enc->value.data,
+                                        .value_len = enc->value.len };
+    return emit->message(emit->arg, &message, err);
+}
+
+int
+metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
+               const struct tr_emit *emit, struct tr_error *err)
+{
+    struct json_encoder *enc = (struct json_encoder *)base;
+    (void)batch;
+    forget_transaction(enc);
+    return enc->transaction_metadata ? emit_edge(enc, txn, false, emit, err) : 0;
+}
+
+int
+metadata_commit(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
+                const struct tr_emit *emit, struct tr_error *err)
+{
+    struct json_encoder *enc = (struct json_encoder *)base;
+    (void)batch;
+    int rc = enc->transaction_metadata ? emit_edge(enc, txn, true, emit, err) : 0;
+    enc->last_commit = txn->end_order;
+    return rc;
+}
+
+void
+metadata_free(struct json_encoder *enc)
+{
+    forget_transaction(enc);
+    free(enc->collections);
+}
