@@ -1,0 +1,23 @@
+/* tables_internal.h - shared by tables.c (making) and compare.c (comparing, emptying). */
+#ifndef TR_SINKS_POSTGRES_TABLES_INTERNAL_H
+#define TR_SINKS_POSTGRES_TABLES_INTERNAL_H
+
+#include "schema/ddl.h"
+#include "sinks/postgres/internal.h"
+
+/* A string setting, "" when unset. */
+const char *tr_pg_setting(const struct tr_postgres_sink *sink, const char *name);
+
+/* A text[] literal, element by element; end closes it and returns the text. */
+void tr_pg_array_add(struct tr_buffer *array, const char *text);
+const char *tr_pg_array_end(struct tr_buffer *array);
+
+/* Some statements as one transaction; on failure the error names the one that failed. */
+int tr_pg_run_statements(PGconn *conn, const struct tr_ddl_statement *const *statements, size_t count, struct tr_error *err);
+
+/* compare.c: do the target's tables take the source's rows? Refuses with each difference. */
+int tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+/* on_existing: rows in tables that this task has not begun to load stop the task, are removed, or stay. */
+int tr_pg_existing_rows(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+
+#endif
