@@ -457,10 +457,10 @@ put_timestamp(struct tr_cursor *cur, const char *zone, struct tr_buffer *out)
     int64_t us = (int64_t)tr_cursor_u64be(cur);
     if (us == INT64_MAX || us == INT64_MIN)
         return write_infinity(us > 0, out);
-    int64_t days = us / US_PER_DAY - (us % US_PER_DAY < 0);
-    bool bc = put_date(days, out);
+    int64_t of_day = us % US_PER_DAY;
+    bool bc = put_date(us / US_PER_DAY - (of_day < 0), out);
     tr_buffer_byte(out, ' ');
-    put_time(us - days * US_PER_DAY, out);
+    put_time(of_day < 0 ? of_day + US_PER_DAY : of_day, out);
     tr_buffer_text(out, zone);
     tr_buffer_text(out, bc ? " BC" : "");
     return true;
