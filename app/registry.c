@@ -3,15 +3,23 @@
 
 #include <string.h>
 
+#include "capture/postgres/postgres.h"
+#include "offsets/sqlite/sqlite.h"
+#include "sinks/jsonl/jsonl.h"
+#include "sinks/null/null.h"
+#include "sinks/postgres/postgres.h"
+
 static const struct tr_source_class *const sources[] = {
+    &tr_postgres_source,
     NULL,
 };
 
 static const struct tr_sink_class *const sinks[] = {
-    NULL,
+    &tr_postgres_sink, &tr_jsonl_sink, &tr_stdout_sink, &tr_null_sink, NULL,
 };
 
 static const struct tr_offset_store_class *const stores[] = {
+    &tr_sqlite_store,
     NULL,
 };
 
