@@ -112,7 +112,9 @@ check_scalar(struct reader *r, const yaml_event_t *event, const char *what)
         return 0;
     if (value[0] == '\0' || strcmp(value, "~") == 0 || strcmp(value, "null") == 0) {
         fail_at(r, line, "%.100s has no value", what);
-        return tr_error_hint(r->err, "remove the key to have the default, or write \"\" for an empty text");
+        return tr_error_hint(
+            r->err,
+            "remove the key to have the default, or write \"\" for an empty text, \"null:\" for the target null");
     }
     return 0;
 }
