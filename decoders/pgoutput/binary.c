@@ -1,8 +1,9 @@
 /*
  * binary.c - the canonical text of values in PostgreSQL's binary send format.
  *
- * The format of each type is that of its send function (src/backend/utils/adt/X.c: Xsend), the text that of its output
- * function under DateStyle ISO, IntervalStyle postgres, TimeZone UTC, extra_float_digits 3, bytea_output hex.
+ * The format of each type is that of its send function (src/backend/utils/adt/X.c: Xsend), the text that of
+ * its output function under DateStyle ISO, IntervalStyle postgres, TimeZone UTC, extra_float_digits 3,
+ * bytea_output hex.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,9 +15,10 @@
 #include "decoders/pgoutput/types.h"
 
 #define US_PER_SECOND INT64_C(1000000)
-#define US_PER_DAY    (86400 * US_PER_SECOND)
+#define US_PER_DAY (86400 * US_PER_SECOND)
 
-/* Writes the text of one value; a failed cursor or bytes left over are the caller's to report. False = the bytes make no sense. */
+/* Writes the text of one value; a failed cursor or bytes left over are the caller's to report. False = the
+ * bytes make no sense. */
 typedef bool writer(struct tr_cursor *cur, struct tr_buffer *out);
 
 static bool
@@ -165,9 +167,10 @@ static const struct float_kind float4_kind = { 6, 9, 6, 0x1p-126, read_float4, n
 static const struct float_kind float8_kind = { 15, 17, 15, 0x1p-1022, read_float8, neighbour_float8 };
 
 /*
- * Does the decimal stand exactly half-way between the value and a neighbour? strtod() rounds such a one to even, so it may come back
- * as the value; PostgreSQL does not rely on that and takes the next longer decimal. 60 digits tell: a decimal of 17 digits cannot
- * agree with a 54-bit binary fraction so far without being equal to it.
+ * Does the decimal stand exactly half-way between the value and a neighbour? strtod() rounds such a one to
+ * even, so it may come back as the value; PostgreSQL does not rely on that and takes the next longer decimal.
+ * 60 digits tell: a decimal of 17 digits cannot agree with a 54-bit binary fraction so far without being
+ * equal to it.
  */
 static bool
 on_the_fence(double value, const char *decimal, const struct float_kind *kind)
@@ -181,14 +184,16 @@ on_the_fence(double value, const char *decimal, const struct float_kind *kind)
         const char *mark = strchr(decimal, 'e');
         size_t digits = (size_t)(mark - decimal);
         /* the same digits as far as the decimal goes, zeros from there on, the same exponent */
-        if (strncmp(exact, decimal, digits) == 0 && strspn(exact + digits, "0.") == strcspn(exact + digits, "e") &&
+        if (strncmp(exact, decimal, digits) == 0 &&
+            strspn(exact + digits, "0.") == strcspn(exact + digits, "e") &&
             atoi(strchr(exact, 'e') + 1) == atoi(mark + 1))
             return true;
     }
     return false;
 }
 
-/* The decimal one unit of its last digit higher: at a power of two the nearest one may fall below the narrower gap. */
+/* The decimal one unit of its last digit higher: at a power of two the nearest one may fall below the
+ * narrower gap. */
 static void
 next_decimal(char text[static 48])
 {
@@ -301,9 +306,9 @@ write_float8(struct tr_cursor *cur, struct tr_buffer *out)
 
 #define NUMERIC_POSITIVE 0x0000
 #define NUMERIC_NEGATIVE 0x4000
-#define NUMERIC_NAN      0xC000
-#define NUMERIC_PINF     0xD000
-#define NUMERIC_NINF     0xF000
+#define NUMERIC_NAN 0xC000
+#define NUMERIC_PINF 0xD000
+#define NUMERIC_NINF 0xF000
 
 static uint16_t
 numeric_digit(const uint8_t *digits, int ndigits, int i)
@@ -312,8 +317,8 @@ numeric_digit(const uint8_t *digits, int ndigits, int i)
 }
 
 /*
- * numeric_send: Int16 number of digits, Int16 weight of the first, Int16 sign, Int16 decimals shown, then the digits, each Int16
- * in base 10000.
+ * numeric_send: Int16 number of digits, Int16 weight of the first, Int16 sign, Int16 decimals shown, then the
+ * digits, each Int16 in base 10000.
  */
 static bool
 write_numeric(struct tr_cursor *cur, struct tr_buffer *out)
@@ -354,7 +359,8 @@ write_numeric(struct tr_cursor *cur, struct tr_buffer *out)
 
 /* ---------------------------------------------------------------- date and time */
 
-/* Days since 2000-01-01 to a date of the proleptic Gregorian calendar, with a year 0 (Howard Hinnant's arithmetic on eras). */
+/* Days since 2000-01-01 to a date of the proleptic Gregorian calendar, with a year 0 (Howard Hinnant's
+ * arithmetic on eras). */
 static void
 civil_date(int64_t days, int64_t *year, int *month, int *day)
 {
@@ -398,7 +404,8 @@ static void
 put_time(int64_t us, struct tr_buffer *out)
 {
     int64_t seconds = us / US_PER_SECOND;
-    tr_buffer_printf(out, "%02lld:%02d:%02d", (long long)(seconds / 3600), (int)(seconds / 60 % 60), (int)(seconds % 60));
+    tr_buffer_printf(out, "%02lld:%02d:%02d", (long long)(seconds / 3600), (int)(seconds / 60 % 60),
+                     (int)(seconds % 60));
     put_fraction(us % US_PER_SECOND, out);
 }
 
@@ -478,19 +485,21 @@ write_timestamptz(struct tr_cursor *cur, struct tr_buffer *out)
     return put_timestamp(cur, "+00", out);
 }
 
-/* "1 year", "-2 mons", "+3 days": a plus where the part before was negative, so that the sign of each is told. */
+/* "1 year", "-2 mons", "+3 days": a plus where the part before was negative, so that the sign of each is
+ * told. */
 static void
 put_interval_part(int64_t n, const char *unit, bool *started, bool *negative, struct tr_buffer *out)
 {
     if (n == 0)
         return;
-    tr_buffer_printf(out, "%s%s%lld %s%s", *started ? " " : "", *negative && n > 0 ? "+" : "", (long long)n, unit,
-                     n == 1 ? "" : "s");
+    tr_buffer_printf(out, "%s%s%lld %s%s", *started ? " " : "", *negative && n > 0 ? "+" : "", (long long)n,
+                     unit, n == 1 ? "" : "s");
     *started = true;
     *negative = n < 0;
 }
 
-/* interval_send: Int64 microseconds, Int32 days, Int32 months. All three at an extreme: infinity (17 and later). */
+/* interval_send: Int64 microseconds, Int32 days, Int32 months. All three at an extreme: infinity (17 and
+ * later). */
 static bool
 write_interval(struct tr_cursor *cur, struct tr_buffer *out)
 {
@@ -519,22 +528,35 @@ write_interval(struct tr_cursor *cur, struct tr_buffer *out)
 /* ---------------------------------------------------------------- which type by which writer */
 
 static writer *const writers[TR_LOGICAL_COUNT] = {
-    [TR_BOOL] = write_bool,         [TR_INT16] = write_int2,
-    [TR_INT32] = write_int4,        [TR_INT64] = write_int8,
-    [TR_OID] = write_oid,           [TR_FLOAT32] = write_float4,
-    [TR_FLOAT64] = write_float8,    [TR_DECIMAL] = write_numeric,
-    [TR_CHAR] = write_bytes,        [TR_TEXT] = write_bytes,
-    [TR_ENUM] = write_bytes,        [TR_JSON] = write_bytes,
-    [TR_JSONB] = write_jsonb,       [TR_BYTES] = write_bytea,
-    [TR_BIT] = write_bits,          [TR_VARBIT] = write_bits,
-    [TR_DATE] = write_date,         [TR_TIME] = write_time,
-    [TR_TIMETZ] = write_timetz,     [TR_TIMESTAMP] = write_timestamp,
-    [TR_TIMESTAMPTZ] = write_timestamptz, [TR_INTERVAL] = write_interval,
-    [TR_UUID] = write_uuid,         [TR_MACADDR] = write_macaddr,
+    [TR_BOOL] = write_bool,
+    [TR_INT16] = write_int2,
+    [TR_INT32] = write_int4,
+    [TR_INT64] = write_int8,
+    [TR_OID] = write_oid,
+    [TR_FLOAT32] = write_float4,
+    [TR_FLOAT64] = write_float8,
+    [TR_DECIMAL] = write_numeric,
+    [TR_CHAR] = write_bytes,
+    [TR_TEXT] = write_bytes,
+    [TR_ENUM] = write_bytes,
+    [TR_JSON] = write_bytes,
+    [TR_JSONB] = write_jsonb,
+    [TR_BYTES] = write_bytea,
+    [TR_BIT] = write_bits,
+    [TR_VARBIT] = write_bits,
+    [TR_DATE] = write_date,
+    [TR_TIME] = write_time,
+    [TR_TIMETZ] = write_timetz,
+    [TR_TIMESTAMP] = write_timestamp,
+    [TR_TIMESTAMPTZ] = write_timestamptz,
+    [TR_INTERVAL] = write_interval,
+    [TR_UUID] = write_uuid,
+    [TR_MACADDR] = write_macaddr,
 };
 
 static int
-codec_text(const struct tr_column *column, const struct tr_value *value, struct tr_buffer *out, struct tr_error *err)
+codec_text(const struct tr_column *column, const struct tr_value *value, struct tr_buffer *out,
+           struct tr_error *err)
 {
     const char *type = column->type_name != NULL ? column->type_name : "unknown";
     if (value->codec != TR_CODEC_PG_BINARY)

@@ -12,7 +12,8 @@ static const char signature[11] = "PGCOPY\n\377\r\n"; /* its NUL is part of it *
 static int
 copy_fail(const struct tr_relation *relation, struct tr_error *err, const char *why)
 {
-    return tr_fail(err, TR_FATAL, "table %s.%s: the binary copy cannot be read: %s", relation->schema, relation->name, why);
+    return tr_fail(err, TR_FATAL, "table %s.%s: the binary copy cannot be read: %s", relation->schema,
+                   relation->name, why);
 }
 
 void
@@ -28,7 +29,8 @@ tr_pg_copy_binary_fini(struct tr_pg_copy_binary *copy)
     tr_buffer_fini(&copy->rest);
 }
 
-/* Header: signature, Int32 flags, Int32 length of the extension, the extension. Returns 1 = read, 0 = more bytes are needed. */
+/* Header: signature, Int32 flags, Int32 length of the extension, the extension. Returns 1 = read, 0 = more
+ * bytes are needed. */
 static int
 read_header(struct tr_cursor *cur, const struct tr_relation *relation, struct tr_error *err)
 {
@@ -52,7 +54,8 @@ read_header(struct tr_cursor *cur, const struct tr_relation *relation, struct tr
     return 1;
 }
 
-/* Length of the row that begins here: 0 = more bytes are needed. Int16 number of columns, each Int32 length (-1 = null), bytes. */
+/* Length of the row that begins here: 0 = more bytes are needed. Int16 number of columns, each Int32 length
+ * (-1 = null), bytes. */
 static int
 measure_row(struct tr_cursor cur, const struct tr_relation *relation, size_t *len, struct tr_error *err)
 {
@@ -103,10 +106,11 @@ read_row(struct tr_relation *relation, const uint8_t *bytes, size_t len, struct 
     batch->rows++;
 }
 
-/* The trailer is a row with -1 columns. Returns 1 when there is no more whole row, 0 after one, or an error. */
+/* The trailer is a row with -1 columns. Returns 1 when there is no more whole row, 0 after one, or an error.
+ */
 static int
-next_row(struct tr_pg_copy_binary *copy, struct tr_relation *relation, struct tr_cursor *cur, struct tr_batch *batch,
-         struct tr_error *err)
+next_row(struct tr_pg_copy_binary *copy, struct tr_relation *relation, struct tr_cursor *cur,
+         struct tr_batch *batch, struct tr_error *err)
 {
     if (copy->trailer)
         return tr_cursor_left(cur) == 0 ? 1 : copy_fail(relation, err, "bytes follow its trailer");
@@ -127,8 +131,8 @@ next_row(struct tr_pg_copy_binary *copy, struct tr_relation *relation, struct tr
 }
 
 static int
-read_rows(struct tr_pg_copy_binary *copy, struct tr_relation *relation, struct tr_cursor *cur, struct tr_batch *batch,
-          struct tr_error *err)
+read_rows(struct tr_pg_copy_binary *copy, struct tr_relation *relation, struct tr_cursor *cur,
+          struct tr_batch *batch, struct tr_error *err)
 {
     int rows = 0, rc;
     if (!copy->header) {
@@ -143,8 +147,8 @@ read_rows(struct tr_pg_copy_binary *copy, struct tr_relation *relation, struct t
 }
 
 int
-tr_pg_copy_binary_feed(struct tr_pg_copy_binary *copy, struct tr_relation *relation, const char *data, size_t len,
-                       struct tr_batch *batch, struct tr_error *err)
+tr_pg_copy_binary_feed(struct tr_pg_copy_binary *copy, struct tr_relation *relation, const char *data,
+                       size_t len, struct tr_batch *batch, struct tr_error *err)
 {
     struct tr_buffer *rest = &copy->rest;
     bool joined = rest->len > 0;
@@ -167,7 +171,8 @@ tr_pg_copy_binary_feed(struct tr_pg_copy_binary *copy, struct tr_relation *relat
 }
 
 int
-tr_pg_copy_binary_end(struct tr_pg_copy_binary *copy, const struct tr_relation *relation, struct tr_error *err)
+tr_pg_copy_binary_end(struct tr_pg_copy_binary *copy, const struct tr_relation *relation,
+                      struct tr_error *err)
 {
     return copy->trailer ? 0 : copy_fail(relation, err, "it ended before its trailer");
 }

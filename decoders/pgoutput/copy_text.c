@@ -6,7 +6,8 @@
 static int
 row_fail(const struct tr_relation *relation, struct tr_error *err, const char *why)
 {
-    return tr_fail(err, TR_FATAL, "table %s.%s: a row of the copy cannot be read: %s", relation->schema, relation->name, why);
+    return tr_fail(err, TR_FATAL, "table %s.%s: a row of the copy cannot be read: %s", relation->schema,
+                   relation->name, why);
 }
 
 static int
@@ -122,7 +123,9 @@ tr_pg_copy_text_row(const struct tr_relation *relation, const char *line, size_t
         char *tab = memchr(field, '\t', (size_t)(end - field));
         bool last = i + 1 == relation->ncolumns;
         if ((tab == NULL) != last)
-            return row_fail(relation, err, last ? "it has more columns than the table" : "it has fewer columns than the table");
+            return row_fail(relation, err,
+                            last ? "it has more columns than the table"
+                                 : "it has fewer columns than the table");
         if (!read_field(field, last ? end : tab, &row[i]))
             return row_fail(relation, err, "it ends in a backslash");
         field = last ? end : tab + 1;
@@ -132,7 +135,8 @@ tr_pg_copy_text_row(const struct tr_relation *relation, const char *line, size_t
 }
 
 int
-tr_pg_copy_text_read(struct tr_relation *relation, const char *line, size_t len, struct tr_batch *batch, struct tr_error *err)
+tr_pg_copy_text_read(struct tr_relation *relation, const char *line, size_t len, struct tr_batch *batch,
+                     struct tr_error *err)
 {
     struct tr_value *values;
     int rc = tr_pg_copy_text_row(relation, line, len, batch, &values, err);
@@ -162,8 +166,8 @@ tr_pg_copy_text_fini(struct tr_pg_copy_text *copy)
 
 /* The row that began in an earlier piece. */
 static int
-finish_row(struct tr_pg_copy_text *copy, struct tr_relation *relation, const char *data, size_t len, struct tr_batch *batch,
-           struct tr_error *err)
+finish_row(struct tr_pg_copy_text *copy, struct tr_relation *relation, const char *data, size_t len,
+           struct tr_batch *batch, struct tr_error *err)
 {
     tr_buffer_add(&copy->rest, data, len);
     if (copy->rest.overflow)

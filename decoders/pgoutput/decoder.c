@@ -9,8 +9,8 @@
 #include "decoders/pgoutput/internal.h"
 
 /*
- * Every message of protocol 1 to 4. The first byte of a frame is its tag; in a streamed chunk the messages marked `streamed`
- * carry the Int32 xid of their (sub)transaction right behind it.
+ * Every message of protocol 1 to 4. The first byte of a frame is its tag; in a streamed chunk the messages
+ * marked `streamed` carry the Int32 xid of their (sub)transaction right behind it.
  */
 static const struct message messages[256] = {
     ['B'] = { "begin", read_begin, TR_ROLE_PLAIN, false },
@@ -42,7 +42,8 @@ frame_fail(const struct frame *f, struct tr_error *err, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
-    return tr_fail(err, TR_FATAL, "pgoutput: %s message at " LSN_FMT ": %s", f->message->name, LSN_ARG(f->order), why);
+    return tr_fail(err, TR_FATAL, "pgoutput: %s message at " LSN_FMT ": %s", f->message->name,
+                   LSN_ARG(f->order), why);
 }
 
 int
@@ -57,16 +58,21 @@ frame_whole(const struct frame *f, struct tr_error *err)
 
 /* Tag and, in a streamed chunk, xid. */
 static int
-open_frame(struct frame *f, const uint8_t *data, size_t len, uint64_t order, bool in_stream, struct tr_error *err)
+open_frame(struct frame *f, const uint8_t *data, size_t len, uint64_t order, bool in_stream,
+           struct tr_error *err)
 {
     if (len == 0)
         return tr_fail(err, TR_FATAL, "pgoutput: empty message at " LSN_FMT, LSN_ARG(order));
     const struct message *message = &messages[data[0]];
     if (message->read == NULL) {
-        tr_fail(err, TR_FATAL, "pgoutput: message at " LSN_FMT " has the unknown tag 0x%02x", LSN_ARG(order), data[0]);
-        return tr_error_hint(err, "the server speaks a newer protocol than this program; nothing was skipped");
+        tr_fail(err, TR_FATAL, "pgoutput: message at " LSN_FMT " has the unknown tag 0x%02x", LSN_ARG(order),
+                data[0]);
+        return tr_error_hint(err,
+                             "the server speaks a newer protocol than this program; nothing was skipped");
     }
-    *f = (struct frame){ .cur = tr_cursor(data + 1, len - 1), .message = message, .order = order, .in_stream = in_stream };
+    *f = (struct frame){
+        .cur = tr_cursor(data + 1, len - 1), .message = message, .order = order, .in_stream = in_stream
+    };
     if (!in_stream)
         return 0;
     if (message->streamed) {
@@ -79,8 +85,8 @@ open_frame(struct frame *f, const uint8_t *data, size_t len, uint64_t order, boo
 }
 
 static int
-decode(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t order, bool in_stream, struct tr_batch *batch,
-       struct tr_error *err)
+decode(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t order, bool in_stream,
+       struct tr_batch *batch, struct tr_error *err)
 {
     struct pgoutput *d = (struct pgoutput *)decoder;
     struct frame f;

@@ -10,7 +10,7 @@
 /* PostgreSQL counts microseconds since 2000-01-01, we since 1970-01-01. */
 #define TR_PG_EPOCH_SHIFT_US INT64_C(946684800000000)
 
-#define LSN_FMT      "%X/%X"
+#define LSN_FMT "%X/%X"
 #define LSN_ARG(lsn) (unsigned)((lsn) >> 32), (unsigned)(lsn)
 
 /* A table the server has described. Lives as long as the decoder: versions count over reconnections. */
@@ -28,7 +28,7 @@ struct oid_map {
     struct oid_slot {
         uint32_t oid;
         void *item;
-    } *slots;
+    } * slots;
     uint32_t capacity; /* a power of two, or 0 */
     uint32_t count;
 };
@@ -83,14 +83,18 @@ void oid_map_put(struct oid_map *map, uint32_t oid, void *item); /* the oid must
 /* decoder.c */
 /* "pgoutput: insert message at 0/1A2B: ..." */
 int frame_fail(const struct frame *f, struct tr_error *err, const char *fmt, ...) TR_PRINTF(3, 4);
-/* The whole frame was read, no byte more or less: 0, or an error. Called before a reader acts on what it read. */
+/* The whole frame was read, no byte more or less: 0, or an error. Called before a reader acts on what it
+ * read. */
 int frame_whole(const struct frame *f, struct tr_error *err);
 
 /* transaction.c */
-reader read_begin, read_commit, read_origin, read_stream_start, read_stream_stop, read_stream_commit, read_stream_abort,
-    read_begin_prepare, read_prepare, read_stream_prepare, read_commit_prepared, read_rollback_prepared;
-int peek_transaction(struct pgoutput *d, struct frame *f, uint8_t tag, struct tr_frame_peek *peek, struct tr_error *err);
-int begin_from_commit(struct tr_decoder *decoder, const uint8_t *data, size_t len, struct tr_batch *batch, struct tr_error *err);
+reader read_begin, read_commit, read_origin, read_stream_start, read_stream_stop, read_stream_commit,
+    read_stream_abort, read_begin_prepare, read_prepare, read_stream_prepare, read_commit_prepared,
+    read_rollback_prepared;
+int peek_transaction(struct pgoutput *d, struct frame *f, uint8_t tag, struct tr_frame_peek *peek,
+                     struct tr_error *err);
+int begin_from_commit(struct tr_decoder *decoder, const uint8_t *data, size_t len, struct tr_batch *batch,
+                      struct tr_error *err);
 void continue_txn(struct tr_decoder *decoder, struct tr_batch *batch);
 void forget_transaction(struct pgoutput *d);
 /* The open transaction's place in the batch; fails when none is open. */
@@ -98,8 +102,8 @@ int current_txn(struct pgoutput *d, struct frame *f, struct tr_txn **txn, struct
 
 /* relation.c */
 reader read_relation, read_type;
-void forget_relations(struct pgoutput *d);   /* reset: the server will describe them again */
-void release_relations(struct pgoutput *d);  /* close */
+void forget_relations(struct pgoutput *d);  /* reset: the server will describe them again */
+void release_relations(struct pgoutput *d); /* close */
 struct described *find_relation(struct pgoutput *d, uint32_t oid);
 
 /* row.c */

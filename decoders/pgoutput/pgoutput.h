@@ -1,12 +1,15 @@
 /*
  * pgoutput.h - PostgreSQL's logical replication messages, protocol 1 to 4, turned into events.
  *
- * The page "Logical Replication Message Formats" of PostgreSQL's manual is the source of every layout here; each reader in
- * this folder repeats the one it reads. What the decoder promises beyond decoders/decoder.h (docs/pgoutput.md tells why):
+ * The page "Logical Replication Message Formats" of PostgreSQL's manual is the source of every layout here;
+ * each reader in this folder repeats the one it reads. What the decoder promises beyond decoders/decoder.h
+ * (docs/pgoutput.md tells why):
  *
- * - Present values have a NUL behind their bytes. TR_CODEC_TEXT when the server sent text, TR_CODEC_PG_BINARY when binary.
- * - A key-only old row ('K') has TR_ABSENT in every column outside the replica identity, though the wire says null there.
- * - A non-transactional message is a transaction of its own: xid 0, commit_order its LSN, end_order its LSN + 1.
+ * - Present values have a NUL behind their bytes; TR_CODEC_TEXT when the server sent text, TR_CODEC_PG_BINARY
+ *   when it sent binary.
+ * - A key-only old row ('K') has TR_ABSENT in every column outside the replica identity, though the wire says
+ *   null there.
+ * - A non-transactional message is a transaction of its own: no xid, commit_order its LSN, end_order one more.
  * - begin_from_commit() takes a stream commit ('c') or a commit prepared ('K') frame.
  * - Any byte the manual does not know is an error, never skipped.
  */
@@ -17,7 +20,8 @@
 
 #include "decoders/decoder.h"
 
-/* What the source negotiated in START_REPLICATION: tr_decoder_config.source_format points to it; copied by open. NULL = protocol 1. */
+/* What the source negotiated in START_REPLICATION: tr_decoder_config.source_format points to it; copied by
+ * open. NULL = protocol 1. */
 struct tr_pgoutput_format {
     int protocol;   /* proto_version, 1 to 4 */
     bool streaming; /* streaming = on or parallel */

@@ -68,7 +68,8 @@ schema_name(const char *wire)
 }
 
 /*
- * Type: [Int32 xid], Int32 oid, String schema (empty = pg_catalog), String name. Sent for types that are not built in.
+ * Type: [Int32 xid], Int32 oid, String schema (empty = pg_catalog), String name. Sent for types that are not
+ * built in.
  */
 int
 read_type(struct pgoutput *d, struct frame *f, struct tr_error *err)
@@ -98,7 +99,8 @@ static void
 describe_type(struct pgoutput *d, struct tr_arena *arena, struct tr_column *column)
 {
     tr_pg_describe(column, arena);
-    const struct named_type *type = column->type_name == NULL ? oid_map_get(&d->types, column->type_id) : NULL;
+    const struct named_type *type = column->type_name == NULL ? oid_map_get(&d->types, column->type_id)
+                                                              : NULL;
     if (type != NULL) {
         column->type_schema = tr_arena_strdup(arena, type->schema);
         column->type_name = column->native = tr_arena_strdup(arena, type->name);
@@ -109,11 +111,12 @@ describe_type(struct pgoutput *d, struct tr_arena *arena, struct tr_column *colu
 }
 
 /*
- * A column of a Relation message: Int8 flags (1 = part of the replica identity), String name, Int32 type oid, Int32 type modifier.
+ * A column of a Relation message: Int8 flags (1 = part of the replica identity), String name, Int32 type oid,
+ * Int32 type modifier.
  */
 static int
-read_column(struct pgoutput *d, struct frame *f, struct tr_arena *arena, struct tr_column *column, uint16_t *identity,
-            struct tr_error *err)
+read_column(struct pgoutput *d, struct frame *f, struct tr_arena *arena, struct tr_column *column,
+            uint16_t *identity, struct tr_error *err)
 {
     uint8_t flags = tr_cursor_u8(&f->cur);
     size_t len;
@@ -131,8 +134,8 @@ read_column(struct pgoutput *d, struct frame *f, struct tr_arena *arena, struct 
 }
 
 /*
- * Relation: [Int32 xid], Int32 oid, String schema (empty = pg_catalog), String name, Int8 replica identity (d n f i as in
- * pg_class.relreplident), Int16 number of columns, then the columns.
+ * Relation: [Int32 xid], Int32 oid, String schema (empty = pg_catalog), String name, Int8 replica identity (d
+ * n f i as in pg_class.relreplident), Int16 number of columns, then the columns.
  */
 static int
 fill_relation(struct pgoutput *d, struct frame *f, struct tr_relation *relation, struct tr_error *err)
@@ -146,7 +149,8 @@ fill_relation(struct pgoutput *d, struct frame *f, struct tr_relation *relation,
     if (f->cur.failed || tr_cursor_left(&f->cur) < (size_t)n * 10)
         return frame_fail(f, err, "it ends too early");
     if (identity_kind == 0 || strchr("dnfi", identity_kind) == NULL)
-        return frame_fail(f, err, "table %s.%s: the replica identity 0x%02x is not known", schema, name, identity_kind);
+        return frame_fail(f, err, "table %s.%s: the replica identity 0x%02x is not known", schema, name,
+                          identity_kind);
     relation->schema = relation->target_schema = tr_arena_strdup(arena, schema_name(schema));
     relation->name = relation->target_name = tr_arena_strdup(arena, name);
     relation->replica_identity = (char)identity_kind;
@@ -165,7 +169,8 @@ fill_relation(struct pgoutput *d, struct frame *f, struct tr_relation *relation,
 
 /* The catalogue and the pipeline have their say before anybody sees the relation. */
 static int
-complete_relation(struct pgoutput *d, struct tr_relation *relation, const struct tr_relation *previous, struct tr_error *err)
+complete_relation(struct pgoutput *d, struct tr_relation *relation, const struct tr_relation *previous,
+                  struct tr_error *err)
 {
     const struct tr_catalog *catalog = &d->base.config.catalog;
     const struct tr_decoder_hooks *hooks = &d->base.config.hooks;
@@ -175,8 +180,8 @@ complete_relation(struct pgoutput *d, struct tr_relation *relation, const struct
     if (rc < 0)
         return rc;
     if (relation->ncolumns != ncolumns) /* rows are read by the server's count */
-        return tr_fail(err, TR_FATAL, "table %s.%s: the catalogue changed the number of its columns", relation->schema,
-                       relation->name);
+        return tr_fail(err, TR_FATAL, "table %s.%s: the catalogue changed the number of its columns",
+                       relation->schema, relation->name);
     tr_relation_index_keys(relation);
     return hooks->relation != NULL ? hooks->relation(hooks->arg, relation, previous, err) : 0;
 }
@@ -207,8 +212,8 @@ new_described(struct pgoutput *d, uint32_t oid)
 }
 
 static int
-adopt(struct pgoutput *d, struct frame *f, struct described *known, struct tr_relation *relation, const uint8_t *wire,
-      size_t wire_len)
+adopt(struct pgoutput *d, struct frame *f, struct described *known, struct tr_relation *relation,
+      const uint8_t *wire, size_t wire_len)
 {
     struct tr_relation *previous = known->relation;
     free(known->wire);
@@ -224,8 +229,8 @@ adopt(struct pgoutput *d, struct frame *f, struct described *known, struct tr_re
 }
 
 /*
- * The server repeats the message after every invalidation of its cache and in every session. The same bytes mean the same
- * shape, and the relation stays the one that everybody has prepared for.
+ * The server repeats the message after every invalidation of its cache and in every session. The same bytes
+ * mean the same shape, and the relation stays the one that everybody has prepared for.
  */
 int
 read_relation(struct pgoutput *d, struct frame *f, struct tr_error *err)

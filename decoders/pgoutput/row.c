@@ -1,6 +1,6 @@
 /*
- * row.c - changes of rows, truncates and logical messages. The hot path: one copy of the row's bytes, no other allocation
- * than from the batch's arena.
+ * row.c - changes of rows, truncates and logical messages. The hot path: one copy of the row's bytes, no
+ * other allocation than from the batch's arena.
  *
  * Layouts: PostgreSQL manual, "Logical Replication Message Formats".
  */
@@ -19,8 +19,8 @@ add_event(struct pgoutput *d, struct frame *f, enum tr_event_kind kind)
 }
 
 /*
- * The batch's reference, taken once. The slot is checked against the batch's own list, because a new batch may well stand at
- * the address of an old one.
+ * The batch's reference, taken once. The slot is checked against the batch's own list, because a new batch
+ * may well stand at the address of an old one.
  */
 void
 hold_relation(struct frame *f, struct described *known)
@@ -56,9 +56,9 @@ read_table(struct pgoutput *d, struct frame *f, struct described **known, struct
 }
 
 /*
- * The rest of the frame is copied into the batch's arena at once, with a spare byte. The frame itself is read, values point into
- * the copy, where the kind of the next column or tuple behind each value becomes its NUL. (Reading the copy, whose bytes are still
- * on their way to the cache, would cost twice the time.)
+ * The rest of the frame is copied into the batch's arena at once, with a spare byte. The frame itself is
+ * read, values point into the copy, where the kind of the next column or tuple behind each value becomes its
+ * NUL. (Reading the copy, whose bytes are still on their way to the cache, would cost twice the time.)
  */
 struct row {
     const uint8_t *at;
@@ -79,10 +79,12 @@ take_row(struct pgoutput *d, struct frame *f, const struct tr_relation *relation
     memcpy(copy, base, len);
     copy[len] = 0;
     f->cur.at = f->cur.end;
-    return (struct row){ base, base + len, base, copy, relation, max == 0 || max > INT32_MAX ? INT32_MAX : (uint32_t)max };
+    return (struct row){ base, base + len, base,
+                         copy, relation,   max == 0 || max > INT32_MAX ? INT32_MAX : (uint32_t)max };
 }
 
-/* The kind of the tuple that follows, 0 when nothing does; its place becomes the NUL of the value before it. */
+/* The kind of the tuple that follows, 0 when nothing does; its place becomes the NUL of the value before it.
+ */
 static inline uint8_t
 take_kind(struct row *row)
 {
@@ -104,18 +106,21 @@ bad_column(const struct frame *f, const struct row *row, uint16_t column, uint8_
     const struct tr_relation *relation = row->relation;
     const char *name = relation->columns[column].name;
     if (kind == 't' || kind == 'b')
-        return frame_fail(f, err, "table %s.%s, column %s: the value is cut short or passes the limit of %u bytes",
+        return frame_fail(f, err,
+                          "table %s.%s, column %s: the value is cut short or passes the limit of %u bytes",
                           relation->schema, relation->name, name, row->max_value);
-    return frame_fail(f, err, "table %s.%s, column %s: the kind 0x%02x of the value is not known", relation->schema,
-                      relation->name, name, kind);
+    return frame_fail(f, err, "table %s.%s, column %s: the kind 0x%02x of the value is not known",
+                      relation->schema, relation->name, name, kind);
 }
 
 /*
- * TupleData: Int16 number of columns, then for each Byte1 kind: 'n' null, 'u' unchanged TOAST (not sent), 't' text or 'b' binary,
- * these two with Int32 length and the bytes. The copies of row's fields are for the compiler, to which a byte stored may be any of them.
+ * TupleData: Int16 number of columns, then for each Byte1 kind: 'n' null, 'u' unchanged TOAST (not sent), 't'
+ * text or 'b' binary, these two with Int32 length and the bytes. The copies of row's fields are for the
+ * compiler, to which a byte stored may be any of them.
  */
 static int
-read_columns(const struct frame *f, struct row *row, struct tr_value *values, uint16_t n, struct tr_error *err)
+read_columns(const struct frame *f, struct row *row, struct tr_value *values, uint16_t n,
+             struct tr_error *err)
 {
     const uint8_t *at = row->at, *const end = row->end;
     uint8_t *const copy = row->copy;
@@ -164,11 +169,12 @@ read_tuple(struct frame *f, struct row *row, const struct tr_value **tuple, stru
 }
 
 /*
- * The old row: 'K' = the replica identity's columns, 'O' = all. In a 'K' row the wire says null for the columns outside the
- * identity; they are not null but not sent.
+ * The old row: 'K' = the replica identity's columns, 'O' = all. In a 'K' row the wire says null for the
+ * columns outside the identity; they are not null but not sent.
  */
 static int
-read_old_tuple(struct frame *f, struct row *row, uint8_t kind, const struct tr_value **tuple, struct tr_error *err)
+read_old_tuple(struct frame *f, struct row *row, uint8_t kind, const struct tr_value **tuple,
+               struct tr_error *err)
 {
     int rc = read_tuple(f, row, tuple, err);
     if (rc < 0)
@@ -184,8 +190,8 @@ read_old_tuple(struct frame *f, struct row *row, uint8_t kind, const struct tr_v
 }
 
 static int
-end_row(struct pgoutput *d, struct frame *f, struct described *known, const struct row *row, enum tr_event_kind kind,
-        struct tr_event change, struct tr_error *err)
+end_row(struct pgoutput *d, struct frame *f, struct described *known, const struct row *row,
+        enum tr_event_kind kind, struct tr_event change, struct tr_error *err)
 {
     if (row->at != row->end)
         return table_fail(f, row->relation, err, "bytes are left over behind the row");
@@ -218,7 +224,8 @@ read_insert(struct pgoutput *d, struct frame *f, struct tr_error *err)
 }
 
 /*
- * Update: [Int32 xid], Int32 oid, optionally Byte1 'K' or 'O' and TupleData (the old row), then Byte1 'N', TupleData.
+ * Update: [Int32 xid], Int32 oid, optionally Byte1 'K' or 'O' and TupleData (the old row), then Byte1 'N',
+ * TupleData.
  */
 int
 read_update(struct pgoutput *d, struct frame *f, struct tr_error *err)
@@ -266,8 +273,8 @@ read_delete(struct pgoutput *d, struct frame *f, struct tr_error *err)
 }
 
 /*
- * Truncate: [Int32 xid], Int32 number of tables, Int8 options (1 CASCADE, 2 RESTART IDENTITY), Int32 oid of each.
- * One event for all tables that the task wants; none when it wants none.
+ * Truncate: [Int32 xid], Int32 number of tables, Int8 options (1 CASCADE, 2 RESTART IDENTITY), Int32 oid of
+ * each. One event for all tables that the task wants; none when it wants none.
  */
 int
 read_truncate(struct pgoutput *d, struct frame *f, struct tr_error *err)
@@ -300,7 +307,8 @@ read_truncate(struct pgoutput *d, struct frame *f, struct tr_error *err)
     return TR_DECODED_ROW;
 }
 
-/* A message that belongs to no transaction is one of its own: the next log position begins behind it, so that it comes once. */
+/* A message that belongs to no transaction is one of its own: the next log position begins behind it, so that
+ * it comes once. */
 static void
 open_message_txn(struct frame *f, uint64_t lsn)
 {

@@ -72,7 +72,8 @@ current_txn(struct pgoutput *d, struct frame *f, struct tr_txn **txn, struct tr_
 static int
 not_in_txn(struct pgoutput *d, struct frame *f, struct tr_error *err)
 {
-    return d->in_txn ? frame_fail(f, err, "transaction %llu is still open", (unsigned long long)d->txn.xid) : 0;
+    return d->in_txn ? frame_fail(f, err, "transaction %llu is still open", (unsigned long long)d->txn.xid)
+                     : 0;
 }
 
 /* The last edge of the open transaction. */
@@ -130,13 +131,14 @@ read_commit(struct pgoutput *d, struct frame *f, struct tr_error *err)
     if (rc < 0 || (rc = frame_whole(f, err)) < 0)
         return rc;
     if (d->in_txn && d->txn.commit_order != commit.commit_order)
-        return frame_fail(f, err, "it names the commit " LSN_FMT ", its begin " LSN_FMT, LSN_ARG(commit.commit_order),
-                          LSN_ARG(d->txn.commit_order));
+        return frame_fail(f, err, "it names the commit " LSN_FMT ", its begin " LSN_FMT,
+                          LSN_ARG(commit.commit_order), LSN_ARG(d->txn.commit_order));
     return close_txn(d, f, &commit, err);
 }
 
 /*
- * Origin: Int64 LSN of the commit at the origin, String name. Follows the begin, or the start of each streamed chunk.
+ * Origin: Int64 LSN of the commit at the origin, String name. Follows the begin, or the start of each
+ * streamed chunk.
  */
 int
 read_origin(struct pgoutput *d, struct frame *f, struct tr_error *err)
@@ -187,7 +189,8 @@ add_stream(struct pgoutput *d, uint32_t xid)
 
 /*
  * Stream Start: Int32 xid, Int8 1 = the first chunk of this transaction, else 0.
- * Decoded only for a sink that takes open transactions: the chunk's changes are of a transaction without a commit yet.
+ * Decoded only for a sink that takes open transactions: the chunk's changes are of a transaction without a
+ * commit yet.
  */
 int
 read_stream_start(struct pgoutput *d, struct frame *f, struct tr_error *err)
@@ -245,8 +248,8 @@ end_held(struct pgoutput *d, struct frame *f, const struct tr_txn *commit, struc
         open_txn(d, f->batch, *commit, false, stream->events);
     }
     if (d->txn.xid != commit->xid)
-        return frame_fail(f, err, "it ends transaction %llu while %llu is open", (unsigned long long)commit->xid,
-                          (unsigned long long)d->txn.xid);
+        return frame_fail(f, err, "it ends transaction %llu while %llu is open",
+                          (unsigned long long)commit->xid, (unsigned long long)d->txn.xid);
     drop_stream(d, stream);
     return close_txn(d, f, commit, err);
 }
@@ -260,8 +263,8 @@ read_stream_commit(struct pgoutput *d, struct frame *f, struct tr_error *err)
 }
 
 /*
- * Stream Abort: Int32 xid, Int32 xid of the subtransaction (the same for the whole); with streaming = parallel (protocol 4)
- * also Int64 LSN of the abort, Int64 time of the abort.
+ * Stream Abort: Int32 xid, Int32 xid of the subtransaction (the same for the whole); with streaming =
+ * parallel (protocol 4) also Int64 LSN of the abort, Int64 time of the abort.
  */
 static int
 parse_stream_abort(struct frame *f, uint32_t *xid, uint32_t *subxid, struct tr_error *err)
@@ -314,8 +317,8 @@ parse_begin_prepare(struct frame *f, struct tr_frame_peek *p, struct tr_error *e
 }
 
 /*
- * Prepare, Stream Prepare, Commit Prepared: Int8 flags 0, Int64 LSN of the prepare or commit, Int64 its end LSN, Int64 time,
- * Int32 xid, String gid.
+ * Prepare, Stream Prepare, Commit Prepared: Int8 flags 0, Int64 LSN of the prepare or commit, Int64 its end
+ * LSN, Int64 time, Int32 xid, String gid.
  */
 static int
 parse_prepare(struct frame *f, struct tr_txn *txn, struct tr_frame_peek *p, struct tr_error *err)
@@ -328,8 +331,8 @@ parse_prepare(struct frame *f, struct tr_txn *txn, struct tr_frame_peek *p, stru
 }
 
 /*
- * Rollback Prepared: Int8 flags 0, Int64 end LSN of the prepare, Int64 end LSN of the rollback, Int64 time of the prepare,
- * Int64 time of the rollback, Int32 xid, String gid.
+ * Rollback Prepared: Int8 flags 0, Int64 end LSN of the prepare, Int64 end LSN of the rollback, Int64 time of
+ * the prepare, Int64 time of the rollback, Int32 xid, String gid.
  */
 static int
 parse_rollback_prepared(struct frame *f, struct tr_frame_peek *p, struct tr_error *err)
@@ -419,7 +422,8 @@ peek_chunk(struct pgoutput *d, struct frame *f, uint8_t tag, struct tr_frame_pee
 }
 
 int
-peek_transaction(struct pgoutput *d, struct frame *f, uint8_t tag, struct tr_frame_peek *p, struct tr_error *err)
+peek_transaction(struct pgoutput *d, struct frame *f, uint8_t tag, struct tr_frame_peek *p,
+                 struct tr_error *err)
 {
     struct tr_txn txn = { 0 };
     uint32_t xid = 0, subxid = 0;
@@ -442,7 +446,8 @@ peek_transaction(struct pgoutput *d, struct frame *f, uint8_t tag, struct tr_fra
 }
 
 int
-begin_from_commit(struct tr_decoder *decoder, const uint8_t *data, size_t len, struct tr_batch *batch, struct tr_error *err)
+begin_from_commit(struct tr_decoder *decoder, const uint8_t *data, size_t len, struct tr_batch *batch,
+                  struct tr_error *err)
 {
     static const struct message early = { .name = "stream commit or commit prepared" };
     struct pgoutput *d = (struct pgoutput *)decoder;

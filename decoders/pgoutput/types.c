@@ -81,7 +81,8 @@ static const struct tr_pg_type types[] = {
     /* category A in the catalogue, but printed without braces */
     { "int2vector", 22, 1006, TR_OTHER, false, 0, NULL },
     { "oidvector", 30, 1013, TR_OTHER, false, 0, NULL },
-    /* extensions; citext and ltree send their text behind no, or one, version byte: only the first is read as binary */
+    /* extensions; citext and ltree send their text behind no, or one, version byte: only the first is read as
+       binary */
     { "citext", 0, 0, TR_TEXT, true, 0, NULL },
     { "hstore", 0, 0, TR_HSTORE, false, 0, NULL },
     { "ltree", 0, 0, TR_LTREE, false, 0, NULL },
@@ -156,7 +157,8 @@ fraction_digits(int32_t type_mod)
     return type_mod >= 0 && type_mod <= 6 ? type_mod : 6;
 }
 
-/* numerictypmodin(): precision << 16 | scale (11 bits, signed since 15), plus the size of a varlena header. */
+/* numerictypmodin(): precision << 16 | scale (11 bits, signed since 15), plus the size of a varlena header.
+ */
 static void
 numeric_modifier(struct tr_column *column, int32_t type_mod)
 {

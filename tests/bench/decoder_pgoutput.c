@@ -1,9 +1,12 @@
 /*
- * decoder_pgoutput.c - nanoseconds per row of the pgoutput decoder, from bytes in memory to events in a batch.
+ * decoder_pgoutput.c - nanoseconds per row of the pgoutput decoder, from bytes in memory to events in a
+ * batch.
  *
- *     make BUILD=build lib && gcc -O2 -D_GNU_SOURCE -I. tests/bench/decoder_pgoutput.c build/libtailrace.a -o build/decoder_pgoutput
+ *     make BUILD=build lib && gcc -O2 -D_GNU_SOURCE -I. tests/bench/decoder_pgoutput.c build/libtailrace.a -o
+ * build/decoder_pgoutput
  *
- * The batch is as large as in a catch-up (about 1000 rows), and is made and freed within the time that is measured.
+ * The batch is as large as in a catch-up (about 1000 rows), and is made and freed within the time that is
+ * measured.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +16,7 @@
 #include "decoders/pgoutput/pgoutput.h"
 
 #define ROWS_PER_BATCH 1000
-#define BATCHES        2000
+#define BATCHES 2000
 
 struct bench {
     struct tr_decoder *decoder;
@@ -23,7 +26,8 @@ struct bench {
 static void
 decode(struct bench *b, const struct tr_buffer *frame, struct tr_batch *batch)
 {
-    if (b->decoder->class->decode(b->decoder, (const uint8_t *)frame->data, frame->len, 1, false, batch, &b->err) < 0) {
+    if (b->decoder->class->decode(b->decoder, (const uint8_t *)frame->data, frame->len, 1, false, batch,
+                                  &b->err) < 0) {
         fprintf(stderr, "%s\n", b->err.text);
         exit(1);
     }

@@ -1,6 +1,7 @@
 /*
- * fuzz_pgcopy.c - any bytes give rows of a copy or an error, however they are cut; and any bytes give the text of a value or an error.
- * Input: Int8 bit 0 binary, the rest the size of the pieces; then the stream. The table has one column of each type with a binary reader.
+ * fuzz_pgcopy.c - any bytes give rows of a copy or an error, however they are cut; and any bytes give the
+ * text of a value or an error. Input: Int8 bit 0 binary, the rest the size of the pieces; then the stream.
+ * The table has one column of each type with a binary reader.
  */
 #include <stdlib.h>
 
@@ -9,7 +10,8 @@
 #include "decoders/pgoutput/pgoutput.h"
 #include "decoders/pgoutput/types.h"
 
-static const uint32_t oids[] = { 16, 21, 23, 20, 26, 700, 701, 1700, 25, 1042, 17, 114, 3802, 2950, 1082, 1083, 1266, 1114, 1184, 1186, 1560, 829, 774 };
+static const uint32_t oids[] = { 16,   21,   23,   20,   26,   700,  701,  1700, 25,   1042, 17, 114,
+                                 3802, 2950, 1082, 1083, 1266, 1114, 1184, 1186, 1560, 829,  774 };
 
 #define NCOLUMNS (sizeof oids / sizeof oids[0])
 

@@ -1,6 +1,7 @@
 /*
- * fuzz_pgoutput.c - any sequence of frames gives events or an error. Input: frames, each behind an Int16 length. Streamed chunks are
- * decoded at once or held and replayed behind their commit, as the first byte says.
+ * fuzz_pgoutput.c - any sequence of frames gives events or an error. Input: frames, each behind an Int16
+ * length. Streamed chunks are decoded at once or held and replayed behind their commit, as the first byte
+ * says.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -106,7 +107,8 @@ take_frame(struct fuzz *f, const uint8_t *data, size_t len)
         f->in_stream = p.role == TR_ROLE_STREAM_START;
     if (f->hold && p.role == TR_ROLE_STREAM_COMMIT)
         return replay(f, data, len);
-    if (!f->hold || (p.role != TR_ROLE_STREAM_CHANGE && p.role != TR_ROLE_STREAM_START && p.role != TR_ROLE_STREAM_STOP))
+    if (!f->hold ||
+        (p.role != TR_ROLE_STREAM_CHANGE && p.role != TR_ROLE_STREAM_START && p.role != TR_ROLE_STREAM_STOP))
         return decode(f, data, len, inside);
     if (p.role == TR_ROLE_STREAM_CHANGE && f->nheld < 64) {
         f->held[f->nheld].data = data;

@@ -1,5 +1,6 @@
 /*
- * test_frames.c - what a real server sent, decoded, is what was done there; and no frame of it can be cut anywhere unnoticed.
+ * test_frames.c - what a real server sent, decoded, is what was done there; and no frame of it can be cut
+ * anywhere unnoticed.
  *
  * TR_UPDATE_GOLDEN=1 writes the expectations anew; read the difference before it is committed.
  */
@@ -68,9 +69,11 @@ decoded_is_what_was_done(void **state)
     free(file);
 }
 
-/* Every proper beginning of the frame is refused, and so is the frame with a byte more. Each stands in memory of its own size. */
+/* Every proper beginning of the frame is refused, and so is the frame with a byte more. Each stands in memory
+ * of its own size. */
 static void
-cut_everywhere(void *arg, struct tr_decoder *decoder, const struct captured_frame *frame, bool in_stream, struct tr_batch *batch)
+cut_everywhere(void *arg, struct tr_decoder *decoder, const struct captured_frame *frame, bool in_stream,
+               struct tr_batch *batch)
 {
     size_t *cuts = arg;
     struct tr_error err;
@@ -87,7 +90,8 @@ cut_everywhere(void *arg, struct tr_decoder *decoder, const struct captured_fram
         uint32_t events = batch->nevents;
         int rc = decoder->class->decode(decoder, copy, len, frame->order, in_stream, batch, &err);
         if (rc >= 0)
-            fail_msg("%zu of %u bytes of a '%c' frame were taken for a whole one", len, frame->len, frame->data[0]);
+            fail_msg("%zu of %u bytes of a '%c' frame were taken for a whole one", len, frame->len,
+                     frame->data[0]);
         assert_int_equal(rc, -TR_FATAL);
         assert_true(strlen(err.text) > 0);
         assert_int_equal(batch->nevents, events);
@@ -113,13 +117,16 @@ no_cut_is_unnoticed(void **state)
     free(file);
 }
 
-#define BOTH(name)                                                                                                  \
-    { "decoded " name, decoded_is_what_was_done, NULL, NULL, (void *)name },                                        \
-    { "cut " name, no_cut_is_unnoticed, NULL, NULL, (void *)name }
+#define BOTH(name)                                                           \
+    { "decoded " name, decoded_is_what_was_done, NULL, NULL, (void *)name }, \
+    {                                                                        \
+        "cut " name, no_cut_is_unnoticed, NULL, NULL, (void *)name           \
+    }
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { BOTH("plain_v1"), BOTH("binary_v3"), BOTH("streamed_v2"), BOTH("prepared_v3") };
+    const struct CMUnitTest tests[] = { BOTH("plain_v1"), BOTH("binary_v3"), BOTH("streamed_v2"),
+                                        BOTH("prepared_v3") };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_values.c - a value in PostgreSQL's binary format has the very text that PostgreSQL prints for it; and the types are those of a server. */
+/* test_values.c - a value in PostgreSQL's binary format has the very text that PostgreSQL prints for it; and
+ * the types are those of a server. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,7 +77,8 @@ load_binary(struct tr_relation *relation, const char *name, size_t piece)
     char *file = tr_asprintf("%s.bin", name), *bytes = read_golden(file, &len);
     tr_pg_copy_binary_init(&copy, 1 << 20);
     for (size_t at = 0; at < len; at += piece) {
-        if (tr_pg_copy_binary_feed(&copy, relation, bytes + at, len - at < piece ? len - at : piece, batch, &err) < 0)
+        if (tr_pg_copy_binary_feed(&copy, relation, bytes + at, len - at < piece ? len - at : piece, batch,
+                                   &err) < 0)
             fail_msg("%s", err.text);
     }
     assert_int_equal(tr_pg_copy_binary_end(&copy, relation, &err), 0);
@@ -87,8 +89,8 @@ load_binary(struct tr_relation *relation, const char *name, size_t piece)
 }
 
 static void
-compare_value(const struct tr_relation *relation, uint16_t i, const struct tr_value *binary, const struct tr_value *text,
-              struct tr_buffer *scratch)
+compare_value(const struct tr_relation *relation, uint16_t i, const struct tr_value *binary,
+              const struct tr_value *text, struct tr_buffer *scratch)
 {
     struct tr_error err;
     const char *got;
@@ -142,8 +144,8 @@ short_values_are_refused(void **state)
     tr_buffer_init(&out, 1 << 20);
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
         enum tr_logical logical = relation->columns[i].logical;
-        bool open_ended = logical == TR_TEXT || logical == TR_CHAR || logical == TR_BYTES || logical == TR_JSON ||
-                          logical == TR_JSONB || logical == TR_ENUM;
+        bool open_ended = logical == TR_TEXT || logical == TR_CHAR || logical == TR_BYTES ||
+                          logical == TR_JSON || logical == TR_JSONB || logical == TR_ENUM;
         struct tr_value value = batch->events[0].after[i];
         assert_int_equal(value.state, TR_PRESENT);
         for (uint32_t len = 0; !open_ended && len < value.len; len++) {

@@ -119,7 +119,8 @@ decode_frame(struct assembler *a, const struct captured_frame *frame, bool in_st
     tr_error_clear(&err);
     if (a->before != NULL)
         a->before(a->arg, a->decoder, frame, in_stream, a->batch);
-    if (a->decoder->class->decode(a->decoder, frame->data, frame->len, frame->order, in_stream, a->batch, &err) < 0)
+    if (a->decoder->class->decode(a->decoder, frame->data, frame->len, frame->order, in_stream, a->batch,
+                                  &err) < 0)
         fail_msg("%s", err.text);
 }
 
@@ -128,7 +129,8 @@ replay(struct assembler *a, const char *key, const struct captured_frame *commit
 {
     struct tr_error err;
     struct held *held = find_held(a, key, false);
-    assert_true(a->decoder->class->begin_from_commit(a->decoder, commit->data, commit->len, a->batch, &err) > 0);
+    assert_true(a->decoder->class->begin_from_commit(a->decoder, commit->data, commit->len, a->batch, &err) >
+                0);
     for (size_t i = 0; i < held->count; i++)
         decode_frame(a, held->items[i].frame, held->items[i].in_stream);
     decode_frame(a, commit, false);
@@ -195,7 +197,8 @@ assemble_frame(struct assembler *a, const struct captured_frame *frame)
 }
 
 void
-assemble(struct tr_decoder *decoder, const struct captured *captured, struct tr_batch *batch, before_decode *before, void *arg)
+assemble(struct tr_decoder *decoder, const struct captured *captured, struct tr_batch *batch,
+         before_decode *before, void *arg)
 {
     struct assembler a = { .decoder = decoder, .batch = batch, .before = before, .arg = arg };
     for (size_t i = 0; i < captured->count; i++)
@@ -206,7 +209,8 @@ assemble(struct tr_decoder *decoder, const struct captured *captured, struct tr_
 }
 
 static void
-render_value(const struct tr_relation *relation, uint16_t i, const struct tr_value *value, struct tr_buffer *out)
+render_value(const struct tr_relation *relation, uint16_t i, const struct tr_value *value,
+             struct tr_buffer *out)
 {
     struct tr_buffer scratch;
     struct tr_error err;
@@ -231,7 +235,8 @@ render_value(const struct tr_relation *relation, uint16_t i, const struct tr_val
 }
 
 static void
-render_row(const struct tr_relation *relation, const char *name, const struct tr_value *row, struct tr_buffer *out)
+render_row(const struct tr_relation *relation, const char *name, const struct tr_value *row,
+           struct tr_buffer *out)
 {
     if (row == NULL)
         return;
@@ -244,19 +249,21 @@ render_row(const struct tr_relation *relation, const char *name, const struct tr
 static void
 render_event(const struct tr_event *event, struct tr_buffer *out)
 {
-    static const char *const kinds[] = { "?", "insert", "update", "delete", "read", "truncate", "message", "schema", "ddl" };
+    static const char *const kinds[] = { "?",        "insert",  "update", "delete", "read",
+                                         "truncate", "message", "schema", "ddl" };
     const struct tr_relation *relation = event->relation;
     tr_buffer_printf(out, "  %s", kinds[event->kind]);
     if (event->subxid != 0)
         tr_buffer_text(out, " in a subtransaction");
     if (event->kind == TR_MESSAGE) {
-        tr_buffer_printf(out, " flags=%u %s: %.*s\n", event->flags, event->message.prefix, (int)event->message.len,
-                         event->message.content);
+        tr_buffer_printf(out, " flags=%u %s: %.*s\n", event->flags, event->message.prefix,
+                         (int)event->message.len, event->message.content);
         return;
     }
     if (event->kind == TR_TRUNCATE) {
         for (uint32_t i = 0; i < event->truncate.nrelations; i++)
-            tr_buffer_printf(out, " %s.%s", event->truncate.relations[i]->schema, event->truncate.relations[i]->name);
+            tr_buffer_printf(out, " %s.%s", event->truncate.relations[i]->schema,
+                             event->truncate.relations[i]->name);
         tr_buffer_printf(out, " flags=%u\n", event->flags);
         return;
     }
@@ -277,8 +284,8 @@ render_batch(const struct tr_batch *batch, struct tr_buffer *out)
 {
     for (uint32_t i = 0; i < batch->ntxns; i++) {
         const struct tr_txn *txn = &batch->txns[i];
-        tr_buffer_printf(out, "transaction%s%s%s of %u\n", txn->xid == 0 ? " without xid" : "", txn->begins ? " begins" : "",
-                         txn->ends ? " ends" : "", txn->nevents);
+        tr_buffer_printf(out, "transaction%s%s%s of %u\n", txn->xid == 0 ? " without xid" : "",
+                         txn->begins ? " begins" : "", txn->ends ? " ends" : "", txn->nevents);
         for (uint32_t e = 0; e < txn->nevents; e++)
             render_event(&batch->events[txn->first_event + e], out);
     }

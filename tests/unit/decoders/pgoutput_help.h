@@ -1,4 +1,5 @@
-/* pgoutput_help.h - what the tests of the pgoutput decoder share: captured frames, a small assembler, a text form of events. */
+/* pgoutput_help.h - what the tests of the pgoutput decoder share: captured frames, a small assembler, a text
+ * form of events. */
 #ifndef TR_TESTS_PGOUTPUT_HELP_H
 #define TR_TESTS_PGOUTPUT_HELP_H
 
@@ -17,17 +18,20 @@ struct captured {
     size_t count;
 };
 
-/* A file beside the tests, whole and with a NUL behind it; the caller frees it. Ends the test when it cannot be read. */
+/* A file beside the tests, whole and with a NUL behind it; the caller frees it. Ends the test when it cannot
+ * be read. */
 char *read_golden(const char *name, size_t *len);
 void load_captured(struct captured *captured, const char *name);
 void free_captured(struct captured *captured);
 
 /* Called before each whole frame is decoded; may be NULL. */
-typedef void before_decode(void *arg, struct tr_decoder *decoder, const struct captured_frame *frame, bool in_stream,
-                           struct tr_batch *batch);
+typedef void before_decode(void *arg, struct tr_decoder *decoder, const struct captured_frame *frame,
+                           bool in_stream, struct tr_batch *batch);
 
-/* Peek and decode everything in order: what is streamed or prepared is held until its commit. Ends the test at an error. */
-void assemble(struct tr_decoder *decoder, const struct captured *captured, struct tr_batch *batch, before_decode *before, void *arg);
+/* Peek and decode everything in order: what is streamed or prepared is held until its commit. Ends the test
+ * at an error. */
+void assemble(struct tr_decoder *decoder, const struct captured *captured, struct tr_batch *batch,
+              before_decode *before, void *arg);
 
 /* One line per transaction and event. */
 void render_batch(const struct tr_batch *batch, struct tr_buffer *out);

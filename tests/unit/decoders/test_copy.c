@@ -1,4 +1,5 @@
-/* test_copy.c - COPY's text and binary formats: escapes, nulls, and streams that are not what they should be. */
+/* test_copy.c - COPY's text and binary formats: escapes, nulls, and streams that are not what they should be.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -64,7 +65,8 @@ text_rows(void **state)
     assert_int_equal(v[0].state, TR_NULL);
     assert_int_equal(v[1].state, TR_PRESENT);
     assert_int_equal(v[1].len, 0);
-    assert_int_equal(read_line(f, "\\\\N\t\\NN\n", &v), 0); /* a text of two characters, and one that only begins like null */
+    assert_int_equal(read_line(f, "\\\\N\t\\NN\n", &v),
+                     0); /* a text of two characters, and one that only begins like null */
     assert_string_equal(v[0].data, "\\N");
     assert_string_equal(v[1].data, "NN");
     assert_int_equal(read_line(f, "a\\tb\\nc\\rd\\\\e\\bf\\fg\\vh\ti\\x41\\x4gj\\101\\7k\\q\\xz", &v), 0);
@@ -101,11 +103,15 @@ text_stream_with_limits(void **state)
     assert_int_equal(f->batch->events[2].kind, TR_READ);
     assert_int_equal(f->batch->nrelations, 1);
     assert_int_equal(f->batch->rows, 3);
-    assert_int_equal(tr_pg_copy_text_feed(&copy, f->relation, large, sizeof large, f->batch, &f->err), -TR_FATAL);
+    assert_int_equal(tr_pg_copy_text_feed(&copy, f->relation, large, sizeof large, f->batch, &f->err),
+                     -TR_FATAL);
     tr_pg_copy_text_fini(&copy);
 }
 
-#define HEADER "PGCOPY\n\377\r\n\0" "\0\0\0\0" "\0\0\0\0"
+#define HEADER           \
+    "PGCOPY\n\377\r\n\0" \
+    "\0\0\0\0"           \
+    "\0\0\0\0"
 
 static int
 feed_binary(struct fixture *f, const char *bytes, size_t len)
@@ -126,22 +132,26 @@ binary_streams(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(FEED(f, HEADER "\377\377"), 0);
-    assert_int_equal(FEED(f, HEADER "\0\2\0\0\0\1x\377\377\377\377" "\377\377"), 1);
+    assert_int_equal(FEED(f, HEADER "\0\2\0\0\0\1x\377\377\377\377"
+                                    "\377\377"),
+                     1);
     assert_string_equal(f->batch->events[0].after[0].data, "x");
     assert_int_equal(f->batch->events[0].after[0].codec, TR_CODEC_PG_BINARY);
     assert_int_equal(f->batch->events[0].after[1].state, TR_NULL);
-    assert_int_equal(FEED(f, HEADER "\0\2\0\0\0\0\0\0\0\1y" "\377\377"), 1);
+    assert_int_equal(FEED(f, HEADER "\0\2\0\0\0\0\0\0\0\1y"
+                                    "\377\377"),
+                     1);
     assert_int_equal(f->batch->events[1].after[0].len, 0);
     assert_string_equal(f->batch->events[1].after[1].data, "y");
-    assert_int_equal(FEED(f, HEADER), -1000);                                     /* no trailer */
-    assert_int_equal(FEED(f, HEADER "\0\2\0\0\0\1x"), -1000);                     /* half a row */
-    assert_int_equal(FEED(f, "PGCOPX"), -TR_FATAL);                               /* signature */
-    assert_int_equal(FEED(f, "PGCOPY\n\377\r\n\0\0\1\0\0\0\0\0\0"), -TR_FATAL);   /* OIDs: a critical flag */
-    assert_int_equal(FEED(f, HEADER "\0\3"), -TR_FATAL);                          /* columns */
-    assert_int_equal(FEED(f, HEADER "\0\2\377\377\377\376"), -TR_FATAL);          /* length -2 */
-    assert_int_equal(FEED(f, HEADER "\377\377x"), -TR_FATAL);                     /* behind the trailer */
+    assert_int_equal(FEED(f, HEADER), -1000);                                   /* no trailer */
+    assert_int_equal(FEED(f, HEADER "\0\2\0\0\0\1x"), -1000);                   /* half a row */
+    assert_int_equal(FEED(f, "PGCOPX"), -TR_FATAL);                             /* signature */
+    assert_int_equal(FEED(f, "PGCOPY\n\377\r\n\0\0\1\0\0\0\0\0\0"), -TR_FATAL); /* OIDs: a critical flag */
+    assert_int_equal(FEED(f, HEADER "\0\3"), -TR_FATAL);                        /* columns */
+    assert_int_equal(FEED(f, HEADER "\0\2\377\377\377\376"), -TR_FATAL);        /* length -2 */
+    assert_int_equal(FEED(f, HEADER "\377\377x"), -TR_FATAL);                   /* behind the trailer */
     char large[sizeof HEADER + 300] = HEADER "\0\2\0\0\2\0";
-    assert_int_equal(feed_binary(f, large, sizeof large), -TR_FATAL);             /* the limit of a row */
+    assert_int_equal(feed_binary(f, large, sizeof large), -TR_FATAL); /* the limit of a row */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -149,6 +159,7 @@ binary_streams(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(text_rows), TEST(bad_text_rows), TEST(text_stream_with_limits), TEST(binary_streams) };
+    const struct CMUnitTest tests[] = { TEST(text_rows), TEST(bad_text_rows), TEST(text_stream_with_limits),
+                                        TEST(binary_streams) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* test_pgoutput.c - what a captured stream does not show: hooks, slices of a transaction, reconnection, and frames that no server should send. */
+/* test_pgoutput.c - what a captured stream does not show: hooks, slices of a transaction, reconnection, and
+ * frames that no server should send. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,7 +65,9 @@ setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct tr_decoder_config config = {
-        .catalog = { f, complete }, .hooks = { f, told, wanted }, .max_value = 100,
+        .catalog = { f, complete },
+        .hooks = { f, told, wanted },
+        .max_value = 100,
     };
     tr_buffer_init(&f->frame, 1 << 20);
     f->batch = tr_batch_new();
@@ -83,7 +86,8 @@ teardown(void **state)
     return 0;
 }
 
-/* ---------------------------------------------------------------- frames: 1 2 4 8 = integers of that width, s = string with its NUL, x = bytes without */
+/* ---------------------------------------------------------------- frames: 1 2 4 8 = integers of that width,
+ * s = string with its NUL, x = bytes without */
 
 static void
 write_frame(struct fixture *f, const char *layout, va_list args)
@@ -116,7 +120,8 @@ send_frame(struct fixture *f, bool in_stream, const char *layout, ...)
     write_frame(f, layout, args);
     va_end(args);
     tr_error_clear(&f->err);
-    int rc = f->decoder->class->decode(f->decoder, (const uint8_t *)f->frame.data, f->frame.len, 0x100000abc, in_stream, f->batch, &f->err);
+    int rc = f->decoder->class->decode(f->decoder, (const uint8_t *)f->frame.data, f->frame.len, 0x100000abc,
+                                       in_stream, f->batch, &f->err);
     assert_true(rc >= 0 || strlen(f->err.text) > 0);
     return rc;
 }
@@ -138,19 +143,30 @@ send_commit(struct fixture *f, uint64_t commit)
 static int
 send_item(struct fixture *f, const char *second) /* (id int4 key, <second> text) */
 {
-    return send_frame(f, false, "14ss12" "1s44" "1s44", 'R', ITEM, "shop", "item", 'd', 2, 1, "id", 23u, -1u, 0, second, 25u, -1u);
+    return send_frame(f, false,
+                      "14ss12"
+                      "1s44"
+                      "1s44",
+                      'R', ITEM, "shop", "item", 'd', 2, 1, "id", 23u, -1u, 0, second, 25u, -1u);
 }
 
 static int
 send_note(struct fixture *f)
 {
-    return send_frame(f, false, "14ss12" "1s44", 'R', NOTE, "shop", "note", 'f', 1, 1, "id", 23u, -1u);
+    return send_frame(f, false,
+                      "14ss12"
+                      "1s44",
+                      'R', NOTE, "shop", "note", 'f', 1, 1, "id", 23u, -1u);
 }
 
 static int
 send_insert(struct fixture *f, const char *id, const char *text)
 {
-    return send_frame(f, false, "1412" "14x" "14x", 'I', ITEM, 'N', 2, 't', (unsigned)strlen(id), id, 't', (unsigned)strlen(text), text);
+    return send_frame(f, false,
+                      "1412"
+                      "14x"
+                      "14x",
+                      'I', ITEM, 'N', 2, 't', (unsigned)strlen(id), id, 't', (unsigned)strlen(text), text);
 }
 
 static int
@@ -297,9 +313,23 @@ old_rows(void **state)
     struct fixture *f = *state;
     send_begin(f, 500);
     send_item(f, "text");
-    assert_int_equal(send_frame(f, false, "14" "12" "14x" "1" "12" "14x" "1", 'U', ITEM, 'K', 2, 't', 1u, "1", 'n', 'N', 2, 't', 1u, "2", 'u'),
+    assert_int_equal(send_frame(f, false,
+                                "14"
+                                "12"
+                                "14x"
+                                "1"
+                                "12"
+                                "14x"
+                                "1",
+                                'U', ITEM, 'K', 2, 't', 1u, "1", 'n', 'N', 2, 't', 1u, "2", 'u'),
                      TR_DECODED_ROW);
-    assert_int_equal(send_frame(f, false, "14" "12" "14x" "1", 'D', ITEM, 'O', 2, 't', 1u, "1", 'n'), TR_DECODED_ROW);
+    assert_int_equal(send_frame(f, false,
+                                "14"
+                                "12"
+                                "14x"
+                                "1",
+                                'D', ITEM, 'O', 2, 't', 1u, "1", 'n'),
+                     TR_DECODED_ROW);
     const struct tr_event *update = &f->batch->events[0], *delete = &f->batch->events[1];
     assert_int_equal(update->before_kind, TR_BEFORE_KEY);
     assert_string_equal(update->before[0].data, "1");
@@ -324,7 +354,8 @@ messages(void **state)
     assert_int_equal(f->batch->txns[0].nevents, 1);
     assert_string_equal(f->batch->events[0].message.prefix, "who");
     assert_string_equal(f->batch->events[0].message.content, "what");
-    assert_refused(f, send_frame(f, false, "118s4x", 'M', 1, U64(900), "who", 4u, "what"), "outside a transaction");
+    assert_refused(f, send_frame(f, false, "118s4x", 'M', 1, U64(900), "who", 4u, "what"),
+                   "outside a transaction");
     send_begin(f, 1000);
     assert_int_equal(send_frame(f, false, "118s4x", 'M', 1, U64(950), "who", 0u, ""), TR_DECODED_ROW);
     assert_int_equal(f->batch->ntxns, 2);
@@ -337,7 +368,10 @@ an_open_stream(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(send_frame(f, false, "141", 'S', 70u, 1), TR_DECODED_BEGIN);
-    send_frame(f, true, "144ss12" "1s44", 'R', 70u, NOTE, "shop", "note", 'f', 1, 1, "id", 23u, -1u);
+    send_frame(f, true,
+               "144ss12"
+               "1s44",
+               'R', 70u, NOTE, "shop", "note", 'f', 1, 1, "id", 23u, -1u);
     assert_int_equal(send_frame(f, true, "1441214x", 'I', 71u, NOTE, 'N', 1, 't', 1u, "9"), TR_DECODED_ROW);
     assert_int_equal(send_frame(f, false, "1", 'E'), 0);
     assert_int_equal(f->batch->events[0].subxid, 71);
@@ -350,12 +384,14 @@ an_open_stream(void **state)
     assert_int_equal(f->batch->events[1].subxid, 0);
     assert_int_equal(f->batch->txns[2].events_before, 1);
     send_frame(f, false, "1", 'E');
-    assert_int_equal(send_frame(f, false, "141888", 'c', 70u, 0, U64(600), U64(608), U64(5)), TR_DECODED_COMMIT);
+    assert_int_equal(send_frame(f, false, "141888", 'c', 70u, 0, U64(600), U64(608), U64(5)),
+                     TR_DECODED_COMMIT);
     const struct tr_txn *last = &f->batch->txns[3];
     assert_int_equal(last->commit_order, 600);
     assert_int_equal(last->events_before, 2);
     assert_true(last->ends && !last->begins);
-    assert_refused(f, send_frame(f, false, "141888", 'c', 70u, 0, U64(600), U64(608), U64(5)), "was not begun");
+    assert_refused(f, send_frame(f, false, "141888", 'c', 70u, 0, U64(600), U64(608), U64(5)),
+                   "was not begun");
 }
 
 static void
@@ -363,7 +399,8 @@ peeked(void **state)
 {
     struct fixture *f = *state;
     struct tr_frame_peek p;
-    static const uint8_t start[] = { 'S', 0, 0, 0, 70, 1 }, stop[] = { 'E' }, change[] = { 'I', 0, 0, 0, 71, 0 };
+    static const uint8_t start[] = { 'S', 0, 0, 0, 70, 1 }, stop[] = { 'E' },
+                         change[] = { 'I', 0, 0, 0, 71, 0 };
     static const uint8_t abort_long[25] = { 'A', 0, 0, 0, 70, 0, 0, 0, 71 };
     const struct tr_decoder_class *class = f->decoder->class;
     assert_int_equal(class->peek(f->decoder, start, sizeof start, false, &p, &f->err), 0);
@@ -395,12 +432,37 @@ what_no_server_sends(void **state)
     assert_refused(f, send_begin(f, 600), "77 is still open");
     assert_refused(f, send_commit(f, 600), "names the commit 0/258, its begin 0/1F4");
     assert_refused(f, send_frame(f, false, "11888", 'C', 4, U64(500), U64(508), U64(0)), "flags 0x04");
-    assert_refused(f, send_frame(f, false, "1412" "1", 'I', ITEM, 'N', 1, 'n'), "1 columns, the table was described with 2");
-    assert_refused(f, send_frame(f, false, "1412" "11", 'I', ITEM, 'N', 2, 'n', 'x'), "column text: the kind 0x78");
-    assert_refused(f, send_frame(f, false, "1412" "14x", 'I', ITEM, 'N', 2, 't', -1u, "abc"), "column id: the value is cut short");
-    assert_refused(f, send_frame(f, false, "1412" "111", 'I', ITEM, 'N', 2, 'n', 'n', 'n'), "left over");
+    assert_refused(f,
+                   send_frame(f, false,
+                              "1412"
+                              "1",
+                              'I', ITEM, 'N', 1, 'n'),
+                   "1 columns, the table was described with 2");
+    assert_refused(f,
+                   send_frame(f, false,
+                              "1412"
+                              "11",
+                              'I', ITEM, 'N', 2, 'n', 'x'),
+                   "column text: the kind 0x78");
+    assert_refused(f,
+                   send_frame(f, false,
+                              "1412"
+                              "14x",
+                              'I', ITEM, 'N', 2, 't', -1u, "abc"),
+                   "column id: the value is cut short");
+    assert_refused(f,
+                   send_frame(f, false,
+                              "1412"
+                              "111",
+                              'I', ITEM, 'N', 2, 'n', 'n', 'n'),
+                   "left over");
     assert_refused(f, send_frame(f, false, "141", 'I', ITEM, 'O'), "the new row is missing");
-    assert_refused(f, send_frame(f, false, "1412" "11", 'D', ITEM, 'N', 2, 'n', 'n'), "the old row is missing");
+    assert_refused(f,
+                   send_frame(f, false,
+                              "1412"
+                              "11",
+                              'D', ITEM, 'N', 2, 'n', 'n'),
+                   "the old row is missing");
     assert_refused(f, send_frame(f, false, "14144", 'T', 3u, 0, ITEM, ITEM), "does not fit 3 tables");
     assert_refused(f, send_frame(f, false, "1414", 'T', 1u, 4, ITEM), "options 0x04");
     assert_refused(f, send_frame(f, false, "14ss12", 'R', NOTE, "s", "t", 'q', 0), "replica identity 0x71");
@@ -434,9 +496,14 @@ many_tables(void **state)
     struct fixture *f = *state;
     send_begin(f, 500);
     for (unsigned oid = 1; oid <= 5000; oid++)
-        assert_int_equal(send_frame(f, false, "14ss12" "1s44", 'R', oid * 64, "shop", "t", 'f', 1, 1, "id", 23u, -1u), 0);
+        assert_int_equal(send_frame(f, false,
+                                    "14ss12"
+                                    "1s44",
+                                    'R', oid * 64, "shop", "t", 'f', 1, 1, "id", 23u, -1u),
+                         0);
     for (unsigned oid = 1; oid <= 5000; oid++)
-        assert_int_equal(send_frame(f, false, "141214x", 'I', oid * 64, 'N', 1, 't', 1u, "9"), TR_DECODED_ROW);
+        assert_int_equal(send_frame(f, false, "141214x", 'I', oid * 64, 'N', 1, 't', 1u, "9"),
+                         TR_DECODED_ROW);
     for (unsigned i = 0; i < 5000; i++)
         assert_int_equal(f->batch->events[i].relation->id, (i + 1) * 64);
     assert_int_equal(f->batch->nrelations, 5000);
@@ -448,8 +515,18 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_transaction), TEST(slices_continue), TEST(a_changed_shape), TEST(reconnected), TEST(skipped_and_guarded), TEST(old_rows), TEST(messages),
-        TEST(an_open_stream), TEST(peeked), TEST(what_no_server_sends), TEST(a_refusing_catalogue), TEST(many_tables),
+        TEST(a_transaction),
+        TEST(slices_continue),
+        TEST(a_changed_shape),
+        TEST(reconnected),
+        TEST(skipped_and_guarded),
+        TEST(old_rows),
+        TEST(messages),
+        TEST(an_open_stream),
+        TEST(peeked),
+        TEST(what_no_server_sends),
+        TEST(a_refusing_catalogue),
+        TEST(many_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
