@@ -1,0 +1,360 @@
+/*
+ * apply.h - the stream's way into PostgreSQL: target tables, groups of transactions, and the connections that apply them.
+ *
+ * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (plan.c) into
+ * steps, each a run of rows for one statement; a worker sends the steps and reads the answers (worker.c); groups commit in order (apply.c). What
+ * fails goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
+ */
+#ifndef TR_SINKS_POSTGRES_APPLY_H
+#define TR_SINKS_POSTGRES_APPLY_H
+
+#include "sinks/postgres/internal.h"
+#include "sinks/sql/keys.h"
+#include "sinks/sql/net.h"
+
+/* ------------------------------------------------------------------------------------------- target.c: the target's tables */
+
+/* How a value travels in a parameter: the element type of the array that a column's values form. */
+enum tr_pg_carry {
+    TR_PG_CARRY_TEXT = 0, /* canonical text in a text[], cast to the column's type by the statement */
+    TR_PG_CARRY_STRING,   /* text, varchar: the same bytes, no cast */
+    TR_PG_CARRY_BOOL,
+    TR_PG_CARRY_INT2,
+    TR_PG_CARRY_INT4,
+    TR_PG_CARRY_INT8,
+    TR_PG_CARRY_OID,
+    TR_PG_CARRY_BYTEA,
+    TR_PG_CARRY_UUID,
+    TR_PG_CARRY_DATE,
+    TR_PG_CARRY_TIMESTAMP,
+    TR_PG_CARRY_TIMESTAMPTZ,
+};
+
+struct tr_pg_column {
+    const char *name;
+    const char *type; /* format_type without modifier: fit for a cast that neither rounds nor cuts */
+    Oid type_oid;
+    bool not_null, generated, identity_always;
+    bool comparable; /* = of pg_catalog finds exactly the equal rows and no text is needed (integers, text, dates...) */
+};
+
+struct tr_pg_unique {
+    const uint16_t *columns; /* indexes into the table's columns */
+    const char **equals;     /* OPERATOR(schema.=) of each column's operator class */
+    uint16_t ncolumns;
+    Oid oid;
+    bool primary;
+    bool addresses; /* not partial, no expression, immediate, all columns NOT NULL: names one row */
+    bool expression;
+    bool nulls_equal;
+};
+
+struct tr_pg_table {
+    char *schema, *name;
+    Oid oid;
+    char relkind;
+    struct tr_pg_column *columns;
+    uint16_t ncolumns;
+    struct tr_pg_unique *uniques;
+    uint16_t nuniques;
+    bool fires;       /* triggers or rules that replica role does not silence, exclusion constraints: order must be the source's */
+    bool exclusive;   /* a unique index on an expression: its keys cannot be computed here */
+    uint64_t last_any;       /* the last group that touched it */
+    uint64_t last_exclusive; /* the last group that needs it alone */
+    /* of the group that is being planned */
+    uint64_t plan_group;
+    uint64_t plan_depends;   /* what every row of the table waits for */
+    uint64_t plan_previous;  /* last_any before this group */
+    bool plan_dependent;     /* some of its rows wait already: all later ones do, to keep their order */
+    struct tr_pg_map *plan_map;
+    struct tr_arena arena;
+};
+
+/* A unique key of the target in terms of the source's columns: what the dependency tracker hashes. */
+struct tr_pg_watched {
+    uint64_t seed;
+    uint16_t *columns;
+    uint16_t ncolumns;
+    bool nulls_differ;
+};
+
+/* One version of a source relation, laid over its target table. */
+struct tr_pg_map {
+    struct tr_relation *relation; /* one reference */
+    struct tr_pg_table *table;
+    char *label;                  /* schema.name for messages */
+    int32_t *target;              /* per source column: index of the target's column, -1 = not written */
+    uint16_t *key;                /* source columns that name the row */
+    const char **equals;          /* operator per key column, NULL = compared as text */
+    uint16_t nkey;                /* 0: rows are found by their whole old image */
+    bool key_unique;              /* the target has a unique index over the key */
+    bool override;                /* OVERRIDING SYSTEM VALUE */
+    struct tr_pg_watched *watched; /* the unique keys of its rows */
+    uint16_t nwatched;
+    struct tr_pg_statement **statements;
+    uint16_t nstatements;
+    struct tr_net net; /* of the group that is being planned */
+};
+
+/* Read a table's shape from the catalogue; *table is NULL when there is no such table. */
+int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **table, struct tr_error *err);
+void tr_pg_table_free(struct tr_pg_table *table);
+int tr_pg_table_column(const struct tr_pg_table *table, const char *name);
+
+/* The map of a relation, made at first use. Refuses when the target lacks the table or a column. */
+int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **map, struct tr_error *err);
+/* Forget what is known of a table (its shape changed); maps of it are made anew at their next use. */
+void tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name);
+void tr_pg_map_retire(struct tr_pg_apply *apply, struct tr_pg_map *map);
+void tr_pg_maps_free(struct tr_pg_apply *apply);
+
+/* ------------------------------------------------------------------------------------------- statement.c: SQL and its parameters */
+
+enum tr_pg_op { TR_PG_INSERT, TR_PG_UPDATE, TR_PG_UPDATE_KEY, TR_PG_DELETE, TR_PG_UPDATE_ROW, TR_PG_DELETE_ROW, TR_PG_TAKE_ROW };
+
+struct tr_pg_param {
+    uint16_t column; /* of the source relation */
+    bool old;        /* from the key image, else from the row */
+    uint8_t carry;   /* enum tr_pg_carry */
+};
+
+struct tr_pg_statement {
+    uint32_t number; /* its name on every connection is s<number> */
+    enum tr_pg_op op;
+    bool as_text;           /* every value carried as text: for values that the fast forms do not know */
+    uint8_t *present, *old_present; /* the column set it was made for */
+    char *sql;
+    struct tr_pg_param *params;
+    Oid *types;
+    uint16_t nparams;
+};
+
+/*
+ * The statement for an operation on rows with this set of present columns; kept by the map. The rows of one call of it are any number, except for
+ * the *_ROW operations, which find a row by its whole old image and take one row at a time.
+ */
+const struct tr_pg_statement *tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map, enum tr_pg_op op,
+                                                  const struct tr_value *key, const struct tr_value *row, bool as_text);
+/* "s12" */
+void tr_pg_statement_name(const struct tr_pg_statement *statement, char out[16]);
+void tr_pg_statement_free(struct tr_pg_statement *statement);
+
+/*
+ * Binary arrays of the rows' values, one after the other in `out`, with their lengths. Returns 0; 1 when a value has no fast form (take the as_text statement);
+ * or an error.
+ */
+int tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct tr_pg_map *map, const struct tr_net_row *const *rows,
+                         uint32_t nrows, struct tr_buffer *scratch, struct tr_buffer *out, int *lengths, struct tr_error *err);
+
+/* "COPY t (columns) FROM STDIN" for the columns present in `row`; and one row of it. */
+void tr_pg_copy_statement(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *out);
+int tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *scratch, struct tr_buffer *out,
+                   struct tr_error *err);
+
+/* One value in the binary form of its carry. 0; 1 = no fast form; or an error. */
+int tr_pg_value_bind(const struct tr_relation *relation, uint16_t column, const struct tr_value *value, enum tr_pg_carry carry,
+                     struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err);
+enum tr_pg_carry tr_pg_carry_of(Oid type);
+
+/* TRUNCATE of exactly these tables; false when none of them is at the target. */
+int tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_event *event, struct tr_buffer *out, struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
+
+enum tr_pg_step_kind { TR_PG_STEP_ROWS, TR_PG_STEP_COPY, TR_PG_STEP_SQL };
+
+struct tr_pg_step {
+    enum tr_pg_step_kind kind;
+    enum tr_pg_op op;
+    struct tr_pg_map *map;
+    const struct tr_net_row **rows; /* all with the same set of present columns */
+    uint32_t nrows;
+    const char *sql; /* TR_PG_STEP_SQL */
+    const struct tr_event *event; /* its event, for messages; or NULL */
+};
+
+struct tr_pg_steps {
+    struct tr_pg_step *items;
+    uint32_t count, cap;
+};
+
+struct tr_pg_group {
+    struct tr_pg_group *next;
+    uint64_t number; /* grows by one with each group, from 1 */
+    struct tr_batch *first, *last;
+    uint64_t sequence;    /* of its last batch */
+    char *checkpoint;     /* NULL while its last transaction has not ended */
+    uint64_t rows, bytes;
+    bool ddl;             /* holds a change of shape: applied change by change */
+    bool alone;           /* everything before it must be committed first, everything after it waits */
+    bool ordered;         /* runs in the source's order: foreign keys or triggers would see the difference */
+    bool large;           /* a transaction that comes in slices */
+    bool early;           /* failed or was rolled back before its turn: it runs again as the head */
+    struct tr_pg_parked *parked; /* left over from a slice that went change by change */
+    bool careful;         /* goes change by change (conflict.c) */
+    unsigned slices;      /* begun so far, of a large one */
+    unsigned tries;       /* as the head */
+    uint64_t depends;     /* the last group that its dependent steps wait for */
+    struct tr_pg_steps free, dependent;
+    struct tr_arena arena; /* of the plan */
+    struct tr_pg_worker *worker;
+};
+
+/* Take pending batches into a new group, up to the limits. */
+struct tr_pg_group *tr_pg_group_form(struct tr_pg_apply *apply);
+/* The next slice of a large group; false when nothing of it has come yet. */
+bool tr_pg_group_continue(struct tr_pg_apply *apply, struct tr_pg_group *group);
+void tr_pg_group_free(struct tr_pg_group *group);
+/* Give back the batches of a slice that is applied. */
+void tr_pg_group_drop_batches(struct tr_pg_group *group);
+/* Turn its batches into steps. May ask the catalogue. */
+int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err);
+/* Key and row image of a row event, and the operation. */
+void tr_pg_event_images(const struct tr_event *event, const struct tr_value **key, const struct tr_value **row);
+/* Does an update change the columns that name the row? */
+bool tr_pg_key_changes(const struct tr_pg_map *map, const struct tr_event *event);
+
+/* ------------------------------------------------------------------------------------------- worker.c: one connection */
+
+enum tr_pg_worker_state {
+    TR_PG_IDLE = 0,
+    TR_PG_RUN,     /* sending steps, reading answers */
+    TR_PG_READY,   /* every answer was right; waits for its turn to commit, or for the next slice */
+    TR_PG_COMMIT,  /* checkpoint and COMMIT are sent */
+    TR_PG_FAILED,  /* a step failed; answers still outstanding are read, then ROLLBACK */
+    TR_PG_UNDO,    /* ROLLBACK is sent */
+    TR_PG_AGAIN,   /* rolled back; runs again as the head */
+};
+
+enum tr_pg_expect { TR_PG_EXPECT_OK, TR_PG_EXPECT_ROWS, TR_PG_EXPECT_PREPARE, TR_PG_EXPECT_COMMIT, TR_PG_EXPECT_LSN, TR_PG_EXPECT_SYNC };
+
+struct tr_pg_answer {
+    enum tr_pg_expect kind;
+    uint32_t count; /* rows expected; or the statement's number */
+    const struct tr_pg_step *step;
+};
+
+#define TR_PG_ANSWERS 64 /* a power of two: answers outstanding on one connection */
+
+struct tr_pg_worker {
+    struct tr_pg_apply *apply;
+    PGconn *conn;
+    int pid;
+    int index;
+    enum tr_pg_worker_state state;
+    struct tr_pg_group *group;
+    bool begun;       /* BEGIN was sent */
+    bool in_savepoint; /* a slice of a large transaction: SAVEPOINT slice was sent */
+    bool unsent;      /* libpq holds bytes that the socket did not take */
+    bool answered;    /* the first outstanding answer has come, its end has not */
+    /* the next rows to send */
+    bool in_dependent;
+    uint32_t step, row;
+    /* copying */
+    enum { TR_PG_NO_COPY, TR_PG_COPY_STARTING, TR_PG_COPY_ROWS, TR_PG_COPY_ENDING } copy;
+    struct tr_pg_answer answers[TR_PG_ANSWERS];
+    uint32_t first_answer, nanswers;
+    uint8_t *prepared; /* by statement number */
+    uint32_t prepared_cap, nprepared;
+    int64_t waiting_since; /* monotonic: the oldest outstanding answer is awaited since; 0 = none */
+    uint64_t commit_lsn;
+    bool committed;
+    struct tr_error failure;
+    bool failed_as_head; /* the failure is the head's, not one of coming too early */
+    bool told_to_yield; /* rolled back for the sake of the head */
+};
+
+int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err);
+void tr_pg_worker_close(struct tr_pg_worker *worker);
+/* Begin to apply a planned group (or its next slice). */
+void tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group);
+/* Read what came, send what can be sent. *moved is set when anything changed. Fails when the connection is lost. */
+int tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err);
+/* Roll back a group that is not the head. */
+int tr_pg_worker_yield(struct tr_pg_worker *worker, struct tr_error *err);
+/* Send the checkpoint and COMMIT; the group is the head and READY. */
+int tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err);
+bool tr_pg_worker_wants_write(const struct tr_pg_worker *worker);
+
+/* ------------------------------------------------------------------------------------------- conflict.c: one change at a time */
+
+/*
+ * Apply the head's batches change by change on its worker, which has nothing outstanding: the conflict policy is consulted here and nowhere else. in_transaction: a
+ * slice of a large transaction, after ROLLBACK TO. Commits (with the checkpoint) unless the group's end has not come yet.
+ */
+int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction, struct tr_error *err);
+
+/* Rows that a transaction moved out of the way of others (conflict.c); NULL is allowed. */
+struct tr_pg_parked;
+void tr_pg_parked_free(struct tr_pg_parked *parked);
+
+/* Outside the pipeline, waiting for the result: one statement; one statement of the map's with its rows. */
+int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err);
+int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
+                          PGresult **res, struct tr_error *err);
+/* The checkpoint and COMMIT, outside the pipeline. */
+int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- ddl.c */
+
+/* Carry a change of shape to the target on this connection, inside its transaction, by the policy. */
+int tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event, struct tr_error *err);
+/* Columns of the relation that the target lacks: added when that is safe and the policy allows it. *changed tells. */
+int tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_relation *relation, const struct tr_pg_table *table,
+                              bool *changed, struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
+
+struct tr_pg_durable { /* a committed group whose flush is not known yet */
+    uint64_t lsn;
+    uint64_t sequence;
+};
+
+struct tr_pg_counts {
+    uint64_t groups, rows, deadlocks, early, yielded, careful, conflicts;
+};
+
+struct tr_pg_apply {
+    struct tr_postgres_sink *sink;
+    struct tr_pg_worker *workers;
+    int nworkers;
+    uint64_t rows_limit, bytes_limit;
+    struct tr_batch *pending, *pending_last;
+    uint64_t pending_rows, pending_bytes;
+    uint32_t pending_count;
+    struct tr_pg_group *head, *tail;  /* groups in flight, oldest first */
+    uint64_t next_group;
+    uint64_t barrier;                 /* the last group that must be alone */
+    struct tr_keys keys;
+    struct tr_pg_table **tables;
+    uint32_t ntables, tables_cap;
+    struct tr_pg_map **maps;          /* by relation number */
+    uint32_t maps_cap;
+    struct tr_pg_map **retired;       /* of shapes that are no more */
+    struct tr_pg_table **retired_tables;
+    uint32_t nretired, nretired_tables;
+    uint32_t next_statement;
+    struct tr_pg_durable *durables;
+    uint32_t first_durable, ndurables, durables_cap;
+    int64_t asked_flush_us, committed_us, asked_blocked_us;
+    struct tr_pg_counts counts;
+    struct tr_pg_table **touched;     /* tables of the group that is being planned */
+    uint32_t ntouched, touched_cap;
+    struct tr_buffer scratch, params; /* of whoever binds a statement just now */
+};
+
+/* Group numbers below it are committed. */
+static inline uint64_t tr_pg_oldest(const struct tr_pg_apply *apply)
+{
+    return apply->head != NULL ? apply->head->number : apply->next_group;
+}
+
+int tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err);
+void tr_pg_apply_close(struct tr_pg_apply *apply);
+int tr_pg_apply_write(struct tr_sink *sink, struct tr_batch *batch, struct tr_error *err);
+int tr_pg_apply_poll(struct tr_sink *sink, int64_t wait_us, struct tr_error *err);
+int tr_pg_apply_flush(struct tr_sink *sink, int64_t deadline_us, struct tr_error *err);
+/* Roll back every group but the head, youngest first, and wait until that is done. */
+int tr_pg_apply_clear_younger(struct tr_pg_apply *apply, struct tr_error *err);
+
+#endif

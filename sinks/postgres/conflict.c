@@ -1,0 +1,488 @@
+/*
+ * conflict.c - the head's changes one by one, in the order of the source.
+ *
+ * A group comes here when its runs failed, or when it changes the shape of a table. Chunks of changes stand under a savepoint; a chunk that fails is
+ * gone through again with a savepoint for each change, so that the one at fault is found and the policy asked.
+ *
+ * Unique values that are exchanged inside a transaction (UPDATE t SET k = k + 1) collide when they are written row by row. A row that collides is
+ * parked: taken out of the table, changed here, and put back when its transaction ends.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/text.h"
+#include "sinks/postgres/apply.h"
+
+#define CHUNK 64
+
+struct parked_row {
+    struct parked_row *next;
+    struct tr_pg_map *map;
+    struct tr_value *row; /* the whole image as it must become */
+    struct tr_event event; /* for messages: position and relation */
+};
+
+struct tr_pg_parked {
+    struct tr_arena arena;
+    struct parked_row *rows;
+};
+
+struct careful {
+    struct tr_postgres_sink *sink;
+    struct tr_pg_worker *worker;
+    struct tr_pg_group *group;
+};
+
+void tr_pg_parked_free(struct tr_pg_parked *parked)
+{
+    if (parked == NULL)
+        return;
+    tr_arena_fini(&parked->arena);
+    free(parked);
+}
+
+/* ------------------------------------------------------------------------------------------- words for the operator */
+
+/* "id=5, part=2" of the key, for messages. */
+static void key_text(const struct tr_pg_map *map, const struct tr_value *image, struct tr_buffer *out)
+{
+    struct tr_buffer scratch;
+    struct tr_error ignored;
+    tr_buffer_init(&scratch, TR_BUFFER_MAX);
+    for (uint16_t i = 0; i < map->nkey; i++) {
+        const struct tr_value *value = &image[map->key[i]];
+        const char *text = NULL;
+        size_t len = 0;
+        tr_buffer_printf(out, "%s%s=", i > 0 ? ", " : "", map->relation->columns[map->key[i]].name);
+        if (value->state != TR_PRESENT || tr_value_text(map->relation, &map->relation->columns[map->key[i]], value, &scratch, &text,
+                                                        &len, &ignored) < 0)
+            tr_buffer_text(out, value->state == TR_NULL ? "NULL" : "?");
+        else
+            tr_text_printable(out, text, len < 64 ? len : 64);
+    }
+    if (map->nkey == 0)
+        tr_buffer_text(out, "no key");
+    tr_buffer_fini(&scratch);
+}
+
+static const char *verb(const struct tr_event *event)
+{
+    return event->kind == TR_UPDATE ? "update" : event->kind == TR_DELETE ? "delete" : "insert";
+}
+
+static void position_text(const struct careful *c, const struct tr_event *event, char out[24])
+{
+    if (strcmp(c->sink->base.env->source_name, "postgresql") == 0)
+        tr_pg_lsn_text(event->position, out);
+    else
+        snprintf(out, 24, "%llu", (unsigned long long)event->position);
+}
+
+/* ------------------------------------------------------------------------------------------- one change */
+
+static int run(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key, const struct tr_value *row,
+               PGresult **res, struct tr_error *err)
+{
+    struct tr_net_row one = { .key = key, .row = row };
+    const struct tr_net_row *list[] = { &one };
+    struct tr_pg_step step = { .kind = TR_PG_STEP_ROWS, .op = op, .map = map };
+    return tr_pg_worker_ask_rows(c->worker, &step, list, 1, res, err);
+}
+
+/* The same, and exactly one row must be touched. */
+static int run_one(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key, const struct tr_value *row,
+                   struct tr_error *err)
+{
+    PGresult *res = NULL;
+    int rc = run(c, map, op, key, row, &res, err);
+    if (rc < 0)
+        return rc;
+    unsigned long touched = strtoul(PQcmdTuples(res), NULL, 10);
+    PQclear(res);
+    if (touched == 1)
+        return 0;
+    rc = tr_fail(err, TR_CONFLICT, touched == 0 ? "the row is not there" : "%lu rows have this key", touched);
+    memcpy(err->sqlstate, "P0002", 6); /* no_data_found */
+    return rc;
+}
+
+static enum tr_pg_op op_of(const struct tr_pg_map *map, const struct tr_event *event)
+{
+    if (event->kind == TR_UPDATE)
+        return map->nkey == 0 ? TR_PG_UPDATE_ROW : tr_pg_key_changes(map, event) ? TR_PG_UPDATE_KEY : TR_PG_UPDATE;
+    if (event->kind == TR_DELETE)
+        return map->nkey == 0 ? TR_PG_DELETE_ROW : TR_PG_DELETE;
+    return TR_PG_INSERT;
+}
+
+static int apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_pg_map *map;
+    const struct tr_value *key, *row;
+    int rc = tr_pg_map_get(c->sink, event->relation, &map, err);
+    if (rc < 0)
+        return rc;
+    tr_pg_event_images(event, &key, &row);
+    return run_one(c, map, op_of(map, event), key, row, err);
+}
+
+static int apply_truncate(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, TR_BUFFER_MAX);
+    int rc = tr_pg_truncate_statement(c->sink, event, &sql, err);
+    if (rc == 0)
+        rc = tr_pg_worker_ask(c->worker, sql.data, NULL, err);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+static int apply_event(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    switch (event->kind) {
+    case TR_INSERT:
+    case TR_UPDATE:
+    case TR_DELETE:
+    case TR_READ: return event->relation->skip ? 0 : apply_row(c, event, err);
+    case TR_TRUNCATE: return apply_truncate(c, event, err);
+    case TR_SCHEMA: return event->schema.previous == NULL ? 0 : tr_pg_apply_schema(c->sink, c->worker->conn, event, err);
+    default: return 0;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------- policy */
+
+static bool complete(const struct tr_pg_map *map, const struct tr_value *row)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++)
+        if (map->target[i] >= 0 && row[i].state == TR_ABSENT)
+            return false;
+    return true;
+}
+
+/* Make the target's row what the source's is. The failed change was rolled back to the savepoint. */
+static int overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *row,
+                     const struct tr_error *failure, struct tr_error *err)
+{
+    bool missing = strcmp(failure->sqlstate, "P0002") == 0;
+    *err = *failure;
+    if (missing && event->kind == TR_DELETE)
+        return 0;
+    if (missing && event->kind == TR_UPDATE && complete(map, row))
+        return run_one(c, map, TR_PG_INSERT, row, row, err);
+    if (strcmp(failure->sqlstate, "23505") == 0 && row != NULL && map->nkey > 0 && complete(map, row))
+        return run_one(c, map, TR_PG_UPDATE, row, row, err);
+    return -(int)failure->class;
+}
+
+static int stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *image,
+                const struct tr_error *failure, struct tr_error *err)
+{
+    struct tr_buffer key;
+    char position[24];
+    tr_buffer_init(&key, 4096);
+    key_text(map, image, &key);
+    position_text(c, event, position);
+    struct tr_error copy = *failure;
+    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label, verb(event), key.data,
+            position, copy.text);
+    memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
+    tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
+    tr_buffer_fini(&key);
+    return -TR_CONFLICT;
+}
+
+/* A conflict, known to be real: by the policy. Savepoint r is there to go back to. */
+static int settle(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *image,
+                  const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
+{
+    const struct tr_sink_env *env = c->sink->base.env;
+    const char *what = "skipped";
+    if (c->sink->on_conflict == TR_PG_CONFLICT_STOP)
+        return stop(c, map, event, image, failure, err);
+    if (c->sink->on_conflict == TR_PG_CONFLICT_OVERWRITE) {
+        struct tr_error again;
+        what = "overwritten";
+        int rc = overwrite(c, map, event, row, failure, &again);
+        if (rc < 0 && again.class == TR_CONFLICT)
+            return stop(c, map, event, image, &again, err);
+        if (rc < 0) {
+            *err = again;
+            return rc;
+        }
+    }
+    struct tr_buffer key;
+    char position[24];
+    tr_buffer_init(&key, 4096);
+    key_text(map, image, &key);
+    position_text(c, event, position);
+    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label, verb(event), key.data, position, what,
+           failure->text);
+    tr_buffer_fini(&key);
+    c->worker->apply->counts.conflicts++;
+    env->conflict(env->arg, map->label, what);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------- parking */
+
+static struct tr_value *copy_image(struct tr_pg_parked *parked, const struct tr_relation *relation, const struct tr_value *from)
+{
+    struct tr_value *row = tr_arena_zalloc(&parked->arena, relation->ncolumns * sizeof(*row));
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        row[i] = from[i];
+        if (from[i].state == TR_PRESENT)
+            row[i].data = tr_arena_copy(&parked->arena, from[i].data, from[i].len);
+    }
+    return row;
+}
+
+static void overlay(struct tr_pg_parked *parked, const struct tr_relation *relation, struct tr_value *row, const struct tr_value *newer)
+{
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        if (newer[i].state == TR_ABSENT)
+            continue;
+        row[i] = newer[i];
+        if (newer[i].state == TR_PRESENT)
+            row[i].data = tr_arena_copy(&parked->arena, newer[i].data, newer[i].len);
+    }
+}
+
+static void park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, struct tr_value *row)
+{
+    struct tr_pg_parked *parked = c->group->parked;
+    struct parked_row *entry = tr_arena_zalloc(&parked->arena, sizeof(*entry));
+    entry->map = map;
+    entry->row = row;
+    entry->event = *event;
+    entry->event.before = entry->event.after = NULL;
+    entry->next = parked->rows;
+    parked->rows = entry;
+}
+
+static void need_parked(struct careful *c)
+{
+    if (c->group->parked != NULL)
+        return;
+    c->group->parked = tr_calloc(1, sizeof(*c->group->parked));
+    tr_arena_init(&c->group->parked->arena);
+}
+
+/* Take the row out of the table, as it is there, and lay the change over it. */
+static int park_update(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *key,
+                       const struct tr_value *row, struct tr_error *err)
+{
+    PGresult *res = NULL;
+    int rc = run(c, map, TR_PG_TAKE_ROW, key, NULL, &res, err);
+    if (rc < 0)
+        return rc;
+    if (PQntuples(res) != 1) {
+        PQclear(res);
+        rc = tr_fail(err, TR_CONFLICT, "the row is not there");
+        memcpy(err->sqlstate, "P0002", 6);
+        return rc;
+    }
+    need_parked(c);
+    struct tr_pg_parked *parked = c->group->parked;
+    struct tr_value *image = tr_arena_zalloc(&parked->arena, map->relation->ncolumns * sizeof(*image));
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        if (map->target[i] < 0)
+            continue;
+        image[i].state = PQgetisnull(res, 0, i) ? TR_NULL : TR_PRESENT;
+        image[i].len = (uint32_t)PQgetlength(res, 0, i);
+        image[i].data = tr_arena_copy(&parked->arena, PQgetvalue(res, 0, i), image[i].len);
+    }
+    PQclear(res);
+    overlay(parked, map->relation, image, row);
+    park(c, map, event, image);
+    return 0;
+}
+
+/* Same key? A parked image may hold text where the event holds the binary form, so the canonical texts are compared. */
+static bool same_key(const struct tr_pg_map *map, const struct tr_value *a, const struct tr_value *b)
+{
+    struct tr_buffer one, two;
+    struct tr_error ignored;
+    bool same = map->nkey > 0;
+    tr_buffer_init(&one, TR_BUFFER_MAX);
+    tr_buffer_init(&two, TR_BUFFER_MAX);
+    for (uint16_t i = 0; same && i < map->nkey; i++) {
+        uint16_t k = map->key[i];
+        const struct tr_column *column = &map->relation->columns[k];
+        const char *x, *y;
+        size_t n, m;
+        same = a[k].state == TR_PRESENT && b[k].state == TR_PRESENT &&
+               tr_value_text(map->relation, column, &a[k], &one, &x, &n, &ignored) == 0 &&
+               tr_value_text(map->relation, column, &b[k], &two, &y, &m, &ignored) == 0 && n == m && memcmp(x, y, n) == 0;
+    }
+    tr_buffer_fini(&one);
+    tr_buffer_fini(&two);
+    return same;
+}
+
+/* A change of a row that is parked is made there. */
+static bool change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *key)
+{
+    struct tr_pg_parked *parked = c->group->parked;
+    if (parked == NULL || event->kind == TR_INSERT || event->kind == TR_READ)
+        return false;
+    for (struct parked_row **at = &parked->rows; *at != NULL; at = &(*at)->next) {
+        if ((*at)->map != map || !same_key(map, (*at)->row, key))
+            continue;
+        if (event->kind == TR_DELETE)
+            *at = (*at)->next;
+        else
+            overlay(parked, map->relation, (*at)->row, event->after);
+        return true;
+    }
+    return false;
+}
+
+static int savepoint(struct careful *c, const char *sql, struct tr_error *err)
+{
+    return tr_pg_worker_ask(c->worker, sql, NULL, err);
+}
+
+/* The transaction ends: every parked row has its place now, or the conflict is real. */
+static int unpark(struct careful *c, struct tr_error *err)
+{
+    struct tr_pg_parked *parked = c->group->parked;
+    int rc = 0;
+    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL; entry = entry->next) {
+        struct tr_error failure;
+        rc = savepoint(c, "SAVEPOINT r", err);
+        if (rc < 0)
+            return rc;
+        rc = run_one(c, entry->map, TR_PG_INSERT, entry->row, entry->row, &failure);
+        if (rc < 0 && failure.class == TR_CONFLICT) {
+            rc = savepoint(c, "ROLLBACK TO r", err);
+            if (rc == 0)
+                rc = settle(c, entry->map, &entry->event, entry->row, entry->row, &failure, err);
+        } else if (rc < 0) {
+            *err = failure;
+        }
+        if (rc == 0)
+            rc = savepoint(c, "RELEASE r", err);
+    }
+    tr_pg_parked_free(parked);
+    c->group->parked = NULL;
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- the walk */
+
+static bool is_row(const struct tr_event *event)
+{
+    return event->kind <= TR_READ && event->kind > 0 && !event->relation->skip;
+}
+
+/* One change under a savepoint of its own. */
+static int apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_pg_map *map;
+    const struct tr_value *key, *row;
+    struct tr_error failure;
+    if (!is_row(event))
+        return apply_event(c, event, err);
+    int rc = tr_pg_map_get(c->sink, event->relation, &map, err);
+    if (rc < 0)
+        return rc;
+    tr_pg_event_images(event, &key, &row);
+    rc = savepoint(c, "SAVEPOINT r", err);
+    if (rc < 0)
+        return rc;
+    rc = apply_row(c, event, &failure);
+    if (rc == 0)
+        return savepoint(c, "RELEASE r", err);
+    if (failure.class != TR_CONFLICT) {
+        *err = failure;
+        return rc;
+    }
+    rc = savepoint(c, "ROLLBACK TO r", err);
+    /* two rows share a key while it is exchanged: the one that still stands in the table is meant first */
+    if (rc == 0 && strcmp(failure.sqlstate, "P0002") == 0 && change_parked(c, map, event, key))
+        return savepoint(c, "RELEASE r", err);
+    bool collides = strcmp(failure.sqlstate, "23505") == 0 || strcmp(failure.sqlstate, "23P01") == 0;
+    if (rc == 0 && collides && event->kind == TR_UPDATE && map->nkey > 0) {
+        struct tr_error taken;
+        if (park_update(c, map, event, key, row, &taken) == 0)
+            return savepoint(c, "RELEASE r", err);
+        rc = savepoint(c, "ROLLBACK TO r", err);
+    } else if (rc == 0 && collides && row != NULL && event->kind != TR_UPDATE && map->nkey > 0) {
+        need_parked(c);
+        park(c, map, event, copy_image(c->group->parked, map->relation, row));
+        return savepoint(c, "RELEASE r", err);
+    }
+    if (rc == 0)
+        rc = settle(c, map, event, key, row, &failure, err);
+    return rc < 0 ? rc : savepoint(c, "RELEASE r", err);
+}
+
+/* Does a transaction end right after this event of the batch? */
+static bool ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *txn)
+{
+    while (*txn < batch->ntxns && batch->txns[*txn].first_event + batch->txns[*txn].nevents <= index)
+        (*txn)++;
+    return *txn < batch->ntxns && batch->txns[*txn].ends &&
+           index + 1 == batch->txns[*txn].first_event + batch->txns[*txn].nevents;
+}
+
+static int walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = from; rc == 0 && i < to; i++) {
+        rc = apply_slowly(c, &batch->events[i], err);
+        if (rc == 0 && ends_after(batch, i, txn))
+            rc = unpark(c, err);
+    }
+    return rc;
+}
+
+static int walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+{
+    if (c->group->parked != NULL)
+        return walk_slowly(c, batch, from, to, txn, err);
+    int rc = savepoint(c, "SAVEPOINT chunk", err);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = from; rc == 0 && i < to; i++)
+        rc = apply_event(c, &batch->events[i], err);
+    if (rc < 0 && err->class == TR_CONFLICT) {
+        rc = savepoint(c, "ROLLBACK TO chunk", err);
+        if (rc == 0)
+            rc = walk_slowly(c, batch, from, to, txn, err);
+    }
+    return rc < 0 ? rc : savepoint(c, "RELEASE chunk", err);
+}
+
+static int walk(struct careful *c, struct tr_error *err)
+{
+    int rc = 0;
+    for (struct tr_batch *batch = c->group->first; rc == 0 && batch != NULL; batch = batch->next) {
+        uint32_t txn = 0;
+        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends && batch->txns[0].nevents == 0)
+            rc = unpark(c, err); /* nothing but the end of the transaction came */
+        for (uint32_t i = 0; rc == 0 && i < batch->nevents; i += CHUNK)
+            rc = walk_chunk(c, batch, i, i + CHUNK < batch->nevents ? i + CHUNK : batch->nevents, &txn, err);
+    }
+    return rc;
+}
+
+int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction, struct tr_error *err)
+{
+    struct careful c = { .sink = sink, .worker = worker, .group = worker->group };
+    if (PQexitPipelineMode(worker->conn) != 1)
+        return tr_pg_fail(err, worker->conn, NULL, "leaving pipeline mode at the target");
+    int rc = in_transaction ? 0 : tr_pg_worker_ask(worker, "BEGIN", NULL, err);
+    if (rc == 0)
+        rc = walk(&c, err);
+    if (rc == 0 && c.group->checkpoint != NULL)
+        rc = unpark(&c, err);
+    if (rc == 0 && c.group->checkpoint != NULL)
+        rc = tr_pg_worker_commit_now(worker, err);
+    if (rc == 0 && PQenterPipelineMode(worker->conn) != 1)
+        rc = tr_pg_fail(err, worker->conn, NULL, "entering pipeline mode at the target");
+    return rc;
+}

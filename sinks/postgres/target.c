@@ -1,0 +1,411 @@
+/* target.c - what the target's tables look like, and how a source's relation lies over them. */
+#include "sinks/postgres/apply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+/* Types whose equality in pg_catalog is sameness of the value. */
+static bool type_is_comparable(Oid type)
+{
+    static const Oid types[] = { 16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1083, 1114, 1184, 2950 };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (types[i] == type)
+            return true;
+    return false;
+}
+
+int tr_pg_table_column(const struct tr_pg_table *table, const char *name)
+{
+    for (uint16_t i = 0; i < table->ncolumns; i++)
+        if (strcmp(table->columns[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+static bool flag(const PGresult *res, int row, int column)
+{
+    return PQgetvalue(res, row, column)[0] == 't';
+}
+
+static Oid oid(const PGresult *res, int row, int column)
+{
+    return (Oid)strtoul(PQgetvalue(res, row, column), NULL, 10);
+}
+
+static const char columns_sql[] =
+    "SELECT c.oid, c.relkind, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid, a.attnotnull, a.attgenerated <> '',"
+    " a.attidentity = 'a',"
+    " EXISTS (SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')"
+    "   AND (t.tgrelid = c.oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))))"
+    " OR EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled IN ('A', 'R'))"
+    " OR EXISTS (SELECT 1 FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x')"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    " WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')"
+    " AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY a.attnum";
+
+/* One row per key column of each unique index; %s: NULLS NOT DISTINCT, known to 15 and later. */
+static const char uniques_sql[] =
+    "SELECT i.indexrelid, i.indisprimary, i.indimmediate AND i.indisvalid, i.indpred IS NOT NULL, k.attnum,"
+    " 'OPERATOR(' || pg_catalog.quote_ident(n.nspname) || '.' || o.oprname || ')', %s"
+    " FROM pg_index i CROSS JOIN LATERAL ROWS FROM (unnest(i.indkey::int2[]), unnest(i.indclass::oid[]))"
+    " WITH ORDINALITY AS k(attnum, opclass, place)"
+    " LEFT JOIN pg_opclass c ON c.oid = k.opclass"
+    " LEFT JOIN pg_amop a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3 AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype"
+    " LEFT JOIN pg_operator o ON o.oid = a.amopopr LEFT JOIN pg_namespace n ON n.oid = o.oprnamespace"
+    " WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisready AND k.place <= i.indnkeyatts"
+    " ORDER BY i.indisprimary DESC, i.indexrelid, k.place";
+
+static void read_columns(struct tr_pg_table *table, const PGresult *res)
+{
+    table->ncolumns = (uint16_t)PQntuples(res);
+    table->columns = tr_arena_zalloc(&table->arena, table->ncolumns * sizeof(*table->columns));
+    for (int i = 0; i < PQntuples(res); i++) {
+        struct tr_pg_column *column = &table->columns[i];
+        column->name = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 3));
+        column->type = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 4));
+        column->type_oid = oid(res, i, 5);
+        column->not_null = flag(res, i, 6);
+        column->generated = flag(res, i, 7);
+        column->identity_always = flag(res, i, 8);
+        column->comparable = type_is_comparable(column->type_oid);
+    }
+}
+
+/* Catalogue numbers of the columns (attnum) to indexes into the table's list. */
+static int by_number(const PGresult *columns, int attnum)
+{
+    for (int i = 0; i < PQntuples(columns); i++)
+        if (atoi(PQgetvalue(columns, i, 2)) == attnum)
+            return i;
+    return -1;
+}
+
+static void read_unique(struct tr_pg_table *table, const PGresult *columns, const PGresult *res, int from, int to)
+{
+    struct tr_pg_unique *unique = &table->uniques[table->nuniques++];
+    uint16_t *list = tr_arena_alloc(&table->arena, (size_t)(to - from) * sizeof(*list));
+    unique->equals = tr_arena_alloc(&table->arena, (size_t)(to - from) * sizeof(*unique->equals));
+    unique->columns = list;
+    unique->oid = oid(res, from, 0);
+    unique->primary = flag(res, from, 1);
+    unique->addresses = flag(res, from, 2) && !flag(res, from, 3);
+    unique->nulls_equal = flag(res, from, 6);
+    for (int i = from; i < to; i++) {
+        int column = by_number(columns, atoi(PQgetvalue(res, i, 4)));
+        if (column < 0 || PQgetisnull(res, i, 5)) {
+            unique->expression = true;
+            unique->addresses = false;
+            table->exclusive = true;
+            return;
+        }
+        unique->addresses = unique->addresses && table->columns[column].not_null;
+        unique->equals[unique->ncolumns] = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 5));
+        list[unique->ncolumns++] = (uint16_t)column;
+    }
+}
+
+static void read_uniques(struct tr_pg_table *table, const PGresult *columns, const PGresult *res)
+{
+    int n = PQntuples(res);
+    table->uniques = tr_arena_zalloc(&table->arena, ((size_t)n + 1) * sizeof(*table->uniques));
+    for (int from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && oid(res, to, 0) == oid(res, from, 0); to++)
+            ;
+        read_unique(table, columns, res, from, to);
+    }
+}
+
+int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **out, struct tr_error *err)
+{
+    PGresult *columns = NULL, *uniques = NULL;
+    *out = NULL;
+    const char *names[] = { schema, name };
+    int rc = tr_pg_exec_params(sink->meta, -1, columns_sql, 2, names, &columns, err);
+    if (rc < 0)
+        return tr_error_prefix(err, "reading the target's table %s.%s", schema, name);
+    if (PQntuples(columns) == 0) {
+        PQclear(columns);
+        return 0;
+    }
+    char *sql = tr_asprintf(uniques_sql, sink->server_version >= 150000 ? "i.indnullsnotdistinct" : "false");
+    const char *relid[] = { PQgetvalue(columns, 0, 0) };
+    rc = tr_pg_exec_params(sink->meta, -1, sql, 1, relid, &uniques, err);
+    free(sql);
+    if (rc == 0) {
+        struct tr_pg_table *table = tr_calloc(1, sizeof(*table));
+        tr_arena_init(&table->arena);
+        table->schema = tr_arena_strdup(&table->arena, schema);
+        table->name = tr_arena_strdup(&table->arena, name);
+        table->oid = oid(columns, 0, 0);
+        table->relkind = PQgetvalue(columns, 0, 1)[0];
+        table->fires = flag(columns, 0, 9);
+        read_columns(table, columns);
+        read_uniques(table, columns, uniques);
+        *out = table;
+    }
+    PQclear(columns);
+    PQclear(uniques);
+    return rc;
+}
+
+void tr_pg_table_free(struct tr_pg_table *table)
+{
+    if (table == NULL)
+        return;
+    tr_arena_fini(&table->arena);
+    free(table);
+}
+
+/* ------------------------------------------------------------------------------------------- maps */
+
+static struct tr_pg_table *known_table(struct tr_pg_apply *apply, const char *schema, const char *name)
+{
+    for (uint32_t i = 0; i < apply->ntables; i++)
+        if (apply->tables[i] != NULL && strcmp(apply->tables[i]->name, name) == 0 &&
+            strcmp(apply->tables[i]->schema, schema) == 0)
+            return apply->tables[i];
+    return NULL;
+}
+
+static int table_get(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **table, struct tr_error *err)
+{
+    struct tr_pg_apply *apply = sink->apply;
+    *table = known_table(apply, schema, name);
+    if (*table != NULL)
+        return 0;
+    int rc = tr_pg_table_read(sink, schema, name, table, err);
+    if (rc < 0 || *table == NULL)
+        return rc;
+    if (apply->ntables == apply->tables_cap) {
+        apply->tables_cap = apply->tables_cap > 0 ? apply->tables_cap * 2 : 32;
+        apply->tables = tr_realloc(apply->tables, apply->tables_cap * sizeof(struct tr_pg_table *));
+    }
+    apply->tables[apply->ntables++] = *table;
+    return 0;
+}
+
+/* Is this source column certainly in an old row image? */
+static bool in_old_image(const struct tr_relation *relation, int column)
+{
+    return column >= 0 && (relation->replica_identity == 'f' || relation->columns[column].identity > 0);
+}
+
+/* The target's index as the key, if the old image names all of its columns. */
+static bool key_from_index(struct tr_pg_map *map, const struct tr_pg_unique *unique)
+{
+    if (!unique->addresses)
+        return false;
+    for (uint16_t i = 0; i < unique->ncolumns; i++) {
+        int column = tr_relation_column(map->relation, map->table->columns[unique->columns[i]].name);
+        if (!in_old_image(map->relation, column))
+            return false;
+        map->key[i] = (uint16_t)column;
+        map->equals[i] = unique->equals[i];
+    }
+    map->nkey = unique->ncolumns;
+    map->key_unique = true;
+    return true;
+}
+
+/* The target has no such index: the source's identity names the row all the same. */
+static void key_from_identity(struct tr_pg_map *map)
+{
+    const struct tr_relation *relation = map->relation;
+    if (relation->replica_identity == 'f')
+        return;
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        if (relation->columns[i].identity == 0 || map->target[i] < 0)
+            continue;
+        map->key[map->nkey] = i;
+        map->equals[map->nkey++] = map->table->columns[map->target[i]].comparable ? "OPERATOR(pg_catalog.=)" : NULL;
+    }
+}
+
+static void choose_key(struct tr_pg_map *map)
+{
+    for (uint16_t i = 0; i < map->table->nuniques; i++)
+        if (key_from_index(map, &map->table->uniques[i]))
+            return;
+    key_from_identity(map);
+}
+
+static void watch(struct tr_pg_map *map, uint64_t seed, bool nulls_differ, const uint16_t *columns, uint16_t ncolumns)
+{
+    struct tr_pg_watched *watched = &map->watched[map->nwatched++];
+    watched->seed = tr_hash_mix(map->table->oid, seed);
+    watched->nulls_differ = nulls_differ;
+    watched->ncolumns = ncolumns;
+    watched->columns = tr_malloc((ncolumns + 1u) * sizeof(*columns));
+    memcpy(watched->columns, columns, ncolumns * sizeof(*columns));
+}
+
+/* Which keys tell that two rows have to do with each other. */
+static void watch_keys(struct tr_pg_map *map)
+{
+    uint16_t *columns = tr_calloc(map->table->ncolumns + 1u, sizeof(*columns));
+    map->watched = tr_calloc(map->table->nuniques + 1u, sizeof(*map->watched));
+    for (uint16_t u = 0; u < map->table->nuniques; u++) {
+        const struct tr_pg_unique *unique = &map->table->uniques[u];
+        bool known = !unique->expression;
+        for (uint16_t i = 0; known && i < unique->ncolumns; i++) {
+            int column = tr_relation_column(map->relation, map->table->columns[unique->columns[i]].name);
+            known = column >= 0 && map->target[column] >= 0;
+            columns[i] = (uint16_t)column;
+        }
+        if (known)
+            watch(map, unique->oid, !unique->nulls_equal, columns, unique->ncolumns);
+        else
+            map->table->exclusive = true;
+    }
+    if (!map->key_unique && map->nkey > 0)
+        watch(map, 0, false, map->key, map->nkey);
+    free(columns);
+}
+
+/* The first column that the rows bring and the target lacks, or NULL. Generated columns are computed by the target. */
+static const struct tr_column *lay_over(struct tr_pg_map *map)
+{
+    const struct tr_column *missing = NULL;
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        const struct tr_column *column = &map->relation->columns[i];
+        int target = tr_pg_table_column(map->table, column->name);
+        map->target[i] = target;
+        if (target < 0 && !column->generated && missing == NULL)
+            missing = column;
+        if (target >= 0 && map->table->columns[target].generated)
+            map->target[i] = -1;
+        if (target >= 0 && map->table->columns[target].identity_always)
+            map->override = true;
+    }
+    return missing;
+}
+
+static void map_free(struct tr_pg_map *map)
+{
+    if (map == NULL)
+        return;
+    for (uint16_t i = 0; i < map->nstatements; i++)
+        tr_pg_statement_free(map->statements[i]);
+    for (uint16_t i = 0; i < map->nwatched; i++)
+        free(map->watched[i].columns);
+    free(map->watched);
+    free(map->statements);
+    tr_net_fini(&map->net);
+    tr_relation_unref(map->relation);
+    free(map->label);
+    free(map->target);
+    free(map->key);
+    free(map->equals);
+    free(map);
+}
+
+static int map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out, struct tr_error *err)
+{
+    struct tr_pg_map *map = tr_calloc(1, sizeof(*map));
+    const struct tr_column *missing = NULL;
+    map->relation = tr_relation_ref(relation);
+    map->label = tr_asprintf("%s.%s", relation->target_schema, relation->target_name);
+    map->target = tr_calloc(relation->ncolumns + 1u, sizeof(*map->target));
+    map->key = tr_calloc(relation->ncolumns + 1u, sizeof(*map->key));
+    map->equals = tr_calloc(relation->ncolumns + 1u, sizeof(*map->equals));
+    int rc = table_get(sink, relation->target_schema, relation->target_name, &map->table, err);
+    if (rc == 0 && map->table == NULL) {
+        rc = tr_fail(err, TR_REFUSED, "the target has no table %s", map->label);
+        tr_error_hint(err, "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
+    }
+    bool added = false;
+    if (rc == 0 && (missing = lay_over(map)) != NULL) {
+        rc = tr_pg_add_missing_columns(sink, relation, map->table, &added, err);
+        if (rc == 0 && added) {
+            tr_pg_map_forget(sink->apply, relation->target_schema, relation->target_name);
+            rc = table_get(sink, relation->target_schema, relation->target_name, &map->table, err);
+            missing = rc == 0 && map->table != NULL ? lay_over(map) : missing;
+        }
+    }
+    if (rc == 0 && missing != NULL) {
+        rc = tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)", map->label, missing->name,
+                     missing->native != NULL ? missing->native : "of unknown type");
+        tr_error_hint(err, "ALTER TABLE \"%s\".\"%s\" ADD COLUMN \"%s\" %s;", relation->target_schema, relation->target_name,
+                      missing->name, missing->native != NULL ? missing->native : "...");
+    }
+    if (rc < 0) {
+        map_free(map);
+        return rc;
+    }
+    choose_key(map);
+    watch_keys(map);
+    *out = map;
+    return 0;
+}
+
+int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out, struct tr_error *err)
+{
+    struct tr_pg_apply *apply = sink->apply;
+    uint32_t number = relation->number;
+    if (number < apply->maps_cap && apply->maps[number] != NULL && apply->maps[number]->relation == relation) {
+        *out = apply->maps[number];
+        return 0;
+    }
+    struct tr_pg_map *map;
+    int rc = map_make(sink, relation, &map, err);
+    if (rc < 0)
+        return rc;
+    if (number >= apply->maps_cap) {
+        uint32_t cap = number + 64;
+        apply->maps = tr_realloc(apply->maps, cap * sizeof(struct tr_pg_map *));
+        memset(apply->maps + apply->maps_cap, 0, (cap - apply->maps_cap) * sizeof(struct tr_pg_map *));
+        apply->maps_cap = cap;
+    }
+    if (apply->maps[number] != NULL)
+        tr_pg_map_retire(apply, apply->maps[number]);
+    apply->maps[number] = map;
+    *out = map;
+    return 0;
+}
+
+/* Plans in flight may still point to it: it is freed when the stream ends. Changes of shape are rare. */
+void tr_pg_map_retire(struct tr_pg_apply *apply, struct tr_pg_map *map)
+{
+    apply->retired = tr_realloc(apply->retired, (apply->nretired + 1) * sizeof(struct tr_pg_map *));
+    apply->retired[apply->nretired++] = map;
+}
+
+void tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name)
+{
+    struct tr_pg_table *table = known_table(apply, schema, name);
+    if (table == NULL)
+        return;
+    for (uint32_t i = 0; i < apply->maps_cap; i++) {
+        if (apply->maps[i] == NULL || apply->maps[i]->table != table)
+            continue;
+        tr_pg_map_retire(apply, apply->maps[i]);
+        apply->maps[i] = NULL;
+    }
+    /* Whoever asks next reads the table anew; until then no one can know what depends on the old one. */
+    for (uint32_t i = 0; i < apply->ntables; i++)
+        if (apply->tables[i] == table)
+            apply->tables[i] = NULL;
+    apply->retired_tables = tr_realloc(apply->retired_tables, (apply->nretired_tables + 1) * sizeof(struct tr_pg_table *));
+    apply->retired_tables[apply->nretired_tables++] = table;
+    apply->barrier = apply->next_group - 1;
+}
+
+void tr_pg_maps_free(struct tr_pg_apply *apply)
+{
+    for (uint32_t i = 0; i < apply->maps_cap; i++)
+        map_free(apply->maps[i]);
+    for (uint32_t i = 0; i < apply->nretired; i++)
+        map_free(apply->retired[i]);
+    for (uint32_t i = 0; i < apply->ntables; i++)
+        tr_pg_table_free(apply->tables[i]);
+    for (uint32_t i = 0; i < apply->nretired_tables; i++)
+        tr_pg_table_free(apply->retired_tables[i]);
+    free(apply->touched);
+    free(apply->maps);
+    free(apply->retired);
+    free(apply->tables);
+    free(apply->retired_tables);
+}

@@ -1,0 +1,695 @@
+/*
+ * worker.c - one connection in pipeline mode: sends the steps of its group, reads the answers, never blocks.
+ *
+ * libpq's output buffer turns quadratic when it grows (it moves what is left at each partial send), so a statement is sent only when the one before it has
+ * left the process, and carries at most CHUNK_BYTES. Each statement has a sync of its own: an error is known at once and stays inside the
+ * transaction. COMMIT is sent only after every answer was right.
+ */
+#include "sinks/postgres/apply.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/failpoint.h"
+#include "core/memory.h"
+
+#define CHUNK_BYTES ((size_t)256 << 10)
+#define CHUNK_ROWS  2000u
+#define MANY_STATEMENTS 2000 /* prepared on one connection; then all are dropped at the next group's start */
+
+int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err)
+{
+    char purpose[32];
+    snprintf(purpose, sizeof purpose, "apply %d", worker->index + 1);
+    worker->apply = apply;
+    int rc = tr_pg_sink_connect(apply->sink, purpose, false, &worker->conn, err);
+    if (rc < 0)
+        return rc;
+    /* Keys come from unnest in unknown number: the plan must be the one index lookup per key, also while a table is young and small. */
+    rc = tr_pg_exec(worker->conn, -1,
+                    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
+                    " SET enable_mergejoin = off; SET enable_material = off; SET jit = off;"
+                    " SET default_transaction_isolation = 'read committed'",
+                    NULL, err);
+    if (rc < 0)
+        return rc;
+    worker->pid = PQbackendPID(worker->conn);
+    if (PQsetnonblocking(worker->conn, 1) != 0 || PQenterPipelineMode(worker->conn) != 1)
+        return tr_pg_fail(err, worker->conn, NULL, "entering pipeline mode at the target");
+    return 0;
+}
+
+void tr_pg_worker_close(struct tr_pg_worker *worker)
+{
+    tr_pg_close(worker->conn);
+    free(worker->prepared);
+    worker->conn = NULL;
+    worker->prepared = NULL;
+}
+
+static int lost(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    tr_pg_fail(err, worker->conn, NULL, "the target's connection %d", worker->index + 1);
+    err->class = TR_RETRY;
+    return -TR_RETRY;
+}
+
+/* ------------------------------------------------------------------------------------------- sending */
+
+static void expect(struct tr_pg_worker *worker, enum tr_pg_expect kind, uint32_t count, const struct tr_pg_step *step)
+{
+    if (worker->nanswers == 0)
+        worker->waiting_since = tr_clock_us();
+    worker->answers[(worker->first_answer + worker->nanswers++) & (TR_PG_ANSWERS - 1)] =
+        (struct tr_pg_answer){ .kind = kind, .count = count, .step = step };
+}
+
+static int flush(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    int rc = PQflush(worker->conn);
+    worker->unsent = rc > 0;
+    return rc < 0 ? lost(worker, err) : 0;
+}
+
+static int sync(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    if (PQpipelineSync(worker->conn) != 1)
+        return lost(worker, err);
+    expect(worker, TR_PG_EXPECT_SYNC, 0, NULL);
+    return flush(worker, err);
+}
+
+static int send_sql(struct tr_pg_worker *worker, const char *sql, enum tr_pg_expect kind, const struct tr_pg_step *step,
+                    struct tr_error *err)
+{
+    if (PQsendQueryParams(worker->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
+        return lost(worker, err);
+    expect(worker, kind, 0, step);
+    return 0;
+}
+
+static bool is_prepared(struct tr_pg_worker *worker, uint32_t number)
+{
+    return number < worker->prepared_cap && worker->prepared[number] != 0;
+}
+
+static void set_prepared(struct tr_pg_worker *worker, uint32_t number, bool prepared)
+{
+    if (number >= worker->prepared_cap) {
+        uint32_t cap = number + 256;
+        worker->prepared = tr_realloc(worker->prepared, cap);
+        memset(worker->prepared + worker->prepared_cap, 0, cap - worker->prepared_cap);
+        worker->prepared_cap = cap;
+    }
+    worker->nprepared += (uint32_t)prepared - worker->prepared[number];
+    worker->prepared[number] = prepared;
+}
+
+static int prepare(struct tr_pg_worker *worker, const struct tr_pg_statement *statement, struct tr_error *err)
+{
+    char name[16];
+    if (is_prepared(worker, statement->number))
+        return 0;
+    tr_pg_statement_name(statement, name);
+    if (PQsendPrepare(worker->conn, name, statement->sql, statement->nparams, statement->types) != 1)
+        return lost(worker, err);
+    expect(worker, TR_PG_EXPECT_PREPARE, statement->number, NULL);
+    set_prepared(worker, statement->number, true);
+    return 0;
+}
+
+/* The statement and its bound parameters in apply->params. */
+static int bind(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
+                const struct tr_pg_statement **statement, int *lengths, struct tr_error *err)
+{
+    for (int as_text = 0; as_text < 2; as_text++) {
+        *statement = tr_pg_statement_get(apply, step->map, step->op, rows[0]->key, rows[0]->row, as_text);
+        int rc = tr_pg_statement_bind(*statement, step->map, rows, n, &apply->scratch, &apply->params, lengths, err);
+        if (rc <= 0)
+            return rc;
+    }
+    return tr_fail(err, TR_FATAL, "a value of %s has no text form", step->map->label);
+}
+
+struct prepared_call { /* the parameters of one execution; the bytes are in apply->params */
+    const char **values;
+    int *lengths, *formats;
+};
+
+static void call_free(struct prepared_call *call)
+{
+    free(call->values);
+    free(call->lengths);
+}
+
+static int call_make(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
+                     struct prepared_call *call, const struct tr_pg_statement **statement, struct tr_error *err)
+{
+    size_t most = 2u * step->map->relation->ncolumns + 1, at = 0;
+    call->lengths = tr_malloc(most * 2 * sizeof(*call->lengths));
+    call->formats = call->lengths + most;
+    call->values = tr_malloc(most * sizeof(*call->values));
+    int rc = bind(apply, step, rows, n, statement, call->lengths, err);
+    for (uint16_t i = 0; rc == 0 && i < (*statement)->nparams; i++) {
+        call->values[i] = apply->params.data + at;
+        call->formats[i] = 1;
+        at += (size_t)call->lengths[i];
+    }
+    return rc;
+}
+
+static int call_send(struct tr_pg_worker *worker, const struct tr_pg_statement *statement, const struct prepared_call *call)
+{
+    char name[16];
+    tr_pg_statement_name(statement, name);
+    return PQsendQueryPrepared(worker->conn, name, statement->nparams, call->values, call->lengths, call->formats, 0);
+}
+
+static int send_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
+                     struct tr_error *err)
+{
+    const struct tr_pg_statement *statement;
+    struct prepared_call call;
+    int rc = call_make(worker->apply, step, rows, n, &call, &statement, err);
+    if (rc == 0)
+        rc = prepare(worker, statement, err);
+    if (rc == 0 && call_send(worker, statement, &call) != 1)
+        rc = lost(worker, err);
+    if (rc == 0)
+        expect(worker, TR_PG_EXPECT_ROWS, n, step);
+    call_free(&call);
+    return rc;
+}
+
+static size_t row_bytes(const struct tr_pg_step *step, const struct tr_net_row *row)
+{
+    size_t bytes = 0;
+    for (uint16_t i = 0; row->row != NULL && i < step->map->relation->ncolumns; i++)
+        bytes += row->row[i].state == TR_PRESENT ? row->row[i].len : 0u;
+    return bytes + 16;
+}
+
+static uint32_t chunk(const struct tr_pg_step *step, uint32_t from)
+{
+    uint32_t n = 0;
+    for (size_t bytes = 0; from + n < step->nrows && n < CHUNK_ROWS; n++) {
+        bytes += row_bytes(step, step->rows[from + n]);
+        if (n > 0 && bytes > CHUNK_BYTES)
+            break;
+    }
+    return n;
+}
+
+static int begin(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    int rc = 0;
+    if (worker->begun)
+        return 0;
+    worker->begun = true;
+    if (worker->nprepared > MANY_STATEMENTS) {
+        memset(worker->prepared, 0, worker->prepared_cap);
+        worker->nprepared = 0;
+        rc = send_sql(worker, "DEALLOCATE ALL", TR_PG_EXPECT_OK, NULL, err);
+    }
+    return rc < 0 ? rc : send_sql(worker, "BEGIN", TR_PG_EXPECT_OK, NULL, err);
+}
+
+/* The next step that may be sent, or NULL; *end when there is none left at all. */
+static const struct tr_pg_step *next_step(struct tr_pg_worker *worker, bool *end)
+{
+    struct tr_pg_group *group = worker->group;
+    *end = false;
+    if (!worker->in_dependent && worker->step == group->free.count) {
+        worker->in_dependent = true;
+        worker->step = 0;
+    }
+    const struct tr_pg_steps *steps = worker->in_dependent ? &group->dependent : &group->free;
+    if (worker->step == steps->count) {
+        *end = true;
+        return NULL;
+    }
+    if (worker->in_dependent && tr_pg_oldest(worker->apply) <= group->depends)
+        return NULL;
+    return &steps->items[worker->step];
+}
+
+static void step_done(struct tr_pg_worker *worker)
+{
+    worker->step++;
+    worker->row = 0;
+}
+
+static int send_step(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
+{
+    int rc = 0;
+    if (step->kind == TR_PG_STEP_SQL) {
+        rc = send_sql(worker, step->sql, TR_PG_EXPECT_OK, step, err);
+        step_done(worker);
+    } else {
+        uint32_t n = chunk(step, worker->row);
+        rc = send_rows(worker, step, step->rows + worker->row, n, err);
+        worker->row += n;
+        if (worker->row == step->nrows)
+            step_done(worker);
+    }
+    return rc < 0 ? rc : sync(worker, err);
+}
+
+/* ------------------------------------------------------------------------------------------- COPY: outside the pipeline */
+
+static int copy_start(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    if (PQexitPipelineMode(worker->conn) != 1)
+        return lost(worker, err);
+    tr_buffer_init(&sql, TR_BUFFER_MAX);
+    tr_pg_copy_statement(step->map, step->rows[0]->row, &sql);
+    int sent = PQsendQuery(worker->conn, sql.data);
+    tr_buffer_fini(&sql);
+    if (sent != 1)
+        return lost(worker, err);
+    worker->copy = TR_PG_COPY_STARTING;
+    expect(worker, TR_PG_EXPECT_ROWS, step->nrows, step);
+    return flush(worker, err);
+}
+
+static int copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    struct tr_pg_apply *apply = worker->apply;
+    bool end;
+    const struct tr_pg_step *step = next_step(worker, &end);
+    tr_buffer_reset(&apply->params);
+    while (worker->row < step->nrows && apply->params.len < CHUNK_BYTES / 4) {
+        int rc = tr_pg_copy_row(step->map, step->rows[worker->row]->row, &apply->scratch, &apply->params, err);
+        if (rc < 0)
+            return rc;
+        worker->row++;
+    }
+    if (apply->params.len > 0 && PQputCopyData(worker->conn, apply->params.data, (int)apply->params.len) != 1)
+        return lost(worker, err);
+    if (worker->row == step->nrows) {
+        if (PQputCopyEnd(worker->conn, NULL) != 1)
+            return lost(worker, err);
+        worker->copy = TR_PG_COPY_ENDING;
+    }
+    return flush(worker, err);
+}
+
+static int copy_end(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    worker->copy = TR_PG_NO_COPY;
+    if (PQenterPipelineMode(worker->conn) != 1)
+        return lost(worker, err);
+    if (worker->state == TR_PG_RUN)
+        step_done(worker);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------- answers */
+
+static void set_failed(struct tr_pg_worker *worker)
+{
+    worker->state = TR_PG_FAILED;
+    worker->failed_as_head = worker->apply->head == worker->group;
+}
+
+static void fail_rows(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const char *got)
+{
+    tr_fail(&worker->failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %s", answer->step->map->label,
+            answer->count, got[0] != '\0' ? got : "none");
+}
+
+static void fail(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const PGresult *res)
+{
+    const char *table = answer->step != NULL && answer->step->map != NULL ? answer->step->map->label : NULL;
+    if (worker->state == TR_PG_FAILED)
+        return; /* what follows the first error only echoes it */
+    if (res != NULL && table != NULL)
+        tr_pg_fail(&worker->failure, worker->conn, res, "applying changes to %s", table);
+    else if (res != NULL)
+        tr_pg_fail(&worker->failure, worker->conn, res, "applying changes");
+    if (worker->state == TR_PG_COMMIT && strcmp(worker->failure.sqlstate, "22012") == 0) {
+        tr_fail(&worker->failure, TR_FATAL, "another process has taken over the task \"%s\" at the target",
+                worker->apply->sink->base.env->task);
+        tr_error_hint(&worker->failure, "only one tailrace may run a task; stop one of the two");
+    }
+    set_failed(worker);
+}
+
+static void take_commit(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const PGresult *res)
+{
+    if (PQresultStatus(res) == PGRES_COMMAND_OK && strcmp(PQcmdStatus((PGresult *)res), "COMMIT") == 0) {
+        worker->committed = true;
+        return;
+    }
+    tr_fail(&worker->failure, TR_RETRY, "the target rolled the transaction back at COMMIT");
+    fail(worker, answer, PQresultStatus(res) == PGRES_COMMAND_OK ? NULL : res);
+}
+
+/* One result for the oldest outstanding answer. */
+static void take_result(struct tr_pg_worker *worker, const PGresult *res)
+{
+    const struct tr_pg_answer *answer = &worker->answers[worker->first_answer];
+    ExecStatusType status = PQresultStatus(res);
+    worker->answered = true;
+    if (status == PGRES_COPY_IN) {
+        worker->answered = false;
+        worker->copy = TR_PG_COPY_ROWS;
+        return;
+    }
+    bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+    if (!good && answer->kind == TR_PG_EXPECT_PREPARE)
+        set_prepared(worker, answer->count, false);
+    if (answer->kind == TR_PG_EXPECT_COMMIT && status != PGRES_PIPELINE_ABORTED) {
+        take_commit(worker, answer, res);
+    } else if (!good) {
+        fail(worker, answer, res);
+    } else if (answer->kind == TR_PG_EXPECT_LSN) {
+        if (PQntuples(res) != 1 || !tr_pg_lsn_parse(PQgetvalue(res, 0, 0), &worker->commit_lsn))
+            fail(worker, answer, res);
+    } else if (answer->kind == TR_PG_EXPECT_ROWS && worker->state == TR_PG_RUN) {
+        const char *got = PQcmdTuples((PGresult *)res);
+        if (strtoul(got, NULL, 10) != answer->count) {
+            fail_rows(worker, answer, got);
+            set_failed(worker);
+        }
+    }
+}
+
+static void pop(struct tr_pg_worker *worker)
+{
+    worker->first_answer = (worker->first_answer + 1) & (TR_PG_ANSWERS - 1);
+    worker->nanswers--;
+    worker->answered = false;
+    worker->waiting_since = worker->nanswers > 0 ? tr_clock_us() : 0;
+}
+
+static int read_answers(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+{
+    while (worker->nanswers > 0 && worker->copy != TR_PG_COPY_ROWS && !PQisBusy(worker->conn)) {
+        PGresult *res = PQgetResult(worker->conn);
+        *moved = true;
+        if (res == NULL) {
+            if (!worker->answered)
+                return PQstatus(worker->conn) == CONNECTION_BAD ? lost(worker, err) : 0;
+            pop(worker);
+            if (worker->copy != TR_PG_NO_COPY && worker->nanswers == 0 && copy_end(worker, err) < 0)
+                return -(int)err->class;
+            continue;
+        }
+        if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
+            pop(worker);
+        else
+            take_result(worker, res);
+        PQclear(res);
+        if (PQstatus(worker->conn) == CONNECTION_BAD)
+            return lost(worker, err);
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------- the states */
+
+static void rewind_group(struct tr_pg_worker *worker)
+{
+    worker->begun = false;
+    worker->in_dependent = false;
+    worker->step = worker->row = 0;
+    worker->committed = false;
+}
+
+void tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group)
+{
+    bool slice = worker->group == group && worker->begun && worker->state == TR_PG_READY;
+    worker->group = group;
+    group->worker = worker;
+    rewind_group(worker);
+    worker->in_savepoint = false;
+    worker->begun = slice;
+    worker->state = TR_PG_RUN;
+    worker->told_to_yield = false;
+    tr_error_clear(&worker->failure);
+}
+
+static int run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+{
+    bool end;
+    if (worker->copy == TR_PG_COPY_ROWS) {
+        *moved = true;
+        return copy_rows(worker, err);
+    }
+    if (worker->copy != TR_PG_NO_COPY || worker->nanswers + 8 > TR_PG_ANSWERS)
+        return 0;
+    const struct tr_pg_step *step = next_step(worker, &end);
+    if (end && worker->nanswers == 0) {
+        worker->state = TR_PG_READY;
+        *moved = true;
+        return 0;
+    }
+    if (step == NULL)
+        return 0;
+    if (step->kind == TR_PG_STEP_COPY && worker->nanswers > 0)
+        return 0; /* the pipeline runs empty first */
+    *moved = true;
+    int rc = begin(worker, err);
+    if (rc == 0 && worker->group->large && !worker->in_savepoint) {
+        worker->in_savepoint = true;
+        if (worker->group->slices++ > 0)
+            rc = send_sql(worker, "RELEASE SAVEPOINT slice", TR_PG_EXPECT_OK, NULL, err);
+        rc = rc < 0 ? rc : send_sql(worker, "SAVEPOINT slice", TR_PG_EXPECT_OK, NULL, err);
+    }
+    if (rc < 0)
+        return rc;
+    if (step->kind == TR_PG_STEP_COPY)
+        return worker->nanswers > 0 ? sync(worker, err) : copy_start(worker, step, err);
+    return send_step(worker, step, err);
+}
+
+/* A slice goes back to its savepoint: what came before it is not known here any more. */
+static int undo(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    const char *sql = worker->in_savepoint ? "ROLLBACK TO slice" : "ROLLBACK";
+    int rc = send_sql(worker, sql, TR_PG_EXPECT_OK, NULL, err);
+    worker->state = TR_PG_UNDO;
+    return rc < 0 ? rc : sync(worker, err);
+}
+
+/* One move of a state that has something to do. */
+static int advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+{
+    switch (worker->state) {
+    case TR_PG_RUN: {
+        int rc = run(worker, moved, err);
+        if (rc == -TR_CONFLICT) { /* a value that cannot be rendered: only this group suffers */
+            worker->failure = *err;
+            set_failed(worker);
+            return 0;
+        }
+        return rc;
+    }
+    case TR_PG_FAILED:
+        if (worker->copy == TR_PG_COPY_ROWS) {
+            if (PQputCopyEnd(worker->conn, "given up") != 1)
+                return lost(worker, err);
+            worker->copy = TR_PG_COPY_ENDING;
+            *moved = true;
+            return flush(worker, err);
+        }
+        if (worker->nanswers > 0 || worker->copy != TR_PG_NO_COPY)
+            return 0;
+        *moved = true;
+        return undo(worker, err);
+    case TR_PG_UNDO:
+        if (worker->nanswers == 0) {
+            worker->state = TR_PG_AGAIN;
+            bool begun = worker->in_savepoint;
+            rewind_group(worker);
+            worker->begun = begun;
+            *moved = true;
+        }
+        return 0;
+    case TR_PG_IDLE:
+    case TR_PG_READY:
+    case TR_PG_COMMIT:
+    case TR_PG_AGAIN: return 0;
+    }
+    return 0;
+}
+
+int tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+{
+    if (worker->nanswers == 0 && worker->state != TR_PG_RUN && worker->state != TR_PG_FAILED && worker->state != TR_PG_UNDO)
+        return 0;
+    if (worker->unsent && flush(worker, err) < 0)
+        return -(int)err->class;
+    if (worker->nanswers > 0 && PQconsumeInput(worker->conn) != 1)
+        return lost(worker, err);
+    int rc = read_answers(worker, moved, err);
+    /* a few statements at a time, so that every worker gets its turn */
+    for (int i = 0; rc == 0 && i < 4 && !worker->unsent; i++) {
+        bool more = false;
+        rc = advance(worker, &more, err);
+        if (!more)
+            break;
+        *moved = true;
+    }
+    return rc;
+}
+
+int tr_pg_worker_yield(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    (void)err;
+    if (worker->state != TR_PG_RUN && worker->state != TR_PG_READY)
+        return 0;
+    if (worker->nanswers > 0 && worker->copy != TR_PG_COPY_ROWS) { /* it may wait for a lock itself */
+        char why[256];
+        PGcancel *cancel = PQgetCancel(worker->conn);
+        if (cancel != NULL)
+            PQcancel(cancel, why, sizeof why);
+        PQfreeCancel(cancel);
+    }
+    worker->told_to_yield = true;
+    set_failed(worker);
+    return 0;
+}
+
+/* The checkpoint moves in the group's own transaction; no row means that another process owns the task, and the division fails. */
+static const char checkpoint_sql[] =
+    "WITH moved AS (UPDATE tailrace.checkpoint SET position = $2, phase = 'stream', updated_at = now()"
+    " WHERE task = $1 AND epoch = $3::text::bigint RETURNING 1) SELECT 1 / count(*) FROM moved";
+
+int tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    struct tr_pg_apply *apply = worker->apply;
+    static const Oid types_of[] = { 25, 25, 25 };
+    char epoch[24];
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)apply->sink->epoch);
+    const char *values[] = { apply->sink->base.env->task, worker->group->checkpoint, epoch };
+    int rc = begin(worker, err);
+    if (rc < 0)
+        return rc;
+    TR_FAILPOINT("sink.postgres.commit.before");
+    if (PQsendQueryParams(worker->conn, checkpoint_sql, 3, types_of, values, NULL, NULL, 0) != 1)
+        return lost(worker, err);
+    expect(worker, TR_PG_EXPECT_OK, 0, NULL);
+    rc = send_sql(worker, "COMMIT", TR_PG_EXPECT_COMMIT, NULL, err);
+    if (rc == 0)
+        rc = send_sql(worker, "SELECT pg_current_wal_insert_lsn()", TR_PG_EXPECT_LSN, NULL, err);
+    worker->state = TR_PG_COMMIT;
+    if (rc == 0)
+        rc = sync(worker, err);
+    TR_FAILPOINT("sink.postgres.commit.sent");
+    return rc;
+}
+
+bool tr_pg_worker_wants_write(const struct tr_pg_worker *worker)
+{
+    return worker->unsent;
+}
+
+/* ------------------------------------------------------------------------------------------- outside the pipeline, waiting */
+
+int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err)
+{
+    return tr_pg_exec(worker->conn, -1, sql, res, err);
+}
+
+/* Wait for the one result of what was sent. */
+static int collect(struct tr_pg_worker *worker, PGresult **out, struct tr_error *err)
+{
+    PGresult *res, *first = NULL;
+    for (;;) {
+        int unsent = PQflush(worker->conn);
+        if (unsent < 0 || PQconsumeInput(worker->conn) != 1) {
+            PQclear(first);
+            return lost(worker, err);
+        }
+        if (unsent == 0 && !PQisBusy(worker->conn)) {
+            if ((res = PQgetResult(worker->conn)) == NULL)
+                break;
+            if (first == NULL)
+                first = res;
+            else
+                PQclear(res);
+            continue;
+        }
+        int rc = tr_pg_wait(worker->conn, unsent > 0, -1, TR_US_PER_S, err);
+        if (rc < 0) {
+            PQclear(first);
+            return rc;
+        }
+    }
+    *out = first;
+    return first != NULL ? 0 : lost(worker, err);
+}
+
+/* A statement's result; an error of the server is in *err. */
+static int collect_good(struct tr_pg_worker *worker, const char *table, PGresult **out, struct tr_error *err)
+{
+    PGresult *res = NULL;
+    int rc = collect(worker, &res, err);
+    if (rc < 0)
+        return rc;
+    ExecStatusType status = PQresultStatus(res);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        rc = tr_pg_fail(err, worker->conn, res, "applying a change to %s", table);
+        PQclear(res);
+        return rc;
+    }
+    if (out != NULL)
+        *out = res;
+    else
+        PQclear(res);
+    return 0;
+}
+
+int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
+                          PGresult **res, struct tr_error *err)
+{
+    const struct tr_pg_statement *statement;
+    struct prepared_call call;
+    int rc = call_make(worker->apply, step, rows, n, &call, &statement, err);
+    char name[16];
+    if (rc == 0 && !is_prepared(worker, statement->number)) {
+        tr_pg_statement_name(statement, name);
+        if (PQsendPrepare(worker->conn, name, statement->sql, statement->nparams, statement->types) != 1)
+            rc = lost(worker, err);
+        else
+            rc = collect_good(worker, step->map->label, NULL, err);
+        if (rc == 0)
+            set_prepared(worker, statement->number, true);
+    }
+    if (rc == 0 && call_send(worker, statement, &call) != 1)
+        rc = lost(worker, err);
+    if (rc == 0)
+        rc = collect_good(worker, step->map->label, res, err);
+    call_free(&call);
+    return rc;
+}
+
+int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err)
+{
+    PGresult *res = NULL;
+    char epoch[24];
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)worker->apply->sink->epoch);
+    const char *values[] = { worker->apply->sink->base.env->task, worker->group->checkpoint, epoch };
+    int rc = tr_pg_exec_params(worker->conn, -1, checkpoint_sql, 3, values, NULL, err);
+    if (rc < 0 && strcmp(err->sqlstate, "22012") == 0)
+        return tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target", values[0]);
+    TR_FAILPOINT("sink.postgres.commit.before");
+    if (rc == 0)
+        rc = tr_pg_exec(worker->conn, -1, "COMMIT", &res, err);
+    if (rc == 0 && strcmp(PQcmdStatus(res), "COMMIT") != 0)
+        rc = tr_fail(err, TR_RETRY, "the target rolled the transaction back at COMMIT");
+    PQclear(res);
+    res = NULL;
+    if (rc == 0)
+        rc = tr_pg_exec(worker->conn, -1, "SELECT pg_current_wal_insert_lsn()", &res, err);
+    if (rc == 0 && !tr_pg_lsn_parse(PQgetvalue(res, 0, 0), &worker->commit_lsn))
+        rc = tr_fail(err, TR_FATAL, "the target did not tell its WAL position");
+    PQclear(res);
+    return rc;
+}
