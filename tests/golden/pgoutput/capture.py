@@ -32,7 +32,8 @@ VALUES = [
     ("int4", ["0", "-2147483648", "2147483647"]),
     ("int8", ["0", "-9223372036854775808", "9223372036854775807"]),
     ("oid", ["0", "4294967295"]),
-    ("float4", ["0", "-0", "1.5", "NaN", "Infinity", "-Infinity", "1e-45", "3.4028235e38", "123456", "1234567", "0.0001", "0.00001"]),
+    ("float4", ["0", "-0", "1.5", "NaN", "Infinity", "-Infinity", "1e-45", "3.4028235e38", "123456",
+                "1234567", "0.0001", "0.00001"]),
     ("float8", ["0", "-0", "0.1", "NaN", "Infinity", "-Infinity", "5e-324", "1.7976931348623157e308", "1e23", "123456789012345",
                 "1234567890123456", "0.0001", "0.00001", "0.30000000000000004", "9007199254740993"]),
     ("numeric", ["0", "0.00", "-0.001", "NaN", "Infinity", "-Infinity", "1e30", "12345678901234567890.12345678901234567890",
@@ -91,7 +92,8 @@ WORK = [
     "UPDATE pair SET y = 5 WHERE x = 1",
     "DELETE FROM pair",
     "INSERT INTO \"Odd \"\"name\" VALUES (1, 'tab\there')",
-    "BEGIN; INSERT INTO item VALUES (10); SAVEPOINT s; INSERT INTO item VALUES (11); ROLLBACK TO s; INSERT INTO item VALUES (12); COMMIT",
+    "BEGIN; INSERT INTO item VALUES (10); SAVEPOINT s; INSERT INTO item VALUES (11); ROLLBACK TO s; "
+    "INSERT INTO item VALUES (12); COMMIT",
     "BEGIN; INSERT INTO item VALUES (20); ROLLBACK",
     "SELECT pg_logical_emit_message(true, 'prefix', 'inside')",
     "SELECT pg_logical_emit_message(false, 'prefix', 'outside')",
@@ -170,7 +172,8 @@ def copies(connection, table):
             with open(HERE / f"{table}.{suffix}", "wb") as out:
                 cursor.copy_expert(f"COPY {table} TO STDOUT ({options})", out)
         # the base type of a domain, because that is what the catalogue resolves
-        cursor.execute("SELECT coalesce(nullif(t.typbasetype, 0), t.oid), a.atttypmod, t.typname, t.typtype FROM pg_attribute a JOIN pg_type t "
+        cursor.execute("SELECT coalesce(nullif(t.typbasetype, 0), t.oid), a.atttypmod, t.typname, t.typtype "
+                       "FROM pg_attribute a JOIN pg_type t "
                        f"ON t.oid = a.atttypid WHERE attrelid = '{table}'::regclass AND attnum > 0 ORDER BY attnum")
         lines = [" ".join(map(str, row)) for row in cursor.fetchall()]
         (HERE / f"{table}.types").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -192,9 +195,11 @@ def floats(connection, count):
     dice = random.Random(15)
     eights = {struct.pack(">d", 2.0 ** n) for n in range(-1074, 1024)}
     eights |= {struct.pack(">Q", dice.getrandbits(64)) for _ in range(count)}
-    eights |= {struct.pack(">d", dice.randrange(1, 10 ** dice.randrange(1, 17)) / 10.0 ** dice.randrange(0, 17)) for _ in range(count)}
+    eights |= {struct.pack(">d", dice.randrange(1, 10 ** dice.randrange(1, 17)) / 10.0 ** dice.randrange(0, 17))
+               for _ in range(count)}
     eights |= {struct.pack(">d", float(f"{dice.randrange(1, 10 ** 5)}e{dice.randrange(-330, 305)}")) for _ in range(count)}
-    fours = {struct.pack(">f", 2.0 ** n) for n in range(-149, 128)} | {struct.pack(">I", dice.getrandbits(32)) for _ in range(count)}
+    fours = {struct.pack(">f", 2.0 ** n) for n in range(-149, 128)}
+    fours |= {struct.pack(">I", dice.getrandbits(32)) for _ in range(count)}
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE golden_floats (four float4, eight float8)")
         rows = [(None, b) for b in sorted(eights)] + [(b, None) for b in sorted(fours)]
@@ -209,13 +214,15 @@ def floats(connection, count):
 
 def copy_corpus(connection):
     """Seeds for tests/fuzz/fuzz_pgcopy.c: a row of the columns that it has."""
-    row = ("true, 1::int2, 2, 3::int8, 4::oid, 1.5::float4, 0.1::float8, -12345.678::numeric, E'a\\tb\\\\c'::text, 'ab'::char(4), "
+    row = ("true, 1::int2, 2, 3::int8, 4::oid, 1.5::float4, 0.1::float8, -12345.678::numeric, "
+           "E'a\\tb\\\\c'::text, 'ab'::char(4), "
            "'\\x00ff'::bytea, '{}'::json, '[1]'::jsonb, '00112233-4455-6677-8899-aabbccddeeff'::uuid, '0044-03-15 BC'::date, "
            "'24:00'::time, '01:02:03-08'::timetz, 'infinity'::timestamp, '2024-02-29 12:00:00.5+00'::timestamptz, "
            "'-1 mon +1 day'::interval, B'101', '08:00:2b:01:02:03'::macaddr, '08:00:2b:01:02:03:04:05'::macaddr8")
     folder = HERE.parent.parent / "fuzz" / "corpus" / "fuzz_pgcopy"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, options, piece in (("text", "FORMAT text", 0xfe), ("binary", "FORMAT binary", 0xff), ("binary_pieces", "FORMAT binary", 7)):
+    seeds = (("text", "FORMAT text", 0xfe), ("binary", "FORMAT binary", 0xff), ("binary_pieces", "FORMAT binary", 7))
+    for name, options, piece in seeds:
         out = io.BytesIO()
         with connection.cursor() as cursor:
             cursor.copy_expert(f"COPY (SELECT {row} FROM generate_series(1, 2)) TO STDOUT ({options})", out)
