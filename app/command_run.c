@@ -90,7 +90,9 @@ tr_command_run(struct tr_app *app, struct tr_error *err)
     if (rc < 0)
         return rc;
     rc = run_shown(app, &running, err);
+    if (rc < 0)
+        tr_log_error(&app->log, TR_LOG_ERROR, "app", err);
     log_summary(app, running.task, begun, rc < 0);
     tr_task_free(running.task);
-    return rc < 0 ? rc : TR_EXIT_DONE;
+    return rc < 0 ? (int)tr_exit_status(err->class) : TR_EXIT_DONE;
 }
