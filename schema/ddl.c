@@ -52,32 +52,59 @@ tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statement)
     tr_buffer_reset(&builder->text);
 }
 
+static int
+builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, const char *dialect,
+             const struct tr_ddl_dialect **printer, struct tr_error *err)
+{
+    *printer = dialect_find(schema, dialect, err);
+    if (*printer == NULL)
+        return -(int)err->class;
+    *builder = (struct tr_ddl_builder){ .schema = schema, .ddl = tr_calloc(1, sizeof(struct tr_ddl)) };
+    tr_arena_init(&builder->ddl->arena);
+    tr_buffer_init(&builder->text, TR_BUFFER_MAX);
+    return 0;
+}
+
+static int
+builder_finish(struct tr_ddl_builder *builder, struct tr_ddl **ddl, struct tr_error *err)
+{
+    bool overflow = builder->text.overflow;
+    tr_buffer_fini(&builder->text);
+    if (overflow) {
+        tr_ddl_free(builder->ddl);
+        return tr_fail(err, TR_FATAL, "a statement that makes a table would be larger than 1 GiB");
+    }
+    *ddl = builder->ddl;
+    return 0;
+}
+
 int
 tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl, struct tr_error *err)
 {
+    const struct tr_ddl_dialect *printer;
+    struct tr_ddl_builder builder;
     *ddl = NULL;
-    const struct tr_ddl_dialect *printer = dialect_find(schema, dialect, err);
-    if (printer == NULL)
-        return -(int)err->class;
-    struct tr_ddl_builder builder = { .schema = schema, .ddl = tr_calloc(1, sizeof(**ddl)) };
-    tr_arena_init(&builder.ddl->arena);
-    tr_buffer_init(&builder.text, TR_BUFFER_MAX);
-    builder.ddl->first = tr_arena_zalloc(&builder.ddl->arena, (schema->ntables + 1) * sizeof(uint32_t));
+    int rc = builder_init(&builder, schema, dialect, &printer, err);
+    if (rc < 0)
+        return rc;
     printer->build(&builder, TR_DDL_BEFORE, TR_DDL_NO_TABLE);
-    for (uint32_t t = 0; t < schema->ntables; t++) {
-        builder.ddl->first[t] = builder.ddl->count;
+    for (uint32_t t = 0; t < schema->ntables; t++)
         printer->build(&builder, TR_DDL_TABLE_AFTER, t);
-    }
-    builder.ddl->first[schema->ntables] = builder.ddl->count;
     printer->build(&builder, TR_DDL_END, TR_DDL_NO_TABLE);
-    bool overflow = builder.text.overflow;
-    tr_buffer_fini(&builder.text);
-    if (overflow) {
-        tr_ddl_free(builder.ddl);
-        return tr_fail(err, TR_FATAL, "a statement that makes a table would be larger than 1 GiB");
-    }
-    *ddl = builder.ddl;
-    return 0;
+    return builder_finish(&builder, ddl, err);
+}
+
+int
+tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl, struct tr_error *err)
+{
+    const struct tr_ddl_dialect *printer;
+    struct tr_ddl_builder builder;
+    *ddl = NULL;
+    int rc = builder_init(&builder, schema, dialect, &printer, err);
+    if (rc < 0)
+        return rc;
+    printer->build(&builder, TR_DDL_TABLE_AFTER, table);
+    return builder_finish(&builder, ddl, err);
 }
 
 void

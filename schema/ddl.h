@@ -36,11 +36,12 @@ struct tr_ddl {
     struct tr_arena arena;
     struct tr_ddl_statement *statements; /* BEFORE, then TABLE_AFTER by table, then END */
     uint32_t count;
-    uint32_t *first; /* ntables + 1: statements of table t in TABLE_AFTER are first[t] .. first[t + 1] - 1 */
 };
 
 /* The statements; the schema must outlive them. Fails (TR_CONFIG) when no such dialect is known or it cannot print this source's schema. */
 int tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl, struct tr_error *err);
+/* Only the statements of TR_DDL_TABLE_AFTER of one table (its index). */
+int tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl, struct tr_error *err);
 void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
 
 /* For `tailrace schema`: the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */

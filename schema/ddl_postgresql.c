@@ -33,7 +33,7 @@ qualified(struct tr_buffer *out, const char *schema, const char *name)
 static void
 literal(struct tr_buffer *out, const char *text)
 {
-    tr_buffer_text(out, strchr(text, '\\') != NULL ? " E'" : "'");
+    tr_buffer_text(out, strchr(text, '\\') != NULL ? "E'" : "'");
     for (const char *p = text; *p != '\0'; p++) {
         if (*p == '\'' || *p == '\\')
             tr_buffer_byte(out, *p);
@@ -74,7 +74,7 @@ build_object(struct tr_ddl_builder *b, const struct tr_object *object)
         tr_buffer_text(out, " CASCADE");
         break;
     case TR_OBJECT_SCHEMA:
-        tr_buffer_text(out, "CREATE SCHEMA ");
+        tr_buffer_text(out, "CREATE SCHEMA IF NOT EXISTS ");
         identifier(out, name);
         break;
     case TR_OBJECT_TYPE:
@@ -119,7 +119,7 @@ build_mapped_schemas(struct tr_ddl_builder *b)
         }
         if (known)
             continue;
-        tr_buffer_text(&b->text, "CREATE SCHEMA ");
+        tr_buffer_text(&b->text, "CREATE SCHEMA IF NOT EXISTS ");
         identifier(&b->text, name);
         tr_ddl_add(b, (struct tr_ddl_statement){
                           .phase = TR_DDL_BEFORE, .kind = TR_OBJECT_SCHEMA, .schema = name, .name = name, .table = TR_DDL_NO_TABLE });
@@ -161,6 +161,23 @@ own_sequences(struct tr_buffer *out, const struct tr_table *table)
 }
 
 static void
+key_comment(struct tr_buffer *out, const struct tr_table *table, const struct tr_object *object, bool constraint)
+{
+    if (object->comment == NULL)
+        return;
+    if (!constraint) {
+        comment_on(out, "INDEX", table->relation->target_schema, object->name, object->comment);
+        return;
+    }
+    tr_buffer_text(out, ";\nCOMMENT ON CONSTRAINT ");
+    identifier(out, object->name);
+    tr_buffer_text(out, " ON ");
+    table_name(out, table);
+    tr_buffer_text(out, " IS ");
+    literal(out, object->comment);
+}
+
+static void
 build_table(struct tr_ddl_builder *b, uint32_t index)
 {
     const struct tr_table *table = &b->schema->tables[index];
@@ -181,29 +198,15 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     }
     comment_on(out, "TABLE", relation->target_schema, relation->target_name, table->comment);
     column_comments(out, table);
+    for (uint32_t i = 0; i < table->nobjects; i++)
+        if (table->objects[i].kind == TR_OBJECT_CHECK && table->objects[i].in_create)
+            key_comment(out, table, &table->objects[i], true);
     own_sequences(out, table);
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
                                              .kind = TR_OBJECT_TABLE,
                                              .schema = relation->target_schema,
                                              .name = relation->target_name,
                                              .table = index });
-}
-
-static void
-key_comment(struct tr_buffer *out, const struct tr_table *table, const struct tr_object *object, bool constraint)
-{
-    if (object->comment == NULL)
-        return;
-    if (!constraint) {
-        comment_on(out, "INDEX", table->relation->target_schema, object->name, object->comment);
-        return;
-    }
-    tr_buffer_text(out, ";\nCOMMENT ON CONSTRAINT ");
-    identifier(out, object->name);
-    tr_buffer_text(out, " ON ");
-    table_name(out, table);
-    tr_buffer_text(out, " IS ");
-    literal(out, object->comment);
 }
 
 static void
@@ -335,7 +338,7 @@ build_end(struct tr_ddl_builder *b)
             const struct tr_object *object = &schema->tables[t].objects[i];
             if (object->kind == TR_OBJECT_FOREIGN_KEY)
                 build_foreign_key(b, t, object);
-            else if (object->kind == TR_OBJECT_CHECK)
+            else if (object->kind == TR_OBJECT_CHECK && !object->in_create)
                 build_constraint(b, TR_DDL_END, t, object);
         }
     for (uint32_t i = 0; i < schema->nobjects; i++)

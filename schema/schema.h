@@ -25,7 +25,7 @@ enum tr_object_kind {
     TR_OBJECT_PRIMARY_KEY, /* native "PRIMARY KEY (id)" */
     TR_OBJECT_UNIQUE,     /* unique constraint (native "UNIQUE (a)") or unique index (native "USING btree (a)") */
     TR_OBJECT_INDEX,      /* native "USING btree (a) WHERE ..." */
-    TR_OBJECT_CHECK,      /* one that is not part of the table's create text (NOT VALID); native "CHECK (...) NOT VALID" */
+    TR_OBJECT_CHECK,      /* native "CHECK (...)"; in_create: it stands in the table's create text, otherwise old rows may break it */
     TR_OBJECT_EXCLUSION,  /* native "EXCLUDE USING gist (...)" */
     TR_OBJECT_FOREIGN_KEY, /* native "(id) ON DELETE CASCADE": behind the referenced table's name */
     TR_OBJECT_COMMENT,    /* not used: comments hang on the objects themselves */
@@ -45,6 +45,7 @@ struct tr_object {
     bool deferrable;
     bool has_expression;     /* index on an expression or with a predicate */
     bool is_identity;        /* sequence of an identity column: made with the table, only its value is set */
+    bool in_create;          /* check: made with the table */
     bool is_replica_identity; /* index: the table's REPLICA IDENTITY USING INDEX */
     const char *expression;  /* check or index expression text */
     const char *ref_schema, *ref_table; /* foreign key: referenced table; sequence: table that owns it (NULL = none) */

@@ -56,7 +56,7 @@ static const char columns_query[] =
 enum { C_TABLE, C_NUMBER, C_NAME, C_TYPE, C_NOT_NULL, C_IDENTITY, C_GENERATED, C_DEFAULT, C_COLLATION, C_STORAGE, C_OPTIONS, C_STATISTICS, C_COMMENT, C_SEQUENCE, C_TYPE_OID, C_TYPE_MOD };
 
 static const char checks_query[] =
-    "SELECT conrelid, conname, pg_get_constraintdef(oid), conkey::text, coninhcount > 0 AND NOT conislocal, obj_description(oid, 'pg_constraint')"
+    "SELECT conrelid, conname, pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint')"
     " FROM pg_constraint WHERE conrelid = ANY ($1::oid[]) AND contype = 'c' AND convalidated ORDER BY conrelid, conname";
 
 /* ---- helpers */
@@ -343,11 +343,16 @@ table_columns(struct tr_schema_read *read, struct tr_table *table, struct table_
 static void
 table_checks(struct tr_schema_read *read, struct tr_table *table, struct table_text *text, const PGresult *res, int first, int end)
 {
-    (void)read;
     for (int row = first; row < end && table->parent == 0; row++) {
+        struct tr_object object = { .kind = TR_OBJECT_CHECK, .is_constraint = true, .in_create = true };
+        object.schema = table->relation->schema;
+        object.name = tr_schema_cell(read, res, row, 1);
+        object.native = object.expression = tr_schema_cell(read, res, row, 2);
+        object.comment = tr_schema_cell(read, res, row, 3);
         tr_buffer_text(&text->create, text->create.len > 0 ? ",\n    CONSTRAINT " : "(\n    CONSTRAINT ");
-        tr_pg_identifier(&text->create, PQgetvalue(res, row, 1));
-        tr_buffer_printf(&text->create, " %s", PQgetvalue(res, row, 2));
+        tr_pg_identifier(&text->create, object.name);
+        tr_buffer_printf(&text->create, " %s", object.native);
+        tr_schema_push(&read->table_objects[table - read->schema->tables], &object);
     }
 }
 

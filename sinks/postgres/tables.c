@@ -248,7 +248,7 @@ tr_pg_prepare_tables(struct tr_sink *base, const struct tr_schema *schema, struc
 static const char keys_query[] =
     "SELECT o.place, k.name, k.def, k.kind FROM unnest($1::text[], $2::text[]) WITH ORDINALITY o(nsp, name, place)"
     " JOIN pg_namespace n ON n.nspname = o.nsp JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.name"
-    " CROSS JOIN LATERAL (SELECT conname, pg_get_constraintdef(oid), contype FROM pg_constraint WHERE conrelid = c.oid"
+    " CROSS JOIN LATERAL (SELECT conname, pg_get_constraintdef(oid), contype::text FROM pg_constraint WHERE conrelid = c.oid"
     "  UNION ALL SELECT x.relname, substr(pg_get_indexdef(x.oid), strpos(pg_get_indexdef(x.oid), ' USING ') + 1), CASE WHEN i.indisvalid THEN 'i' ELSE '-' END"
     "  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid) k(name, def, kind) ORDER BY o.place";
 
