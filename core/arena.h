@@ -30,11 +30,11 @@ void tr_arena_reset(struct tr_arena *arena);
 /* The slow path of tr_arena_alloc: a new chunk. */
 void *tr_arena_grow(struct tr_arena *arena, size_t size);
 
-/* size bytes, aligned to 8, not cleared. */
+/* size bytes (at least one), aligned to 8, not cleared. */
 static inline void *
 tr_arena_alloc(struct tr_arena *arena, size_t size)
 {
-    size = (size + 7) & ~(size_t)7;
+    size = ((size > 0 ? size : 1) + 7) & ~(size_t)7;
     if (size > (size_t)(arena->end - arena->next))
         return tr_arena_grow(arena, size);
     char *p = arena->next;

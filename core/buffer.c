@@ -47,6 +47,8 @@ tr_buffer_grow(struct tr_buffer *buf, size_t more)
     size_t cap = buf->cap > 0 ? buf->cap : 256;
     while (cap < need)
         cap *= 2;
+    if (cap > buf->max + 1)
+        cap = buf->max + 1;
     buf->data = tr_realloc(buf->data, cap);
     buf->cap = cap;
     return true;

@@ -19,6 +19,7 @@ struct described {
     uint32_t slot;                /* where the batch in hand keeps its reference, a guess that is checked */
     bool announced;               /* described in this session: rows before that are refused */
     struct tr_relation *relation; /* one reference; NULL after a failure to complete it */
+    struct tr_relation *used;     /* of the last row, one reference; NULL before the first */
     uint8_t *wire;                /* the Relation message it was built from, behind tag and xid */
     size_t wire_len;
 };
@@ -104,6 +105,7 @@ int current_txn(struct pgoutput *d, struct frame *f, struct tr_txn **txn, struct
 reader read_relation, read_type;
 void forget_relations(struct pgoutput *d);  /* reset: the server will describe them again */
 void release_relations(struct pgoutput *d); /* close */
+void use_relation(struct pgoutput *d, struct frame *f, struct described *known); /* before each row's event */
 struct described *find_relation(struct pgoutput *d, uint32_t oid);
 
 /* row.c */

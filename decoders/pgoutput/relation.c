@@ -45,6 +45,7 @@ release_relations(struct pgoutput *d)
         if (known == NULL)
             continue;
         tr_relation_unref(known->relation);
+        tr_relation_unref(known->used);
         free(known->wire);
         free(known);
     }
@@ -186,20 +187,25 @@ complete_relation(struct pgoutput *d, struct tr_relation *relation, const struct
     return hooks->relation != NULL ? hooks->relation(hooks->arg, relation, previous, err) : 0;
 }
 
-/* A table that rows were sent of has another shape now: said in its place among the changes. */
-static int
-add_schema_event(struct pgoutput *d, struct frame *f, struct described *known, struct tr_relation *previous)
+/*
+ * A row of a shape that differs from the shape of the row before it: said in its place among the changes. Told by use and not when the
+ * server describes the table, for a description may come from a subtransaction that was rolled back.
+ */
+void
+use_relation(struct pgoutput *d, struct frame *f, struct described *known)
 {
-    if (!d->in_txn || known->relation->skip)
-        return 0;
-    if (f->batch->ntxns == 0)
-        continue_txn(&d->base, f->batch);
-    tr_batch_hold(f->batch, previous);
-    hold_relation(f, known);
-    struct tr_event *event = add_event(d, f, TR_SCHEMA);
-    event->relation = known->relation;
-    event->schema.previous = previous;
-    return TR_DECODED_ROW;
+    struct tr_relation *used = known->used;
+    if (used == known->relation)
+        return;
+    known->used = tr_relation_ref(known->relation);
+    if (used != NULL && !tr_relation_same_shape(used, known->relation)) {
+        tr_batch_hold(f->batch, used);
+        hold_relation(f, known);
+        struct tr_event *event = add_event(d, f, TR_SCHEMA);
+        event->relation = known->relation;
+        event->schema.previous = used;
+    }
+    tr_relation_unref(used);
 }
 
 static struct described *
@@ -211,11 +217,10 @@ new_described(struct pgoutput *d, uint32_t oid)
     return known;
 }
 
-static int
-adopt(struct pgoutput *d, struct frame *f, struct described *known, struct tr_relation *relation,
-      const uint8_t *wire, size_t wire_len)
+static void
+adopt(struct described *known, struct tr_relation *relation, const uint8_t *wire, size_t wire_len)
 {
-    struct tr_relation *previous = known->relation;
+    tr_relation_unref(known->relation);
     free(known->wire);
     known->wire = tr_malloc(wire_len);
     memcpy(known->wire, wire, wire_len);
@@ -223,9 +228,6 @@ adopt(struct pgoutput *d, struct frame *f, struct described *known, struct tr_re
     known->relation = relation;
     known->slot = UINT32_MAX;
     known->announced = true;
-    int rc = previous != NULL ? add_schema_event(d, f, known, previous) : 0;
-    tr_relation_unref(previous);
-    return rc;
 }
 
 /*
@@ -258,5 +260,6 @@ read_relation(struct pgoutput *d, struct frame *f, struct tr_error *err)
     }
     if (known == NULL)
         known = new_described(d, oid);
-    return adopt(d, f, known, relation, wire, wire_len);
+    adopt(known, relation, wire, wire_len);
+    return 0;
 }

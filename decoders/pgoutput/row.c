@@ -195,6 +195,7 @@ end_row(struct pgoutput *d, struct frame *f, struct described *known, const stru
 {
     if (row->at != row->end)
         return table_fail(f, row->relation, err, "bytes are left over behind the row");
+    use_relation(d, f, known);
     hold_relation(f, known);
     struct tr_event *event = add_event(d, f, kind);
     event->relation = known->relation;
