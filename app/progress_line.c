@@ -13,7 +13,8 @@ static double
 rate_of(double old, uint64_t before, uint64_t now, double seconds, double keep)
 {
     double fresh = now > before ? (double)(now - before) / seconds : 0;
-    return old * keep + fresh * (1 - keep);
+    /* The first rate is taken as it is: rising from nothing it would be too low for as long as it is young. */
+    return old == 0 ? fresh : old * keep + fresh * (1 - keep);
 }
 
 void
