@@ -80,7 +80,8 @@ def tailrace_to_null(backlog, **options):
     wall = process.wait()
     cpu = server_cpu(backlog.server) - before
     _, rows, transactions = summary(process)
-    if (rows, transactions) != (backlog.rows, backlog.transactions):
+    # A large transaction comes in slices, and the summary counts those.
+    if rows != backlog.rows or transactions < backlog.transactions:
         raise Wrong(f"tailrace counted {rows} changes in {transactions} transactions, not {backlog.rows} in"
                     f" {backlog.transactions}")
     backlog.drop(slot)

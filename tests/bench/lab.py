@@ -1,5 +1,6 @@
 """Servers, measured processes and figures: what every case of the benchmark uses."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -91,10 +92,18 @@ class Process:
         self.log = Path(log) if log else new_dir("log") / "stderr"
         self.begun = time.monotonic()
         self.status = self.usage = self.ended = None
+        self.rss = 0                   # highest resident set, bytes: getrusage's would include this interpreter's
         with open(self.log, "wb") as err:
             # setpriv's death signal: the program does not outlive a benchmark that is killed
             self.popen = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *self.command], cwd=cwd, env=env,
                                           stdin=subprocess.DEVNULL, stdout=stdout or subprocess.DEVNULL, stderr=err)
+        self.over = threading.Event()
+        threading.Thread(target=self._watch_memory, daemon=True).start()
+
+    def _watch_memory(self):
+        while not self.over.wait(0.05):
+            with contextlib.suppress(OSError, TypeError):
+                self.rss = max(self.rss, self.memory("VmHWM"))
 
     @property
     def pid(self):
@@ -122,6 +131,7 @@ class Process:
 
     def _ended(self, status, usage):
         self.ended = time.monotonic()
+        self.over.set()
         self.status, self.usage = os.waitstatus_to_exitcode(status), usage
         self.popen.returncode = self.status
 
@@ -137,10 +147,6 @@ class Process:
     @property
     def cpu(self):
         return self.usage.ru_utime + self.usage.ru_stime
-
-    @property
-    def rss(self):
-        return self.usage.ru_maxrss * 1024
 
     def memory(self, field_name):
         """A field of /proc/PID/status in bytes: VmRSS, VmHWM, RssAnon."""
