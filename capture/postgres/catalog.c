@@ -98,9 +98,10 @@ choose_tables(struct tr_postgres_source *source, const PGresult *res, bool via_r
         if (kind == 0)
             continue;
         if (PQgetvalue(res, row, T_PERSISTENCE)[0] == 'u') {
-            tr_log(source->base.env->log, TR_LOG_WARNING, "capture",
-                   "table %s.%s is unlogged: its changes are in no log, it is left out",
-                   PQgetvalue(res, row, T_SCHEMA), PQgetvalue(res, row, T_NAME));
+            if (!source->told_unlogged)
+                tr_log(source->base.env->log, TR_LOG_WARNING, "capture",
+                       "table %s.%s is unlogged: its changes are in no log, it is left out",
+                       PQgetvalue(res, row, T_SCHEMA), PQgetvalue(res, row, T_NAME));
             continue;
         }
         struct tr_postgres_table *table = &tables[(*count)++];
@@ -110,6 +111,7 @@ choose_tables(struct tr_postgres_source *source, const PGresult *res, bool via_r
         snprintf(table->schema, sizeof table->schema, "%s", PQgetvalue(res, row, T_SCHEMA));
         snprintf(table->name, sizeof table->name, "%s", PQgetvalue(res, row, T_NAME));
     }
+    source->told_unlogged = true;
     free(sorted);
     free(all);
 }

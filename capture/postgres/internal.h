@@ -26,6 +26,7 @@ struct tr_postgres_reading {
     uint64_t burst;        /* the same since the socket was last found empty */
     bool judged;           /* it is empty, and what came before was judged */
     int quick;             /* times in a row that it did not stay empty */
+    int poor;              /* naps in a row that brought next to nothing */
     int64_t nap_us;        /* 0 = block in poll() until something comes */
     size_t receive_buffer; /* SO_RCVBUF as the kernel counts it */
 };
@@ -45,12 +46,13 @@ struct tr_postgres_source {
     int interrupt_fd; /* eventfd; readable once interrupt() was called */
 
     PGconn *query; /* ordinary connection: catalogue, WAL position. Through tr_postgres_query() */
-    PGconn *
-        repl; /* walsender; idle after prepare() while it holds an exported snapshot, streaming after start() */
-    PGconn *cut;    /* walsender with a temporary slot whose snapshot is held */
-    bool slot_made; /* by prepare(), now */
-    bool resuming;  /* identity_check() saw a checkpoint: the slot must exist */
+    PGconn *repl;  /* walsender that streams, from start() on */
+    PGconn *cut;   /* walsender that made a slot, temporary or not, and holds the snapshot exported with it */
+    bool slot_made;        /* by prepare(), now */
+    bool publication_made; /* by prepare(), now */
+    bool resuming;         /* identity_check() saw a checkpoint: the slot must exist */
     bool streaming;
+    bool told_unlogged; /* the warning about unlogged tables was given */
     struct tr_pgoutput_format format;
 
     struct tr_postgres_reading reading;

@@ -149,7 +149,8 @@ create_publication(struct tr_postgres_source *source, const struct tr_postgres_t
         rc = run_sql(source, &sql, true, err);
         if (rc < 0)
             tr_error_prefix(err, "cannot make publication %s", source->publication);
-        else
+        source->publication_made = rc == 0;
+        if (rc == 0)
             tr_log(source->base.env->log, TR_LOG_INFO, "capture", "made publication %s with %zu table%s",
                    source->publication, count, count == 1 ? "" : "s");
     }

@@ -21,10 +21,12 @@
 
 #define QUICK_US 200   /* the socket fills again within this: no pause worth a poll() */
 #define QUICK_ENTER 16 /* so many times in a row: a backlog, not a small transaction */
-#define NAP_MIN_US 40
-#define NAP_START_US 120
-#define NAP_MAX_US 400
-#define NAP_WORTH_BYTES 2048 /* a nap that brought less than this was not worth it */
+#define NAP_MIN_US 50
+#define NAP_START_US 300
+#define NAP_MAX_US 500
+#define NAP_WORTH_BYTES 512 /* a nap that brought less than this was not worth it... */
+#define NAP_POOR_MAX \
+    3 /* ...and so many in a row end the napping; a walsender that reads a page of log is no calm yet */
 #define FULL_READ_BYTES 6144 /* libpq reads at least 8 KiB at a time when there is as much */
 #define RECEIVE_BUFFER (4 << 20)
 #define ACK_PAUSE_US 100000 /* between two status messages that only move the position */
@@ -146,6 +148,28 @@ wait_for_slot(struct tr_postgres_source *source, int64_t deadline, struct tr_err
     return rc < 0 ? rc : 0;
 }
 
+/* What the server cannot give again is no matter of retrying. */
+static int
+refuse_lost(const struct tr_postgres_source *source, int rc, struct tr_error *err)
+{
+    if (strcmp(err->sqlstate, "42704") == 0) {
+        err->class = TR_REFUSED;
+        return tr_error_hint(
+            err,
+            "the log is decoded with the catalogue of its time, so publication %s made anew does not bring back "
+            "what came before it: load the tables again (tailrace reload)",
+            source->publication);
+    }
+    if (strcmp(err->sqlstate, "58P01") == 0 || strcmp(err->sqlstate, "55000") == 0) {
+        err->class = TR_REFUSED;
+        return tr_error_hint(
+            err,
+            "the server no longer holds the log that the task needs: load the tables again (tailrace reload), and "
+            "see max_slot_wal_keep_size");
+    }
+    return rc;
+}
+
 static int
 send_start(struct tr_postgres_source *source, const char *sql, struct tr_error *err)
 {
@@ -158,7 +182,9 @@ send_start(struct tr_postgres_source *source, const char *sql, struct tr_error *
         if (rc == 0)
             PQclear(res);
         if (rc == 0 || strcmp(err->sqlstate, "55006") != 0)
-            return rc < 0 ? tr_error_prefix(err, "cannot stream from slot %s", source->slot) : 0;
+            return rc < 0 ? (tr_error_prefix(err, "cannot stream from slot %s", source->slot),
+                             refuse_lost(source, rc, err))
+                          : 0;
         rc = wait_for_slot(source, deadline, err);
         if (rc < 0)
             return rc;
@@ -279,7 +305,7 @@ stream_over(struct tr_postgres_source *source, int n, struct tr_error *err)
     }
     int rc = tr_pg_fail(err, source->repl, res, "source: the stream from slot %s broke off", source->slot);
     PQclear(res);
-    return rc;
+    return refuse_lost(source, rc, err);
 }
 
 static void
@@ -289,29 +315,44 @@ nap(int64_t us)
     clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
 }
 
-/* The socket has run dry, and reading->burst bytes had come since the last time. Decide how the next bytes are waited for. */
+/* Polling so far: does the socket fill so fast that napping pays? */
+static void
+judge_polling(struct tr_postgres_reading *reading, uint64_t burst)
+{
+    if (burst == 0)
+        return;
+    int64_t now = tr_clock_us();
+    reading->quick = now - reading->dry_us < QUICK_US ? reading->quick + 1 : 0;
+    reading->dry_us = now;
+    reading->poor = 0;
+    if (reading->quick >= QUICK_ENTER)
+        reading->nap_us = NAP_START_US;
+}
+
+/* A nap must not outlast the room in the receive buffer, or the sender waits for us: many small packets fill it to a quarter at most. */
+static void
+judge_nap(struct tr_postgres_reading *reading, uint64_t burst)
+{
+    reading->quick = 0;
+    reading->poor = burst < NAP_WORTH_BYTES ? reading->poor + 1 : 0;
+    if (reading->poor >= NAP_POOR_MAX)
+        reading->nap_us = 0;
+    else if (burst > reading->receive_buffer / 4)
+        reading->nap_us = reading->nap_us * 3 / 4 > NAP_MIN_US ? reading->nap_us * 3 / 4 : NAP_MIN_US;
+    else if (burst > NAP_WORTH_BYTES && burst < reading->receive_buffer / 16)
+        reading->nap_us = reading->nap_us * 9 / 8 < NAP_MAX_US ? reading->nap_us * 9 / 8 : NAP_MAX_US;
+}
+
+/* The socket has run dry: decide how the next bytes are waited for, by what came since it was dry before. */
 static void
 judge_burst(struct tr_postgres_reading *reading)
 {
     uint64_t burst = reading->burst;
     reading->burst = 0;
-    if (reading->nap_us == 0) {
-        if (burst == 0)
-            return;
-        int64_t now = tr_clock_us();
-        reading->quick = now - reading->dry_us < QUICK_US ? reading->quick + 1 : 0;
-        reading->dry_us = now;
-        if (reading->quick >= QUICK_ENTER)
-            reading->nap_us = NAP_START_US;
-        return;
-    }
-    reading->quick = 0;
-    if (burst < NAP_WORTH_BYTES)
-        reading->nap_us = 0;
-    else if (burst > reading->receive_buffer / 4)
-        reading->nap_us = reading->nap_us * 3 / 4 > NAP_MIN_US ? reading->nap_us * 3 / 4 : NAP_MIN_US;
-    else if (burst < reading->receive_buffer / 16)
-        reading->nap_us = reading->nap_us * 9 / 8 < NAP_MAX_US ? reading->nap_us * 9 / 8 : NAP_MAX_US;
+    if (reading->nap_us == 0)
+        judge_polling(reading, burst);
+    else
+        judge_nap(reading, burst);
 }
 
 /* Nothing is there. 1 = look into the socket (again), 0 = the caller's time is up. */

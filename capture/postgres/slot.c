@@ -232,7 +232,7 @@ take_cut(const PGresult *res, struct tr_cut *cut, struct tr_error *err)
     return 0;
 }
 
-/* The connection keeps the exported snapshot until it gets another command. */
+/* The connection keeps the exported snapshot until it is closed or gets another command; the slot, unless temporary, stays. */
 static int
 create_slot(struct tr_postgres_source *source, PGconn *conn, const char *name, bool temporary,
             struct tr_cut *cut, struct tr_error *err)
@@ -282,18 +282,18 @@ make_slot(struct tr_postgres_source *source, struct tr_cut *cut, struct tr_error
         return tr_error_hint(err, "SELECT pg_create_logical_replication_slot('%s', 'pgoutput');",
                              source->slot);
     }
-    tr_pg_close(source->repl);
-    source->repl = NULL;
-    int rc = tr_postgres_connect(source, "slot", true, &source->repl, err);
+    tr_pg_close(source->cut);
+    source->cut = NULL;
+    int rc = tr_postgres_connect(source, "slot", true, &source->cut, err);
     if (rc < 0)
         return rc;
     TR_FAILPOINT("capture.postgresql.slot.create");
-    rc = create_slot(source, source->repl, source->slot, false, made, err);
+    rc = create_slot(source, source->cut, source->slot, false, made, err);
     TR_FAILPOINT("capture.postgresql.slot.created");
     if (rc < 0) {
         struct tr_error ignored;
-        tr_pg_close(source->repl);
-        source->repl = NULL;
+        tr_pg_close(source->cut);
+        source->cut = NULL;
         if (strcmp(err->sqlstate, "42710") != 0) /* another process was faster: it is not ours to drop */
             tr_postgres_slot_drop(source, &ignored);
         return rc;
@@ -318,7 +318,12 @@ tr_postgres_prepare(struct tr_source *base, struct tr_cut *cut, struct tr_error 
         return rc;
     if (slot.exists)
         return tr_postgres_slot_fit(source, &slot, err);
-    return make_slot(source, cut, err);
+    rc = make_slot(source, cut, err);
+    if (rc < 0 && source->publication_made) {
+        struct tr_error ignored; /* what failed is the slot */
+        tr_postgres_publication_drop(source, &ignored);
+    }
+    return rc;
 }
 
 int
@@ -348,10 +353,6 @@ tr_postgres_cut_release(struct tr_source *base)
     struct tr_postgres_source *source = tr_postgres(base);
     tr_pg_close(source->cut);
     source->cut = NULL;
-    if (source->streaming)
-        return;
-    tr_pg_close(source->repl); /* the snapshot of the slot's making goes with it, the slot stays */
-    source->repl = NULL;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ drop */

@@ -190,7 +190,7 @@ learn_server(struct tr_postgres_source *source, struct tr_error *err)
                                " WHERE d.datname = current_database() AND s.name = 'wal_sender_timeout'",
                                0, NULL, &res, err);
     if (rc < 0)
-        return tr_error_prefix(err, "source");
+        return rc;
     if (PQntuples(res) == 1) {
         source->in_recovery = PQgetvalue(res, 0, 0)[0] == 't';
         source->database_oid = (uint32_t)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
@@ -218,7 +218,7 @@ learn_system(struct tr_postgres_source *source, struct tr_error *err)
         "  FROM pg_control_system() s, pg_control_checkpoint() c",
         0, NULL, &res, err);
     if (rc < 0)
-        return tr_error_prefix(err, "source");
+        return rc;
     source->system_id = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
     source->timeline = (uint32_t)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
     PQclear(res);
