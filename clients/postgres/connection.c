@@ -14,8 +14,8 @@
 #include "core/memory.h"
 
 #define CONNECT_TIMEOUT_US (15 * TR_US_PER_S)
-#define CONNINFO_MAX       ((size_t)1 << 16)
-#define SYSTEM_CA_FILE     "/etc/ssl/certs/ca-certificates.crt"
+#define CONNINFO_MAX ((size_t)1 << 16)
+#define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
 /* The session as every value is rendered in it (law 4). Spaces would need escapes, so none are used. */
 static const char pinned_options[] =
@@ -50,7 +50,8 @@ static const struct {
 
 /* ------------------------------------------------------------------------------------------- the connection string */
 
-static void add_keyword(struct tr_buffer *out, const char *key, const char *value)
+static void
+add_keyword(struct tr_buffer *out, const char *key, const char *value)
 {
     tr_buffer_text(out, key);
     tr_buffer_text(out, "='");
@@ -62,7 +63,8 @@ static void add_keyword(struct tr_buffer *out, const char *key, const char *valu
     tr_buffer_text(out, "' ");
 }
 
-static const char *given(const PQconninfoOption *options, const char *key)
+static const char *
+given(const PQconninfoOption *options, const char *key)
 {
     for (; options->keyword != NULL; options++)
         if (strcmp(options->keyword, key) == 0)
@@ -71,7 +73,8 @@ static const char *given(const PQconninfoOption *options, const char *key)
 }
 
 /* Does every host of the list stay on this machine? An absent one is libpq's socket directory. */
-static bool hosts_are_local(const char *hosts)
+static bool
+hosts_are_local(const char *hosts)
 {
     while (hosts != NULL && *hosts != '\0') {
         size_t len = strcspn(hosts, ",");
@@ -88,7 +91,8 @@ static bool hosts_are_local(const char *hosts)
 }
 
 /* verify-full wants a root certificate; where the user has none of his own the system's store is meant. */
-static void add_tls(struct tr_buffer *out, const PQconninfoOption *url)
+static void
+add_tls(struct tr_buffer *out, const PQconninfoOption *url)
 {
     const char *mode = given(url, "sslmode");
     if (mode == NULL) {
@@ -106,7 +110,8 @@ static void add_tls(struct tr_buffer *out, const PQconninfoOption *url)
 }
 
 /* libpq would ask the environment; the name of the operating system's user is what it falls back to as well. */
-static void add_user(struct tr_buffer *out, const PQconninfoOption *url)
+static void
+add_user(struct tr_buffer *out, const PQconninfoOption *url)
 {
     struct passwd entry, *found = NULL;
     char space[4096];
@@ -120,7 +125,8 @@ static void add_user(struct tr_buffer *out, const PQconninfoOption *url)
 }
 
 /* Keywords of ours: they replace the user's (first list) or stand in for what he left out (second list). */
-static void add_ours(struct tr_buffer *out, const struct tr_pg_config *config, const PQconninfoOption *url)
+static void
+add_ours(struct tr_buffer *out, const struct tr_pg_config *config, const PQconninfoOption *url)
 {
     static const struct {
         const char *key;
@@ -153,7 +159,8 @@ static void add_ours(struct tr_buffer *out, const struct tr_pg_config *config, c
             add_keyword(out, defaults[i].key, defaults[i].value);
 }
 
-static bool is_ours(const char *key)
+static bool
+is_ours(const char *key)
 {
     static const char *const keys[] = { "options", "client_encoding", "replication", "service" };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
@@ -162,7 +169,8 @@ static bool is_ours(const char *key)
     return false;
 }
 
-static bool has_keyword(const struct tr_buffer *out, const char *key)
+static bool
+has_keyword(const struct tr_buffer *out, const char *key)
 {
     char *needle = tr_asprintf("%s='", key);
     bool found = false;
@@ -178,8 +186,9 @@ static bool has_keyword(const struct tr_buffer *out, const char *key)
  * A string rather than arrays: only there an empty value keeps libpq from looking into the environment. Names that have
  * a compiled-in default get that, so that no PG* variable of the operator's shell changes what the task connects to.
  */
-static int build_conninfo(const struct tr_pg_config *config, const PQconninfoOption *url,
-                          struct tr_buffer *out, struct tr_error *err)
+static int
+build_conninfo(const struct tr_pg_config *config, const PQconninfoOption *url, struct tr_buffer *out,
+               struct tr_error *err)
 {
     if (given(url, "service") != NULL || getenv("PGSERVICE") != NULL)
         return tr_fail(err, TR_CONFIG, "PostgreSQL service files are not used"),
@@ -200,14 +209,16 @@ static int build_conninfo(const struct tr_pg_config *config, const PQconninfoOpt
 
 /* ------------------------------------------------------------------------------------------------------ connecting */
 
-static void ignore_notice(void *arg, const PGresult *res)
+static void
+ignore_notice(void *arg, const PGresult *res)
 {
     (void)arg;
     (void)res;
 }
 
 /* The message names the server's code in verbose form: "FATAL:  28P01: password authentication failed". */
-static void take_sqlstate(char *message, char *sqlstate)
+static void
+take_sqlstate(char *message, char *sqlstate)
 {
     static const char code[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     for (char *p = message; (p = strstr(p, ":  ")) != NULL; p++)
@@ -221,9 +232,13 @@ static void take_sqlstate(char *message, char *sqlstate)
         *location = '\0';
     for (size_t n = strlen(message); n > 0 && (message[n - 1] == '\n' || message[n - 1] == ' '); n--)
         message[n - 1] = '\0';
+    for (char *p = message; *p != '\0'; p++) /* one line: libpq asks back on lines of their own */
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
 }
 
-static int connect_failed(PGconn *conn, struct tr_error *err)
+static int
+connect_failed(PGconn *conn, struct tr_error *err)
 {
     char sqlstate[6] = "";
     char *message = tr_strdup(PQerrorMessage(conn));
@@ -258,10 +273,11 @@ static int connect_failed(PGconn *conn, struct tr_error *err)
     return -(int)class;
 }
 
-static int connect_wait(PGconn *conn, const struct tr_pg_config *config, struct tr_error *err)
+static int
+connect_wait(PGconn *conn, const struct tr_pg_config *config, struct tr_error *err)
 {
-    int64_t deadline =
-        tr_clock_us() + (config->connect_timeout_us > 0 ? config->connect_timeout_us : CONNECT_TIMEOUT_US);
+    int64_t deadline = tr_clock_us() +
+                       (config->connect_timeout_us > 0 ? config->connect_timeout_us : CONNECT_TIMEOUT_US);
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
         if (status == PGRES_POLLING_FAILED)
@@ -285,7 +301,8 @@ static int connect_wait(PGconn *conn, const struct tr_pg_config *config, struct 
 }
 
 /* One statement sets all and shows what now stands. */
-static int pin_session(PGconn *conn, int interrupt_fd, struct tr_error *err)
+static int
+pin_session(PGconn *conn, int interrupt_fd, struct tr_error *err)
 {
     enum { COUNT = sizeof pinned_settings / sizeof pinned_settings[0] };
     struct tr_buffer sql;
@@ -311,7 +328,8 @@ static int pin_session(PGconn *conn, int interrupt_fd, struct tr_error *err)
     return rc;
 }
 
-static int start_connection(const struct tr_pg_config *config, PGconn **conn, struct tr_error *err)
+static int
+start_connection(const struct tr_pg_config *config, PGconn **conn, struct tr_error *err)
 {
     char *why = NULL;
     PQconninfoOption *url = PQconninfoParse(config->url, &why);
@@ -336,7 +354,8 @@ static int start_connection(const struct tr_pg_config *config, PGconn **conn, st
     return rc;
 }
 
-int tr_pg_connect(const struct tr_pg_config *config, PGconn **conn, struct tr_error *err)
+int
+tr_pg_connect(const struct tr_pg_config *config, PGconn **conn, struct tr_error *err)
 {
     *conn = NULL;
     int rc = start_connection(config, conn, err);
@@ -355,7 +374,8 @@ int tr_pg_connect(const struct tr_pg_config *config, PGconn **conn, struct tr_er
     return rc;
 }
 
-void tr_pg_close(PGconn *conn)
+void
+tr_pg_close(PGconn *conn)
 {
     if (conn != NULL)
         PQfinish(conn);
@@ -364,13 +384,15 @@ void tr_pg_close(PGconn *conn)
 /* ------------------------------------------------------------------------------------------ waiting and statements */
 
 /* Bytes that OpenSSL has taken off the socket already: poll() would not see them. */
-static bool tls_has_input(PGconn *conn)
+static bool
+tls_has_input(PGconn *conn)
 {
     SSL *tls = PQsslInUse(conn) ? PQsslStruct(conn, "OpenSSL") : NULL;
     return tls != NULL && SSL_pending(tls) > 0;
 }
 
-int tr_pg_wait(PGconn *conn, bool for_write, int interrupt_fd, int64_t wait_us, struct tr_error *err)
+int
+tr_pg_wait(PGconn *conn, bool for_write, int interrupt_fd, int64_t wait_us, struct tr_error *err)
 {
     if (tls_has_input(conn))
         return 1;
@@ -387,7 +409,8 @@ int tr_pg_wait(PGconn *conn, bool for_write, int interrupt_fd, int64_t wait_us, 
     return n > 0;
 }
 
-static bool result_ok(const PGresult *res)
+static bool
+result_ok(const PGresult *res)
 {
     switch (PQresultStatus(res)) {
     case PGRES_COMMAND_OK:
@@ -401,13 +424,15 @@ static bool result_ok(const PGresult *res)
     }
 }
 
-static bool is_copy(const PGresult *res)
+static bool
+is_copy(const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
     return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
 }
 
-static int await_result(PGconn *conn, int interrupt_fd, struct tr_error *err)
+static int
+await_result(PGconn *conn, int interrupt_fd, struct tr_error *err)
 {
     for (;;) {
         int unsent = PQflush(conn);
@@ -424,7 +449,8 @@ static int await_result(PGconn *conn, int interrupt_fd, struct tr_error *err)
 }
 
 /* All results of what was sent; the last one, or the first that failed, is what counts. A COPY ends it: its data follow. */
-static int collect(PGconn *conn, int interrupt_fd, PGresult **out, struct tr_error *err)
+static int
+collect(PGconn *conn, int interrupt_fd, PGresult **out, struct tr_error *err)
 {
     PGresult *kept = NULL;
     for (;;) {
@@ -457,7 +483,8 @@ static int collect(PGconn *conn, int interrupt_fd, PGresult **out, struct tr_err
     return 0;
 }
 
-int tr_pg_exec(PGconn *conn, int interrupt_fd, const char *sql, PGresult **res, struct tr_error *err)
+int
+tr_pg_exec(PGconn *conn, int interrupt_fd, const char *sql, PGresult **res, struct tr_error *err)
 {
     if (res != NULL)
         *res = NULL;
@@ -466,8 +493,9 @@ int tr_pg_exec(PGconn *conn, int interrupt_fd, const char *sql, PGresult **res, 
     return collect(conn, interrupt_fd, res, err);
 }
 
-int tr_pg_exec_params(PGconn *conn, int interrupt_fd, const char *sql, int nparams, const char *const *params,
-                      PGresult **res, struct tr_error *err)
+int
+tr_pg_exec_params(PGconn *conn, int interrupt_fd, const char *sql, int nparams, const char *const *params,
+                  PGresult **res, struct tr_error *err)
 {
     if (res != NULL)
         *res = NULL;

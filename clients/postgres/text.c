@@ -4,7 +4,8 @@
 
 #include "clients/postgres/connection.h"
 
-static void quoted(struct tr_buffer *buf, const char *text, char quote)
+static void
+quoted(struct tr_buffer *buf, const char *text, char quote)
 {
     tr_buffer_byte(buf, quote);
     for (const char *stop; (stop = strchr(text, quote)) != NULL; text = stop + 1) {
@@ -15,19 +16,22 @@ static void quoted(struct tr_buffer *buf, const char *text, char quote)
     tr_buffer_byte(buf, quote);
 }
 
-void tr_pg_identifier(struct tr_buffer *buf, const char *name)
+void
+tr_pg_identifier(struct tr_buffer *buf, const char *name)
 {
     quoted(buf, name, '"');
 }
 
-void tr_pg_qualified(struct tr_buffer *buf, const char *schema, const char *name)
+void
+tr_pg_qualified(struct tr_buffer *buf, const char *schema, const char *name)
 {
     quoted(buf, schema, '"');
     tr_buffer_byte(buf, '.');
     quoted(buf, name, '"');
 }
 
-void tr_pg_literal(struct tr_buffer *buf, const char *text)
+void
+tr_pg_literal(struct tr_buffer *buf, const char *text)
 {
     if (strchr(text, '\\') == NULL) {
         quoted(buf, text, '\'');
@@ -42,13 +46,15 @@ void tr_pg_literal(struct tr_buffer *buf, const char *text)
     tr_buffer_byte(buf, '\'');
 }
 
-void tr_pg_lsn_text(uint64_t lsn, char *out)
+void
+tr_pg_lsn_text(uint64_t lsn, char *out)
 {
     snprintf(out, 24, "%X/%X", (unsigned)(lsn >> 32), (unsigned)lsn);
 }
 
 /* One to eight hex digits; where they end, or NULL. */
-static const char *hex_half(const char *text, uint64_t *half)
+static const char *
+hex_half(const char *text, uint64_t *half)
 {
     int digits = 0;
     *half = 0;
@@ -66,7 +72,8 @@ static const char *hex_half(const char *text, uint64_t *half)
     }
 }
 
-bool tr_pg_lsn_parse(const char *text, uint64_t *lsn)
+bool
+tr_pg_lsn_parse(const char *text, uint64_t *lsn)
 {
     uint64_t high, low;
     if (text == NULL || (text = hex_half(text, &high)) == NULL || *text++ != '/')
@@ -77,7 +84,8 @@ bool tr_pg_lsn_parse(const char *text, uint64_t *lsn)
     return true;
 }
 
-enum tr_error_class tr_pg_classify(const char *sqlstate)
+enum tr_error_class
+tr_pg_classify(const char *sqlstate)
 {
     /* First match rules; what is not listed is fatal: the statement was ours, and it will fail again. */
     static const struct {
@@ -103,17 +111,18 @@ enum tr_error_class tr_pg_classify(const char *sqlstate)
     return TR_FATAL;
 }
 
-/* libpq's own message: its first line, without the DETAIL that may hold row values. */
-static size_t first_line(const char *message)
+/* libpq's own message: its first line alone, for DETAIL and CONTEXT may hold row values. */
+static size_t
+first_line(const char *message)
 {
-    const char *detail = strstr(message, "\nDETAIL:");
-    size_t len = detail != NULL ? (size_t)(detail - message) : strlen(message);
+    size_t len = strcspn(message, "\n");
     while (len > 0 && (message[len - 1] == '\n' || message[len - 1] == ' '))
         len--;
     return len;
 }
 
-int tr_pg_fail(struct tr_error *err, PGconn *conn, const PGresult *res, const char *fmt, ...)
+int
+tr_pg_fail(struct tr_error *err, PGconn *conn, const PGresult *res, const char *fmt, ...)
 {
     char prefix[512];
     va_list args;
