@@ -1,0 +1,450 @@
+/* test_postgres_sink.c - hand-made batches against a private PostgreSQL: what arrives, in what order, and what is refused. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sinks/postgres/postgres.h"
+#include "tests/contract/private_postgres.h"
+#include "tests/contract/sink_feed.h"
+
+static struct private_postgres server;
+static bool have_server;
+
+#define ROW(...) ((const char *const[]){ __VA_ARGS__ })
+
+#define assert_sql(feed, sql, expected)               \
+    do {                                              \
+        char *answer_ = feed_ask(feed, sql);          \
+        assert_string_equal(answer_, expected);       \
+        free(answer_);                                \
+    } while (0)
+
+#define assert_ok(feed, call)                              \
+    do {                                                   \
+        int rc_ = (call);                                  \
+        if (rc_ < 0)                                       \
+            fail_msg("%s: %s", #call, (feed)->error.text); \
+    } while (0)
+
+static void need_server(void)
+{
+    if (!have_server)
+        skip();
+}
+
+static void test_changes_of_one_table(void **state)
+{
+    struct feed feed;
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 2, NULL);
+    feed_sql(&feed, "CREATE TABLE one (id int PRIMARY KEY, v text, big text, n numeric, j json, a int[], at timestamp)");
+    struct tr_relation *t = feed_relation("one", 1, 'd', "id:int4:key", "v:text", "big:text", "n:numeric", "j:json", "a:intarray",
+                                          "at:timestamp", NULL);
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    feed_change(&feed, batch, TR_INSERT, t, NULL, ROW("1", "a\\\t\"", "toast", "1.50", "{\"a\": 1}", "{1,NULL,3}", "2024-02-29 23:59:59.000001"));
+    feed_change(&feed, batch, TR_INSERT, t, NULL, ROW("2", NULL, "x", NULL, NULL, NULL, "infinity"));
+    feed_change(&feed, batch, TR_INSERT, t, NULL, ROW("3", "c", "y", NULL, NULL, NULL, "0044-03-15 10:00:00 BC"));
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_int_equal(feed.durable, 1);
+    assert_sql(&feed, "SELECT string_agg(o::text, ' ' ORDER BY id) FROM one o",
+               "(1,\"a\\\\\t\"\"\",toast,1.50,\"{\"\"a\"\": 1}\",\"{1,NULL,3}\",\"2024-02-29 23:59:59.000001\") (2,,x,,,,infinity)"
+               " (3,c,y,,,,\"0044-03-15 10:00:00 BC\")");
+
+    batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    feed_change(&feed, batch, TR_UPDATE, t, NULL, ROW("1", "b", FEED_ABSENT, "2", NULL, NULL, NULL));
+    feed_change(&feed, batch, TR_UPDATE, t, ROW("2", FEED_ABSENT, FEED_ABSENT, FEED_ABSENT, FEED_ABSENT, FEED_ABSENT, FEED_ABSENT),
+                ROW("20", "moved", FEED_ABSENT, NULL, NULL, NULL, NULL));
+    feed_change(&feed, batch, TR_DELETE, t, ROW("3", FEED_ABSENT, FEED_ABSENT, FEED_ABSENT, FEED_ABSENT, FEED_ABSENT, FEED_ABSENT), NULL);
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT string_agg(concat_ws(',', id, v, big, n), ' ' ORDER BY id) FROM one", "1,b,toast,2 20,moved,x");
+    assert_sql(&feed, "SELECT count(*) FROM tailrace.checkpoint WHERE task = 'test' AND phase = 'stream' AND position IS NOT NULL", "1");
+    tr_relation_unref(t);
+    feed_close(&feed);
+}
+
+static void test_rows_without_a_key(void **state)
+{
+    struct feed feed;
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 2, NULL);
+    feed_sql(&feed, "CREATE TABLE bag (c char(22), p point, j json, n numeric)");
+    struct tr_relation *t = feed_relation("bag", 2, 'f', "c:bpchar", "p:point", "j:json", "n:numeric", NULL);
+    const char *const *row = ROW("a                     ", "(1,2)", "{\"k\":  1}", NULL);
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    for (int i = 0; i < 3; i++)
+        feed_change(&feed, batch, TR_INSERT, t, NULL, row);
+    feed_change(&feed, batch, TR_DELETE, t, row, NULL);
+    feed_change(&feed, batch, TR_UPDATE, t, row, ROW("b                     ", "(3,4)", NULL, "1.0"));
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT string_agg(b::text, ' ' ORDER BY c) FROM bag b",
+               "(\"a                     \",\"(1,2)\",\"{\"\"k\"\":  1}\",) (\"b                     \",\"(3,4)\",,1.0)");
+    tr_relation_unref(t);
+    feed_close(&feed);
+}
+
+/* UPDATE t SET u = u + 1, id = id + 1 over unique columns: row by row they collide. */
+static void test_unique_values_are_exchanged(void **state)
+{
+    struct feed feed;
+    char old[12], new[12];
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 2, NULL);
+    feed_sql(&feed, "CREATE TABLE swap (id int PRIMARY KEY, u int UNIQUE, big text);"
+                    "INSERT INTO swap SELECT i, i, 'kept' || i FROM generate_series(1, 100) i");
+    struct tr_relation *t = feed_relation("swap", 3, 'd', "id:int4:key", "u:int4", "big:text", NULL);
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    for (int i = 1; i <= 100; i++) {
+        snprintf(old, sizeof old, "%d", i);
+        snprintf(new, sizeof new, "%d", i + 1);
+        feed_change(&feed, batch, TR_UPDATE, t, ROW(old, FEED_ABSENT, FEED_ABSENT), ROW(new, new, FEED_ABSENT));
+    }
+    feed_end(&feed, batch);
+    feed_begin(&feed, batch, true); /* two rows exchange u, without a new key */
+    feed_change(&feed, batch, TR_UPDATE, t, NULL, ROW("2", "3", FEED_ABSENT));
+    feed_change(&feed, batch, TR_UPDATE, t, NULL, ROW("3", "2", FEED_ABSENT));
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT count(*) FROM swap WHERE u = id AND big = 'kept' || id - 1 AND id BETWEEN 4 AND 101", "98");
+    assert_sql(&feed, "SELECT string_agg(s::text, ' ' ORDER BY id) FROM swap s WHERE id < 4", "(2,3,kept1) (3,2,kept2)");
+    tr_relation_unref(t);
+    feed_close(&feed);
+}
+
+static struct tr_batch *conflicting(struct feed *feed, struct tr_relation *t)
+{
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(feed, batch, true);
+    feed_change(feed, batch, TR_INSERT, t, NULL, ROW("10", "new"));
+    feed_change(feed, batch, TR_INSERT, t, NULL, ROW("1", "dup"));
+    feed_change(feed, batch, TR_UPDATE, t, NULL, ROW("77", "gon"));
+    feed_change(feed, batch, TR_DELETE, t, ROW("78", FEED_ABSENT), NULL);
+    feed_change(feed, batch, TR_INSERT, t, NULL, ROW("11", "end"));
+    feed_end(feed, batch);
+    return batch;
+}
+
+static void test_conflicts(void **state)
+{
+    struct feed feed;
+    (void)state;
+    need_server();
+    struct tr_relation *t = feed_relation("clash", 4, 'd', "id:int4:key", "v:varchar3", NULL);
+    feed_open(&feed, server.url, 2, NULL);
+    feed_sql(&feed, "CREATE TABLE clash (id int PRIMARY KEY, v varchar(3)); INSERT INTO clash VALUES (1, 'old')");
+    char *before = feed_ask(&feed, "SELECT coalesce(position, '') FROM tailrace.checkpoint WHERE task = 'test'");
+    assert_ok(&feed, feed_write(&feed, conflicting(&feed, t), true));
+    assert_int_equal(feed_flush(&feed), -TR_CONFLICT);
+    assert_non_null(strstr(feed.error.text, "public.clash"));
+    assert_non_null(strstr(feed.error.text, "id=1"));
+    assert_sql(&feed, "SELECT string_agg(c::text, ' ' ORDER BY id) FROM clash c", "(1,old)");
+    assert_sql(&feed, "SELECT coalesce(position, '') FROM tailrace.checkpoint WHERE task = 'test'", before);
+    free(before);
+    feed_close(&feed);
+
+    feed_open(&feed, server.url, 2, "on_conflict", "skip", NULL);
+    assert_ok(&feed, feed_write(&feed, conflicting(&feed, t), true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_int_equal(feed.conflicts, 3);
+    assert_string_equal(feed.last_conflict, "skipped");
+    assert_sql(&feed, "SELECT string_agg(c::text, ' ' ORDER BY id) FROM clash c", "(1,old) (10,new) (11,end)");
+    feed_close(&feed);
+
+    feed_open(&feed, server.url, 2, "on_conflict", "overwrite", NULL);
+    feed_sql(&feed, "DELETE FROM clash WHERE id > 1");
+    assert_ok(&feed, feed_write(&feed, conflicting(&feed, t), true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT string_agg(c::text, ' ' ORDER BY id) FROM clash c", "(1,dup) (10,new) (11,end) (77,gon)");
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    feed_change(&feed, batch, TR_INSERT, t, NULL, ROW("5", "too long"));
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_int_equal(feed_flush(&feed), -TR_CONFLICT);
+    assert_string_equal(feed.error.sqlstate, "22001");
+    tr_relation_unref(t);
+    feed_close(&feed);
+}
+
+static void test_truncate_and_new_columns(void **state)
+{
+    struct feed feed;
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 2, NULL);
+    feed_sql(&feed, "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, p int REFERENCES parent);"
+                    "INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1, 1)");
+    struct tr_relation *parent = feed_relation("parent", 5, 'd', "id:int4:key", NULL);
+    struct tr_relation *child = feed_relation("child", 6, 'd', "id:int4:key", "p:int4", NULL);
+    struct tr_relation *wider = feed_relation("child", 7, 'd', "id:int4:key", "q:int4", "note:text", NULL);
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    feed_change(&feed, batch, TR_INSERT, parent, NULL, ROW("2"));
+    struct tr_event *event = tr_batch_event(batch);
+    struct tr_relation **both = tr_arena_alloc(&batch->arena, 2 * sizeof *both);
+    both[0] = parent;
+    both[1] = child;
+    tr_batch_hold(batch, child);
+    event->kind = TR_TRUNCATE;
+    event->truncate.relations = both;
+    event->truncate.nrelations = 2;
+    feed_change(&feed, batch, TR_INSERT, child, NULL, ROW("7", "3"));
+    feed_change(&feed, batch, TR_INSERT, parent, NULL, ROW("3"));
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT (SELECT string_agg(id::text, ',') FROM parent) || ' ' || (SELECT string_agg(c::text, ',') FROM child c)",
+               "3 (7,3)");
+
+    batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    feed_change(&feed, batch, TR_INSERT, child, NULL, ROW("8", "3"));
+    event = tr_batch_event(batch);
+    event->kind = TR_SCHEMA;
+    event->relation = wider;
+    event->schema.previous = child;
+    tr_batch_hold(batch, wider);
+    feed_change(&feed, batch, TR_INSERT, wider, NULL, ROW("9", "3", "renamed and added"));
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT string_agg(concat_ws(',', id, q, note), ' ' ORDER BY id) FROM child", "7,3 8,3 9,3,renamed and added");
+    tr_relation_unref(parent);
+    tr_relation_unref(child);
+    tr_relation_unref(wider);
+    feed_close(&feed);
+}
+
+static void test_an_older_process_is_fenced(void **state)
+{
+    struct feed old, new;
+    (void)state;
+    need_server();
+    feed_open(&old, server.url, 1, NULL);
+    feed_sql(&old, "CREATE TABLE fenced (id int PRIMARY KEY)");
+    feed_open(&new, server.url, 1, NULL);
+    struct tr_relation *t = feed_relation("fenced", 8, 'd', "id:int4:key", NULL);
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(&old, batch, true);
+    feed_change(&old, batch, TR_INSERT, t, NULL, ROW("1"));
+    feed_end(&old, batch);
+    int rc = feed_write(&old, batch, true);
+    if (rc == 0)
+        rc = feed_flush(&old);
+    assert_int_equal(rc, -TR_FATAL);
+    assert_sql(&new, "SELECT count(*) FROM fenced", "0");
+    tr_relation_unref(t);
+    feed_close(&old);
+    feed_close(&new);
+}
+
+/* A transaction in slices: nothing is seen before its end, and its batches are not all held. */
+static void test_a_large_transaction(void **state)
+{
+    struct feed feed;
+    char id[12];
+    char *text = malloc(100001);
+    (void)state;
+    need_server();
+    memset(text, 'x', 100000);
+    text[100000] = '\0';
+    feed_open(&feed, server.url, 4, NULL);
+    feed_sql(&feed, "CREATE TABLE large (id int PRIMARY KEY, v text)");
+    struct tr_relation *t = feed_relation("large", 9, 'd', "id:int4:key", "v:text", NULL);
+    for (int slice = 0; slice < 40; slice++) {
+        struct tr_batch *batch = tr_batch_new();
+        feed_begin(&feed, batch, slice == 0);
+        for (int i = 0; i < 10; i++) {
+            snprintf(id, sizeof id, "%d", slice * 10 + i);
+            feed_change(&feed, batch, TR_INSERT, t, NULL, ROW(id, text));
+        }
+        for (int i = 0; slice > 0 && i < 5; i++) {
+            snprintf(id, sizeof id, "%d", slice * 10 - 1 - i);
+            feed_change(&feed, batch, TR_DELETE, t, ROW(id, FEED_ABSENT), NULL);
+        }
+        if (slice == 39)
+            feed_end(&feed, batch);
+        assert_ok(&feed, feed_write(&feed, batch, slice == 39));
+        if (slice == 38) {
+            assert_ok(&feed, feed_flush(&feed));
+            assert_sql(&feed, "SELECT count(*) FROM large", "0");
+            assert_int_equal(feed.durable, 0);
+        }
+    }
+    assert_ok(&feed, feed_flush(&feed));
+    assert_int_equal(feed.durable, 40);
+    assert_sql(&feed, "SELECT count(*) FROM large", "205");
+    tr_relation_unref(t);
+    feed_close(&feed);
+    free(text);
+}
+
+/* ------------------------------------------------------------------------------------------- many transactions, seen from outside */
+
+#define ACCOUNTS 200
+#define ROUNDS   6000
+
+struct watcher {
+    pthread_t thread;
+    _Atomic bool stop;
+    unsigned looks, wrong;
+    char seen[64];
+};
+
+static void *watch(void *arg)
+{
+    struct watcher *watcher = arg;
+    PGconn *conn = PQconnectdb(server.url);
+    while (!watcher->stop) {
+        PGresult *res = PQexec(conn, "SELECT (SELECT sum(v) FROM bank), (SELECT max(n) FROM journal), (SELECT count(*) FROM journal)");
+        bool right = PQresultStatus(res) == PGRES_TUPLES_OK && strcmp(PQgetvalue(res, 0, 0), "200000") == 0 &&
+                     (PQgetisnull(res, 0, 1) || strcmp(PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2)) == 0);
+        if (!right)
+            snprintf(watcher->seen, sizeof watcher->seen, "%s %s %s", PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2));
+        watcher->looks++;
+        watcher->wrong += !right;
+        PQclear(res);
+    }
+    PQfinish(conn);
+    return NULL;
+}
+
+struct model {
+    long balance[ACCOUNTS + 1];
+    int unique[ACCOUNTS + 1]; /* a second unique column, exchanged now and then through a free value */
+};
+
+static void transfer(struct feed *feed, struct tr_batch *batch, struct model *model, struct tr_relation *bank, struct tr_relation *journal,
+                     struct tr_relation *extra, unsigned n)
+{
+    char a[12], va[16], ua[12], b[12], vb[16], ub[12], number[12];
+    int from = rand() % ACCOUNTS + 1, to = rand() % ACCOUNTS + 1, amount = rand() % 100;
+    model->balance[from] -= amount;
+    model->balance[to] += amount;
+    if (rand() % 3 == 0)
+        model->unique[from] = 1000 + (int)n;
+    snprintf(a, sizeof a, "%d", from);
+    snprintf(b, sizeof b, "%d", to);
+    snprintf(number, sizeof number, "%u", n);
+    feed_begin(feed, batch, true);
+    snprintf(va, sizeof va, "%ld", model->balance[from] + (from == to ? -amount : 0));
+    snprintf(ua, sizeof ua, "%d", model->unique[from]);
+    feed_change(feed, batch, TR_UPDATE, bank, NULL, ROW(a, ua, va, FEED_ABSENT));
+    snprintf(vb, sizeof vb, "%ld", model->balance[to]);
+    snprintf(ub, sizeof ub, "%d", model->unique[to]);
+    feed_change(feed, batch, TR_UPDATE, bank, NULL, ROW(b, ub, vb, rand() % 2 != 0 ? "note" : FEED_ABSENT));
+    feed_change(feed, batch, TR_INSERT, journal, NULL, ROW(number, a));
+    feed_change(feed, batch, TR_INSERT, extra, NULL, ROW(number));
+    if (n > 5 && n % 2 == 0)
+        feed_change(feed, batch, TR_DELETE, extra, ROW(number), NULL);
+    feed_end(feed, batch);
+}
+
+static void run_bank(int workers, int batch_size, const char *group_rows, char **content)
+{
+    struct feed feed;
+    struct watcher watcher = { .stop = false };
+    struct model model;
+    feed_open(&feed, server.url, workers, "group_rows", group_rows, NULL);
+    feed_sql(&feed, "DROP TABLE IF EXISTS bank, journal, extra; CREATE TABLE bank (id int PRIMARY KEY, u int UNIQUE, v int8, note text);"
+                    "CREATE TABLE journal (n int, a int); CREATE TABLE extra (n int PRIMARY KEY);"
+                    "INSERT INTO bank SELECT i, i, 1000, 'first' FROM generate_series(1, 200) i");
+    struct tr_relation *bank = feed_relation("bank", 1, 'd', "id:int4:key", "u:int4", "v:int8", "note:text", NULL);
+    struct tr_relation *journal = feed_relation("journal", 2, 'd', "n:int4", "a:int4", NULL);
+    struct tr_relation *extra = feed_relation("extra", 3, 'd', "n:int4:key", NULL);
+    for (int i = 1; i <= ACCOUNTS; i++) {
+        model.balance[i] = 1000;
+        model.unique[i] = i;
+    }
+    pthread_create(&watcher.thread, NULL, watch, &watcher);
+    srand(7);
+    for (unsigned n = 1; n <= ROUNDS;) {
+        struct tr_batch *batch = tr_batch_new();
+        for (int i = 0; i < batch_size && n <= ROUNDS; i++)
+            transfer(&feed, batch, &model, bank, journal, extra, n++);
+        assert_ok(&feed, feed_write(&feed, batch, true));
+    }
+    assert_ok(&feed, feed_flush(&feed));
+    watcher.stop = true;
+    pthread_join(watcher.thread, NULL);
+    if (watcher.wrong > 0)
+        fail_msg("%u of %u looks saw a state that never was: %s", watcher.wrong, watcher.looks, watcher.seen);
+    assert_int_equal(feed.durable, feed.next_sequence - 1);
+    for (int i = 1; i <= ACCOUNTS; i += 37) {
+        char sql[64], expected[48];
+        snprintf(sql, sizeof sql, "SELECT v || ' ' || u FROM bank WHERE id = %d", i);
+        snprintf(expected, sizeof expected, "%ld %d", model.balance[i], model.unique[i]);
+        assert_sql(&feed, sql, expected);
+    }
+    *content = feed_ask(&feed, "SELECT md5((SELECT string_agg(b::text, ' ' ORDER BY id) FROM bank b) || (SELECT string_agg(j::text, ' '"
+                               " ORDER BY n) FROM journal j) || (SELECT string_agg(e::text, ' ' ORDER BY n) FROM extra e))");
+    assert_sql(&feed, "SELECT count(*) FROM journal", "6000");
+    tr_relation_unref(bank);
+    tr_relation_unref(journal);
+    tr_relation_unref(extra);
+    feed_close(&feed);
+}
+
+static void test_many_workers_end_like_one(void **state)
+{
+    static const struct {
+        int workers, batch;
+        const char *group;
+    } runs[] = { { 4, 10, "100" }, { 4, 1, "10000" }, { 3, 700, "3000" }, { 8, 500, "1000" } };
+    char *one, *many;
+    (void)state;
+    need_server();
+    run_bank(1, 50, "500", &one);
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        run_bank(runs[i].workers, runs[i].batch, runs[i].group, &many);
+        assert_string_equal(one, many);
+        free(many);
+    }
+    free(one);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    have_server = private_postgres_start(&server, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    if (have_server)
+        private_postgres_stop(&server);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_changes_of_one_table),       cmocka_unit_test(test_rows_without_a_key),
+        cmocka_unit_test(test_unique_values_are_exchanged), cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_truncate_and_new_columns),   cmocka_unit_test(test_an_older_process_is_fenced),
+        cmocka_unit_test(test_a_large_transaction),        cmocka_unit_test(test_many_workers_end_like_one),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
