@@ -6,7 +6,8 @@
 
 #include "core/memory.h"
 
-void tr_checkpoint_fini(struct tr_checkpoint *checkpoint)
+void
+tr_checkpoint_fini(struct tr_checkpoint *checkpoint)
 {
     free(checkpoint->position);
     free(checkpoint->identity);
@@ -20,7 +21,8 @@ void tr_checkpoint_fini(struct tr_checkpoint *checkpoint)
     *checkpoint = (struct tr_checkpoint){ 0 };
 }
 
-static struct tr_table_cut *find_table(const struct tr_checkpoint *checkpoint, const char *table)
+static struct tr_table_cut *
+find_table(const struct tr_checkpoint *checkpoint, const char *table)
 {
     for (size_t i = 0; i < checkpoint->ntables; i++)
         if (strcmp(checkpoint->tables[i].table, table) == 0)
@@ -29,19 +31,20 @@ static struct tr_table_cut *find_table(const struct tr_checkpoint *checkpoint, c
 }
 
 /* Capacity is the next power of two, so that it need not be kept. */
-static struct tr_table_cut *append_table(struct tr_checkpoint *checkpoint)
+static struct tr_table_cut *
+append_table(struct tr_checkpoint *checkpoint)
 {
     size_t n = checkpoint->ntables;
     if ((n & (n - 1)) == 0)
-        checkpoint->tables =
-            tr_realloc(checkpoint->tables, (n == 0 ? 1 : 2 * n) * sizeof(*checkpoint->tables));
+        checkpoint->tables = tr_realloc(checkpoint->tables,
+                                        (n == 0 ? 1 : 2 * n) * sizeof(*checkpoint->tables));
     checkpoint->ntables++;
     checkpoint->tables[n] = (struct tr_table_cut){ 0 };
     return &checkpoint->tables[n];
 }
 
-void tr_checkpoint_set_table(struct tr_checkpoint *checkpoint, const char *table, const char *position,
-                             bool done)
+void
+tr_checkpoint_set_table(struct tr_checkpoint *checkpoint, const char *table, const char *position, bool done)
 {
     struct tr_table_cut *cut = find_table(checkpoint, table);
     if (cut == NULL) {
@@ -54,12 +57,14 @@ void tr_checkpoint_set_table(struct tr_checkpoint *checkpoint, const char *table
     cut->done = done;
 }
 
-const struct tr_table_cut *tr_checkpoint_table(const struct tr_checkpoint *checkpoint, const char *table)
+const struct tr_table_cut *
+tr_checkpoint_table(const struct tr_checkpoint *checkpoint, const char *table)
 {
     return find_table(checkpoint, table);
 }
 
-void tr_checkpoint_copy(struct tr_checkpoint *to, const struct tr_checkpoint *from)
+void
+tr_checkpoint_copy(struct tr_checkpoint *to, const struct tr_checkpoint *from)
 {
     struct tr_checkpoint copy = {
         .position = tr_strdup(from->position),

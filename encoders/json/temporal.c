@@ -251,7 +251,7 @@ format_iso_interval(struct tr_buffer *out, const struct interval *interval)
         tr_buffer_byte(out, '-');
         us = -us;
     }
-    char seconds[16];
+    char seconds[16] = "";
     struct tr_buffer time = { .data = seconds, .cap = sizeof(seconds), .max = sizeof(seconds) };
     format_iso_time(&time, us, -1);
     size_t skip = seconds[6] == '0' ? 7 : 6; /* "00:00:06.78" -> "6.78" */

@@ -8,7 +8,8 @@
 
 #include "core/memory.h"
 
-void scratch_make(struct scratch *scratch)
+void
+scratch_make(struct scratch *scratch)
 {
     const char *base = getenv("TMPDIR");
     snprintf(scratch->dir, sizeof(scratch->dir), "%s/tailrace-test-XXXXXX", base != NULL ? base : "/tmp");
@@ -18,7 +19,8 @@ void scratch_make(struct scratch *scratch)
     }
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;
     (void)type;
@@ -26,12 +28,14 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-void scratch_remove(struct scratch *scratch)
+void
+scratch_remove(struct scratch *scratch)
 {
     nftw(scratch->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-const char *scratch_path(const struct scratch *scratch, const char *name)
+const char *
+scratch_path(const struct scratch *scratch, const char *name)
 {
     static char paths[4][512];
     static unsigned turn;
@@ -40,7 +44,8 @@ const char *scratch_path(const struct scratch *scratch, const char *name)
     return path;
 }
 
-char *scratch_read(const char *path, size_t *len)
+char *
+scratch_read(const char *path, size_t *len)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)

@@ -27,7 +27,8 @@ struct fixture {
     struct tr_error err;
 };
 
-static int setup(void **state)
+static int
+setup(void **state)
 {
     struct fixture *fx = tr_calloc(1, sizeof(*fx));
     fx->class = *state;
@@ -36,7 +37,8 @@ static int setup(void **state)
     return fx->class->open(fx->scratch.dir, "shop", &fx->store, &fx->err);
 }
 
-static int teardown(void **state)
+static int
+teardown(void **state)
 {
     struct fixture *fx = *state;
     fx->class->close(fx->store);
@@ -45,13 +47,15 @@ static int teardown(void **state)
     return 0;
 }
 
-static void reopen(struct fixture *fx)
+static void
+reopen(struct fixture *fx)
 {
     fx->class->close(fx->store);
     assert_int_equal(fx->class->open(fx->scratch.dir, "shop", &fx->store, &fx->err), 0);
 }
 
-static void save_sample(struct fixture *fx)
+static void
+save_sample(struct fixture *fx)
 {
     struct tr_checkpoint cp = { .position = tr_strdup("0/1A2B3C4"),
                                 .identity = tr_strdup("system=7"),
@@ -62,14 +66,16 @@ static void save_sample(struct fixture *fx)
     tr_checkpoint_fini(&cp);
 }
 
-static struct tr_checkpoint load(struct fixture *fx)
+static struct tr_checkpoint
+load(struct fixture *fx)
 {
     struct tr_checkpoint cp;
     assert_int_equal(fx->class->load(fx->store, &cp, &fx->err), 0);
     return cp;
 }
 
-static void a_new_store_is_empty(void **state)
+static void
+a_new_store_is_empty(void **state)
 {
     struct fixture *fx = *state;
     struct tr_checkpoint cp = load(fx);
@@ -79,7 +85,8 @@ static void a_new_store_is_empty(void **state)
     tr_checkpoint_fini(&cp);
 }
 
-static void what_was_saved_is_loaded(void **state)
+static void
+what_was_saved_is_loaded(void **state)
 {
     struct fixture *fx = *state;
     save_sample(fx);
@@ -99,7 +106,8 @@ static void what_was_saved_is_loaded(void **state)
     }
 }
 
-static void save_replaces_all_of_it(void **state)
+static void
+save_replaces_all_of_it(void **state)
 {
     struct fixture *fx = *state;
     save_sample(fx);
@@ -117,7 +125,8 @@ static void save_replaces_all_of_it(void **state)
     tr_checkpoint_fini(&cp);
 }
 
-static void a_table_is_added_and_another_finished(void **state)
+static void
+a_table_is_added_and_another_finished(void **state)
 {
     struct fixture *fx = *state;
     save_sample(fx);
@@ -135,7 +144,8 @@ static void a_table_is_added_and_another_finished(void **state)
     tr_checkpoint_fini(&cp);
 }
 
-static void save_position_keeps_the_rest(void **state)
+static void
+save_position_keeps_the_rest(void **state)
 {
     struct fixture *fx = *state;
     save_sample(fx);
@@ -150,7 +160,8 @@ static void save_position_keeps_the_rest(void **state)
 }
 
 /* The child dies without closing anything right after save_position returned. */
-static void a_saved_position_survives_a_kill(void **state)
+static void
+a_saved_position_survives_a_kill(void **state)
 {
     struct fixture *fx = *state;
     save_sample(fx);
@@ -176,7 +187,8 @@ static void a_saved_position_survives_a_kill(void **state)
     tr_checkpoint_fini(&cp);
 }
 
-static void a_second_owner_is_refused(void **state)
+static void
+a_second_owner_is_refused(void **state)
 {
     struct fixture *fx = *state;
     struct tr_offset_store *second = NULL;
@@ -185,7 +197,8 @@ static void a_second_owner_is_refused(void **state)
     assert_true(fx->err.hint[0] != '\0');
 }
 
-static void tasks_do_not_see_each_other(void **state)
+static void
+tasks_do_not_see_each_other(void **state)
 {
     struct fixture *fx = *state;
     static const char *const names[] = { "shop2", "Shop", "sh/op", "sh%2Fop", ".shop", "shöp" };
@@ -208,7 +221,8 @@ static void tasks_do_not_see_each_other(void **state)
     }
 }
 
-static void ten_thousand_tables_are_kept(void **state)
+static void
+ten_thousand_tables_are_kept(void **state)
 {
     struct fixture *fx = *state;
     struct tr_checkpoint cp = { .position = tr_strdup("0/1") };
@@ -227,7 +241,8 @@ static void ten_thousand_tables_are_kept(void **state)
     tr_checkpoint_fini(&cp);
 }
 
-static void a_dropped_task_is_forgotten(void **state)
+static void
+a_dropped_task_is_forgotten(void **state)
 {
     struct fixture *fx = *state;
     save_sample(fx);
@@ -255,18 +270,19 @@ static const struct {
     CASE(ten_thousand_tables_are_kept), CASE(a_dropped_task_is_forgotten),
 };
 
-#define NCASES  (sizeof(cases) / sizeof(cases[0]))
+#define NCASES (sizeof(cases) / sizeof(cases[0]))
 #define NSTORES (sizeof(stores) / sizeof(stores[0]))
 
-int main(void)
+int
+main(void)
 {
     struct CMUnitTest tests[NCASES * NSTORES];
     char names[NCASES * NSTORES][96];
     for (size_t i = 0; i < NCASES * NSTORES; i++) {
         const struct tr_offset_store_class *class = stores[i / NCASES];
         snprintf(names[i], sizeof(names[i]), "%s_%s", class->name, cases[i % NCASES].name);
-        tests[i] =
-            (struct CMUnitTest){ names[i], cases[i % NCASES].function, setup, teardown, (void *)class };
+        tests[i] = (struct CMUnitTest){ names[i], cases[i % NCASES].function, setup, teardown,
+                                        (void *)class };
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
