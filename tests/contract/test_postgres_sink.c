@@ -156,7 +156,7 @@ static void test_conflicts(void **state)
     assert_ok(&feed, feed_write(&feed, conflicting(&feed, t), true));
     assert_int_equal(feed_flush(&feed), -TR_CONFLICT);
     assert_non_null(strstr(feed.error.text, "public.clash"));
-    assert_non_null(strstr(feed.error.text, "id=1"));
+    assert_non_null(strstr(feed.error.text, "id=77"));
     assert_sql(&feed, "SELECT string_agg(c::text, ' ' ORDER BY id) FROM clash c", "(1,old)");
     assert_sql(&feed, "SELECT coalesce(position, '') FROM tailrace.checkpoint WHERE task = 'test'", before);
     free(before);
