@@ -440,6 +440,14 @@ static int walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t
     return rc;
 }
 
+/* What was learnt of a changed table is not so any more: the change was rolled back. */
+static void forget_shapes(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        if (batch->events[i].kind == TR_SCHEMA)
+            tr_pg_map_forget(c->sink->apply, batch->events[i].relation->target_schema, batch->events[i].relation->target_name);
+}
+
 static int walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
 {
     if (c->group->parked != NULL)
@@ -451,6 +459,7 @@ static int walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t 
         rc = apply_event(c, &batch->events[i], err);
     if (rc < 0 && err->class == TR_CONFLICT) {
         rc = savepoint(c, "ROLLBACK TO chunk", err);
+        forget_shapes(c, batch, from, to);
         if (rc == 0)
             rc = walk_slowly(c, batch, from, to, txn, err);
     }
@@ -476,8 +485,10 @@ int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *wo
     if (PQexitPipelineMode(worker->conn) != 1)
         return tr_pg_fail(err, worker->conn, NULL, "leaving pipeline mode at the target");
     int rc = in_transaction ? 0 : tr_pg_worker_ask(worker, "BEGIN", NULL, err);
+    sink->reader = worker->conn;
     if (rc == 0)
         rc = walk(&c, err);
+    sink->reader = sink->meta;
     if (rc == 0 && c.group->checkpoint != NULL)
         rc = unpark(&c, err);
     if (rc == 0 && c.group->checkpoint != NULL)

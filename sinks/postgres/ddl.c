@@ -222,7 +222,7 @@ int tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_rel
     if (sink->ddl != TR_PG_DDL_APPLY || !speaks_postgresql(sink))
         return 0;
     /* Groups in flight may hold the table: rather begin anew than wait for ourselves. */
-    int rc = tr_pg_exec(sink->meta, -1, "SET lock_timeout = '2s'", NULL, err);
+    int rc = tr_pg_exec(sink->reader, -1, "SET lock_timeout = '2s'", NULL, err);
     struct tr_buffer sql;
     tr_buffer_init(&sql, (size_t)1 << 20);
     for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++) {
@@ -230,9 +230,9 @@ int tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_rel
         if (column->generated || tr_pg_table_column(table, column->name) >= 0 || !safe_to_add(column))
             continue;
         add_column(&sql, table, column);
-        rc = run(sink, sink->meta, &sql, table, err);
+        rc = run(sink, sink->reader, &sql, table, err);
         *changed = *changed || rc == 0;
     }
     tr_buffer_fini(&sql);
-    return rc < 0 ? rc : tr_pg_exec(sink->meta, -1, "SET lock_timeout = 0", NULL, err);
+    return rc < 0 ? rc : tr_pg_exec(sink->reader, -1, "SET lock_timeout = 0", NULL, err);
 }

@@ -22,6 +22,7 @@ struct tr_postgres_sink {
     struct tr_sink base;
     const char *url;    /* borrowed from the settings */
     PGconn *meta;       /* catalogue, checkpoint, who blocks whom; the sink thread's */
+    PGconn *reader;     /* where the catalogue is asked: meta, or the connection whose open transaction changes it */
     int server_version; /* PQserverVersion: 150004 */
     bool replica_role;  /* session_replication_role = replica is permitted: no trigger and no foreign key fires */
     bool state_tables;  /* tailrace.checkpoint and tailrace.table_cut are known to exist */

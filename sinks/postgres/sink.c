@@ -42,6 +42,7 @@ int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose,
 static int learn(struct tr_postgres_sink *sink, struct tr_error *err)
 {
     PGresult *res = NULL;
+    sink->reader = sink->meta;
     sink->server_version = PQserverVersion(sink->meta);
     int rc = tr_pg_exec(sink->meta, -1, "SELECT pg_is_in_recovery()", &res, err);
     if (rc == 0 && PQgetvalue(res, 0, 0)[0] == 't') {

@@ -123,7 +123,7 @@ int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const ch
     PGresult *columns = NULL, *uniques = NULL;
     *out = NULL;
     const char *names[] = { schema, name };
-    int rc = tr_pg_exec_params(sink->meta, -1, columns_sql, 2, names, &columns, err);
+    int rc = tr_pg_exec_params(sink->reader, -1, columns_sql, 2, names, &columns, err);
     if (rc < 0)
         return tr_error_prefix(err, "reading the target's table %s.%s", schema, name);
     if (PQntuples(columns) == 0) {
@@ -132,7 +132,7 @@ int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const ch
     }
     char *sql = tr_asprintf(uniques_sql, sink->server_version >= 150000 ? "i.indnullsnotdistinct" : "false");
     const char *relid[] = { PQgetvalue(columns, 0, 0) };
-    rc = tr_pg_exec_params(sink->meta, -1, sql, 1, relid, &uniques, err);
+    rc = tr_pg_exec_params(sink->reader, -1, sql, 1, relid, &uniques, err);
     free(sql);
     if (rc == 0) {
         struct tr_pg_table *table = tr_calloc(1, sizeof(*table));
