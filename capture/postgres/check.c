@@ -239,9 +239,18 @@ check_may_publish(struct tr_postgres_source *source, const char *oids, const str
         " pg_get_userbyid(c.relowner), current_user)" TASK_TABLES " AND NOT pg_has_role(c.relowner, 'USAGE')"
     };
     struct tr_postgres_publication publication;
+    struct tr_error problem;
     int rc = tr_postgres_publication_look(source, &publication, err);
     if (rc < 0)
         return rc;
+    if (publication.exists && tr_postgres_publication_fit(source, &publication, &problem) < 0)
+        add_error(findings, "postgresql-publication-lacks", source->publication, &problem);
+    if (publication.exists &&
+        !(publication.insert && publication.update && publication.delete_ && publication.truncate))
+        findings->add(
+            findings->arg, TR_FINDING_WARNING, "postgresql-publication-partial", source->publication,
+            "the publication leaves out some kinds of changes: they do not come, and the target stays behind without them",
+            "ALTER PUBLICATION ... SET (publish = 'insert, update, delete, truncate');");
     if (publication.exists && publication.via_root == false)
         findings->add(
             findings->arg, TR_FINDING_NOTE, "postgresql-publish-via-root", source->publication,

@@ -132,6 +132,9 @@ struct tr_postgres_publication {
 };
 int tr_postgres_publication_look(struct tr_postgres_source *source,
                                  struct tr_postgres_publication *publication, struct tr_error *err);
+/* An existing one: has it all of the task's tables, or may they be added? Changes nothing. Refuses otherwise. */
+int tr_postgres_publication_fit(struct tr_postgres_source *source,
+                                const struct tr_postgres_publication *publication, struct tr_error *err);
 /* Made, extended, or found complete; refused otherwise. */
 int tr_postgres_publication_prepare(struct tr_postgres_source *source, struct tr_error *err);
 int tr_postgres_publication_drop(struct tr_postgres_source *source, struct tr_error *err);

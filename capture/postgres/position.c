@@ -64,19 +64,28 @@ tr_postgres_keepalive_checkpoint(struct tr_source *source, const struct tr_frame
     return 0;
 }
 
+/*
+ * The place of the next record: commits that are not flushed yet (synchronous_commit off) are before it. At the start of a page it stands
+ * behind the page's header, which the end of the record before does not: without the header, an idle server's stream reaches it.
+ */
+#define WAL_PAGE 8192
+#define WAL_LONG_HEADER 40
+
 int
 tr_postgres_server_end(struct tr_postgres_source *source, uint64_t *lsn, struct tr_error *err)
 {
     PGresult *res;
     int rc = tr_postgres_query(
         source,
-        "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END",
+        "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END",
         0, NULL, &res, err);
     if (rc < 0)
         return tr_error_prefix(err, "source: cannot ask for the end of the log");
     if (!tr_pg_lsn_parse(PQgetvalue(res, 0, 0), lsn))
         rc = tr_fail(err, TR_FATAL, "source: the server names no end of its log");
     PQclear(res);
+    if (rc == 0 && *lsn % WAL_PAGE <= WAL_LONG_HEADER)
+        *lsn -= *lsn % WAL_PAGE;
     return rc;
 }
 

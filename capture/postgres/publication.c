@@ -12,6 +12,8 @@
 
 #define COMMENT_START "made by tailrace for task "
 #define SQL_MAX ((size_t)64 << 20)
+#define CHUNK \
+    ((size_t)1000) /* tables of one statement: it locks them all, and 10,000 are more than a server's lock table holds */
 #define NAMED_MAX 5 /* tables named in a message */
 
 int
@@ -112,6 +114,10 @@ run_sql(struct tr_postgres_source *source, const struct tr_buffer *sql, bool com
     tr_buffer_fini(&text);
     if (rc == 0)
         return 0;
+    if (source->in_recovery && strcmp(err->sqlstate, "25006") == 0) {
+        err->class = TR_REFUSED;
+        return hint_sql(err, "the source is a standby; run on its primary: ", sql);
+    }
     if (strncmp(err->sqlstate, "42501", 5) == 0) {
         err->class = TR_REFUSED;
         return hint_sql(err, "let the owner of the tables run: ", sql);
@@ -132,14 +138,44 @@ warn_identity(struct tr_postgres_source *source, const struct tr_postgres_table 
                 tables[i].schema, tables[i].name, tables[i].schema, tables[i].name);
 }
 
+/* Chunk by chunk, each a transaction of its own: one that was cut short is completed by the next prepare. */
+static int
+add_tables(struct tr_postgres_source *source, const struct tr_postgres_table *tables, size_t count,
+           struct tr_error *err)
+{
+    struct tr_buffer sql;
+    int rc = 0;
+    tr_buffer_init(&sql, SQL_MAX);
+    for (size_t done = 0; rc == 0 && done < count; done += CHUNK) {
+        tr_buffer_reset(&sql);
+        add_sql(source, tables + done, count - done < CHUNK ? count - done : CHUNK, &sql);
+        rc = run_sql(source, &sql, false, err);
+    }
+    tr_buffer_fini(&sql);
+    return rc < 0 ? tr_error_prefix(err, "cannot add tables to publication %s", source->publication) : 0;
+}
+
+static int
+extend_publication(struct tr_postgres_source *source, const struct tr_postgres_table *tables, size_t missing,
+                   struct tr_error *err)
+{
+    warn_identity(source, tables, missing);
+    int rc = add_tables(source, tables, missing, err);
+    if (rc == 0)
+        tr_log(source->base.env->log, TR_LOG_INFO, "capture", "added %zu table%s to publication %s", missing,
+               missing == 1 ? "" : "s", source->publication);
+    return rc;
+}
+
 static int
 create_publication(struct tr_postgres_source *source, const struct tr_postgres_table *tables, size_t count,
                    struct tr_error *err)
 {
     struct tr_buffer sql;
+    size_t first = count < CHUNK ? count : CHUNK;
     int rc;
     tr_buffer_init(&sql, SQL_MAX);
-    create_sql(source, tables, count, &sql);
+    create_sql(source, tables, first, &sql);
     if (!tr_setting_bool(source->base.env->settings, "create_publication")) {
         tr_fail(err, TR_REFUSED, "publication %s does not exist, and create_publication is off",
                 source->publication);
@@ -150,6 +186,8 @@ create_publication(struct tr_postgres_source *source, const struct tr_postgres_t
         if (rc < 0)
             tr_error_prefix(err, "cannot make publication %s", source->publication);
         source->publication_made = rc == 0;
+        if (rc == 0)
+            rc = add_tables(source, tables + first, count - first, err);
         if (rc == 0)
             tr_log(source->base.env->log, TR_LOG_INFO, "capture", "made publication %s with %zu table%s",
                    source->publication, count, count == 1 ? "" : "s");
@@ -213,21 +251,31 @@ refuse_missing(struct tr_postgres_source *source, const struct tr_postgres_table
     return rc;
 }
 
+/* Complete, or completed where that is ours to do. */
 static int
-extend_publication(struct tr_postgres_source *source, const struct tr_postgres_table *tables, size_t missing,
-                   struct tr_error *err)
+fit_publication(struct tr_postgres_source *source, const struct tr_postgres_publication *publication,
+                struct tr_postgres_table *tables, size_t count, bool extend, struct tr_error *err)
 {
-    struct tr_buffer sql;
-    tr_buffer_init(&sql, SQL_MAX);
-    add_sql(source, tables, missing, &sql);
-    warn_identity(source, tables, missing);
-    int rc = run_sql(source, &sql, false, err);
-    tr_buffer_fini(&sql);
-    if (rc < 0)
-        return tr_error_prefix(err, "cannot add tables to publication %s", source->publication);
-    tr_log(source->base.env->log, TR_LOG_INFO, "capture", "added %zu table%s to publication %s", missing,
-           missing == 1 ? "" : "s", source->publication);
-    return 0;
+    size_t missing;
+    int rc = find_missing(source, tables, count, &missing, err);
+    if (rc < 0 || missing == 0)
+        return rc;
+    if (!publication->ours || !tr_setting_bool(source->base.env->settings, "create_publication"))
+        return refuse_missing(source, tables, missing, err);
+    return extend ? extend_publication(source, tables, missing, err) : 0;
+}
+
+int
+tr_postgres_publication_fit(struct tr_postgres_source *source,
+                            const struct tr_postgres_publication *publication, struct tr_error *err)
+{
+    struct tr_postgres_table *tables;
+    size_t count;
+    int rc = tr_postgres_tables(source, &tables, &count, err);
+    if (rc == 0)
+        rc = fit_publication(source, publication, tables, count, false, err);
+    free(tables);
+    return rc;
 }
 
 static void
@@ -246,7 +294,7 @@ tr_postgres_publication_prepare(struct tr_postgres_source *source, struct tr_err
 {
     struct tr_postgres_publication publication;
     struct tr_postgres_table *tables;
-    size_t count, missing;
+    size_t count;
     int rc = tr_postgres_tables(source, &tables, &count, err);
     if (rc == 0)
         rc = tr_postgres_publication_look(source, &publication, err);
@@ -258,11 +306,7 @@ tr_postgres_publication_prepare(struct tr_postgres_source *source, struct tr_err
         rc = create_publication(source, tables, count, err);
     } else {
         warn_partial(source, &publication);
-        rc = find_missing(source, tables, count, &missing, err);
-        if (rc == 0 && missing > 0)
-            rc = publication.ours && tr_setting_bool(source->base.env->settings, "create_publication")
-                     ? extend_publication(source, tables, missing, err)
-                     : refuse_missing(source, tables, missing, err);
+        rc = fit_publication(source, &publication, tables, count, true, err);
     }
     free(tables);
     return rc;
