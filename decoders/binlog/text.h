@@ -1,0 +1,53 @@
+/* text.h - pieces of the canonical text that columns and binary JSON share. */
+#ifndef TR_DECODERS_BINLOG_TEXT_H
+#define TR_DECODERS_BINLOG_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buffer.h"
+#include "core/error.h"
+
+/* A broken-down time. part-zero dates are allowed. */
+struct moment {
+    uint32_t year, month, day, hour, minute, second, us;
+    bool negative; /* TIME */
+};
+
+/* Shortest decimal that reads back as the same number, in PostgreSQL's notation. */
+void binlog_write_double(struct tr_buffer *out, double value);
+void binlog_write_float(struct tr_buffer *out, float value);
+
+/* A packed decimal; false when the bytes do not fit precision and scale. */
+bool binlog_write_decimal(struct tr_buffer *out, const uint8_t *bytes, size_t len, uint32_t precision, uint32_t scale);
+
+void binlog_write_date(struct tr_buffer *out, const struct moment *m);
+void binlog_write_time(struct tr_buffer *out, const struct moment *m);
+void binlog_write_fraction(struct tr_buffer *out, uint32_t us);
+
+/* The temporal types; false = not a value of that type. */
+bool binlog_text_temporal(struct tr_buffer *out, uint8_t type, const uint8_t *bytes, size_t len, uint32_t digits);
+
+/* A binary JSON document as MySQL prints it. Fails (TR_FATAL) on a damaged one. */
+int binlog_text_json(struct tr_buffer *out, const uint8_t *bytes, size_t len, struct tr_error *err);
+
+static inline uint64_t
+binlog_load_le(const uint8_t *at, size_t width)
+{
+    uint64_t n = 0;
+    for (size_t i = width; i > 0; i--)
+        n = n << 8 | at[i - 1];
+    return n;
+}
+
+static inline uint64_t
+binlog_load_be(const uint8_t *at, size_t width)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < width; i++)
+        n = n << 8 | at[i];
+    return n;
+}
+
+#endif
