@@ -14,15 +14,16 @@
 #include "core/failpoint.h"
 #include "core/memory.h"
 
-#define START_ROWS      2000              /* while others are in flight, a group waits to be this large */
-#define START_BYTES     ((uint64_t)1 << 20)
-#define GROUP_BYTES     ((uint64_t)4 << 20)
-#define BLOCKED_US      20000             /* the head waits this long for an answer before we ask who blocks it */
-#define ASK_FLUSH_US    50000
-#define FORCE_FLUSH_US  400000            /* the WAL writer normally flushes within 200 ms; then we make it */
-#define HEAD_TRIES      20
+#define START_ROWS 2000 /* while others are in flight, a group waits to be this large */
+#define START_BYTES ((uint64_t)1 << 20)
+#define GROUP_BYTES ((uint64_t)4 << 20)
+#define BLOCKED_US 20000 /* the head waits this long for an answer before we ask who blocks it */
+#define ASK_FLUSH_US 50000
+#define FORCE_FLUSH_US 400000 /* the WAL writer normally flushes within 200 ms; then we make it */
+#define HEAD_TRIES 20
 
-int tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
+int
+tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
 {
     const struct tr_settings *settings = sink->base.env->settings;
     struct tr_pg_apply *apply = tr_calloc(1, sizeof(*apply));
@@ -43,7 +44,8 @@ int tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
     return tr_pg_worker_open(apply, &apply->workers[0], err);
 }
 
-void tr_pg_apply_close(struct tr_pg_apply *apply)
+void
+tr_pg_apply_close(struct tr_pg_apply *apply)
 {
     if (apply == NULL)
         return;
@@ -70,7 +72,8 @@ void tr_pg_apply_close(struct tr_pg_apply *apply)
 
 /* ------------------------------------------------------------------------------------------- durability */
 
-static void push_durable(struct tr_pg_apply *apply, uint64_t lsn, uint64_t sequence)
+static void
+push_durable(struct tr_pg_apply *apply, uint64_t lsn, uint64_t sequence)
 {
     if (apply->first_durable > 0 && apply->ndurables == 0)
         apply->first_durable = 0;
@@ -81,7 +84,8 @@ static void push_durable(struct tr_pg_apply *apply, uint64_t lsn, uint64_t seque
     apply->durables[apply->first_durable + apply->ndurables++] = (struct tr_pg_durable){ lsn, sequence };
 }
 
-static int flushed_lsn(struct tr_pg_apply *apply, uint64_t *lsn, struct tr_error *err)
+static int
+flushed_lsn(struct tr_pg_apply *apply, uint64_t *lsn, struct tr_error *err)
 {
     PGresult *res = NULL;
     int rc = tr_pg_exec(apply->sink->meta, -1, "SELECT pg_current_wal_flush_lsn()", &res, err);
@@ -92,13 +96,16 @@ static int flushed_lsn(struct tr_pg_apply *apply, uint64_t *lsn, struct tr_error
 }
 
 /* A commit that waits for its own flush takes all earlier ones with it. */
-static int force_flush(struct tr_pg_apply *apply, struct tr_error *err)
+static int
+force_flush(struct tr_pg_apply *apply, struct tr_error *err)
 {
-    return tr_pg_exec(apply->sink->meta, -1, "SELECT pg_logical_emit_message(true, 'tailrace', '')", NULL, err);
+    return tr_pg_exec(apply->sink->meta, -1, "SELECT pg_logical_emit_message(true, 'tailrace', '')", NULL,
+                      err);
 }
 
 /* Commits do not wait for the disk; here we learn what has reached it, and say so. */
-static int report_durable(struct tr_pg_apply *apply, bool force, bool *reported, struct tr_error *err)
+static int
+report_durable(struct tr_pg_apply *apply, bool force, bool *reported, struct tr_error *err)
 {
     int64_t now = tr_clock_us();
     uint64_t lsn, sequence = 0;
@@ -126,7 +133,8 @@ static int report_durable(struct tr_pg_apply *apply, bool force, bool *reported,
 
 /* ------------------------------------------------------------------------------------------- the head */
 
-static void finish_head(struct tr_pg_apply *apply)
+static void
+finish_head(struct tr_pg_apply *apply)
 {
     struct tr_pg_group *group = apply->head;
     struct tr_pg_worker *worker = group->worker;
@@ -144,7 +152,8 @@ static void finish_head(struct tr_pg_apply *apply)
     tr_pg_group_free(group);
 }
 
-static int careful_head(struct tr_pg_apply *apply, struct tr_error *err)
+static int
+careful_head(struct tr_pg_apply *apply, struct tr_error *err)
 {
     struct tr_pg_group *group = apply->head;
     struct tr_pg_worker *worker = group->worker;
@@ -157,7 +166,8 @@ static int careful_head(struct tr_pg_apply *apply, struct tr_error *err)
     group->careful = group->parked != NULL;
     group->ddl = false;
     if (group->checkpoint != NULL) {
-        apply->barrier = group->number; /* shapes may have changed: what was planned before knows nothing of it */
+        apply->barrier =
+            group->number; /* shapes may have changed: what was planned before knows nothing of it */
         finish_head(apply);
     } else {
         worker->begun = true;
@@ -167,7 +177,8 @@ static int careful_head(struct tr_pg_apply *apply, struct tr_error *err)
     return 0;
 }
 
-static bool passing(const struct tr_error *failure)
+static bool
+passing(const struct tr_error *failure)
 {
     static const char *const states[] = { "40P01", "40001", "55P03", "57014" };
     for (size_t i = 0; i < sizeof states / sizeof *states; i++)
@@ -177,14 +188,16 @@ static bool passing(const struct tr_error *failure)
 }
 
 /* The head was rolled back. Why, and what now? */
-static int head_again(struct tr_pg_apply *apply, struct tr_error *err)
+static int
+head_again(struct tr_pg_apply *apply, struct tr_error *err)
 {
     struct tr_pg_group *group = apply->head;
     struct tr_pg_worker *worker = group->worker;
     const struct tr_error *failure = &worker->failure;
     if (group->ddl || group->careful)
         return careful_head(apply, err);
-    if (worker->told_to_yield || !worker->failed_as_head || (passing(failure) && group->tries++ < HEAD_TRIES)) {
+    if (worker->told_to_yield || !worker->failed_as_head ||
+        (passing(failure) && group->tries++ < HEAD_TRIES)) {
         bool begun = worker->in_savepoint && worker->begun;
         tr_pg_worker_start(worker, group);
         worker->begun = worker->in_savepoint = begun;
@@ -198,7 +211,8 @@ static int head_again(struct tr_pg_apply *apply, struct tr_error *err)
     return -(int)err->class;
 }
 
-static int continue_large(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
+static int
+continue_large(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
 {
     struct tr_pg_group *group = apply->head;
     if (!tr_pg_group_continue(apply, group))
@@ -212,7 +226,8 @@ static int continue_large(struct tr_pg_apply *apply, bool *moved, struct tr_erro
     return rc;
 }
 
-static int settle_head(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
+static int
+settle_head(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
 {
     struct tr_pg_worker *worker = apply->head->worker;
     switch (worker->state) {
@@ -237,9 +252,11 @@ static int settle_head(struct tr_pg_apply *apply, bool *moved, struct tr_error *
 }
 
 /* Younger groups that failed wait for their turn: an error before it only means "too early". */
-static void note_early(struct tr_pg_apply *apply)
+static void
+note_early(struct tr_pg_apply *apply)
 {
-    for (struct tr_pg_group *group = apply->head != NULL ? apply->head->next : NULL; group != NULL; group = group->next) {
+    for (struct tr_pg_group *group = apply->head != NULL ? apply->head->next : NULL; group != NULL;
+         group = group->next) {
         if (group->worker->state != TR_PG_AGAIN || group->early)
             continue;
         group->early = true;
@@ -250,7 +267,8 @@ static void note_early(struct tr_pg_apply *apply)
 
 /* ------------------------------------------------------------------------------------------- nobody waits for the younger */
 
-static struct tr_pg_worker *worker_by_pid(struct tr_pg_apply *apply, int pid)
+static struct tr_pg_worker *
+worker_by_pid(struct tr_pg_apply *apply, int pid)
 {
     for (int i = 0; i < apply->nworkers; i++)
         if (apply->workers[i].conn != NULL && apply->workers[i].pid == pid)
@@ -262,7 +280,8 @@ static struct tr_pg_worker *worker_by_pid(struct tr_pg_apply *apply, int pid)
  * A finished younger group holds its locks until its turn. When the head needs one of them no deadlock detector sees the cycle, because half of it is our own order
  * of commits: so we ask, and let the younger one start again.
  */
-static int unblock_head(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
+static int
+unblock_head(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
 {
     struct tr_pg_worker *head = apply->head->worker;
     int64_t now = tr_clock_us();
@@ -274,7 +293,8 @@ static int unblock_head(struct tr_pg_apply *apply, bool *moved, struct tr_error 
     PGresult *res = NULL;
     snprintf(pid, sizeof pid, "%d", head->pid);
     const char *params[] = { pid };
-    int rc = tr_pg_exec_params(apply->sink->meta, -1, "SELECT unnest(pg_blocking_pids($1::int))", 1, params, &res, err);
+    int rc = tr_pg_exec_params(apply->sink->meta, -1, "SELECT unnest(pg_blocking_pids($1::int))", 1, params,
+                               &res, err);
     for (int i = 0; rc == 0 && i < PQntuples(res); i++) {
         struct tr_pg_worker *worker = worker_by_pid(apply, atoi(PQgetvalue(res, i, 0)));
         if (worker == NULL || worker == head || worker->group == NULL)
@@ -287,7 +307,8 @@ static int unblock_head(struct tr_pg_apply *apply, bool *moved, struct tr_error 
     return rc;
 }
 
-static int turn_workers(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
+static int
+turn_workers(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
 {
     int rc = 0;
     for (int i = 0; rc == 0 && i < apply->nworkers; i++)
@@ -296,7 +317,8 @@ static int turn_workers(struct tr_pg_apply *apply, bool *moved, struct tr_error 
     return rc;
 }
 
-static int wait_for_workers(struct tr_pg_apply *apply, int wake_fd, int64_t wait_us, bool *woken, struct tr_error *err)
+static int
+wait_for_workers(struct tr_pg_apply *apply, int wake_fd, int64_t wait_us, bool *woken, struct tr_error *err)
 {
     struct pollfd fds[65];
     nfds_t n = 0;
@@ -316,7 +338,8 @@ static int wait_for_workers(struct tr_pg_apply *apply, int wake_fd, int64_t wait
     return 0;
 }
 
-int tr_pg_apply_clear_younger(struct tr_pg_apply *apply, struct tr_error *err)
+int
+tr_pg_apply_clear_younger(struct tr_pg_apply *apply, struct tr_error *err)
 {
     for (bool busy = true; busy;) {
         bool moved = false, woken;
@@ -341,7 +364,8 @@ int tr_pg_apply_clear_younger(struct tr_pg_apply *apply, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------------- starting groups */
 
-static int idle_worker(struct tr_pg_apply *apply, struct tr_pg_worker **out, struct tr_error *err)
+static int
+idle_worker(struct tr_pg_apply *apply, struct tr_pg_worker **out, struct tr_error *err)
 {
     *out = NULL;
     for (int i = 0; i < apply->nworkers; i++) {
@@ -359,7 +383,8 @@ static int idle_worker(struct tr_pg_apply *apply, struct tr_pg_worker **out, str
 }
 
 /* Alone in the house a change leaves at once; otherwise groups are let grow, since they cannot be seen before their turn anyway. */
-static bool may_start(const struct tr_pg_apply *apply)
+static bool
+may_start(const struct tr_pg_apply *apply)
 {
     const struct tr_pg_group *tail = apply->tail;
     if (apply->pending == NULL)
@@ -371,7 +396,9 @@ static bool may_start(const struct tr_pg_apply *apply)
     return apply->pending_rows >= START_ROWS || apply->pending_bytes >= START_BYTES;
 }
 
-static int start_group(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_pg_group *group, struct tr_error *err)
+static int
+start_group(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_pg_group *group,
+            struct tr_error *err)
 {
     int rc = group->ddl ? 0 : tr_pg_plan(apply->sink, group, err);
     if (rc < 0) {
@@ -389,7 +416,8 @@ static int start_group(struct tr_pg_apply *apply, struct tr_pg_worker *worker, s
     return 0;
 }
 
-static int start_groups(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
+static int
+start_groups(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
 {
     while (may_start(apply)) {
         struct tr_pg_worker *worker;
@@ -408,7 +436,8 @@ static int start_groups(struct tr_pg_apply *apply, bool *moved, struct tr_error 
 }
 
 /* Do all that can be done without waiting. */
-static int turn(struct tr_pg_apply *apply, struct tr_error *err)
+static int
+turn(struct tr_pg_apply *apply, struct tr_error *err)
 {
     for (bool moved = true; moved;) {
         moved = false;
@@ -427,7 +456,8 @@ static int turn(struct tr_pg_apply *apply, struct tr_error *err)
 }
 
 /* How long may we sleep before something has to be looked at again? */
-static int64_t patience(const struct tr_pg_apply *apply, int64_t wait_us)
+static int64_t
+patience(const struct tr_pg_apply *apply, int64_t wait_us)
 {
     if (apply->ndurables > 0 && wait_us > ASK_FLUSH_US)
         wait_us = ASK_FLUSH_US;
@@ -436,7 +466,8 @@ static int64_t patience(const struct tr_pg_apply *apply, int64_t wait_us)
     return wait_us;
 }
 
-static int need_apply(struct tr_postgres_sink *sink, struct tr_error *err)
+static int
+need_apply(struct tr_postgres_sink *sink, struct tr_error *err)
 {
     if (sink->apply != NULL)
         return 0;
@@ -445,13 +476,15 @@ static int need_apply(struct tr_postgres_sink *sink, struct tr_error *err)
     return tr_pg_apply_open(sink, err);
 }
 
-static bool is_full(const struct tr_pg_apply *apply, uint64_t times)
+static bool
+is_full(const struct tr_pg_apply *apply, uint64_t times)
 {
-    return apply->head != NULL &&
-           (apply->pending_rows > apply->rows_limit * times || apply->pending_bytes > apply->bytes_limit * times);
+    return apply->head != NULL && (apply->pending_rows > apply->rows_limit * times ||
+                                   apply->pending_bytes > apply->bytes_limit * times);
 }
 
-int tr_pg_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error *err)
+int
+tr_pg_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     int rc = need_apply(sink, err);
@@ -472,7 +505,8 @@ int tr_pg_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_er
     apply->pending_bytes += tr_batch_bytes(batch);
     rc = turn(apply, err);
     while (rc == 0 && is_full(apply, 1) && (!woken || is_full(apply, 4))) {
-        rc = wait_for_workers(apply, is_full(apply, 4) ? -1 : base->env->wake_fd, patience(apply, ASK_FLUSH_US), &woken, err);
+        rc = wait_for_workers(apply, is_full(apply, 4) ? -1 : base->env->wake_fd,
+                              patience(apply, ASK_FLUSH_US), &woken, err);
         if (rc == 0)
             rc = turn(apply, err);
         if (rc == 0)
@@ -481,7 +515,8 @@ int tr_pg_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_er
     return rc == 0 ? report_durable(apply, false, &reported, err) : rc;
 }
 
-int tr_pg_apply_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
+int
+tr_pg_apply_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     int64_t end = tr_clock_us() + wait_us;
@@ -501,7 +536,8 @@ int tr_pg_apply_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err
 }
 
 /* Is there anything that can still come to its end without more batches? */
-static bool unfinished(const struct tr_pg_apply *apply)
+static bool
+unfinished(const struct tr_pg_apply *apply)
 {
     const struct tr_pg_group *head = apply->head;
     if (head != NULL)
@@ -512,7 +548,8 @@ static bool unfinished(const struct tr_pg_apply *apply)
     return false;
 }
 
-int tr_pg_apply_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *err)
+int
+tr_pg_apply_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     struct tr_pg_apply *apply = sink->apply;

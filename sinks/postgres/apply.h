@@ -35,7 +35,8 @@ struct tr_pg_column {
     const char *type; /* format_type without modifier: fit for a cast that neither rounds nor cuts */
     Oid type_oid;
     bool not_null, generated, identity_always;
-    bool comparable; /* = of pg_catalog finds exactly the equal rows and no text is needed (integers, text, dates...) */
+    bool
+        comparable; /* = of pg_catalog finds exactly the equal rows and no text is needed (integers, text, dates...) */
 };
 
 struct tr_pg_unique {
@@ -57,15 +58,16 @@ struct tr_pg_table {
     uint16_t ncolumns;
     struct tr_pg_unique *uniques;
     uint16_t nuniques;
-    bool fires;       /* triggers or rules that replica role does not silence, exclusion constraints: order must be the source's */
-    bool exclusive;   /* a unique index on an expression: its keys cannot be computed here */
+    bool
+        fires; /* triggers or rules that replica role does not silence, exclusion constraints: order must be the source's */
+    bool exclusive;          /* a unique index on an expression: its keys cannot be computed here */
     uint64_t last_any;       /* the last group that touched it */
     uint64_t last_exclusive; /* the last group that needs it alone */
     /* of the group that is being planned */
     uint64_t plan_group;
-    uint64_t plan_depends;   /* what every row of the table waits for */
-    uint64_t plan_previous;  /* last_any before this group */
-    bool plan_dependent;     /* some of its rows wait already: all later ones do, to keep their order */
+    uint64_t plan_depends;  /* what every row of the table waits for */
+    uint64_t plan_previous; /* last_any before this group */
+    bool plan_dependent;    /* some of its rows wait already: all later ones do, to keep their order */
     struct tr_pg_map *plan_map;
     struct tr_arena arena;
 };
@@ -82,13 +84,13 @@ struct tr_pg_watched {
 struct tr_pg_map {
     struct tr_relation *relation; /* one reference */
     struct tr_pg_table *table;
-    char *label;                  /* schema.name for messages */
-    int32_t *target;              /* per source column: index of the target's column, -1 = not written */
-    uint16_t *key;                /* source columns that name the row */
-    const char **equals;          /* operator per key column, NULL = compared as text */
-    uint16_t nkey;                /* 0: rows are found by their whole old image */
-    bool key_unique;              /* the target has a unique index over the key */
-    bool override;                /* OVERRIDING SYSTEM VALUE */
+    char *label;                   /* schema.name for messages */
+    int32_t *target;               /* per source column: index of the target's column, -1 = not written */
+    uint16_t *key;                 /* source columns that name the row */
+    const char **equals;           /* operator per key column, NULL = compared as text */
+    uint16_t nkey;                 /* 0: rows are found by their whole old image */
+    bool key_unique;               /* the target has a unique index over the key */
+    bool override;                 /* OVERRIDING SYSTEM VALUE */
     struct tr_pg_watched *watched; /* the unique keys of its rows */
     uint16_t nwatched;
     struct tr_pg_statement **statements;
@@ -97,12 +99,14 @@ struct tr_pg_map {
 };
 
 /* Read a table's shape from the catalogue; *table is NULL when there is no such table. */
-int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **table, struct tr_error *err);
+int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *name,
+                     struct tr_pg_table **table, struct tr_error *err);
 void tr_pg_table_free(struct tr_pg_table *table);
 int tr_pg_table_column(const struct tr_pg_table *table, const char *name);
 
 /* The map of a relation, made at first use. Refuses when the target lacks the table or a column. */
-int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **map, struct tr_error *err);
+int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **map,
+                  struct tr_error *err);
 /* Forget what is known of a table (its shape changed); maps of it are made anew at their next use. */
 void tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name);
 void tr_pg_map_retire(struct tr_pg_apply *apply, struct tr_pg_map *map);
@@ -110,7 +114,15 @@ void tr_pg_maps_free(struct tr_pg_apply *apply);
 
 /* ------------------------------------------------------------------------------------------- statement.c: SQL and its parameters */
 
-enum tr_pg_op { TR_PG_INSERT, TR_PG_UPDATE, TR_PG_UPDATE_KEY, TR_PG_DELETE, TR_PG_UPDATE_ROW, TR_PG_DELETE_ROW, TR_PG_TAKE_ROW };
+enum tr_pg_op {
+    TR_PG_INSERT,
+    TR_PG_UPDATE,
+    TR_PG_UPDATE_KEY,
+    TR_PG_DELETE,
+    TR_PG_UPDATE_ROW,
+    TR_PG_DELETE_ROW,
+    TR_PG_TAKE_ROW
+};
 
 struct tr_pg_param {
     uint16_t column; /* of the source relation */
@@ -121,7 +133,7 @@ struct tr_pg_param {
 struct tr_pg_statement {
     uint32_t number; /* its name on every connection is s<number> */
     enum tr_pg_op op;
-    bool as_text;           /* every value carried as text: for values that the fast forms do not know */
+    bool as_text; /* every value carried as text: for values that the fast forms do not know */
     uint8_t *present, *old_present; /* the column set it was made for */
     char *sql;
     struct tr_pg_param *params;
@@ -133,8 +145,9 @@ struct tr_pg_statement {
  * The statement for an operation on rows with this set of present columns; kept by the map. The rows of one call of it are any number, except for
  * the *_ROW operations, which find a row by its whole old image and take one row at a time.
  */
-const struct tr_pg_statement *tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map, enum tr_pg_op op,
-                                                  const struct tr_value *key, const struct tr_value *row, bool as_text);
+const struct tr_pg_statement *tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map,
+                                                  enum tr_pg_op op, const struct tr_value *key,
+                                                  const struct tr_value *row, bool as_text);
 /* "s12" */
 void tr_pg_statement_name(const struct tr_pg_statement *statement, char out[16]);
 void tr_pg_statement_free(struct tr_pg_statement *statement);
@@ -143,21 +156,24 @@ void tr_pg_statement_free(struct tr_pg_statement *statement);
  * Binary arrays of the rows' values, one after the other in `out`, with their lengths. Returns 0; 1 when a value has no fast form (take the as_text statement);
  * or an error.
  */
-int tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct tr_pg_map *map, const struct tr_net_row *const *rows,
-                         uint32_t nrows, struct tr_buffer *scratch, struct tr_buffer *out, int *lengths, struct tr_error *err);
+int tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct tr_pg_map *map,
+                         const struct tr_net_row *const *rows, uint32_t nrows, struct tr_buffer *scratch,
+                         struct tr_buffer *out, int *lengths, struct tr_error *err);
 
 /* "COPY t (columns) FROM STDIN" for the columns present in `row`; and one row of it. */
 void tr_pg_copy_statement(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *out);
-int tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *scratch, struct tr_buffer *out,
-                   struct tr_error *err);
+int tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *scratch,
+                   struct tr_buffer *out, struct tr_error *err);
 
 /* One value in the binary form of its carry. 0; 1 = no fast form; or an error. */
-int tr_pg_value_bind(const struct tr_relation *relation, uint16_t column, const struct tr_value *value, enum tr_pg_carry carry,
-                     struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err);
+int tr_pg_value_bind(const struct tr_relation *relation, uint16_t column, const struct tr_value *value,
+                     enum tr_pg_carry carry, struct tr_buffer *scratch, struct tr_buffer *out,
+                     struct tr_error *err);
 enum tr_pg_carry tr_pg_carry_of(Oid type);
 
 /* TRUNCATE of exactly these tables; false when none of them is at the target. */
-int tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_event *event, struct tr_buffer *out, struct tr_error *err);
+int tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_event *event,
+                             struct tr_buffer *out, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
 
@@ -169,7 +185,7 @@ struct tr_pg_step {
     struct tr_pg_map *map;
     const struct tr_net_row **rows; /* all with the same set of present columns */
     uint32_t nrows;
-    const char *sql; /* TR_PG_STEP_SQL */
+    const char *sql;              /* TR_PG_STEP_SQL */
     const struct tr_event *event; /* its event, for messages; or NULL */
 };
 
@@ -182,19 +198,19 @@ struct tr_pg_group {
     struct tr_pg_group *next;
     uint64_t number; /* grows by one with each group, from 1 */
     struct tr_batch *first, *last;
-    uint64_t sequence;    /* of its last batch */
-    char *checkpoint;     /* NULL while its last transaction has not ended */
+    uint64_t sequence; /* of its last batch */
+    char *checkpoint;  /* NULL while its last transaction has not ended */
     uint64_t rows, bytes;
-    bool ddl;             /* holds a change of shape: applied change by change */
-    bool alone;           /* everything before it must be committed first, everything after it waits */
-    bool ordered;         /* runs in the source's order: foreign keys or triggers would see the difference */
-    bool large;           /* a transaction that comes in slices */
-    bool early;           /* failed or was rolled back before its turn: it runs again as the head */
+    bool ddl;     /* holds a change of shape: applied change by change */
+    bool alone;   /* everything before it must be committed first, everything after it waits */
+    bool ordered; /* runs in the source's order: foreign keys or triggers would see the difference */
+    bool large;   /* a transaction that comes in slices */
+    bool early;   /* failed or was rolled back before its turn: it runs again as the head */
     struct tr_pg_parked *parked; /* left over from a slice that went change by change */
-    bool careful;         /* goes change by change (conflict.c) */
-    unsigned slices;      /* begun so far, of a large one */
-    unsigned tries;       /* as the head */
-    uint64_t depends;     /* the last group that its dependent steps wait for */
+    bool careful;                /* goes change by change (conflict.c) */
+    unsigned slices;             /* begun so far, of a large one */
+    unsigned tries;              /* as the head */
+    uint64_t depends;            /* the last group that its dependent steps wait for */
     struct tr_pg_steps free, dependent;
     struct tr_arena arena; /* of the plan */
     struct tr_pg_worker *worker;
@@ -210,7 +226,8 @@ void tr_pg_group_drop_batches(struct tr_pg_group *group);
 /* Turn its batches into steps. May ask the catalogue. */
 int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err);
 /* Key and row image of a row event, and the operation. */
-void tr_pg_event_images(const struct tr_event *event, const struct tr_value **key, const struct tr_value **row);
+void tr_pg_event_images(const struct tr_event *event, const struct tr_value **key,
+                        const struct tr_value **row);
 /* Does an update change the columns that name the row? */
 bool tr_pg_key_changes(const struct tr_pg_map *map, const struct tr_event *event);
 
@@ -218,15 +235,22 @@ bool tr_pg_key_changes(const struct tr_pg_map *map, const struct tr_event *event
 
 enum tr_pg_worker_state {
     TR_PG_IDLE = 0,
-    TR_PG_RUN,     /* sending steps, reading answers */
-    TR_PG_READY,   /* every answer was right; waits for its turn to commit, or for the next slice */
-    TR_PG_COMMIT,  /* checkpoint and COMMIT are sent */
-    TR_PG_FAILED,  /* a step failed; answers still outstanding are read, then ROLLBACK */
-    TR_PG_UNDO,    /* ROLLBACK is sent */
-    TR_PG_AGAIN,   /* rolled back; runs again as the head */
+    TR_PG_RUN,    /* sending steps, reading answers */
+    TR_PG_READY,  /* every answer was right; waits for its turn to commit, or for the next slice */
+    TR_PG_COMMIT, /* checkpoint and COMMIT are sent */
+    TR_PG_FAILED, /* a step failed; answers still outstanding are read, then ROLLBACK */
+    TR_PG_UNDO,   /* ROLLBACK is sent */
+    TR_PG_AGAIN,  /* rolled back; runs again as the head */
 };
 
-enum tr_pg_expect { TR_PG_EXPECT_OK, TR_PG_EXPECT_ROWS, TR_PG_EXPECT_PREPARE, TR_PG_EXPECT_COMMIT, TR_PG_EXPECT_LSN, TR_PG_EXPECT_SYNC };
+enum tr_pg_expect {
+    TR_PG_EXPECT_OK,
+    TR_PG_EXPECT_ROWS,
+    TR_PG_EXPECT_PREPARE,
+    TR_PG_EXPECT_COMMIT,
+    TR_PG_EXPECT_LSN,
+    TR_PG_EXPECT_SYNC
+};
 
 struct tr_pg_answer {
     enum tr_pg_expect kind;
@@ -243,10 +267,10 @@ struct tr_pg_worker {
     int index;
     enum tr_pg_worker_state state;
     struct tr_pg_group *group;
-    bool begun;       /* BEGIN was sent */
+    bool begun;        /* BEGIN was sent */
     bool in_savepoint; /* a slice of a large transaction: SAVEPOINT slice was sent */
-    bool unsent;      /* libpq holds bytes that the socket did not take */
-    bool answered;    /* the first outstanding answer has come, its end has not */
+    bool unsent;       /* libpq holds bytes that the socket did not take */
+    bool answered;     /* the first outstanding answer has come, its end has not */
     /* the next rows to send */
     bool in_dependent;
     uint32_t step, row;
@@ -261,7 +285,7 @@ struct tr_pg_worker {
     bool committed;
     struct tr_error failure;
     bool failed_as_head; /* the failure is the head's, not one of coming too early */
-    bool told_to_yield; /* rolled back for the sake of the head */
+    bool told_to_yield;  /* rolled back for the sake of the head */
 };
 
 int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err);
@@ -282,7 +306,8 @@ bool tr_pg_worker_wants_write(const struct tr_pg_worker *worker);
  * Apply the head's batches change by change on its worker, which has nothing outstanding: the conflict policy is consulted here and nowhere else. in_transaction: a
  * slice of a large transaction, after ROLLBACK TO. Commits (with the checkpoint) unless the group's end has not come yet.
  */
-int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction, struct tr_error *err);
+int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction,
+                          struct tr_error *err);
 
 /* Rows that a transaction moved out of the way of others (conflict.c); NULL is allowed. */
 struct tr_pg_parked;
@@ -290,18 +315,20 @@ void tr_pg_parked_free(struct tr_pg_parked *parked);
 
 /* Outside the pipeline, waiting for the result: one statement; one statement of the map's with its rows. */
 int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err);
-int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
-                          PGresult **res, struct tr_error *err);
+int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step,
+                          const struct tr_net_row *const *rows, uint32_t n, PGresult **res,
+                          struct tr_error *err);
 /* The checkpoint and COMMIT, outside the pipeline. */
 int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- ddl.c */
 
 /* Carry a change of shape to the target on this connection, inside its transaction, by the policy. */
-int tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event, struct tr_error *err);
+int tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
+                       struct tr_error *err);
 /* Columns of the relation that the target lacks: added when that is safe and the policy allows it. *changed tells. */
-int tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_relation *relation, const struct tr_pg_table *table,
-                              bool *changed, struct tr_error *err);
+int tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_relation *relation,
+                              const struct tr_pg_table *table, bool *changed, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
 
@@ -322,15 +349,15 @@ struct tr_pg_apply {
     struct tr_batch *pending, *pending_last;
     uint64_t pending_rows, pending_bytes;
     uint32_t pending_count;
-    struct tr_pg_group *head, *tail;  /* groups in flight, oldest first */
+    struct tr_pg_group *head, *tail; /* groups in flight, oldest first */
     uint64_t next_group;
-    uint64_t barrier;                 /* the last group that must be alone */
+    uint64_t barrier; /* the last group that must be alone */
     struct tr_keys keys;
     struct tr_pg_table **tables;
     uint32_t ntables, tables_cap;
-    struct tr_pg_map **maps;          /* by relation number */
+    struct tr_pg_map **maps; /* by relation number */
     uint32_t maps_cap;
-    struct tr_pg_map **retired;       /* of shapes that are no more */
+    struct tr_pg_map **retired; /* of shapes that are no more */
     struct tr_pg_table **retired_tables;
     uint32_t nretired, nretired_tables;
     uint32_t next_statement;
@@ -338,13 +365,14 @@ struct tr_pg_apply {
     uint32_t first_durable, ndurables, durables_cap;
     int64_t asked_flush_us, committed_us, asked_blocked_us;
     struct tr_pg_counts counts;
-    struct tr_pg_table **touched;     /* tables of the group that is being planned */
+    struct tr_pg_table **touched; /* tables of the group that is being planned */
     uint32_t ntouched, touched_cap;
     struct tr_buffer scratch, params; /* of whoever binds a statement just now */
 };
 
 /* Group numbers below it are committed. */
-static inline uint64_t tr_pg_oldest(const struct tr_pg_apply *apply)
+static inline uint64_t
+tr_pg_oldest(const struct tr_pg_apply *apply)
 {
     return apply->head != NULL ? apply->head->number : apply->next_group;
 }

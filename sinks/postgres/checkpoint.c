@@ -19,14 +19,16 @@ static const char *const make_sql[] = {
     " PRIMARY KEY (task, table_name))",
 };
 
-int tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err)
+int
+tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err)
 {
     PGresult *res = NULL;
     if (sink->state_tables)
         return 0;
-    int rc = tr_pg_exec(sink->meta, -1,
-                        "SELECT to_regclass('tailrace.checkpoint') IS NOT NULL AND to_regclass('tailrace.table_cut') IS NOT NULL",
-                        &res, err);
+    int rc = tr_pg_exec(
+        sink->meta, -1,
+        "SELECT to_regclass('tailrace.checkpoint') IS NOT NULL AND to_regclass('tailrace.table_cut') IS NOT NULL",
+        &res, err);
     bool there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
     PQclear(res);
     for (size_t i = 0; rc == 0 && !there && i < sizeof make_sql / sizeof *make_sql; i++)
@@ -34,35 +36,42 @@ int tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err)
     if (rc < 0) {
         tr_error_prefix(err, "making the tables of schema tailrace at the target");
         if (strcmp(err->sqlstate, "42501") == 0)
-            tr_error_hint(err, "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let an owner make the schema tailrace and its tables"
-                               " (docs/sink-postgresql.md)",
-                          PQdb(sink->meta), PQuser(sink->meta));
+            tr_error_hint(
+                err,
+                "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let an owner make the schema tailrace and its tables"
+                " (docs/sink-postgresql.md)",
+                PQdb(sink->meta), PQuser(sink->meta));
         return -(int)err->class;
     }
     sink->state_tables = true;
     return 0;
 }
 
-static char *text_of(const PGresult *res, int row, int column)
+static char *
+text_of(const PGresult *res, int row, int column)
 {
     return PQgetisnull(res, row, column) ? NULL : tr_strdup(PQgetvalue(res, row, column));
 }
 
-static int load_cuts(struct tr_postgres_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err)
+static int
+load_cuts(struct tr_postgres_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     PGresult *res = NULL;
     const char *params[] = { sink->base.env->task };
-    int rc = tr_pg_exec_params(sink->meta, -1, "SELECT table_name, position, done FROM tailrace.table_cut WHERE task = $1", 1, params,
-                               &res, err);
+    int rc = tr_pg_exec_params(sink->meta, -1,
+                               "SELECT table_name, position, done FROM tailrace.table_cut WHERE task = $1", 1,
+                               params, &res, err);
     for (int i = 0; rc == 0 && i < PQntuples(res); i++)
-        tr_checkpoint_set_table(checkpoint, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1), PQgetvalue(res, i, 2)[0] == 't');
+        tr_checkpoint_set_table(checkpoint, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1),
+                                PQgetvalue(res, i, 2)[0] == 't');
     PQclear(res);
     return rc;
 }
 
 /* Statement after statement under a lock timeout; the older process's commit is waited for, but not for ever. */
-static int guarded(struct tr_postgres_sink *sink, const char *sql, int nparams, const char *const *params, PGresult **res,
-                   struct tr_error *err)
+static int
+guarded(struct tr_postgres_sink *sink, const char *sql, int nparams, const char *const *params,
+        PGresult **res, struct tr_error *err)
 {
     int rc = tr_pg_exec(sink->meta, -1, "SET lock_timeout = '10s'", NULL, err);
     if (rc == 0)
@@ -74,7 +83,8 @@ static int guarded(struct tr_postgres_sink *sink, const char *sql, int nparams, 
     return tr_pg_exec(sink->meta, -1, "SET lock_timeout = 0", NULL, err);
 }
 
-int tr_pg_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, struct tr_error *err)
+int
+tr_pg_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     PGresult *res = NULL;
@@ -83,10 +93,11 @@ int tr_pg_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint
     if (rc < 0)
         return rc;
     const char *params[] = { base->env->task };
-    rc = guarded(sink,
-                 "INSERT INTO tailrace.checkpoint AS c (task, epoch) VALUES ($1, 1)"
-                 " ON CONFLICT (task) DO UPDATE SET epoch = c.epoch + 1 RETURNING position, identity, phase, epoch",
-                 1, params, &res, err);
+    rc = guarded(
+        sink,
+        "INSERT INTO tailrace.checkpoint AS c (task, epoch) VALUES ($1, 1)"
+        " ON CONFLICT (task) DO UPDATE SET epoch = c.epoch + 1 RETURNING position, identity, phase, epoch",
+        1, params, &res, err);
     if (rc == 0) {
         checkpoint->position = text_of(res, 0, 0);
         checkpoint->identity = text_of(res, 0, 1);
@@ -100,16 +111,19 @@ int tr_pg_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint
     return rc;
 }
 
-static int save_cuts(struct tr_postgres_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err)
+static int
+save_cuts(struct tr_postgres_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     const char *task[] = { sink->base.env->task };
-    int rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, task, NULL, err);
+    int rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, task,
+                               NULL, err);
     for (size_t i = 0; rc == 0 && i < checkpoint->ntables; i++)
         rc = tr_pg_record_cut(sink, sink->meta, &checkpoint->tables[i], err);
     return rc;
 }
 
-int tr_pg_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoint, struct tr_error *err)
+int
+tr_pg_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     PGresult *res = NULL;
@@ -120,15 +134,18 @@ int tr_pg_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *chec
         return rc;
     char epoch[24];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)sink->epoch);
-    const char *params[] = { base->env->task, checkpoint->position, checkpoint->identity, checkpoint->phase, epoch };
-    rc = tr_pg_exec_params(sink->meta, -1,
-                           "INSERT INTO tailrace.checkpoint AS c (task, position, identity, phase, epoch)"
-                           " VALUES ($1, $2, $3, $4, $5::text::bigint) ON CONFLICT (task) DO UPDATE SET position = excluded.position,"
-                           " identity = excluded.identity, phase = excluded.phase, updated_at = now()"
-                           " WHERE c.epoch = excluded.epoch",
-                           5, params, &res, err);
+    const char *params[] = { base->env->task, checkpoint->position, checkpoint->identity, checkpoint->phase,
+                             epoch };
+    rc = tr_pg_exec_params(
+        sink->meta, -1,
+        "INSERT INTO tailrace.checkpoint AS c (task, position, identity, phase, epoch)"
+        " VALUES ($1, $2, $3, $4, $5::text::bigint) ON CONFLICT (task) DO UPDATE SET position = excluded.position,"
+        " identity = excluded.identity, phase = excluded.phase, updated_at = now()"
+        " WHERE c.epoch = excluded.epoch",
+        5, params, &res, err);
     if (rc == 0 && strcmp(PQcmdTuples(res), "1") != 0)
-        rc = tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target", base->env->task);
+        rc = tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target",
+                     base->env->task);
     PQclear(res);
     if (rc == 0)
         rc = save_cuts(sink, checkpoint, err);
@@ -139,16 +156,20 @@ int tr_pg_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *chec
     return tr_error_prefix(err, "saving the checkpoint at the target");
 }
 
-int tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_table_cut *cut, struct tr_error *err)
+int
+tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_table_cut *cut,
+                 struct tr_error *err)
 {
     const char *params[] = { sink->base.env->task, cut->table, cut->position, cut->done ? "t" : "f" };
-    return tr_pg_exec_params(conn, -1,
-                             "INSERT INTO tailrace.table_cut (task, table_name, position, done) VALUES ($1, $2, $3, $4::text::bool)"
-                             " ON CONFLICT (task, table_name) DO UPDATE SET position = excluded.position, done = excluded.done",
-                             4, params, NULL, err);
+    return tr_pg_exec_params(
+        conn, -1,
+        "INSERT INTO tailrace.table_cut (task, table_name, position, done) VALUES ($1, $2, $3, $4::text::bool)"
+        " ON CONFLICT (task, table_name) DO UPDATE SET position = excluded.position, done = excluded.done",
+        4, params, NULL, err);
 }
 
-int tr_pg_drop(struct tr_sink *base, struct tr_error *err)
+int
+tr_pg_drop(struct tr_sink *base, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     PGresult *res = NULL;
@@ -158,15 +179,18 @@ int tr_pg_drop(struct tr_sink *base, struct tr_error *err)
     PQclear(res);
     if (rc < 0 || !there)
         return rc;
-    rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, params, NULL, err);
+    rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, params, NULL,
+                           err);
     if (rc == 0)
-        rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.checkpoint WHERE task = $1", 1, params, NULL, err);
+        rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.checkpoint WHERE task = $1", 1, params,
+                               NULL, err);
     /* The last task takes the tables with it, if they are ours to drop. */
     struct tr_error ignored;
-    if (rc == 0 && tr_pg_exec(sink->meta, -1,
-                              "DO $$BEGIN IF NOT EXISTS (SELECT FROM tailrace.checkpoint) THEN"
-                              " DROP TABLE tailrace.checkpoint, tailrace.table_cut; DROP SCHEMA tailrace; END IF; END$$",
-                              NULL, &ignored) == 0)
+    if (rc == 0 &&
+        tr_pg_exec(sink->meta, -1,
+                   "DO $$BEGIN IF NOT EXISTS (SELECT FROM tailrace.checkpoint) THEN"
+                   " DROP TABLE tailrace.checkpoint, tailrace.table_cut; DROP SCHEMA tailrace; END IF; END$$",
+                   NULL, &ignored) == 0)
         sink->state_tables = false;
     return rc;
 }

@@ -20,7 +20,7 @@
 struct parked_row {
     struct parked_row *next;
     struct tr_pg_map *map;
-    struct tr_value *row; /* the whole image as it must become */
+    struct tr_value *row;  /* the whole image as it must become */
     struct tr_event event; /* for messages: position and relation */
 };
 
@@ -35,7 +35,8 @@ struct careful {
     struct tr_pg_group *group;
 };
 
-void tr_pg_parked_free(struct tr_pg_parked *parked)
+void
+tr_pg_parked_free(struct tr_pg_parked *parked)
 {
     if (parked == NULL)
         return;
@@ -46,7 +47,8 @@ void tr_pg_parked_free(struct tr_pg_parked *parked)
 /* ------------------------------------------------------------------------------------------- words for the operator */
 
 /* "id=5, part=2" of the key, for messages. */
-static void key_text(const struct tr_pg_map *map, const struct tr_value *image, struct tr_buffer *out)
+static void
+key_text(const struct tr_pg_map *map, const struct tr_value *image, struct tr_buffer *out)
 {
     struct tr_buffer scratch;
     struct tr_error ignored;
@@ -56,8 +58,8 @@ static void key_text(const struct tr_pg_map *map, const struct tr_value *image, 
         const char *text = NULL;
         size_t len = 0;
         tr_buffer_printf(out, "%s%s=", i > 0 ? ", " : "", map->relation->columns[map->key[i]].name);
-        if (value->state != TR_PRESENT || tr_value_text(map->relation, &map->relation->columns[map->key[i]], value, &scratch, &text,
-                                                        &len, &ignored) < 0)
+        if (value->state != TR_PRESENT || tr_value_text(map->relation, &map->relation->columns[map->key[i]],
+                                                        value, &scratch, &text, &len, &ignored) < 0)
             tr_buffer_text(out, value->state == TR_NULL ? "NULL" : "?");
         else
             tr_text_printable(out, text, len < 64 ? len : 64);
@@ -67,12 +69,14 @@ static void key_text(const struct tr_pg_map *map, const struct tr_value *image, 
     tr_buffer_fini(&scratch);
 }
 
-static const char *verb(const struct tr_event *event)
+static const char *
+verb(const struct tr_event *event)
 {
     return event->kind == TR_UPDATE ? "update" : event->kind == TR_DELETE ? "delete" : "insert";
 }
 
-static void position_text(const struct careful *c, const struct tr_event *event, char out[24])
+static void
+position_text(const struct careful *c, const struct tr_event *event, char out[24])
 {
     if (strcmp(c->sink->base.env->source_name, "postgresql") == 0)
         tr_pg_lsn_text(event->position, out);
@@ -82,8 +86,9 @@ static void position_text(const struct careful *c, const struct tr_event *event,
 
 /* ------------------------------------------------------------------------------------------- one change */
 
-static int run(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key, const struct tr_value *row,
-               PGresult **res, struct tr_error *err)
+static int
+run(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key,
+    const struct tr_value *row, PGresult **res, struct tr_error *err)
 {
     struct tr_net_row one = { .key = key, .row = row };
     const struct tr_net_row *list[] = { &one };
@@ -92,8 +97,9 @@ static int run(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const
 }
 
 /* The same, and exactly one row must be touched. */
-static int run_one(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key, const struct tr_value *row,
-                   struct tr_error *err)
+static int
+run_one(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key,
+        const struct tr_value *row, struct tr_error *err)
 {
     PGresult *res = NULL;
     int rc = run(c, map, op, key, row, &res, err);
@@ -108,16 +114,20 @@ static int run_one(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, c
     return rc;
 }
 
-static enum tr_pg_op op_of(const struct tr_pg_map *map, const struct tr_event *event)
+static enum tr_pg_op
+op_of(const struct tr_pg_map *map, const struct tr_event *event)
 {
     if (event->kind == TR_UPDATE)
-        return map->nkey == 0 ? TR_PG_UPDATE_ROW : tr_pg_key_changes(map, event) ? TR_PG_UPDATE_KEY : TR_PG_UPDATE;
+        return map->nkey == 0                  ? TR_PG_UPDATE_ROW
+               : tr_pg_key_changes(map, event) ? TR_PG_UPDATE_KEY
+                                               : TR_PG_UPDATE;
     if (event->kind == TR_DELETE)
         return map->nkey == 0 ? TR_PG_DELETE_ROW : TR_PG_DELETE;
     return TR_PG_INSERT;
 }
 
-static int apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
+static int
+apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_pg_map *map;
     const struct tr_value *key, *row;
@@ -128,7 +138,8 @@ static int apply_row(struct careful *c, const struct tr_event *event, struct tr_
     return run_one(c, map, op_of(map, event), key, row, err);
 }
 
-static int apply_truncate(struct careful *c, const struct tr_event *event, struct tr_error *err)
+static int
+apply_truncate(struct careful *c, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, TR_BUFFER_MAX);
@@ -139,7 +150,8 @@ static int apply_truncate(struct careful *c, const struct tr_event *event, struc
     return rc;
 }
 
-static int apply_event(struct careful *c, const struct tr_event *event, struct tr_error *err)
+static int
+apply_event(struct careful *c, const struct tr_event *event, struct tr_error *err)
 {
     switch (event->kind) {
     case TR_INSERT:
@@ -147,14 +159,16 @@ static int apply_event(struct careful *c, const struct tr_event *event, struct t
     case TR_DELETE:
     case TR_READ: return event->relation->skip ? 0 : apply_row(c, event, err);
     case TR_TRUNCATE: return apply_truncate(c, event, err);
-    case TR_SCHEMA: return event->schema.previous == NULL ? 0 : tr_pg_apply_schema(c->sink, c->worker->conn, event, err);
+    case TR_SCHEMA:
+        return event->schema.previous == NULL ? 0 : tr_pg_apply_schema(c->sink, c->worker->conn, event, err);
     default: return 0;
     }
 }
 
 /* ------------------------------------------------------------------------------------------- policy */
 
-static bool complete(const struct tr_pg_map *map, const struct tr_value *row)
+static bool
+complete(const struct tr_pg_map *map, const struct tr_value *row)
 {
     for (uint16_t i = 0; i < map->relation->ncolumns; i++)
         if (map->target[i] >= 0 && row[i].state == TR_ABSENT)
@@ -163,8 +177,9 @@ static bool complete(const struct tr_pg_map *map, const struct tr_value *row)
 }
 
 /* Make the target's row what the source's is. The failed change was rolled back to the savepoint. */
-static int overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *row,
-                     const struct tr_error *failure, struct tr_error *err)
+static int
+overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *row,
+          const struct tr_error *failure, struct tr_error *err)
 {
     bool missing = strcmp(failure->sqlstate, "P0002") == 0;
     *err = *failure;
@@ -177,8 +192,9 @@ static int overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_e
     return -(int)failure->class;
 }
 
-static int stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *image,
-                const struct tr_error *failure, struct tr_error *err)
+static int
+stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *event,
+     const struct tr_value *image, const struct tr_error *failure, struct tr_error *err)
 {
     struct tr_buffer key;
     char position[24];
@@ -186,8 +202,8 @@ static int stop(struct careful *c, const struct tr_pg_map *map, const struct tr_
     key_text(map, image, &key);
     position_text(c, event, position);
     struct tr_error copy = *failure;
-    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label, verb(event), key.data,
-            position, copy.text);
+    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
+            verb(event), key.data, position, copy.text);
     memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
     tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
     tr_buffer_fini(&key);
@@ -195,8 +211,9 @@ static int stop(struct careful *c, const struct tr_pg_map *map, const struct tr_
 }
 
 /* A conflict, known to be real: by the policy. Savepoint r is there to go back to. */
-static int settle(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *image,
-                  const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
+static int
+settle(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *image,
+       const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
 {
     const struct tr_sink_env *env = c->sink->base.env;
     const char *what = "skipped";
@@ -218,8 +235,8 @@ static int settle(struct careful *c, struct tr_pg_map *map, const struct tr_even
     tr_buffer_init(&key, 4096);
     key_text(map, image, &key);
     position_text(c, event, position);
-    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label, verb(event), key.data, position, what,
-           failure->text);
+    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label,
+           verb(event), key.data, position, what, failure->text);
     tr_buffer_fini(&key);
     c->worker->apply->counts.conflicts++;
     env->conflict(env->arg, map->label, what);
@@ -228,7 +245,8 @@ static int settle(struct careful *c, struct tr_pg_map *map, const struct tr_even
 
 /* ------------------------------------------------------------------------------------------- parking */
 
-static struct tr_value *copy_image(struct tr_pg_parked *parked, const struct tr_relation *relation, const struct tr_value *from)
+static struct tr_value *
+copy_image(struct tr_pg_parked *parked, const struct tr_relation *relation, const struct tr_value *from)
 {
     struct tr_value *row = tr_arena_zalloc(&parked->arena, relation->ncolumns * sizeof(*row));
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
@@ -239,7 +257,9 @@ static struct tr_value *copy_image(struct tr_pg_parked *parked, const struct tr_
     return row;
 }
 
-static void overlay(struct tr_pg_parked *parked, const struct tr_relation *relation, struct tr_value *row, const struct tr_value *newer)
+static void
+overlay(struct tr_pg_parked *parked, const struct tr_relation *relation, struct tr_value *row,
+        const struct tr_value *newer)
 {
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
         if (newer[i].state == TR_ABSENT)
@@ -250,7 +270,8 @@ static void overlay(struct tr_pg_parked *parked, const struct tr_relation *relat
     }
 }
 
-static void park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, struct tr_value *row)
+static void
+park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, struct tr_value *row)
 {
     struct tr_pg_parked *parked = c->group->parked;
     struct parked_row *entry = tr_arena_zalloc(&parked->arena, sizeof(*entry));
@@ -262,7 +283,8 @@ static void park(struct careful *c, struct tr_pg_map *map, const struct tr_event
     parked->rows = entry;
 }
 
-static void need_parked(struct careful *c)
+static void
+need_parked(struct careful *c)
 {
     if (c->group->parked != NULL)
         return;
@@ -271,8 +293,9 @@ static void need_parked(struct careful *c)
 }
 
 /* Take the row out of the table, as it is there, and lay the change over it. */
-static int park_update(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *key,
-                       const struct tr_value *row, struct tr_error *err)
+static int
+park_update(struct careful *c, struct tr_pg_map *map, const struct tr_event *event,
+            const struct tr_value *key, const struct tr_value *row, struct tr_error *err)
 {
     PGresult *res = NULL;
     int rc = run(c, map, TR_PG_TAKE_ROW, key, NULL, &res, err);
@@ -301,7 +324,8 @@ static int park_update(struct careful *c, struct tr_pg_map *map, const struct tr
 }
 
 /* Same key? A parked image may hold text where the event holds the binary form, so the canonical texts are compared. */
-static bool same_key(const struct tr_pg_map *map, const struct tr_value *a, const struct tr_value *b)
+static bool
+same_key(const struct tr_pg_map *map, const struct tr_value *a, const struct tr_value *b)
 {
     struct tr_buffer one, two;
     struct tr_error ignored;
@@ -315,7 +339,8 @@ static bool same_key(const struct tr_pg_map *map, const struct tr_value *a, cons
         size_t n, m;
         same = a[k].state == TR_PRESENT && b[k].state == TR_PRESENT &&
                tr_value_text(map->relation, column, &a[k], &one, &x, &n, &ignored) == 0 &&
-               tr_value_text(map->relation, column, &b[k], &two, &y, &m, &ignored) == 0 && n == m && memcmp(x, y, n) == 0;
+               tr_value_text(map->relation, column, &b[k], &two, &y, &m, &ignored) == 0 && n == m &&
+               memcmp(x, y, n) == 0;
     }
     tr_buffer_fini(&one);
     tr_buffer_fini(&two);
@@ -323,7 +348,9 @@ static bool same_key(const struct tr_pg_map *map, const struct tr_value *a, cons
 }
 
 /* A change of a row that is parked is made there. */
-static bool change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *key)
+static bool
+change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *event,
+              const struct tr_value *key)
 {
     struct tr_pg_parked *parked = c->group->parked;
     if (parked == NULL || event->kind == TR_INSERT || event->kind == TR_READ)
@@ -340,17 +367,20 @@ static bool change_parked(struct careful *c, struct tr_pg_map *map, const struct
     return false;
 }
 
-static int savepoint(struct careful *c, const char *sql, struct tr_error *err)
+static int
+savepoint(struct careful *c, const char *sql, struct tr_error *err)
 {
     return tr_pg_worker_ask(c->worker, sql, NULL, err);
 }
 
 /* The transaction ends: every parked row has its place now, or the conflict is real. */
-static int unpark(struct careful *c, struct tr_error *err)
+static int
+unpark(struct careful *c, struct tr_error *err)
 {
     struct tr_pg_parked *parked = c->group->parked;
     int rc = 0;
-    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL; entry = entry->next) {
+    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
+         entry = entry->next) {
         struct tr_error failure;
         rc = savepoint(c, "SAVEPOINT r", err);
         if (rc < 0)
@@ -373,13 +403,15 @@ static int unpark(struct careful *c, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------------- the walk */
 
-static bool is_row(const struct tr_event *event)
+static bool
+is_row(const struct tr_event *event)
 {
     return event->kind <= TR_READ && event->kind > 0 && !event->relation->skip;
 }
 
 /* One change under a savepoint of its own. */
-static int apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
+static int
+apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_pg_map *map;
     const struct tr_value *key, *row;
@@ -421,7 +453,8 @@ static int apply_slowly(struct careful *c, const struct tr_event *event, struct 
 }
 
 /* Does a transaction end right after this event of the batch? */
-static bool ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *txn)
+static bool
+ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *txn)
 {
     while (*txn < batch->ntxns && batch->txns[*txn].first_event + batch->txns[*txn].nevents <= index)
         (*txn)++;
@@ -429,7 +462,9 @@ static bool ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *t
            index + 1 == batch->txns[*txn].first_event + batch->txns[*txn].nevents;
 }
 
-static int walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+static int
+walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
+            struct tr_error *err)
 {
     int rc = 0;
     for (uint32_t i = from; rc == 0 && i < to; i++) {
@@ -441,14 +476,18 @@ static int walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t
 }
 
 /* What was learnt of a changed table is not so any more: the change was rolled back. */
-static void forget_shapes(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to)
+static void
+forget_shapes(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++)
         if (batch->events[i].kind == TR_SCHEMA)
-            tr_pg_map_forget(c->sink->apply, batch->events[i].relation->target_schema, batch->events[i].relation->target_name);
+            tr_pg_map_forget(c->sink->apply, batch->events[i].relation->target_schema,
+                             batch->events[i].relation->target_name);
 }
 
-static int walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+static int
+walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
+           struct tr_error *err)
 {
     if (c->group->parked != NULL)
         return walk_slowly(c, batch, from, to, txn, err);
@@ -466,12 +505,14 @@ static int walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t 
     return rc < 0 ? rc : savepoint(c, "RELEASE chunk", err);
 }
 
-static int walk(struct careful *c, struct tr_error *err)
+static int
+walk(struct careful *c, struct tr_error *err)
 {
     int rc = 0;
     for (struct tr_batch *batch = c->group->first; rc == 0 && batch != NULL; batch = batch->next) {
         uint32_t txn = 0;
-        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends && batch->txns[0].nevents == 0)
+        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends &&
+            batch->txns[0].nevents == 0)
             rc = unpark(c, err); /* nothing but the end of the transaction came */
         for (uint32_t i = 0; rc == 0 && i < batch->nevents; i += CHUNK)
             rc = walk_chunk(c, batch, i, i + CHUNK < batch->nevents ? i + CHUNK : batch->nevents, &txn, err);
@@ -479,7 +520,9 @@ static int walk(struct careful *c, struct tr_error *err)
     return rc;
 }
 
-int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction, struct tr_error *err)
+int
+tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction,
+                      struct tr_error *err)
 {
     struct careful c = { .sink = sink, .worker = worker, .group = worker->group };
     if (PQexitPipelineMode(worker->conn) != 1)

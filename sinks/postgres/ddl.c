@@ -14,7 +14,8 @@
 #include "sinks/postgres/apply.h"
 
 /* A default that is evaluated gives old rows values that only the source knows. Casts are no calls. */
-static bool calls_function(const char *expression)
+static bool
+calls_function(const char *expression)
 {
     for (const char *at = expression; *at != '\0'; at++) {
         if (*at == '\'') {
@@ -35,21 +36,24 @@ static bool calls_function(const char *expression)
     return false;
 }
 
-static void alter(struct tr_buffer *sql, const struct tr_pg_table *table)
+static void
+alter(struct tr_buffer *sql, const struct tr_pg_table *table)
 {
     tr_buffer_text(sql, "ALTER TABLE ");
     tr_pg_qualified(sql, table->schema, table->name);
     tr_buffer_byte(sql, ' ');
 }
 
-static bool safe_to_add(const struct tr_column *column)
+static bool
+safe_to_add(const struct tr_column *column)
 {
     if (column->native == NULL || column->generated)
         return false;
     return column->default_expression == NULL || !calls_function(column->default_expression);
 }
 
-static void add_column(struct tr_buffer *sql, const struct tr_pg_table *table, const struct tr_column *column)
+static void
+add_column(struct tr_buffer *sql, const struct tr_pg_table *table, const struct tr_column *column)
 {
     alter(sql, table);
     tr_buffer_text(sql, "ADD COLUMN IF NOT EXISTS ");
@@ -61,11 +65,14 @@ static void add_column(struct tr_buffer *sql, const struct tr_pg_table *table, c
         tr_buffer_text(sql, " NOT NULL");
 }
 
-static int run(struct tr_postgres_sink *sink, PGconn *conn, struct tr_buffer *sql, const struct tr_pg_table *table, struct tr_error *err)
+static int
+run(struct tr_postgres_sink *sink, PGconn *conn, struct tr_buffer *sql, const struct tr_pg_table *table,
+    struct tr_error *err)
 {
     int rc = tr_pg_exec(conn, -1, sql->data, NULL, err);
     if (rc == 0)
-        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s", table->schema, table->name, sql->data);
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s", table->schema,
+               table->name, sql->data);
     else if (err->class != TR_RETRY) {
         err->class = TR_REFUSED;
         tr_error_prefix(err, "carrying a change of table %s.%s (%s)", table->schema, table->name, sql->data);
@@ -75,15 +82,21 @@ static int run(struct tr_postgres_sink *sink, PGconn *conn, struct tr_buffer *sq
     return rc;
 }
 
-static int refuse(const struct tr_pg_table *table, const char *what, const char *column, struct tr_buffer *sql, struct tr_error *err)
+static int
+refuse(const struct tr_pg_table *table, const char *what, const char *column, struct tr_buffer *sql,
+       struct tr_error *err)
 {
-    tr_fail(err, TR_REFUSED, "table %s.%s: the source has %s column \"%s\"; carrying that over could lose or falsify data", table->schema,
-            table->name, what, column);
-    return tr_error_hint(err, "run at the target: %s; then start again. Rows that the source rewrote need a reload of the table",
-                         sql->data);
+    tr_fail(err, TR_REFUSED,
+            "table %s.%s: the source has %s column \"%s\"; carrying that over could lose or falsify data",
+            table->schema, table->name, what, column);
+    return tr_error_hint(
+        err,
+        "run at the target: %s; then start again. Rows that the source rewrote need a reload of the table",
+        sql->data);
 }
 
-static const struct tr_column *column_of(const struct tr_relation *relation, const struct tr_column *like)
+static const struct tr_column *
+column_of(const struct tr_relation *relation, const struct tr_column *like)
 {
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
         const struct tr_column *column = &relation->columns[i];
@@ -94,7 +107,8 @@ static const struct tr_column *column_of(const struct tr_relation *relation, con
     return NULL;
 }
 
-static int width(const char *type)
+static int
+width(const char *type)
 {
     static const char *const integers[] = { "smallint", "integer", "bigint", "numeric" };
     for (int i = 0; i < 4; i++)
@@ -104,7 +118,8 @@ static int width(const char *type)
 }
 
 /* Does every value of the old type keep its text in the new one? */
-static bool widens(const struct tr_column *from, const struct tr_column *to)
+static bool
+widens(const struct tr_column *from, const struct tr_column *to)
 {
     int a = width(from->native), b = width(to->native);
     if (a >= 0 && b > a)
@@ -125,7 +140,8 @@ struct change {
     struct tr_buffer sql;
 };
 
-static int carry_new(struct change *c, const struct tr_column *column, struct tr_error *err)
+static int
+carry_new(struct change *c, const struct tr_column *column, struct tr_error *err)
 {
     if (column->generated || tr_pg_table_column(c->table, column->name) >= 0)
         return 0;
@@ -135,7 +151,9 @@ static int carry_new(struct change *c, const struct tr_column *column, struct tr
                 : refuse(c->table, "a new", column->name, &c->sql, err);
 }
 
-static int carry_changed(struct change *c, const struct tr_column *before, const struct tr_column *after, struct tr_error *err)
+static int
+carry_changed(struct change *c, const struct tr_column *before, const struct tr_column *after,
+              struct tr_error *err)
 {
     int rc = 0;
     if (strcmp(before->name, after->name) != 0 && tr_pg_table_column(c->table, before->name) >= 0 &&
@@ -147,7 +165,8 @@ static int carry_changed(struct change *c, const struct tr_column *before, const
         tr_pg_identifier(&c->sql, after->name);
         rc = run(c->sink, c->conn, &c->sql, c->table, err);
     }
-    if (rc < 0 || before->native == NULL || after->native == NULL || strcmp(before->native, after->native) == 0 || after->generated)
+    if (rc < 0 || before->native == NULL || after->native == NULL ||
+        strcmp(before->native, after->native) == 0 || after->generated)
         return rc;
     alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
@@ -157,13 +176,15 @@ static int carry_changed(struct change *c, const struct tr_column *before, const
                                  : refuse(c->table, "another type for", after->name, &c->sql, err);
 }
 
-static int carry_dropped(struct change *c, const struct tr_column *column, struct tr_error *err)
+static int
+carry_dropped(struct change *c, const struct tr_column *column, struct tr_error *err)
 {
     int at = tr_pg_table_column(c->table, column->name);
     if (at < 0)
         return 0;
-    tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink", "the source dropped column \"%s\" of %s.%s; the target keeps it", column->name,
-           c->table->schema, c->table->name);
+    tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
+           "the source dropped column \"%s\" of %s.%s; the target keeps it", column->name, c->table->schema,
+           c->table->name);
     if (!c->table->columns[at].not_null)
         return 0;
     alter(&c->sql, c->table);
@@ -173,12 +194,15 @@ static int carry_dropped(struct change *c, const struct tr_column *column, struc
     return run(c->sink, c->conn, &c->sql, c->table, err);
 }
 
-static int carry(struct change *c, const struct tr_relation *before, const struct tr_relation *after, struct tr_error *err)
+static int
+carry(struct change *c, const struct tr_relation *before, const struct tr_relation *after,
+      struct tr_error *err)
 {
     int rc = 0;
     for (uint16_t i = 0; rc == 0 && i < before->ncolumns; i++) {
         const struct tr_column *column = column_of(after, &before->columns[i]);
-        rc = column != NULL ? carry_changed(c, &before->columns[i], column, err) : carry_dropped(c, &before->columns[i], err);
+        rc = column != NULL ? carry_changed(c, &before->columns[i], column, err)
+                            : carry_dropped(c, &before->columns[i], err);
     }
     for (uint16_t i = 0; rc == 0 && i < after->ncolumns; i++)
         if (column_of(before, &after->columns[i]) == NULL)
@@ -186,20 +210,24 @@ static int carry(struct change *c, const struct tr_relation *before, const struc
     return rc;
 }
 
-static bool speaks_postgresql(const struct tr_postgres_sink *sink)
+static bool
+speaks_postgresql(const struct tr_postgres_sink *sink)
 {
     const char *dialect = sink->base.env->source_dialect;
     return dialect != NULL && strcmp(dialect, "postgresql") == 0;
 }
 
-int tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event, struct tr_error *err)
+int
+tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
+                   struct tr_error *err)
 {
     const struct tr_relation *before = event->schema.previous, *after = event->relation;
     if (after->skip || tr_relation_same_shape(before, after))
         return 0;
     if (sink->ddl == TR_PG_DDL_STOP) {
         tr_fail(err, TR_REFUSED, "the source changed the columns of table %s.%s", after->schema, after->name);
-        return tr_error_hint(err, "change the target's table to match and start again with ddl: apply or ignore");
+        return tr_error_hint(err,
+                             "change the target's table to match and start again with ddl: apply or ignore");
     }
     struct change c = { .sink = sink, .conn = conn };
     int rc = 0;
@@ -215,8 +243,9 @@ int tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct
     return rc;
 }
 
-int tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_relation *relation, const struct tr_pg_table *table,
-                              bool *changed, struct tr_error *err)
+int
+tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_relation *relation,
+                          const struct tr_pg_table *table, bool *changed, struct tr_error *err)
 {
     *changed = false;
     if (sink->ddl != TR_PG_DDL_APPLY || !speaks_postgresql(sink))

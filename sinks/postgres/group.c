@@ -11,7 +11,8 @@ struct contents {
     bool ddl, truncate;
 };
 
-static void look(const struct tr_batch *batch, struct contents *has)
+static void
+look(const struct tr_batch *batch, struct contents *has)
 {
     for (uint32_t i = 0; i < batch->nevents; i++) {
         const struct tr_event *event = &batch->events[i];
@@ -20,7 +21,8 @@ static void look(const struct tr_batch *batch, struct contents *has)
     }
 }
 
-static uint64_t hold_limit(const struct tr_pg_apply *apply)
+static uint64_t
+hold_limit(const struct tr_pg_apply *apply)
 {
     uint64_t limit = apply->sink->base.env->memory / 4;
     return limit < HOLD_BYTES ? limit : HOLD_BYTES;
@@ -30,7 +32,8 @@ static uint64_t hold_limit(const struct tr_pg_apply *apply)
  * How far the next group reaches: to the last batch that ends at a commit and fits. A change of shape stands alone. NULL: the transaction's end has
  * not come; *large when it is too big to wait for.
  */
-static struct tr_batch *reach(struct tr_pg_apply *apply, struct contents *has, bool *large)
+static struct tr_batch *
+reach(struct tr_pg_apply *apply, struct contents *has, bool *large)
 {
     struct tr_batch *end = NULL;
     uint64_t rows = 0, bytes = 0;
@@ -51,7 +54,8 @@ static struct tr_batch *reach(struct tr_pg_apply *apply, struct contents *has, b
     return *large ? apply->pending_last : end;
 }
 
-static void take(struct tr_pg_apply *apply, struct tr_pg_group *group, struct tr_batch *end)
+static void
+take(struct tr_pg_apply *apply, struct tr_pg_group *group, struct tr_batch *end)
 {
     group->first = apply->pending;
     group->last = end;
@@ -76,7 +80,8 @@ static void take(struct tr_pg_apply *apply, struct tr_pg_group *group, struct tr
     group->checkpoint = tr_strdup(end->checkpoint);
 }
 
-struct tr_pg_group *tr_pg_group_form(struct tr_pg_apply *apply)
+struct tr_pg_group *
+tr_pg_group_form(struct tr_pg_apply *apply)
 {
     struct contents has;
     bool large;
@@ -94,7 +99,8 @@ struct tr_pg_group *tr_pg_group_form(struct tr_pg_apply *apply)
     return group;
 }
 
-bool tr_pg_group_continue(struct tr_pg_apply *apply, struct tr_pg_group *group)
+bool
+tr_pg_group_continue(struct tr_pg_apply *apply, struct tr_pg_group *group)
 {
     struct contents has;
     bool large;
@@ -114,7 +120,8 @@ bool tr_pg_group_continue(struct tr_pg_apply *apply, struct tr_pg_group *group)
     return true;
 }
 
-void tr_pg_group_drop_batches(struct tr_pg_group *group)
+void
+tr_pg_group_drop_batches(struct tr_pg_group *group)
 {
     for (struct tr_batch *batch = group->first, *next; batch != NULL; batch = next) {
         next = batch->next;
@@ -126,7 +133,8 @@ void tr_pg_group_drop_batches(struct tr_pg_group *group)
     tr_arena_reset(&group->arena);
 }
 
-void tr_pg_group_free(struct tr_pg_group *group)
+void
+tr_pg_group_free(struct tr_pg_group *group)
 {
     if (group == NULL)
         return;

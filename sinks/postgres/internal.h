@@ -20,13 +20,15 @@ enum tr_pg_ddl_policy { TR_PG_DDL_APPLY, TR_PG_DDL_IGNORE, TR_PG_DDL_STOP };
 
 struct tr_postgres_sink {
     struct tr_sink base;
-    const char *url;    /* borrowed from the settings */
-    PGconn *meta;       /* catalogue, checkpoint, who blocks whom; the sink thread's */
-    PGconn *reader;     /* where the catalogue is asked: meta, or the connection whose open transaction changes it */
+    const char *url; /* borrowed from the settings */
+    PGconn *meta;    /* catalogue, checkpoint, who blocks whom; the sink thread's */
+    PGconn
+        *reader; /* where the catalogue is asked: meta, or the connection whose open transaction changes it */
     int server_version; /* PQserverVersion: 150004 */
-    bool replica_role;  /* session_replication_role = replica is permitted: no trigger and no foreign key fires */
-    bool state_tables;  /* tailrace.checkpoint and tailrace.table_cut are known to exist */
-    uint64_t epoch;     /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
+    bool
+        replica_role; /* session_replication_role = replica is permitted: no trigger and no foreign key fires */
+    bool state_tables; /* tailrace.checkpoint and tailrace.table_cut are known to exist */
+    uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_pg_conflict_policy on_conflict;
     enum tr_pg_ddl_policy ddl;
     struct tr_pg_apply *apply; /* NULL until the first write */
@@ -36,7 +38,8 @@ struct tr_postgres_sink {
  * A connection for work of this sink: pinned session, replica role when permitted. `purpose` ("load public.t") becomes part of the application's
  * name. synchronous: commits wait for the flush; otherwise synchronous_commit is off. thread: any.
  */
-int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, bool synchronous, PGconn **conn, struct tr_error *err);
+int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, bool synchronous,
+                       PGconn **conn, struct tr_error *err);
 
 /* checkpoint.c. The state tables are made when missing. thread: sink, but for record_cut. */
 int tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err);
@@ -44,9 +47,11 @@ int tr_pg_load_checkpoint(struct tr_sink *sink, struct tr_checkpoint *checkpoint
 int tr_pg_save_checkpoint(struct tr_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err);
 int tr_pg_drop(struct tr_sink *sink, struct tr_error *err);
 /* Record a table's cut inside the open transaction of `conn` (a loader's last statement). thread: any. */
-int tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_table_cut *cut, struct tr_error *err);
+int tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_table_cut *cut,
+                     struct tr_error *err);
 
 /* check.c */
-int tr_pg_sink_check(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings, struct tr_error *err);
+int tr_pg_sink_check(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings,
+                     struct tr_error *err);
 
 #endif

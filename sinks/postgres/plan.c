@@ -22,13 +22,16 @@ struct plan {
     bool again; /* a table turned out to need the source's order: plan once more */
 };
 
-void tr_pg_event_images(const struct tr_event *event, const struct tr_value **key, const struct tr_value **row)
+void
+tr_pg_event_images(const struct tr_event *event, const struct tr_value **key, const struct tr_value **row)
 {
     *row = event->kind == TR_DELETE ? NULL : event->after;
-    *key = event->before != NULL && event->kind != TR_INSERT && event->kind != TR_READ ? event->before : event->after;
+    *key = event->before != NULL && event->kind != TR_INSERT && event->kind != TR_READ ? event->before
+                                                                                       : event->after;
 }
 
-bool tr_pg_key_changes(const struct tr_pg_map *map, const struct tr_event *event)
+bool
+tr_pg_key_changes(const struct tr_pg_map *map, const struct tr_event *event)
 {
     if (event->kind != TR_UPDATE || event->before == NULL)
         return false;
@@ -40,7 +43,8 @@ bool tr_pg_key_changes(const struct tr_pg_map *map, const struct tr_event *event
     return false;
 }
 
-static struct tr_pg_step *add_step(struct tr_pg_steps *steps)
+static struct tr_pg_step *
+add_step(struct tr_pg_steps *steps)
 {
     if (steps->count == steps->cap) {
         steps->cap = steps->cap > 0 ? steps->cap * 2 : 16;
@@ -51,12 +55,14 @@ static struct tr_pg_step *add_step(struct tr_pg_steps *steps)
     return step;
 }
 
-static bool depends(const struct plan *plan, uint64_t on)
+static bool
+depends(const struct plan *plan, uint64_t on)
 {
     return plan->group->alone || on >= tr_pg_oldest(plan->apply);
 }
 
-static struct tr_pg_steps *list_for(struct plan *plan, bool dependent, uint64_t on)
+static struct tr_pg_steps *
+list_for(struct plan *plan, bool dependent, uint64_t on)
 {
     if (!dependent)
         return &plan->group->free;
@@ -65,7 +71,8 @@ static struct tr_pg_steps *list_for(struct plan *plan, bool dependent, uint64_t 
     return &plan->group->dependent;
 }
 
-static bool same_columns(const struct tr_net *net, const struct tr_net_row *a, const struct tr_net_row *b)
+static bool
+same_columns(const struct tr_net *net, const struct tr_net_row *a, const struct tr_net_row *b)
 {
     if (a->row == NULL || a->row == b->row)
         return true;
@@ -82,7 +89,9 @@ static const enum tr_pg_op operations[] = {
 };
 
 /* The rows of one operation, free or waiting, one step for each set of present columns. */
-static void emit(struct plan *plan, struct tr_pg_map *map, struct tr_net_row *rows, uint32_t count, enum tr_net_op op, bool dependent)
+static void
+emit(struct plan *plan, struct tr_pg_map *map, struct tr_net_row *rows, uint32_t count, enum tr_net_op op,
+     bool dependent)
 {
     for (uint32_t from = 0; from < count; from++) {
         const struct tr_net_row *first = &rows[from];
@@ -93,7 +102,8 @@ static void emit(struct plan *plan, struct tr_pg_map *map, struct tr_net_row *ro
         uint32_t n = 0;
         uint64_t on = 0;
         for (uint32_t i = from; i < count; i++) {
-            if (rows[i].op != op || depends(plan, rows[i].depends) != dependent || !same_columns(&map->net, first, &rows[i]))
+            if (rows[i].op != op || depends(plan, rows[i].depends) != dependent ||
+                !same_columns(&map->net, first, &rows[i]))
                 continue;
             struct tr_net_row *copy = tr_arena_alloc(arena, sizeof(*copy));
             *copy = rows[i];
@@ -105,13 +115,17 @@ static void emit(struct plan *plan, struct tr_pg_map *map, struct tr_net_row *ro
         struct tr_pg_step *step = add_step(list_for(plan, dependent, on));
         *step = (struct tr_pg_step){
             .kind = op == TR_NET_INSERT && n >= COPY_ROWS ? TR_PG_STEP_COPY : TR_PG_STEP_ROWS,
-            .op = operations[op], .map = map, .rows = list, .nrows = n,
+            .op = operations[op],
+            .map = map,
+            .rows = list,
+            .nrows = n,
         };
     }
 }
 
 /* What the table's net set holds becomes steps. */
-static void flush(struct plan *plan, struct tr_pg_table *table)
+static void
+flush(struct plan *plan, struct tr_pg_table *table)
 {
     struct tr_pg_map *map = table->plan_map;
     if (map == NULL || map->net.nrows == 0)
@@ -133,19 +147,22 @@ static void flush(struct plan *plan, struct tr_pg_table *table)
     tr_net_clear(&map->net);
 }
 
-static void flush_all(struct plan *plan)
+static void
+flush_all(struct plan *plan)
 {
     for (uint32_t i = 0; i < plan->apply->ntouched; i++)
         flush(plan, plan->apply->touched[i]);
 }
 
-static uint64_t max(uint64_t a, uint64_t b)
+static uint64_t
+max(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
 /* The first change of a table in this group, or the first under another shape. */
-static void touch(struct plan *plan, struct tr_pg_map *map)
+static void
+touch(struct plan *plan, struct tr_pg_map *map)
 {
     struct tr_pg_table *table = map->table;
     struct tr_pg_apply *apply = plan->apply;
@@ -163,7 +180,8 @@ static void touch(struct plan *plan, struct tr_pg_map *map)
         apply->touched[apply->ntouched++] = table;
     }
     if (table->plan_map != map) {
-        if (table->plan_map != NULL) { /* the order between two shapes is kept by making the second wait for all */
+        if (table->plan_map !=
+            NULL) { /* the order between two shapes is kept by making the second wait for all */
             flush(plan, table);
             table->plan_dependent = true;
             table->plan_depends = plan->group->number - 1;
@@ -182,17 +200,20 @@ static void touch(struct plan *plan, struct tr_pg_map *map)
 }
 
 /* This row's keys are written by this group now: the last group in flight that wrote one of them. */
-static uint64_t write_keys(struct plan *plan, const struct tr_pg_map *map, const struct tr_value *key, const struct tr_value *row)
+static uint64_t
+write_keys(struct plan *plan, const struct tr_pg_map *map, const struct tr_value *key,
+           const struct tr_value *row)
 {
     struct tr_pg_apply *apply = plan->apply;
-    uint64_t number = plan->group->number, oldest = tr_pg_oldest(apply), on = map->table->plan_depends, hash, before;
+    uint64_t number = plan->group->number, oldest = tr_pg_oldest(apply), on = map->table->plan_depends, hash,
+             before;
     if (apply->nworkers > 1 && !plan->group->alone) {
         for (uint16_t i = 0; i < map->nwatched; i++) {
             const struct tr_pg_watched *watched = &map->watched[i];
             const struct tr_value *images[] = { key, row != key ? row : NULL };
             for (int image = 0; image < 2; image++) {
-                if (images[image] == NULL || !tr_key_hash(watched->seed, images[image], watched->columns, watched->ncolumns,
-                                                          watched->nulls_differ, &hash))
+                if (images[image] == NULL || !tr_key_hash(watched->seed, images[image], watched->columns,
+                                                          watched->ncolumns, watched->nulls_differ, &hash))
                     continue;
                 before = tr_keys_write(&apply->keys, hash, number, oldest);
                 if (before != number)
@@ -204,7 +225,9 @@ static uint64_t write_keys(struct plan *plan, const struct tr_pg_map *map, const
 }
 
 /* A change that goes alone, after what is known of its table: a new key, or a row without one. */
-static void plan_single(struct plan *plan, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_event *event, uint64_t on)
+static void
+plan_single(struct plan *plan, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_event *event,
+            uint64_t on)
 {
     const struct tr_value *key, *row;
     tr_pg_event_images(event, &key, &row);
@@ -218,14 +241,17 @@ static void plan_single(struct plan *plan, struct tr_pg_map *map, enum tr_pg_op 
     one->row = row;
     list[0] = one;
     struct tr_pg_step *step = add_step(list_for(plan, dependent, on));
-    *step = (struct tr_pg_step){ .kind = TR_PG_STEP_ROWS, .op = op, .map = map, .rows = list, .nrows = 1, .event = event };
+    *step = (struct tr_pg_step){
+        .kind = TR_PG_STEP_ROWS, .op = op, .map = map, .rows = list, .nrows = 1, .event = event
+    };
     if (dependent && !map->table->plan_dependent) {
         map->table->plan_dependent = true;
         map->table->plan_depends = plan->group->number - 1;
     }
 }
 
-static void plan_whole_row(struct plan *plan, struct tr_pg_map *map, const struct tr_event *event)
+static void
+plan_whole_row(struct plan *plan, struct tr_pg_map *map, const struct tr_event *event)
 {
     struct tr_pg_table *table = map->table;
     table->plan_depends = max(table->plan_depends, table->plan_previous);
@@ -234,12 +260,16 @@ static void plan_whole_row(struct plan *plan, struct tr_pg_map *map, const struc
     plan_single(plan, map, event->kind == TR_UPDATE ? TR_PG_UPDATE_ROW : TR_PG_DELETE_ROW, event, on);
 }
 
-static enum tr_net_op net_op(const struct tr_event *event)
+static enum tr_net_op
+net_op(const struct tr_event *event)
 {
-    return event->kind == TR_UPDATE ? TR_NET_UPDATE : event->kind == TR_DELETE ? TR_NET_DELETE : TR_NET_INSERT;
+    return event->kind == TR_UPDATE   ? TR_NET_UPDATE
+           : event->kind == TR_DELETE ? TR_NET_DELETE
+                                      : TR_NET_INSERT;
 }
 
-static int plan_row(struct plan *plan, const struct tr_event *event, struct tr_error *err)
+static int
+plan_row(struct plan *plan, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_pg_map *map;
     const struct tr_value *key, *row;
@@ -273,7 +303,8 @@ static int plan_row(struct plan *plan, const struct tr_event *event, struct tr_e
     return 0;
 }
 
-static int plan_truncate(struct plan *plan, const struct tr_event *event, struct tr_error *err)
+static int
+plan_truncate(struct plan *plan, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_buffer sql;
     flush_all(plan);
@@ -290,7 +321,8 @@ static int plan_truncate(struct plan *plan, const struct tr_event *event, struct
     return rc;
 }
 
-static int plan_events(struct plan *plan, struct tr_error *err)
+static int
+plan_events(struct plan *plan, struct tr_error *err)
 {
     for (struct tr_batch *batch = plan->group->first; batch != NULL; batch = batch->next) {
         for (uint32_t i = 0; i < batch->nevents && !plan->again; i++) {
@@ -308,7 +340,8 @@ static int plan_events(struct plan *plan, struct tr_error *err)
     return 0;
 }
 
-static void forget(struct plan *plan)
+static void
+forget(struct plan *plan)
 {
     struct tr_pg_apply *apply = plan->apply;
     for (uint32_t i = 0; i < apply->ntouched; i++) {
@@ -323,7 +356,8 @@ static void forget(struct plan *plan)
     plan->again = false;
 }
 
-int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err)
+int
+tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err)
 {
     struct plan plan = { .sink = sink, .apply = sink->apply, .group = group };
     group->free.count = group->dependent.count = 0;

@@ -11,12 +11,20 @@
 #include "sinks/postgres/tables.h"
 
 static const struct tr_option options[] = {
-    { .name = "group_rows", .section = "target", .type = TR_OPTION_INT, .value = "10000", .min = 1, .max = 1000000,
-      .help = "changes that are applied in one target transaction at most; a larger source transaction is never split" },
+    { .name = "group_rows",
+      .section = "target",
+      .type = TR_OPTION_INT,
+      .value = "10000",
+      .min = 1,
+      .max = 1000000,
+      .help =
+          "changes that are applied in one target transaction at most; a larger source transaction is never split" },
     { .name = NULL },
 };
 
-int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, bool synchronous, PGconn **conn, struct tr_error *err)
+int
+tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, bool synchronous, PGconn **conn,
+                   struct tr_error *err)
 {
     char *name = tr_asprintf("tailrace %s %s", sink->base.env->task, purpose);
     struct tr_pg_config config = { .url = sink->url, .application_name = name, .interrupt_fd = -1 };
@@ -39,7 +47,8 @@ int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose,
 }
 
 /* What this server and role allow. */
-static int learn(struct tr_postgres_sink *sink, struct tr_error *err)
+static int
+learn(struct tr_postgres_sink *sink, struct tr_error *err)
 {
     PGresult *res = NULL;
     sink->reader = sink->meta;
@@ -47,39 +56,47 @@ static int learn(struct tr_postgres_sink *sink, struct tr_error *err)
     int rc = tr_pg_exec(sink->meta, -1, "SELECT pg_is_in_recovery()", &res, err);
     if (rc == 0 && PQgetvalue(res, 0, 0)[0] == 't') {
         rc = tr_fail(err, TR_FATAL, "the target is a standby and takes no changes");
-        tr_error_hint(err, "name the primary in the target's URL, or all hosts and target_session_attrs=read-write");
+        tr_error_hint(
+            err, "name the primary in the target's URL, or all hosts and target_session_attrs=read-write");
     }
     PQclear(res);
     if (rc < 0)
         return rc;
     struct tr_error denied;
     tr_error_clear(&denied);
-    sink->replica_role = tr_pg_exec(sink->meta, -1, "SET session_replication_role = replica", NULL, &denied) == 0;
+    sink->replica_role = tr_pg_exec(sink->meta, -1, "SET session_replication_role = replica", NULL,
+                                    &denied) == 0;
     if (!sink->replica_role && denied.class == TR_RETRY) {
         *err = denied;
         return -TR_RETRY;
     }
     if (!sink->replica_role)
-        tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
-               "session_replication_role cannot be set at the target: its triggers and foreign keys fire, and changes are applied one group"
-               " at a time (on 15 and later: GRANT SET ON PARAMETER session_replication_role TO \"%s\")",
-               PQuser(sink->meta));
+        tr_log(
+            sink->base.env->log, TR_LOG_WARNING, "sink",
+            "session_replication_role cannot be set at the target: its triggers and foreign keys fire, and changes are applied one group"
+            " at a time (on 15 and later: GRANT SET ON PARAMETER session_replication_role TO \"%s\")",
+            PQuser(sink->meta));
     return 0;
 }
 
-static enum tr_pg_conflict_policy conflict_policy(const char *text)
+static enum tr_pg_conflict_policy
+conflict_policy(const char *text)
 {
     return strcmp(text, "overwrite") == 0 ? TR_PG_CONFLICT_OVERWRITE
            : strcmp(text, "skip") == 0    ? TR_PG_CONFLICT_SKIP
                                           : TR_PG_CONFLICT_STOP;
 }
 
-static enum tr_pg_ddl_policy ddl_policy(const char *text)
+static enum tr_pg_ddl_policy
+ddl_policy(const char *text)
 {
-    return strcmp(text, "ignore") == 0 ? TR_PG_DDL_IGNORE : strcmp(text, "stop") == 0 ? TR_PG_DDL_STOP : TR_PG_DDL_APPLY;
+    return strcmp(text, "ignore") == 0 ? TR_PG_DDL_IGNORE
+           : strcmp(text, "stop") == 0 ? TR_PG_DDL_STOP
+                                       : TR_PG_DDL_APPLY;
 }
 
-static void sink_close(struct tr_sink *base)
+static void
+sink_close(struct tr_sink *base)
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     if (sink == NULL)
@@ -89,7 +106,8 @@ static void sink_close(struct tr_sink *base)
     free(sink);
 }
 
-static int sink_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *err)
+static int
+sink_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = tr_calloc(1, sizeof(*sink));
     *out = NULL;

@@ -13,18 +13,18 @@
 #include "core/memory.h"
 
 #define MAX_STATEMENTS 64 /* of one relation; unchanged TOAST makes a column set of its own */
-#define SQL_MAX        ((size_t)16 << 20)
+#define SQL_MAX ((size_t)16 << 20)
 
 /* By enum tr_pg_carry: the array type of the parameter and its element type (pg_type.dat). */
 static const struct {
     Oid array, element;
 } types[] = {
-    [TR_PG_CARRY_TEXT] = { 1009, 25 },          [TR_PG_CARRY_STRING] = { 1009, 25 },
-    [TR_PG_CARRY_BOOL] = { 1000, 16 },          [TR_PG_CARRY_INT2] = { 1005, 21 },
-    [TR_PG_CARRY_INT4] = { 1007, 23 },          [TR_PG_CARRY_INT8] = { 1016, 20 },
-    [TR_PG_CARRY_OID] = { 1028, 26 },           [TR_PG_CARRY_BYTEA] = { 1001, 17 },
-    [TR_PG_CARRY_UUID] = { 2951, 2950 },        [TR_PG_CARRY_DATE] = { 1182, 1082 },
-    [TR_PG_CARRY_TIMESTAMP] = { 1115, 1114 },   [TR_PG_CARRY_TIMESTAMPTZ] = { 1185, 1184 },
+    [TR_PG_CARRY_TEXT] = { 1009, 25 },        [TR_PG_CARRY_STRING] = { 1009, 25 },
+    [TR_PG_CARRY_BOOL] = { 1000, 16 },        [TR_PG_CARRY_INT2] = { 1005, 21 },
+    [TR_PG_CARRY_INT4] = { 1007, 23 },        [TR_PG_CARRY_INT8] = { 1016, 20 },
+    [TR_PG_CARRY_OID] = { 1028, 26 },         [TR_PG_CARRY_BYTEA] = { 1001, 17 },
+    [TR_PG_CARRY_UUID] = { 2951, 2950 },      [TR_PG_CARRY_DATE] = { 1182, 1082 },
+    [TR_PG_CARRY_TIMESTAMP] = { 1115, 1114 }, [TR_PG_CARRY_TIMESTAMPTZ] = { 1185, 1184 },
 };
 
 struct writer {
@@ -33,18 +33,21 @@ struct writer {
     struct tr_buffer *sql;
 };
 
-static const struct tr_pg_column *target_column(const struct tr_pg_map *map, uint16_t column)
+static const struct tr_pg_column *
+target_column(const struct tr_pg_map *map, uint16_t column)
 {
     return &map->table->columns[map->target[column]];
 }
 
-static void name_of(struct writer *w, uint16_t column)
+static void
+name_of(struct writer *w, uint16_t column)
 {
     tr_pg_identifier(w->sql, target_column(w->map, column)->name);
 }
 
 /* Make room for a value of a column in the parameters, and name it in the SQL: u.p3, with a cast where it travels as text. */
-static void value_of(struct writer *w, uint16_t column, bool old)
+static void
+value_of(struct writer *w, uint16_t column, bool old)
 {
     struct tr_pg_statement *s = w->statement;
     const struct tr_pg_column *target = target_column(w->map, column);
@@ -57,7 +60,8 @@ static void value_of(struct writer *w, uint16_t column, bool old)
 }
 
 /* unnest($1, $2) AS u(p0, p1) for the parameters named so far. */
-static void unnest(struct writer *w)
+static void
+unnest(struct writer *w)
 {
     tr_buffer_text(w->sql, "unnest(");
     for (unsigned i = 0; i < w->statement->nparams; i++)
@@ -68,7 +72,8 @@ static void unnest(struct writer *w)
     tr_buffer_text(w->sql, ")");
 }
 
-static void match_key(struct writer *w)
+static void
+match_key(struct writer *w)
 {
     for (uint16_t i = 0; i < w->map->nkey; i++) {
         uint16_t column = w->map->key[i];
@@ -86,7 +91,8 @@ static void match_key(struct writer *w)
 }
 
 /* Sameness of a column with the old image: NULLs are equal, and types without an = of their own are compared as they print. */
-static void match_old(struct writer *w, uint16_t column)
+static void
+match_old(struct writer *w, uint16_t column)
 {
     const struct tr_pg_column *target = target_column(w->map, column);
     bool string = tr_pg_carry_of(target->type_oid) == TR_PG_CARRY_STRING;
@@ -98,7 +104,8 @@ static void match_old(struct writer *w, uint16_t column)
     tr_buffer_text(w->sql, target->comparable ? ")" : ")::text");
 }
 
-static void match_whole_row(struct writer *w, struct tr_buffer *from, const struct tr_value *old)
+static void
+match_whole_row(struct writer *w, struct tr_buffer *from, const struct tr_value *old)
 {
     struct tr_buffer *sql = w->sql;
     const char *link = " WHERE ";
@@ -117,7 +124,8 @@ static void match_whole_row(struct writer *w, struct tr_buffer *from, const stru
     w->sql = sql;
 }
 
-static bool is_key(const struct tr_pg_map *map, uint16_t column)
+static bool
+is_key(const struct tr_pg_map *map, uint16_t column)
 {
     for (uint16_t i = 0; i < map->nkey; i++)
         if (map->key[i] == column)
@@ -125,7 +133,8 @@ static bool is_key(const struct tr_pg_map *map, uint16_t column)
     return false;
 }
 
-static void write_insert(struct writer *w, const struct tr_value *row)
+static void
+write_insert(struct writer *w, const struct tr_value *row)
 {
     struct tr_buffer values;
     const char *comma = "";
@@ -142,12 +151,14 @@ static void write_insert(struct writer *w, const struct tr_value *row)
         value_of(&(struct writer){ w->statement, w->map, &values }, i, false);
         comma = ", ";
     }
-    tr_buffer_printf(w->sql, ")%s SELECT %s FROM ", w->map->override ? " OVERRIDING SYSTEM VALUE" : "", values.data != NULL ? values.data : "");
+    tr_buffer_printf(w->sql, ")%s SELECT %s FROM ", w->map->override ? " OVERRIDING SYSTEM VALUE" : "",
+                     values.data != NULL ? values.data : "");
     unnest(w);
     tr_buffer_fini(&values);
 }
 
-static void write_update(struct writer *w, const struct tr_value *key, const struct tr_value *row)
+static void
+write_update(struct writer *w, const struct tr_value *key, const struct tr_value *row)
 {
     bool by_key = w->statement->op == TR_PG_UPDATE;
     const char *comma = "";
@@ -189,7 +200,8 @@ static void write_update(struct writer *w, const struct tr_value *key, const str
     tr_buffer_fini(&where);
 }
 
-static void write_delete(struct writer *w, const struct tr_value *key)
+static void
+write_delete(struct writer *w, const struct tr_value *key)
 {
     struct tr_buffer where;
     struct tr_buffer *sql = w->sql;
@@ -222,7 +234,8 @@ static void write_delete(struct writer *w, const struct tr_value *key)
     }
 }
 
-static uint8_t *column_set(const struct tr_pg_map *map, const struct tr_value *image)
+static uint8_t *
+column_set(const struct tr_pg_map *map, const struct tr_value *image)
 {
     uint8_t *set = tr_calloc(map->relation->ncolumns + 1u, 1);
     for (uint16_t i = 0; image != NULL && i < map->relation->ncolumns; i++)
@@ -230,7 +243,8 @@ static uint8_t *column_set(const struct tr_pg_map *map, const struct tr_value *i
     return set;
 }
 
-static bool same_set(const struct tr_pg_map *map, const uint8_t *set, const struct tr_value *image)
+static bool
+same_set(const struct tr_pg_map *map, const uint8_t *set, const struct tr_value *image)
 {
     for (uint16_t i = 0; image != NULL && i < map->relation->ncolumns; i++)
         if (set[i] != (image[i].state != TR_ABSENT))
@@ -238,13 +252,15 @@ static bool same_set(const struct tr_pg_map *map, const uint8_t *set, const stru
     return true;
 }
 
-static bool by_whole_row(enum tr_pg_op op)
+static bool
+by_whole_row(enum tr_pg_op op)
 {
     return op == TR_PG_UPDATE_ROW || op == TR_PG_DELETE_ROW;
 }
 
-static struct tr_pg_statement *make(struct tr_pg_apply *apply, const struct tr_pg_map *map, enum tr_pg_op op,
-                                    const struct tr_value *key, const struct tr_value *row, bool as_text)
+static struct tr_pg_statement *
+make(struct tr_pg_apply *apply, const struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key,
+     const struct tr_value *row, bool as_text)
 {
     struct tr_pg_statement *s = tr_calloc(1, sizeof(*s));
     struct tr_buffer sql;
@@ -269,8 +285,9 @@ static struct tr_pg_statement *make(struct tr_pg_apply *apply, const struct tr_p
     return s;
 }
 
-const struct tr_pg_statement *tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map, enum tr_pg_op op,
-                                                  const struct tr_value *key, const struct tr_value *row, bool as_text)
+const struct tr_pg_statement *
+tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map, enum tr_pg_op op,
+                    const struct tr_value *key, const struct tr_value *row, bool as_text)
 {
     for (uint16_t i = 0; i < map->nstatements; i++) {
         struct tr_pg_statement *s = map->statements[i];
@@ -287,12 +304,14 @@ const struct tr_pg_statement *tr_pg_statement_get(struct tr_pg_apply *apply, str
     return map->statements[map->nstatements++] = make(apply, map, op, key, row, as_text);
 }
 
-void tr_pg_statement_name(const struct tr_pg_statement *statement, char out[16])
+void
+tr_pg_statement_name(const struct tr_pg_statement *statement, char out[16])
 {
     snprintf(out, 16, "s%u", statement->number);
 }
 
-void tr_pg_statement_free(struct tr_pg_statement *statement)
+void
+tr_pg_statement_free(struct tr_pg_statement *statement)
 {
     free(statement->present);
     free(statement->old_present);
@@ -303,8 +322,10 @@ void tr_pg_statement_free(struct tr_pg_statement *statement)
 }
 
 /* array_recv: dimensions, has-null flag, element type, length, lower bound, then each element with its length. */
-static int bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map, const struct tr_net_row *const *rows,
-                       uint32_t nrows, struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err)
+static int
+bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map,
+            const struct tr_net_row *const *rows, uint32_t nrows, struct tr_buffer *scratch,
+            struct tr_buffer *out, struct tr_error *err)
 {
     size_t flags = out->len + 4;
     bool has_null = false;
@@ -333,8 +354,10 @@ static int bind_column(const struct tr_pg_param *param, const struct tr_pg_map *
     return 0;
 }
 
-int tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct tr_pg_map *map, const struct tr_net_row *const *rows,
-                         uint32_t nrows, struct tr_buffer *scratch, struct tr_buffer *out, int *lengths, struct tr_error *err)
+int
+tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct tr_pg_map *map,
+                     const struct tr_net_row *const *rows, uint32_t nrows, struct tr_buffer *scratch,
+                     struct tr_buffer *out, int *lengths, struct tr_error *err)
 {
     tr_buffer_reset(out);
     for (uint16_t i = 0; i < statement->nparams; i++) {
@@ -347,7 +370,8 @@ int tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct t
     return out->overflow ? tr_fail(err, TR_CONFLICT, "a row of %s is larger than 1 GiB", map->label) : 0;
 }
 
-void tr_pg_copy_statement(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *out)
+void
+tr_pg_copy_statement(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *out)
 {
     const char *comma = "";
     tr_buffer_text(out, "COPY ");
@@ -363,7 +387,9 @@ void tr_pg_copy_statement(const struct tr_pg_map *map, const struct tr_value *ro
     tr_buffer_text(out, ") FROM STDIN");
 }
 
-int tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_event *event, struct tr_buffer *out, struct tr_error *err)
+int
+tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_event *event, struct tr_buffer *out,
+                         struct tr_error *err)
 {
     tr_buffer_text(out, "TRUNCATE ONLY ");
     for (uint32_t i = 0; i < event->truncate.nrelations; i++) {

@@ -7,7 +7,8 @@
 #include "core/memory.h"
 
 /* Types whose equality in pg_catalog is sameness of the value. */
-static bool type_is_comparable(Oid type)
+static bool
+type_is_comparable(Oid type)
 {
     static const Oid types[] = { 16, 17, 18, 19, 20, 21, 23, 25, 26, 1043, 1082, 1083, 1114, 1184, 2950 };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -16,7 +17,8 @@ static bool type_is_comparable(Oid type)
     return false;
 }
 
-int tr_pg_table_column(const struct tr_pg_table *table, const char *name)
+int
+tr_pg_table_column(const struct tr_pg_table *table, const char *name)
 {
     for (uint16_t i = 0; i < table->ncolumns; i++)
         if (strcmp(table->columns[i].name, name) == 0)
@@ -24,12 +26,14 @@ int tr_pg_table_column(const struct tr_pg_table *table, const char *name)
     return -1;
 }
 
-static bool flag(const PGresult *res, int row, int column)
+static bool
+flag(const PGresult *res, int row, int column)
 {
     return PQgetvalue(res, row, column)[0] == 't';
 }
 
-static Oid oid(const PGresult *res, int row, int column)
+static Oid
+oid(const PGresult *res, int row, int column)
 {
     return (Oid)strtoul(PQgetvalue(res, row, column), NULL, 10);
 }
@@ -58,7 +62,8 @@ static const char uniques_sql[] =
     " WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisready AND k.place <= i.indnkeyatts"
     " ORDER BY i.indisprimary DESC, i.indexrelid, k.place";
 
-static void read_columns(struct tr_pg_table *table, const PGresult *res)
+static void
+read_columns(struct tr_pg_table *table, const PGresult *res)
 {
     table->ncolumns = (uint16_t)PQntuples(res);
     table->columns = tr_arena_zalloc(&table->arena, table->ncolumns * sizeof(*table->columns));
@@ -75,7 +80,8 @@ static void read_columns(struct tr_pg_table *table, const PGresult *res)
 }
 
 /* Catalogue numbers of the columns (attnum) to indexes into the table's list. */
-static int by_number(const PGresult *columns, int attnum)
+static int
+by_number(const PGresult *columns, int attnum)
 {
     for (int i = 0; i < PQntuples(columns); i++)
         if (atoi(PQgetvalue(columns, i, 2)) == attnum)
@@ -83,7 +89,8 @@ static int by_number(const PGresult *columns, int attnum)
     return -1;
 }
 
-static void read_unique(struct tr_pg_table *table, const PGresult *columns, const PGresult *res, int from, int to)
+static void
+read_unique(struct tr_pg_table *table, const PGresult *columns, const PGresult *res, int from, int to)
 {
     struct tr_pg_unique *unique = &table->uniques[table->nuniques++];
     uint16_t *list = tr_arena_alloc(&table->arena, (size_t)(to - from) * sizeof(*list));
@@ -107,7 +114,8 @@ static void read_unique(struct tr_pg_table *table, const PGresult *columns, cons
     }
 }
 
-static void read_uniques(struct tr_pg_table *table, const PGresult *columns, const PGresult *res)
+static void
+read_uniques(struct tr_pg_table *table, const PGresult *columns, const PGresult *res)
 {
     int n = PQntuples(res);
     table->uniques = tr_arena_zalloc(&table->arena, ((size_t)n + 1) * sizeof(*table->uniques));
@@ -118,7 +126,9 @@ static void read_uniques(struct tr_pg_table *table, const PGresult *columns, con
     }
 }
 
-int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **out, struct tr_error *err)
+int
+tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *name,
+                 struct tr_pg_table **out, struct tr_error *err)
 {
     PGresult *columns = NULL, *uniques = NULL;
     *out = NULL;
@@ -151,7 +161,8 @@ int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const ch
     return rc;
 }
 
-void tr_pg_table_free(struct tr_pg_table *table)
+void
+tr_pg_table_free(struct tr_pg_table *table)
 {
     if (table == NULL)
         return;
@@ -161,7 +172,8 @@ void tr_pg_table_free(struct tr_pg_table *table)
 
 /* ------------------------------------------------------------------------------------------- maps */
 
-static struct tr_pg_table *known_table(struct tr_pg_apply *apply, const char *schema, const char *name)
+static struct tr_pg_table *
+known_table(struct tr_pg_apply *apply, const char *schema, const char *name)
 {
     for (uint32_t i = 0; i < apply->ntables; i++)
         if (apply->tables[i] != NULL && strcmp(apply->tables[i]->name, name) == 0 &&
@@ -170,7 +182,9 @@ static struct tr_pg_table *known_table(struct tr_pg_apply *apply, const char *sc
     return NULL;
 }
 
-static int table_get(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **table, struct tr_error *err)
+static int
+table_get(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **table,
+          struct tr_error *err)
 {
     struct tr_pg_apply *apply = sink->apply;
     *table = known_table(apply, schema, name);
@@ -188,13 +202,15 @@ static int table_get(struct tr_postgres_sink *sink, const char *schema, const ch
 }
 
 /* Is this source column certainly in an old row image? */
-static bool in_old_image(const struct tr_relation *relation, int column)
+static bool
+in_old_image(const struct tr_relation *relation, int column)
 {
     return column >= 0 && (relation->replica_identity == 'f' || relation->columns[column].identity > 0);
 }
 
 /* The target's index as the key, if the old image names all of its columns. */
-static bool key_from_index(struct tr_pg_map *map, const struct tr_pg_unique *unique)
+static bool
+key_from_index(struct tr_pg_map *map, const struct tr_pg_unique *unique)
 {
     if (!unique->addresses)
         return false;
@@ -211,7 +227,8 @@ static bool key_from_index(struct tr_pg_map *map, const struct tr_pg_unique *uni
 }
 
 /* The target has no such index: the source's identity names the row all the same. */
-static void key_from_identity(struct tr_pg_map *map)
+static void
+key_from_identity(struct tr_pg_map *map)
 {
     const struct tr_relation *relation = map->relation;
     if (relation->replica_identity == 'f')
@@ -220,11 +237,13 @@ static void key_from_identity(struct tr_pg_map *map)
         if (relation->columns[i].identity == 0 || map->target[i] < 0)
             continue;
         map->key[map->nkey] = i;
-        map->equals[map->nkey++] = map->table->columns[map->target[i]].comparable ? "OPERATOR(pg_catalog.=)" : NULL;
+        map->equals[map->nkey++] = map->table->columns[map->target[i]].comparable ? "OPERATOR(pg_catalog.=)"
+                                                                                  : NULL;
     }
 }
 
-static void choose_key(struct tr_pg_map *map)
+static void
+choose_key(struct tr_pg_map *map)
 {
     for (uint16_t i = 0; i < map->table->nuniques; i++)
         if (key_from_index(map, &map->table->uniques[i]))
@@ -232,7 +251,8 @@ static void choose_key(struct tr_pg_map *map)
     key_from_identity(map);
 }
 
-static void watch(struct tr_pg_map *map, uint64_t seed, bool nulls_differ, const uint16_t *columns, uint16_t ncolumns)
+static void
+watch(struct tr_pg_map *map, uint64_t seed, bool nulls_differ, const uint16_t *columns, uint16_t ncolumns)
 {
     struct tr_pg_watched *watched = &map->watched[map->nwatched++];
     watched->seed = tr_hash_mix(map->table->oid, seed);
@@ -243,7 +263,8 @@ static void watch(struct tr_pg_map *map, uint64_t seed, bool nulls_differ, const
 }
 
 /* Which keys tell that two rows have to do with each other. */
-static void watch_keys(struct tr_pg_map *map)
+static void
+watch_keys(struct tr_pg_map *map)
 {
     uint16_t *columns = tr_calloc(map->table->ncolumns + 1u, sizeof(*columns));
     map->watched = tr_calloc(map->table->nuniques + 1u, sizeof(*map->watched));
@@ -266,7 +287,8 @@ static void watch_keys(struct tr_pg_map *map)
 }
 
 /* The first column that the rows bring and the target lacks, or NULL. Generated columns are computed by the target. */
-static const struct tr_column *lay_over(struct tr_pg_map *map)
+static const struct tr_column *
+lay_over(struct tr_pg_map *map)
 {
     const struct tr_column *missing = NULL;
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
@@ -283,7 +305,8 @@ static const struct tr_column *lay_over(struct tr_pg_map *map)
     return missing;
 }
 
-static void map_free(struct tr_pg_map *map)
+static void
+map_free(struct tr_pg_map *map)
 {
     if (map == NULL)
         return;
@@ -302,7 +325,9 @@ static void map_free(struct tr_pg_map *map)
     free(map);
 }
 
-static int map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out, struct tr_error *err)
+static int
+map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out,
+         struct tr_error *err)
 {
     struct tr_pg_map *map = tr_calloc(1, sizeof(*map));
     const struct tr_column *missing = NULL;
@@ -314,7 +339,9 @@ static int map_make(struct tr_postgres_sink *sink, struct tr_relation *relation,
     int rc = table_get(sink, relation->target_schema, relation->target_name, &map->table, err);
     if (rc == 0 && map->table == NULL) {
         rc = tr_fail(err, TR_REFUSED, "the target has no table %s", map->label);
-        tr_error_hint(err, "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
+        tr_error_hint(
+            err,
+            "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
     }
     bool added = false;
     if (rc == 0 && (missing = lay_over(map)) != NULL) {
@@ -326,10 +353,12 @@ static int map_make(struct tr_postgres_sink *sink, struct tr_relation *relation,
         }
     }
     if (rc == 0 && missing != NULL) {
-        rc = tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)", map->label, missing->name,
+        rc = tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)",
+                     map->label, missing->name,
                      missing->native != NULL ? missing->native : "of unknown type");
-        tr_error_hint(err, "ALTER TABLE \"%s\".\"%s\" ADD COLUMN \"%s\" %s;", relation->target_schema, relation->target_name,
-                      missing->name, missing->native != NULL ? missing->native : "...");
+        tr_error_hint(err, "ALTER TABLE \"%s\".\"%s\" ADD COLUMN \"%s\" %s;", relation->target_schema,
+                      relation->target_name, missing->name,
+                      missing->native != NULL ? missing->native : "...");
     }
     if (rc < 0) {
         map_free(map);
@@ -341,11 +370,14 @@ static int map_make(struct tr_postgres_sink *sink, struct tr_relation *relation,
     return 0;
 }
 
-int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out, struct tr_error *err)
+int
+tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out,
+              struct tr_error *err)
 {
     struct tr_pg_apply *apply = sink->apply;
     uint32_t number = relation->number;
-    if (number < apply->maps_cap && apply->maps[number] != NULL && apply->maps[number]->relation == relation) {
+    if (number < apply->maps_cap && apply->maps[number] != NULL &&
+        apply->maps[number]->relation == relation) {
         *out = apply->maps[number];
         return 0;
     }
@@ -367,13 +399,15 @@ int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, s
 }
 
 /* Plans in flight may still point to it: it is freed when the stream ends. Changes of shape are rare. */
-void tr_pg_map_retire(struct tr_pg_apply *apply, struct tr_pg_map *map)
+void
+tr_pg_map_retire(struct tr_pg_apply *apply, struct tr_pg_map *map)
 {
     apply->retired = tr_realloc(apply->retired, (apply->nretired + 1) * sizeof(struct tr_pg_map *));
     apply->retired[apply->nretired++] = map;
 }
 
-void tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name)
+void
+tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name)
 {
     struct tr_pg_table *table = known_table(apply, schema, name);
     if (table == NULL)
@@ -388,12 +422,14 @@ void tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char 
     for (uint32_t i = 0; i < apply->ntables; i++)
         if (apply->tables[i] == table)
             apply->tables[i] = NULL;
-    apply->retired_tables = tr_realloc(apply->retired_tables, (apply->nretired_tables + 1) * sizeof(struct tr_pg_table *));
+    apply->retired_tables = tr_realloc(apply->retired_tables,
+                                       (apply->nretired_tables + 1) * sizeof(struct tr_pg_table *));
     apply->retired_tables[apply->nretired_tables++] = table;
     apply->barrier = apply->next_group - 1;
 }
 
-void tr_pg_maps_free(struct tr_pg_apply *apply)
+void
+tr_pg_maps_free(struct tr_pg_apply *apply)
 {
     for (uint32_t i = 0; i < apply->maps_cap; i++)
         map_free(apply->maps[i]);

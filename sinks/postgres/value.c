@@ -15,7 +15,8 @@ static const struct {
     { 1114, TR_PG_CARRY_TIMESTAMP }, { 2950, TR_PG_CARRY_UUID },   { 1184, TR_PG_CARRY_TIMESTAMPTZ },
 };
 
-enum tr_pg_carry tr_pg_carry_of(Oid type)
+enum tr_pg_carry
+tr_pg_carry_of(Oid type)
 {
     for (size_t i = 0; i < sizeof carries / sizeof *carries; i++)
         if (carries[i].type == type)
@@ -24,12 +25,14 @@ enum tr_pg_carry tr_pg_carry_of(Oid type)
 }
 
 /* Is the source's binary form the one this carry wants? */
-static bool same_binary(Oid source, enum tr_pg_carry carry)
+static bool
+same_binary(Oid source, enum tr_pg_carry carry)
 {
     return carry != TR_PG_CARRY_TEXT && tr_pg_carry_of(source) == carry;
 }
 
-static int bind_int(const char *text, size_t len, int width, bool is_signed, struct tr_buffer *out)
+static int
+bind_int(const char *text, size_t len, int width, bool is_signed, struct tr_buffer *out)
 {
     char digits[24], *end;
     if (len == 0 || len >= sizeof digits || text[0] == ' ')
@@ -52,12 +55,17 @@ static int bind_int(const char *text, size_t len, int width, bool is_signed, str
     return 0;
 }
 
-static int hex_digit(char c)
+static int
+hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
-static int bind_bytea(const char *text, size_t len, struct tr_buffer *out)
+static int
+bind_bytea(const char *text, size_t len, struct tr_buffer *out)
 {
     if (len < 2 || text[0] != '\\' || text[1] != 'x' || len % 2 != 0)
         return 1;
@@ -70,7 +78,8 @@ static int bind_bytea(const char *text, size_t len, struct tr_buffer *out)
     return 0;
 }
 
-static int bind_uuid(const char *text, size_t len, struct tr_buffer *out)
+static int
+bind_uuid(const char *text, size_t len, struct tr_buffer *out)
 {
     if (len != 36)
         return 1;
@@ -89,7 +98,8 @@ static int bind_uuid(const char *text, size_t len, struct tr_buffer *out)
 }
 
 /* Exactly n digits; -1 otherwise. */
-static int digits(const char *text, int n)
+static int
+digits(const char *text, int n)
 {
     int value = 0;
     for (int i = 0; i < n; i++) {
@@ -101,7 +111,8 @@ static int digits(const char *text, int n)
 }
 
 /* Days since 2000-01-01 of "YYYY-MM-DD" (the server has checked that the day exists); false for any other spelling. */
-static bool parse_date(const char *text, int64_t *days)
+static bool
+parse_date(const char *text, int64_t *days)
 {
     int year = digits(text, 4), month = digits(text + 5, 2), day = digits(text + 8, 2);
     if (year < 1 || month < 1 || month > 12 || day < 1 || day > 31 || text[4] != '-' || text[7] != '-')
@@ -114,7 +125,8 @@ static bool parse_date(const char *text, int64_t *days)
     return true;
 }
 
-static int bind_timestamp(const char *text, size_t len, bool with_zone, struct tr_buffer *out)
+static int
+bind_timestamp(const char *text, size_t len, bool with_zone, struct tr_buffer *out)
 {
     int64_t days, fraction = 0;
     if (with_zone) {
@@ -139,7 +151,8 @@ static int bind_timestamp(const char *text, size_t len, bool with_zone, struct t
     return 0;
 }
 
-static int bind_text(const char *text, size_t len, enum tr_pg_carry carry, struct tr_buffer *out)
+static int
+bind_text(const char *text, size_t len, enum tr_pg_carry carry, struct tr_buffer *out)
 {
     int64_t days;
     switch (carry) {
@@ -167,8 +180,10 @@ static int bind_text(const char *text, size_t len, enum tr_pg_carry carry, struc
     return 1;
 }
 
-int tr_pg_value_bind(const struct tr_relation *relation, uint16_t column, const struct tr_value *value, enum tr_pg_carry carry,
-                     struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err)
+int
+tr_pg_value_bind(const struct tr_relation *relation, uint16_t column, const struct tr_value *value,
+                 enum tr_pg_carry carry, struct tr_buffer *scratch, struct tr_buffer *out,
+                 struct tr_error *err)
 {
     const struct tr_column *about = &relation->columns[column];
     if (value->codec == TR_CODEC_TEXT)
@@ -190,7 +205,8 @@ int tr_pg_value_bind(const struct tr_relation *relation, uint16_t column, const 
 }
 
 /* The escapes of COPY's text format. */
-static void copy_escape(struct tr_buffer *out, const char *text, size_t len)
+static void
+copy_escape(struct tr_buffer *out, const char *text, size_t len)
 {
     size_t from = 0;
     for (size_t i = 0; i < len; i++) {
@@ -205,8 +221,9 @@ static void copy_escape(struct tr_buffer *out, const char *text, size_t len)
     tr_buffer_add(out, text + from, len - from);
 }
 
-static int copy_value(const struct tr_relation *relation, uint16_t column, const struct tr_value *value, struct tr_buffer *scratch,
-                      struct tr_buffer *out, struct tr_error *err)
+static int
+copy_value(const struct tr_relation *relation, uint16_t column, const struct tr_value *value,
+           struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err)
 {
     const char *text = value->data;
     size_t len = value->len;
@@ -224,8 +241,9 @@ static int copy_value(const struct tr_relation *relation, uint16_t column, const
     return 0;
 }
 
-int tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *scratch, struct tr_buffer *out,
-                   struct tr_error *err)
+int
+tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *scratch,
+               struct tr_buffer *out, struct tr_error *err)
 {
     bool first = true;
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {

@@ -17,10 +17,11 @@
 #include "core/memory.h"
 
 #define CHUNK_BYTES ((size_t)256 << 10)
-#define CHUNK_ROWS  2000u
+#define CHUNK_ROWS 2000u
 #define MANY_STATEMENTS 2000 /* prepared on one connection; then all are dropped at the next group's start */
 
-int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err)
+int
+tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err)
 {
     char purpose[32];
     snprintf(purpose, sizeof purpose, "apply %d", worker->index + 1);
@@ -29,11 +30,12 @@ int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, st
     if (rc < 0)
         return rc;
     /* Keys come from unnest in unknown number: the plan must be the one index lookup per key, also while a table is young and small. */
-    rc = tr_pg_exec(worker->conn, -1,
-                    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
-                    " SET enable_mergejoin = off; SET enable_material = off; SET jit = off;"
-                    " SET default_transaction_isolation = 'read committed'",
-                    NULL, err);
+    rc = tr_pg_exec(
+        worker->conn, -1,
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
+        " SET enable_mergejoin = off; SET enable_material = off; SET jit = off;"
+        " SET default_transaction_isolation = 'read committed'",
+        NULL, err);
     if (rc < 0)
         return rc;
     worker->pid = PQbackendPID(worker->conn);
@@ -42,7 +44,8 @@ int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, st
     return 0;
 }
 
-void tr_pg_worker_close(struct tr_pg_worker *worker)
+void
+tr_pg_worker_close(struct tr_pg_worker *worker)
 {
     tr_pg_close(worker->conn);
     free(worker->prepared);
@@ -50,7 +53,8 @@ void tr_pg_worker_close(struct tr_pg_worker *worker)
     worker->prepared = NULL;
 }
 
-static int lost(struct tr_pg_worker *worker, struct tr_error *err)
+static int
+lost(struct tr_pg_worker *worker, struct tr_error *err)
 {
     tr_pg_fail(err, worker->conn, NULL, "the target's connection %d", worker->index + 1);
     err->class = TR_RETRY;
@@ -59,7 +63,8 @@ static int lost(struct tr_pg_worker *worker, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------------- sending */
 
-static void expect(struct tr_pg_worker *worker, enum tr_pg_expect kind, uint32_t count, const struct tr_pg_step *step)
+static void
+expect(struct tr_pg_worker *worker, enum tr_pg_expect kind, uint32_t count, const struct tr_pg_step *step)
 {
     if (worker->nanswers == 0)
         worker->waiting_since = tr_clock_us();
@@ -67,14 +72,16 @@ static void expect(struct tr_pg_worker *worker, enum tr_pg_expect kind, uint32_t
         (struct tr_pg_answer){ .kind = kind, .count = count, .step = step };
 }
 
-static int flush(struct tr_pg_worker *worker, struct tr_error *err)
+static int
+flush(struct tr_pg_worker *worker, struct tr_error *err)
 {
     int rc = PQflush(worker->conn);
     worker->unsent = rc > 0;
     return rc < 0 ? lost(worker, err) : 0;
 }
 
-static int sync(struct tr_pg_worker *worker, struct tr_error *err)
+static int
+sync(struct tr_pg_worker *worker, struct tr_error *err)
 {
     if (PQpipelineSync(worker->conn) != 1)
         return lost(worker, err);
@@ -82,8 +89,9 @@ static int sync(struct tr_pg_worker *worker, struct tr_error *err)
     return flush(worker, err);
 }
 
-static int send_sql(struct tr_pg_worker *worker, const char *sql, enum tr_pg_expect kind, const struct tr_pg_step *step,
-                    struct tr_error *err)
+static int
+send_sql(struct tr_pg_worker *worker, const char *sql, enum tr_pg_expect kind, const struct tr_pg_step *step,
+         struct tr_error *err)
 {
     if (PQsendQueryParams(worker->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
         return lost(worker, err);
@@ -91,12 +99,14 @@ static int send_sql(struct tr_pg_worker *worker, const char *sql, enum tr_pg_exp
     return 0;
 }
 
-static bool is_prepared(struct tr_pg_worker *worker, uint32_t number)
+static bool
+is_prepared(struct tr_pg_worker *worker, uint32_t number)
 {
     return number < worker->prepared_cap && worker->prepared[number] != 0;
 }
 
-static void set_prepared(struct tr_pg_worker *worker, uint32_t number, bool prepared)
+static void
+set_prepared(struct tr_pg_worker *worker, uint32_t number, bool prepared)
 {
     if (number >= worker->prepared_cap) {
         uint32_t cap = number + 256;
@@ -108,7 +118,8 @@ static void set_prepared(struct tr_pg_worker *worker, uint32_t number, bool prep
     worker->prepared[number] = prepared;
 }
 
-static int prepare(struct tr_pg_worker *worker, const struct tr_pg_statement *statement, struct tr_error *err)
+static int
+prepare(struct tr_pg_worker *worker, const struct tr_pg_statement *statement, struct tr_error *err)
 {
     char name[16];
     if (is_prepared(worker, statement->number))
@@ -122,12 +133,14 @@ static int prepare(struct tr_pg_worker *worker, const struct tr_pg_statement *st
 }
 
 /* The statement and its bound parameters in apply->params. */
-static int bind(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
-                const struct tr_pg_statement **statement, int *lengths, struct tr_error *err)
+static int
+bind(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
+     uint32_t n, const struct tr_pg_statement **statement, int *lengths, struct tr_error *err)
 {
     for (int as_text = 0; as_text < 2; as_text++) {
         *statement = tr_pg_statement_get(apply, step->map, step->op, rows[0]->key, rows[0]->row, as_text);
-        int rc = tr_pg_statement_bind(*statement, step->map, rows, n, &apply->scratch, &apply->params, lengths, err);
+        int rc = tr_pg_statement_bind(*statement, step->map, rows, n, &apply->scratch, &apply->params,
+                                      lengths, err);
         if (rc <= 0)
             return rc;
     }
@@ -139,14 +152,17 @@ struct prepared_call { /* the parameters of one execution; the bytes are in appl
     int *lengths, *formats;
 };
 
-static void call_free(struct prepared_call *call)
+static void
+call_free(struct prepared_call *call)
 {
     free(call->values);
     free(call->lengths);
 }
 
-static int call_make(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
-                     struct prepared_call *call, const struct tr_pg_statement **statement, struct tr_error *err)
+static int
+call_make(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
+          uint32_t n, struct prepared_call *call, const struct tr_pg_statement **statement,
+          struct tr_error *err)
 {
     size_t most = 2u * step->map->relation->ncolumns + 1, at = 0;
     call->lengths = tr_malloc(most * 2 * sizeof(*call->lengths));
@@ -161,15 +177,19 @@ static int call_make(struct tr_pg_apply *apply, const struct tr_pg_step *step, c
     return rc;
 }
 
-static int call_send(struct tr_pg_worker *worker, const struct tr_pg_statement *statement, const struct prepared_call *call)
+static int
+call_send(struct tr_pg_worker *worker, const struct tr_pg_statement *statement,
+          const struct prepared_call *call)
 {
     char name[16];
     tr_pg_statement_name(statement, name);
-    return PQsendQueryPrepared(worker->conn, name, statement->nparams, call->values, call->lengths, call->formats, 0);
+    return PQsendQueryPrepared(worker->conn, name, statement->nparams, call->values, call->lengths,
+                               call->formats, 0);
 }
 
-static int send_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
-                     struct tr_error *err)
+static int
+send_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
+          uint32_t n, struct tr_error *err)
 {
     const struct tr_pg_statement *statement;
     struct prepared_call call;
@@ -184,7 +204,8 @@ static int send_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step,
     return rc;
 }
 
-static size_t row_bytes(const struct tr_pg_step *step, const struct tr_net_row *row)
+static size_t
+row_bytes(const struct tr_pg_step *step, const struct tr_net_row *row)
 {
     size_t bytes = 0;
     for (uint16_t i = 0; row->row != NULL && i < step->map->relation->ncolumns; i++)
@@ -192,7 +213,8 @@ static size_t row_bytes(const struct tr_pg_step *step, const struct tr_net_row *
     return bytes + 16;
 }
 
-static uint32_t chunk(const struct tr_pg_step *step, uint32_t from)
+static uint32_t
+chunk(const struct tr_pg_step *step, uint32_t from)
 {
     uint32_t n = 0;
     for (size_t bytes = 0; from + n < step->nrows && n < CHUNK_ROWS; n++) {
@@ -203,7 +225,8 @@ static uint32_t chunk(const struct tr_pg_step *step, uint32_t from)
     return n;
 }
 
-static int begin(struct tr_pg_worker *worker, struct tr_error *err)
+static int
+begin(struct tr_pg_worker *worker, struct tr_error *err)
 {
     int rc = 0;
     if (worker->begun)
@@ -218,7 +241,8 @@ static int begin(struct tr_pg_worker *worker, struct tr_error *err)
 }
 
 /* The next step that may be sent, or NULL; *end when there is none left at all. */
-static const struct tr_pg_step *next_step(struct tr_pg_worker *worker, bool *end)
+static const struct tr_pg_step *
+next_step(struct tr_pg_worker *worker, bool *end)
 {
     struct tr_pg_group *group = worker->group;
     *end = false;
@@ -236,13 +260,15 @@ static const struct tr_pg_step *next_step(struct tr_pg_worker *worker, bool *end
     return &steps->items[worker->step];
 }
 
-static void step_done(struct tr_pg_worker *worker)
+static void
+step_done(struct tr_pg_worker *worker)
 {
     worker->step++;
     worker->row = 0;
 }
 
-static int send_step(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
+static int
+send_step(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
 {
     int rc = 0;
     if (step->kind == TR_PG_STEP_SQL) {
@@ -260,7 +286,8 @@ static int send_step(struct tr_pg_worker *worker, const struct tr_pg_step *step,
 
 /* ------------------------------------------------------------------------------------------- COPY: outside the pipeline */
 
-static int copy_start(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
+static int
+copy_start(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
 {
     struct tr_buffer sql;
     if (PQexitPipelineMode(worker->conn) != 1)
@@ -276,14 +303,16 @@ static int copy_start(struct tr_pg_worker *worker, const struct tr_pg_step *step
     return flush(worker, err);
 }
 
-static int copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
+static int
+copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
 {
     struct tr_pg_apply *apply = worker->apply;
     bool end;
     const struct tr_pg_step *step = next_step(worker, &end);
     tr_buffer_reset(&apply->params);
     while (worker->row < step->nrows && apply->params.len < CHUNK_BYTES / 4) {
-        int rc = tr_pg_copy_row(step->map, step->rows[worker->row]->row, &apply->scratch, &apply->params, err);
+        int rc = tr_pg_copy_row(step->map, step->rows[worker->row]->row, &apply->scratch, &apply->params,
+                                err);
         if (rc < 0)
             return rc;
         worker->row++;
@@ -298,7 +327,8 @@ static int copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
     return flush(worker, err);
 }
 
-static int copy_end(struct tr_pg_worker *worker, struct tr_error *err)
+static int
+copy_end(struct tr_pg_worker *worker, struct tr_error *err)
 {
     worker->copy = TR_PG_NO_COPY;
     if (PQenterPipelineMode(worker->conn) != 1)
@@ -310,19 +340,22 @@ static int copy_end(struct tr_pg_worker *worker, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------------- answers */
 
-static void set_failed(struct tr_pg_worker *worker)
+static void
+set_failed(struct tr_pg_worker *worker)
 {
     worker->state = TR_PG_FAILED;
     worker->failed_as_head = worker->apply->head == worker->group;
 }
 
-static void fail_rows(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const char *got)
+static void
+fail_rows(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const char *got)
 {
-    tr_fail(&worker->failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %s", answer->step->map->label,
-            answer->count, got[0] != '\0' ? got : "none");
+    tr_fail(&worker->failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %s",
+            answer->step->map->label, answer->count, got[0] != '\0' ? got : "none");
 }
 
-static void fail(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const PGresult *res)
+static void
+fail(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const PGresult *res)
 {
     const char *table = answer->step != NULL && answer->step->map != NULL ? answer->step->map->label : NULL;
     if (worker->state == TR_PG_FAILED)
@@ -339,7 +372,8 @@ static void fail(struct tr_pg_worker *worker, const struct tr_pg_answer *answer,
     set_failed(worker);
 }
 
-static void take_commit(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const PGresult *res)
+static void
+take_commit(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const PGresult *res)
 {
     if (PQresultStatus(res) == PGRES_COMMAND_OK && strcmp(PQcmdStatus((PGresult *)res), "COMMIT") == 0) {
         worker->committed = true;
@@ -350,7 +384,8 @@ static void take_commit(struct tr_pg_worker *worker, const struct tr_pg_answer *
 }
 
 /* One result for the oldest outstanding answer. */
-static void take_result(struct tr_pg_worker *worker, const PGresult *res)
+static void
+take_result(struct tr_pg_worker *worker, const PGresult *res)
 {
     const struct tr_pg_answer *answer = &worker->answers[worker->first_answer];
     ExecStatusType status = PQresultStatus(res);
@@ -379,7 +414,8 @@ static void take_result(struct tr_pg_worker *worker, const PGresult *res)
     }
 }
 
-static void pop(struct tr_pg_worker *worker)
+static void
+pop(struct tr_pg_worker *worker)
 {
     worker->first_answer = (worker->first_answer + 1) & (TR_PG_ANSWERS - 1);
     worker->nanswers--;
@@ -387,7 +423,8 @@ static void pop(struct tr_pg_worker *worker)
     worker->waiting_since = worker->nanswers > 0 ? tr_clock_us() : 0;
 }
 
-static int read_answers(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+static int
+read_answers(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 {
     while (worker->nanswers > 0 && worker->copy != TR_PG_COPY_ROWS && !PQisBusy(worker->conn)) {
         PGresult *res = PQgetResult(worker->conn);
@@ -413,7 +450,8 @@ static int read_answers(struct tr_pg_worker *worker, bool *moved, struct tr_erro
 
 /* ------------------------------------------------------------------------------------------- the states */
 
-static void rewind_group(struct tr_pg_worker *worker)
+static void
+rewind_group(struct tr_pg_worker *worker)
 {
     worker->begun = false;
     worker->in_dependent = false;
@@ -421,7 +459,8 @@ static void rewind_group(struct tr_pg_worker *worker)
     worker->committed = false;
 }
 
-void tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group)
+void
+tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group)
 {
     bool slice = worker->group == group && worker->begun && worker->state == TR_PG_READY;
     worker->group = group;
@@ -434,7 +473,8 @@ void tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group)
     tr_error_clear(&worker->failure);
 }
 
-static int run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+static int
+run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 {
     bool end;
     if (worker->copy == TR_PG_COPY_ROWS) {
@@ -469,7 +509,8 @@ static int run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 }
 
 /* A slice goes back to its savepoint: what came before it is not known here any more. */
-static int undo(struct tr_pg_worker *worker, struct tr_error *err)
+static int
+undo(struct tr_pg_worker *worker, struct tr_error *err)
 {
     const char *sql = worker->in_savepoint ? "ROLLBACK TO slice" : "ROLLBACK";
     int rc = send_sql(worker, sql, TR_PG_EXPECT_OK, NULL, err);
@@ -478,7 +519,8 @@ static int undo(struct tr_pg_worker *worker, struct tr_error *err)
 }
 
 /* One move of a state that has something to do. */
-static int advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+static int
+advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 {
     switch (worker->state) {
     case TR_PG_RUN: {
@@ -519,9 +561,11 @@ static int advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *er
     return 0;
 }
 
-int tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
+int
+tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 {
-    if (worker->nanswers == 0 && worker->state != TR_PG_RUN && worker->state != TR_PG_FAILED && worker->state != TR_PG_UNDO)
+    if (worker->nanswers == 0 && worker->state != TR_PG_RUN && worker->state != TR_PG_FAILED &&
+        worker->state != TR_PG_UNDO)
         return 0;
     if (worker->unsent && flush(worker, err) < 0)
         return -(int)err->class;
@@ -539,7 +583,8 @@ int tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error 
     return rc;
 }
 
-int tr_pg_worker_yield(struct tr_pg_worker *worker, struct tr_error *err)
+int
+tr_pg_worker_yield(struct tr_pg_worker *worker, struct tr_error *err)
 {
     (void)err;
     if (worker->state != TR_PG_RUN && worker->state != TR_PG_READY)
@@ -561,7 +606,8 @@ static const char checkpoint_sql[] =
     "WITH moved AS (UPDATE tailrace.checkpoint SET position = $2, phase = 'stream', updated_at = now()"
     " WHERE task = $1 AND epoch = $3::text::bigint RETURNING 1) SELECT 1 / count(*) FROM moved";
 
-int tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
+int
+tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
 {
     struct tr_pg_apply *apply = worker->apply;
     static const Oid types_of[] = { 25, 25, 25 };
@@ -585,20 +631,23 @@ int tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
     return rc;
 }
 
-bool tr_pg_worker_wants_write(const struct tr_pg_worker *worker)
+bool
+tr_pg_worker_wants_write(const struct tr_pg_worker *worker)
 {
     return worker->unsent;
 }
 
 /* ------------------------------------------------------------------------------------------- outside the pipeline, waiting */
 
-int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err)
+int
+tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err)
 {
     return tr_pg_exec(worker->conn, -1, sql, res, err);
 }
 
 /* Wait for the one result of what was sent. */
-static int collect(struct tr_pg_worker *worker, PGresult **out, struct tr_error *err)
+static int
+collect(struct tr_pg_worker *worker, PGresult **out, struct tr_error *err)
 {
     PGresult *res, *first = NULL;
     for (;;) {
@@ -627,7 +676,8 @@ static int collect(struct tr_pg_worker *worker, PGresult **out, struct tr_error 
 }
 
 /* A statement's result; an error of the server is in *err. */
-static int collect_good(struct tr_pg_worker *worker, const char *table, PGresult **out, struct tr_error *err)
+static int
+collect_good(struct tr_pg_worker *worker, const char *table, PGresult **out, struct tr_error *err)
 {
     PGresult *res = NULL;
     int rc = collect(worker, &res, err);
@@ -646,8 +696,9 @@ static int collect_good(struct tr_pg_worker *worker, const char *table, PGresult
     return 0;
 }
 
-int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows, uint32_t n,
-                          PGresult **res, struct tr_error *err)
+int
+tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step,
+                      const struct tr_net_row *const *rows, uint32_t n, PGresult **res, struct tr_error *err)
 {
     const struct tr_pg_statement *statement;
     struct prepared_call call;
@@ -670,7 +721,8 @@ int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *
     return rc;
 }
 
-int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err)
+int
+tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err)
 {
     PGresult *res = NULL;
     char epoch[24];
@@ -678,7 +730,8 @@ int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err)
     const char *values[] = { worker->apply->sink->base.env->task, worker->group->checkpoint, epoch };
     int rc = tr_pg_exec_params(worker->conn, -1, checkpoint_sql, 3, values, NULL, err);
     if (rc < 0 && strcmp(err->sqlstate, "22012") == 0)
-        return tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target", values[0]);
+        return tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target",
+                       values[0]);
     TR_FAILPOINT("sink.postgres.commit.before");
     if (rc == 0)
         rc = tr_pg_exec(worker->conn, -1, "COMMIT", &res, err);

@@ -7,20 +7,23 @@
 
 #define FIRST_CAP 4096
 
-void tr_keys_init(struct tr_keys *keys)
+void
+tr_keys_init(struct tr_keys *keys)
 {
     keys->cap = FIRST_CAP;
     keys->used = 0;
     keys->slots = tr_calloc(keys->cap, sizeof(*keys->slots));
 }
 
-void tr_keys_fini(struct tr_keys *keys)
+void
+tr_keys_fini(struct tr_keys *keys)
 {
     free(keys->slots);
     keys->slots = NULL;
 }
 
-static struct tr_key_slot *find(struct tr_key_slot *slots, size_t cap, uint64_t hash)
+static struct tr_key_slot *
+find(struct tr_key_slot *slots, size_t cap, uint64_t hash)
 {
     size_t i = hash & (cap - 1);
     while (slots[i].group != 0 && slots[i].hash != hash)
@@ -29,7 +32,8 @@ static struct tr_key_slot *find(struct tr_key_slot *slots, size_t cap, uint64_t 
 }
 
 /* Drop the committed groups' keys; grow only when what is left fills more than a quarter. */
-static void rebuild(struct tr_keys *keys, uint64_t oldest)
+static void
+rebuild(struct tr_keys *keys, uint64_t oldest)
 {
     size_t live = 0;
     for (size_t i = 0; i < keys->cap; i++)
@@ -47,7 +51,8 @@ static void rebuild(struct tr_keys *keys, uint64_t oldest)
     keys->used = live;
 }
 
-uint64_t tr_keys_write(struct tr_keys *keys, uint64_t hash, uint64_t group, uint64_t oldest)
+uint64_t
+tr_keys_write(struct tr_keys *keys, uint64_t hash, uint64_t group, uint64_t oldest)
 {
     if (keys->used * 2 >= keys->cap)
         rebuild(keys, oldest);
@@ -59,8 +64,9 @@ uint64_t tr_keys_write(struct tr_keys *keys, uint64_t hash, uint64_t group, uint
     return before;
 }
 
-bool tr_key_hash(uint64_t seed, const struct tr_value *row, const uint16_t *columns, uint16_t ncolumns, bool nulls_differ,
-                 uint64_t *hash)
+bool
+tr_key_hash(uint64_t seed, const struct tr_value *row, const uint16_t *columns, uint16_t ncolumns,
+            bool nulls_differ, uint64_t *hash)
 {
     *hash = seed;
     for (uint16_t i = 0; i < ncolumns; i++) {
@@ -73,7 +79,8 @@ bool tr_key_hash(uint64_t seed, const struct tr_value *row, const uint16_t *colu
     return true;
 }
 
-bool tr_key_same(const struct tr_value *a, const struct tr_value *b, const uint16_t *columns, uint16_t ncolumns)
+bool
+tr_key_same(const struct tr_value *a, const struct tr_value *b, const uint16_t *columns, uint16_t ncolumns)
 {
     for (uint16_t i = 0; i < ncolumns; i++) {
         const struct tr_value *x = &a[columns[i]], *y = &b[columns[i]];

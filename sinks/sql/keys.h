@@ -34,13 +34,16 @@ void tr_keys_fini(struct tr_keys *keys);
  */
 uint64_t tr_keys_write(struct tr_keys *keys, uint64_t hash, uint64_t group, uint64_t oldest);
 
-static inline uint64_t tr_hash_mix(uint64_t a, uint64_t b)
+static inline uint64_t
+tr_hash_mix(uint64_t a, uint64_t b)
 {
-    __uint128_t product = (__uint128_t)(a ^ UINT64_C(0x9e3779b97f4a7c15)) * (b ^ UINT64_C(0xe7037ed1a0b428db));
+    __uint128_t product = (__uint128_t)(a ^ UINT64_C(0x9e3779b97f4a7c15)) *
+                          (b ^ UINT64_C(0xe7037ed1a0b428db));
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t tr_hash_bytes(uint64_t seed, const char *data, size_t len)
+static inline uint64_t
+tr_hash_bytes(uint64_t seed, const char *data, size_t len)
 {
     uint64_t hash = tr_hash_mix(seed, len), word;
     for (; len >= 8; data += 8, len -= 8) {
@@ -59,10 +62,11 @@ static inline uint64_t tr_hash_bytes(uint64_t seed, const char *data, size_t len
  * The hash of some columns of a row image. False when one of them is absent (the key is not known) or NULL while nulls_differ (no
  * other row can collide with it).
  */
-bool tr_key_hash(uint64_t seed, const struct tr_value *row, const uint16_t *columns, uint16_t ncolumns, bool nulls_differ,
-                 uint64_t *hash);
+bool tr_key_hash(uint64_t seed, const struct tr_value *row, const uint16_t *columns, uint16_t ncolumns,
+                 bool nulls_differ, uint64_t *hash);
 
 /* Are these columns present and the same bytes in both images? Two NULLs are the same. */
-bool tr_key_same(const struct tr_value *a, const struct tr_value *b, const uint16_t *columns, uint16_t ncolumns);
+bool tr_key_same(const struct tr_value *a, const struct tr_value *b, const uint16_t *columns,
+                 uint16_t ncolumns);
 
 #endif

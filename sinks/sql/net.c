@@ -9,12 +9,14 @@
 
 #define FIRST_ROWS 64
 
-void tr_net_init(struct tr_net *net, struct tr_arena *arena, uint16_t ncolumns, const uint16_t *key, uint16_t nkey)
+void
+tr_net_init(struct tr_net *net, struct tr_arena *arena, uint16_t ncolumns, const uint16_t *key, uint16_t nkey)
 {
     *net = (struct tr_net){ .arena = arena, .ncolumns = ncolumns, .key = key, .nkey = nkey };
 }
 
-void tr_net_fini(struct tr_net *net)
+void
+tr_net_fini(struct tr_net *net)
 {
     free(net->rows);
     free(net->slots);
@@ -23,14 +25,16 @@ void tr_net_fini(struct tr_net *net)
     net->nrows = net->cap = net->nslots = 0;
 }
 
-void tr_net_clear(struct tr_net *net)
+void
+tr_net_clear(struct tr_net *net)
 {
     net->nrows = 0;
     if (net->slots != NULL)
         memset(net->slots, 0, net->nslots * sizeof(*net->slots));
 }
 
-static void grow(struct tr_net *net)
+static void
+grow(struct tr_net *net)
 {
     net->cap = net->cap > 0 ? net->cap * 2 : FIRST_ROWS;
     net->rows = tr_realloc(net->rows, net->cap * sizeof(*net->rows));
@@ -48,7 +52,8 @@ static void grow(struct tr_net *net)
 }
 
 /* The entry of this key, or the free slot where it belongs. */
-static struct tr_net_row *find(struct tr_net *net, uint64_t hash, const struct tr_value *key, uint32_t **slot)
+static struct tr_net_row *
+find(struct tr_net *net, uint64_t hash, const struct tr_value *key, uint32_t **slot)
 {
     uint32_t at = (uint32_t)hash & (net->nslots - 1);
     for (; net->slots[at] != 0; at = (at + 1) & (net->nslots - 1)) {
@@ -61,7 +66,8 @@ static struct tr_net_row *find(struct tr_net *net, uint64_t hash, const struct t
 }
 
 /* Lay what is present in `newer` over the entry's row. */
-static void merge(struct tr_net *net, struct tr_net_row *entry, const struct tr_value *newer)
+static void
+merge(struct tr_net *net, struct tr_net_row *entry, const struct tr_value *newer)
 {
     struct tr_value *mine;
     if (!entry->own) {
@@ -76,8 +82,9 @@ static void merge(struct tr_net *net, struct tr_net_row *entry, const struct tr_
             mine[i] = newer[i];
 }
 
-static bool fold(struct tr_net *net, struct tr_net_row *entry, enum tr_net_op op, const struct tr_value *key,
-                 const struct tr_value *row)
+static bool
+fold(struct tr_net *net, struct tr_net_row *entry, enum tr_net_op op, const struct tr_value *key,
+     const struct tr_value *row)
 {
     bool exists = entry->op == TR_NET_INSERT || entry->op == TR_NET_UPDATE;
     if (op == TR_NET_INSERT && entry->op == TR_NET_NOTHING) {
@@ -100,7 +107,8 @@ static bool fold(struct tr_net *net, struct tr_net_row *entry, enum tr_net_op op
     return false; /* delete and insert again, or what the source cannot have done: in the order it came */
 }
 
-struct tr_net_row *tr_net_add(struct tr_net *net, enum tr_net_op op, const struct tr_value *key, const struct tr_value *row)
+struct tr_net_row *
+tr_net_add(struct tr_net *net, enum tr_net_op op, const struct tr_value *key, const struct tr_value *row)
 {
     uint64_t hash = 0;
     uint32_t *slot = NULL;

@@ -37,7 +37,8 @@ struct tr_net {
     bool unfolded; /* take no second change of a key: triggers would see the difference */
 };
 
-void tr_net_init(struct tr_net *net, struct tr_arena *arena, uint16_t ncolumns, const uint16_t *key, uint16_t nkey);
+void tr_net_init(struct tr_net *net, struct tr_arena *arena, uint16_t ncolumns, const uint16_t *key,
+                 uint16_t nkey);
 void tr_net_fini(struct tr_net *net);
 void tr_net_clear(struct tr_net *net);
 
@@ -45,6 +46,7 @@ void tr_net_clear(struct tr_net *net);
  * Fold one change in; images are borrowed and must outlive the set. An update must not change the key. Returns the entry (valid until the next call), or
  * NULL when the change cannot be folded into what the set holds of this key.
  */
-struct tr_net_row *tr_net_add(struct tr_net *net, enum tr_net_op op, const struct tr_value *key, const struct tr_value *row);
+struct tr_net_row *tr_net_add(struct tr_net *net, enum tr_net_op op, const struct tr_value *key,
+                              const struct tr_value *row);
 
 #endif

@@ -10,7 +10,8 @@
 
 #define AS_NOBODY "setpriv --reuid=65534 --regid=65534 --clear-groups -- "
 
-static bool newest_bin(char *out, size_t size)
+static bool
+newest_bin(char *out, size_t size)
 {
     glob_t found;
     bool there = glob("/usr/lib/postgresql/*/bin", 0, NULL, &found) == 0 && found.gl_pathc > 0;
@@ -20,14 +21,17 @@ static bool newest_bin(char *out, size_t size)
     return there;
 }
 
-static int run(const char *bin, const char *dir, const char *rest)
+static int
+run(const char *bin, const char *dir, const char *rest)
 {
     char command[2048];
-    snprintf(command, sizeof command, "cd %s && %s%s/%s >>%s/out 2>&1", dir, geteuid() == 0 ? AS_NOBODY : "", bin, rest, dir);
+    snprintf(command, sizeof command, "cd %s && %s%s/%s >>%s/out 2>&1", dir, geteuid() == 0 ? AS_NOBODY : "",
+             bin, rest, dir);
     return system(command);
 }
 
-bool private_postgres_start(struct private_postgres *server, const char *extra)
+bool
+private_postgres_start(struct private_postgres *server, const char *extra)
 {
     char bin[256], rest[768];
     if (!newest_bin(bin, sizeof bin))
@@ -38,16 +42,18 @@ bool private_postgres_start(struct private_postgres *server, const char *extra)
     snprintf(server->url, sizeof server->url, "postgresql://postgres@/postgres?host=%s", server->dir);
     if (run(bin, server->dir, "initdb -D data -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8") != 0)
         abort();
-    snprintf(rest, sizeof rest,
-             "pg_ctl -D data -w -t 60 -l log -o \"-c listen_addresses='' -c unix_socket_directories=%s -c fsync=off"
-             " -c max_prepared_transactions=4 %s\" start",
-             server->dir, extra != NULL ? extra : "");
+    snprintf(
+        rest, sizeof rest,
+        "pg_ctl -D data -w -t 60 -l log -o \"-c listen_addresses='' -c unix_socket_directories=%s -c fsync=off"
+        " -c max_prepared_transactions=4 %s\" start",
+        server->dir, extra != NULL ? extra : "");
     if (run(bin, server->dir, rest) != 0)
         abort();
     return true;
 }
 
-void private_postgres_stop(struct private_postgres *server)
+void
+private_postgres_stop(struct private_postgres *server)
 {
     char bin[256], command[128];
     if (!newest_bin(bin, sizeof bin))

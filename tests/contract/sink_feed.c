@@ -12,13 +12,15 @@
 #include "pipeline/task.h"
 #include "sinks/postgres/postgres.h"
 
-static void die(const struct feed *feed, const char *what)
+static void
+die(const struct feed *feed, const char *what)
 {
     fprintf(stderr, "%s: %s (%s)\n", what, feed->error.text, feed->error.hint);
     abort();
 }
 
-static void on_durable(void *arg, uint64_t sequence, const char *state)
+static void
+on_durable(void *arg, uint64_t sequence, const char *state)
 {
     struct feed *feed = arg;
     (void)state;
@@ -27,7 +29,8 @@ static void on_durable(void *arg, uint64_t sequence, const char *state)
     feed->durable = sequence;
 }
 
-static void on_conflict(void *arg, const char *table, const char *what)
+static void
+on_conflict(void *arg, const char *table, const char *what)
 {
     struct feed *feed = arg;
     (void)table;
@@ -35,7 +38,8 @@ static void on_conflict(void *arg, const char *table, const char *what)
     snprintf(feed->last_conflict, sizeof feed->last_conflict, "%s", what);
 }
 
-void feed_open(struct feed *feed, const char *url, int workers, ...)
+void
+feed_open(struct feed *feed, const char *url, int workers, ...)
 {
     char number[16];
     va_list args;
@@ -50,13 +54,21 @@ void feed_open(struct feed *feed, const char *url, int workers, ...)
     tr_settings_set(feed->settings, "target", "target", url, false, "test", &feed->error);
     va_start(args, workers);
     for (const char *name; (name = va_arg(args, const char *)) != NULL;)
-        if (tr_settings_set(feed->settings, NULL, name, va_arg(args, const char *), false, "test", &feed->error) < 0)
+        if (tr_settings_set(feed->settings, NULL, name, va_arg(args, const char *), false, "test",
+                            &feed->error) < 0)
             die(feed, name);
     va_end(args);
     tr_log_init(&feed->log, 2, getenv("FEED_LOG") != NULL ? TR_LOG_DEBUG : TR_LOG_ERROR, TR_LOG_TEXT, "test");
-    feed->env = (struct tr_sink_env){ .task = "test", .settings = feed->settings, .log = &feed->log, .source_name = "postgresql",
-                                      .source_dialect = "postgresql", .memory = 64 << 20, .wake_fd = -1, .arg = feed,
-                                      .durable = on_durable, .conflict = on_conflict };
+    feed->env = (struct tr_sink_env){ .task = "test",
+                                      .settings = feed->settings,
+                                      .log = &feed->log,
+                                      .source_name = "postgresql",
+                                      .source_dialect = "postgresql",
+                                      .memory = 64 << 20,
+                                      .wake_fd = -1,
+                                      .arg = feed,
+                                      .durable = on_durable,
+                                      .conflict = on_conflict };
     feed->next_sequence = 1;
     if (tr_postgres_sink.open(&feed->env, &feed->sink, &feed->error) < 0)
         die(feed, "open");
@@ -72,14 +84,16 @@ void feed_open(struct feed *feed, const char *url, int workers, ...)
         abort();
 }
 
-void feed_close(struct feed *feed)
+void
+feed_close(struct feed *feed)
 {
     tr_postgres_sink.close(feed->sink);
     tr_settings_free(feed->settings);
     PQfinish(feed->conn);
 }
 
-void feed_sql(struct feed *feed, const char *sql)
+void
+feed_sql(struct feed *feed, const char *sql)
 {
     PGresult *res = PQexec(feed->conn, sql);
     ExecStatusType status = PQresultStatus(res);
@@ -90,7 +104,8 @@ void feed_sql(struct feed *feed, const char *sql)
     PQclear(res);
 }
 
-char *feed_ask(struct feed *feed, const char *sql)
+char *
+feed_ask(struct feed *feed, const char *sql)
 {
     PGresult *res = PQexec(feed->conn, sql);
     if (PQresultStatus(res) != PGRES_TUPLES_OK) {
@@ -108,14 +123,20 @@ static const struct {
     uint32_t oid;
     enum tr_logical logical;
 } types[] = {
-    { "int4", "integer", 23, TR_INT32 },        { "int8", "bigint", 20, TR_INT64 },
-    { "text", "text", 25, TR_TEXT },            { "numeric", "numeric", 1700, TR_DECIMAL },
-    { "json", "json", 114, TR_JSON },           { "timestamp", "timestamp without time zone", 1114, TR_TIMESTAMP },
-    { "bpchar", "character(22)", 1042, TR_CHAR }, { "varchar3", "character varying(3)", 1043, TR_TEXT },
-    { "intarray", "integer[]", 1007, TR_ARRAY }, { "point", "point", 600, TR_POINT },
+    { "int4", "integer", 23, TR_INT32 },
+    { "int8", "bigint", 20, TR_INT64 },
+    { "text", "text", 25, TR_TEXT },
+    { "numeric", "numeric", 1700, TR_DECIMAL },
+    { "json", "json", 114, TR_JSON },
+    { "timestamp", "timestamp without time zone", 1114, TR_TIMESTAMP },
+    { "bpchar", "character(22)", 1042, TR_CHAR },
+    { "varchar3", "character varying(3)", 1043, TR_TEXT },
+    { "intarray", "integer[]", 1007, TR_ARRAY },
+    { "point", "point", 600, TR_POINT },
 };
 
-static void set_column(struct tr_relation *relation, struct tr_column *column, const char *spec, char identity)
+static void
+set_column(struct tr_relation *relation, struct tr_column *column, const char *spec, char identity)
 {
     char *copy = tr_arena_strdup(&relation->arena, spec), *type, *key = NULL;
     column->name = copy;
@@ -137,7 +158,8 @@ static void set_column(struct tr_relation *relation, struct tr_column *column, c
     column->identity = identity == 'f' || key != NULL ? 1 : 0;
 }
 
-struct tr_relation *feed_relation(const char *table, uint32_t number, char identity, ...)
+struct tr_relation *
+feed_relation(const char *table, uint32_t number, char identity, ...)
 {
     struct tr_relation *relation = tr_relation_new();
     struct tr_column *columns = tr_arena_zalloc(&relation->arena, 16 * sizeof *columns);
@@ -161,14 +183,16 @@ struct tr_relation *feed_relation(const char *table, uint32_t number, char ident
     return relation;
 }
 
-void feed_begin(struct feed *feed, struct tr_batch *batch, bool begins)
+void
+feed_begin(struct feed *feed, struct tr_batch *batch, bool begins)
 {
     struct tr_txn *txn = tr_batch_txn(batch);
     txn->xid = feed->lsn;
     txn->begins = begins;
 }
 
-void feed_end(struct feed *feed, struct tr_batch *batch)
+void
+feed_end(struct feed *feed, struct tr_batch *batch)
 {
     struct tr_txn *txn = &batch->txns[batch->ntxns - 1];
     feed->lsn += 8;
@@ -176,7 +200,8 @@ void feed_end(struct feed *feed, struct tr_batch *batch)
     txn->ends = true;
 }
 
-static struct tr_value *image(struct tr_batch *batch, const struct tr_relation *relation, const char *const *texts)
+static struct tr_value *
+image(struct tr_batch *batch, const struct tr_relation *relation, const char *const *texts)
 {
     if (texts == NULL)
         return NULL;
@@ -193,8 +218,9 @@ static struct tr_value *image(struct tr_batch *batch, const struct tr_relation *
     return row;
 }
 
-void feed_change(struct feed *feed, struct tr_batch *batch, enum tr_event_kind kind, struct tr_relation *relation,
-                 const char *const *before, const char *const *after)
+void
+feed_change(struct feed *feed, struct tr_batch *batch, enum tr_event_kind kind, struct tr_relation *relation,
+            const char *const *before, const char *const *after)
 {
     struct tr_event *event = tr_batch_event(batch);
     event->kind = (uint8_t)kind;
@@ -207,7 +233,8 @@ void feed_change(struct feed *feed, struct tr_batch *batch, enum tr_event_kind k
     batch->rows++;
 }
 
-int feed_write(struct feed *feed, struct tr_batch *batch, bool at_commit)
+int
+feed_write(struct feed *feed, struct tr_batch *batch, bool at_commit)
 {
     char lsn[24];
     batch->sequence = feed->next_sequence++;
@@ -217,7 +244,8 @@ int feed_write(struct feed *feed, struct tr_batch *batch, bool at_commit)
     return tr_postgres_sink.write(feed->sink, batch, &feed->error);
 }
 
-int feed_flush(struct feed *feed)
+int
+feed_flush(struct feed *feed)
 {
     return tr_postgres_sink.flush(feed->sink, tr_clock_us() + 60 * TR_US_PER_S, &feed->error);
 }

@@ -35,8 +35,8 @@ struct tr_relation *feed_relation(const char *table, uint32_t number, char ident
 #define FEED_ABSENT ((const char *)-1)
 void feed_begin(struct feed *feed, struct tr_batch *batch, bool begins);
 void feed_end(struct feed *feed, struct tr_batch *batch);
-void feed_change(struct feed *feed, struct tr_batch *batch, enum tr_event_kind kind, struct tr_relation *relation,
-                 const char *const *before, const char *const *after);
+void feed_change(struct feed *feed, struct tr_batch *batch, enum tr_event_kind kind,
+                 struct tr_relation *relation, const char *const *before, const char *const *after);
 /* Gives the batch its sequence (and its checkpoint when it ends at a commit) and writes it. */
 int feed_write(struct feed *feed, struct tr_batch *batch, bool at_commit);
 int feed_flush(struct feed *feed);
