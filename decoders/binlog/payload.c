@@ -125,7 +125,7 @@ inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p
         if (rc < 0)
             return rc;
         flags |= rc;
-        if (got == 0 && in.pos == in.size)
+        if (in.pos == in.size && (more == 0 || got == 0)) /* all frames are through, or the last one is cut short */
             break;
     }
     if (more != 0 || w->len != 0)
