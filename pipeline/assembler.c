@@ -34,6 +34,7 @@ struct tr_assembler {
     int64_t stop_time_us;        /* 0 = never */
     int64_t pushed_us;           /* monotonic, of the last checkpoint pushed */
     uint64_t pushed_order;
+    char *reached;               /* the newest checkpoint pushed, or the start: none that follows may be before it */
 };
 
 /* --- hooks of the decoder --- */
@@ -91,7 +92,7 @@ wanted_hook(void *arg, const struct tr_relation *relation, const struct tr_txn *
 }
 
 int
-tr_assembler_new(struct tr_task *task, struct tr_assembler **out, struct tr_error *err)
+tr_assembler_new(struct tr_task *task, const char *position, struct tr_assembler **out, struct tr_error *err)
 {
     struct tr_assembler *assembler = tr_calloc(1, sizeof(*assembler));
     int64_t memory = tr_setting_int(task->config.settings, "memory");
@@ -99,6 +100,7 @@ tr_assembler_new(struct tr_task *task, struct tr_assembler **out, struct tr_erro
     assembler->source = task->config.source;
     assembler->decode = task->config.source->decoder;
     assembler->stop_order = UINT64_MAX;
+    assembler->reached = tr_strdup(position);
     assembler->spool = tr_spool_new(tr_setting_string(task->config.settings, "state"), (size_t)memory / 4);
     struct tr_decoder_config config = {
         .catalog = task->source->catalog,
@@ -126,6 +128,7 @@ tr_assembler_free(struct tr_assembler *assembler)
     tr_batch_free(assembler->open_batch);
     tr_spool_free(assembler->spool);
     free(assembler->eager_xids);
+    free(assembler->reached);
     free(assembler);
 }
 
@@ -174,6 +177,20 @@ push(struct tr_assembler *assembler, struct tr_batch *batch, struct tr_error *er
     return 0;
 }
 
+/* Checkpoints only go forward. A server begins with a keepalive that names where its slot stands, which may be behind us. */
+static bool
+goes_forward(const struct tr_assembler *assembler, const char *checkpoint)
+{
+    return assembler->source->compare(checkpoint, assembler->reached) > 0;
+}
+
+static void
+set_reached(struct tr_assembler *assembler, const char *checkpoint)
+{
+    free(assembler->reached);
+    assembler->reached = tr_strdup(checkpoint);
+}
+
 /* The batch ends at a commit: its checkpoint is the end of its last transaction. */
 static int
 push_committed(struct tr_assembler *assembler, struct tr_error *err)
@@ -182,6 +199,12 @@ push_committed(struct tr_assembler *assembler, struct tr_error *err)
     int r = assembler->source->checkpoint(assembler->task->source, batch, &batch->checkpoint, err);
     if (r < 0)
         return r;
+    if (!goes_forward(assembler, batch->checkpoint)) {
+        tr_fail(err, TR_REFUSED, "the source sent a transaction that ends at %s, but its log had been read up to %s", batch->checkpoint,
+                assembler->reached);
+        return tr_error_hint(err, "the server went back in time (restored, or another one answers under its address): load the tables again");
+    }
+    set_reached(assembler, batch->checkpoint);
     unguard_passed(assembler->task, batch->checkpoint);
     assembler->batch = NULL;
     assembler->pushed_us = tr_clock_us();
@@ -498,10 +521,11 @@ keepalive(struct tr_assembler *assembler, const struct tr_frame *frame, struct t
     struct tr_batch *batch = tr_batch_new();
     batch->received_us = tr_clock_us();
     r = assembler->source->keepalive_checkpoint(task->source, frame, batch, &batch->checkpoint, err);
-    if (r < 0) {
+    if (r < 0 || !goes_forward(assembler, batch->checkpoint)) {
         tr_batch_free(batch);
-        return r;
+        return r < 0 ? r : reached;
     }
+    set_reached(assembler, batch->checkpoint);
     assembler->pushed_us = tr_clock_us();
     assembler->pushed_order = frame->end;
     r = push(assembler, batch, err);

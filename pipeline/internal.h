@@ -91,9 +91,9 @@ struct tr_sink_thread {
 void tr_sink_thread_start(struct tr_sink_thread *thread, struct tr_task *task);
 void tr_sink_thread_join(struct tr_sink_thread *thread);
 
-/* assembler.c: frames in, batches out. thread: capture. */
+/* assembler.c: frames in, batches out. thread: capture. `position`: where the stream begins. */
 struct tr_assembler;
-int tr_assembler_new(struct tr_task *task, struct tr_assembler **assembler, struct tr_error *err);
+int tr_assembler_new(struct tr_task *task, const char *position, struct tr_assembler **assembler, struct tr_error *err);
 void tr_assembler_free(struct tr_assembler *assembler);
 /* One frame. Returns 1 when the stop order was reached (this frame is beyond it), else 0. */
 int tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err);

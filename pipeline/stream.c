@@ -193,7 +193,7 @@ tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err)
     if (r == 0)
         r = source->start(task->source, position, err);
     if (r == 0)
-        r = tr_assembler_new(task, &capture.assembler, err);
+        r = tr_assembler_new(task, position, &capture.assembler, err);
     if (r < 0)
         return r;
     tr_log(task->config.log, TR_LOG_INFO, "pipeline", "streaming from %s", position);

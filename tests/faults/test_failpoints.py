@@ -56,7 +56,8 @@ def _run_to_the_end(tailrace, config, failpoint, hits):
         result = tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT": failpoint}, timeout=60)
         assert result.status in (0, -signal.SIGKILL), result
         died += result.status == -signal.SIGKILL
-    drain(tailrace, config)
+    result = tailrace.run("run", config={**config, "stop": "drained"}, timeout=60)
+    assert result.status == 0, f"after {failpoint}, hit {died} times: {result}"
     return died
 
 

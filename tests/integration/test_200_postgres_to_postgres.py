@@ -174,4 +174,4 @@ def test_drop_leaves_nothing_behind(source, target, tailrace):
     assert result.status == 0, result
     assert source.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0
     assert source.one("SELECT count(*) FROM pg_publication") == 0
-    assert target.one("SELECT count(*) FROM tailrace.checkpoint") == 0
+    assert target.one("SELECT to_regclass('tailrace.checkpoint')") is None  # the last task takes the tables with it
