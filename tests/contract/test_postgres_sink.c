@@ -517,6 +517,79 @@ test_the_head_is_not_left_waiting(void **state)
     feed_close(&feed);
 }
 
+/* A run that goes by COPY and fails in its middle, before its turn and at it. */
+static void
+test_a_failed_copy(void **state)
+{
+    struct feed feed;
+    char id[12];
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 3, "on_conflict", "skip", "group_rows", "3000", NULL);
+    feed_sql(&feed, "CREATE TABLE copied (id int PRIMARY KEY, v varchar(3));"
+                    "INSERT INTO copied VALUES (2500, 'old'), (7001, 'old')");
+    struct tr_relation *t = feed_relation("copied", 1, 'd', "id:int4:key", "v:varchar3", NULL);
+    for (int n = 0; n < 12; n++) {
+        struct tr_batch *batch = tr_batch_new();
+        feed_begin(&feed, batch, true);
+        for (int i = 0; i < 1000; i++) {
+            snprintf(id, sizeof id, "%d", n * 1000 + i);
+            feed_change(&feed, batch, TR_INSERT, t, NULL,
+                        ROW(id, n * 1000 + i == 11111 ? "too long" : "new"));
+        }
+        feed_end(&feed, batch);
+        assert_ok(&feed, feed_write(&feed, batch, true));
+    }
+    assert_ok(&feed, feed_flush(&feed));
+    assert_int_equal(feed.conflicts, 3);
+    assert_sql(&feed, "SELECT count(*) || ' ' || count(*) FILTER (WHERE v = 'old') FROM copied", "11999 2");
+    tr_relation_unref(t);
+    feed_close(&feed);
+}
+
+/* Without replica role foreign keys and triggers fire: the order of the source is kept to the letter. */
+static void
+test_foreign_keys_that_fire(void **state)
+{
+    struct feed feed;
+    char url[256], id[12];
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 1, NULL);
+    feed_sql(&feed, "CREATE ROLE plain LOGIN; GRANT ALL ON SCHEMA public, tailrace TO plain;"
+                    "GRANT ALL ON ALL TABLES IN SCHEMA tailrace TO plain; SET ROLE plain;"
+                    "CREATE TABLE f_parent (id int PRIMARY KEY);"
+                    "CREATE TABLE f_child (id int PRIMARY KEY, p int NOT NULL REFERENCES f_parent)");
+    feed_close(&feed);
+    snprintf(url, sizeof url, "postgresql://plain@/postgres?host=%s", server.dir);
+    feed_open(&feed, url, 4, NULL);
+    struct tr_relation *parent = feed_relation("f_parent", 1, 'd', "id:int4:key", NULL);
+    struct tr_relation *child = feed_relation("f_child", 2, 'd', "id:int4:key", "p:int4", NULL);
+    for (int i = 0; i < 300; i++) {
+        struct tr_batch *batch = tr_batch_new();
+        snprintf(id, sizeof id, "%d", i);
+        feed_begin(&feed, batch, true);
+        feed_change(&feed, batch, TR_INSERT, parent, NULL, ROW(id));
+        feed_change(&feed, batch, TR_INSERT, child, NULL, ROW(id, id));
+        feed_end(&feed, batch);
+        feed_begin(&feed, batch, true);
+        if (i % 3 == 0) {
+            feed_change(&feed, batch, TR_DELETE, child, ROW(id, FEED_ABSENT), NULL);
+            feed_change(&feed, batch, TR_DELETE, parent, ROW(id), NULL);
+        }
+        feed_end(&feed, batch);
+        assert_ok(&feed, feed_write(&feed, batch, true));
+    }
+    assert_ok(&feed, feed_flush(&feed));
+    assert_false(((struct tr_postgres_sink *)feed.sink)->replica_role);
+    assert_int_equal(((struct tr_postgres_sink *)feed.sink)->apply->counts.careful, 0);
+    assert_sql(&feed, "SELECT (SELECT count(*) FROM f_parent) || ' ' || (SELECT count(*) FROM f_child)",
+               "200 200");
+    tr_relation_unref(parent);
+    tr_relation_unref(child);
+    feed_close(&feed);
+}
+
 static int
 start(void **state)
 {
@@ -546,6 +619,8 @@ main(void)
         cmocka_unit_test(test_an_older_process_is_fenced),
         cmocka_unit_test(test_a_large_transaction),
         cmocka_unit_test(test_the_head_is_not_left_waiting),
+        cmocka_unit_test(test_a_failed_copy),
+        cmocka_unit_test(test_foreign_keys_that_fire),
         cmocka_unit_test(test_many_workers_end_like_one),
     };
     return cmocka_run_group_tests(tests, start, stop);
