@@ -1,0 +1,413 @@
+/* connection.c - connect, pin the session, run a statement. See connection.h; text helpers and failures are in text.c. */
+#include "clients/mysql/connection.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "core/url.h"
+
+#define CONNECT_TIMEOUT_US (15 * TR_US_PER_S)
+#define DEFAULT_PORT       3306
+#define SYSTEM_CA_FILE     "/etc/ssl/certs/ca-certificates.crt"
+#define TCP_TIMEOUT_MS     60000
+#define SQL_MAX            ((size_t)1 << 16)
+
+/* --------------------------------------------------------------------------------------------------------- the group */
+
+struct tr_mysql_group {
+    pthread_mutex_t lock;
+    int *fds;
+    size_t count, capacity;
+    bool interrupted;
+};
+
+struct tr_mysql_group *
+tr_mysql_group_new(void)
+{
+    struct tr_mysql_group *group = tr_calloc(1, sizeof *group);
+    pthread_mutex_init(&group->lock, NULL);
+    return group;
+}
+
+void
+tr_mysql_group_free(struct tr_mysql_group *group)
+{
+    if (group == NULL)
+        return;
+    pthread_mutex_destroy(&group->lock);
+    free(group->fds);
+    free(group);
+}
+
+void
+tr_mysql_interrupt(struct tr_mysql_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    group->interrupted = true;
+    for (size_t i = 0; i < group->count; i++)
+        shutdown(group->fds[i], SHUT_RDWR);
+    pthread_mutex_unlock(&group->lock);
+}
+
+bool
+tr_mysql_interrupted(struct tr_mysql_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    bool interrupted = group->interrupted;
+    pthread_mutex_unlock(&group->lock);
+    return interrupted;
+}
+
+static int
+group_add(struct tr_mysql_group *group, int fd, struct tr_error *err)
+{
+    if (group == NULL)
+        return 0;
+    pthread_mutex_lock(&group->lock);
+    bool interrupted = group->interrupted;
+    if (!interrupted) {
+        if (group->count == group->capacity) {
+            group->capacity = group->capacity > 0 ? group->capacity * 2 : 8;
+            group->fds = tr_realloc(group->fds, group->capacity * sizeof *group->fds);
+        }
+        group->fds[group->count++] = fd;
+    }
+    pthread_mutex_unlock(&group->lock);
+    return interrupted ? tr_fail(err, TR_RETRY, "interrupted") : 0;
+}
+
+/* Before the descriptor is closed: its number may be another's a moment later. */
+static void
+group_remove(struct tr_mysql_group *group, int fd)
+{
+    if (group == NULL)
+        return;
+    pthread_mutex_lock(&group->lock);
+    for (size_t i = 0; i < group->count; i++)
+        if (group->fds[i] == fd) {
+            group->fds[i] = group->fds[--group->count];
+            break;
+        }
+    pthread_mutex_unlock(&group->lock);
+}
+
+/* --------------------------------------------------------------------------------------------------------------- TLS */
+
+enum tls_mode { TLS_DISABLE, TLS_PREFER, TLS_REQUIRE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
+
+static const char *
+param(const struct tr_url *url, const char *name, const char *other)
+{
+    const char *value = tr_url_param(url, name);
+    return value != NULL ? value : tr_url_param(url, other);
+}
+
+static int
+tls_mode(const struct tr_url *url, bool local, enum tls_mode *mode, struct tr_error *err)
+{
+    static const struct {
+        const char *name;
+        enum tls_mode mode;
+    } names[] = {
+        { "disable", TLS_DISABLE },     { "disabled", TLS_DISABLE },        { "prefer", TLS_PREFER },
+        { "preferred", TLS_PREFER },    { "require", TLS_REQUIRE },         { "required", TLS_REQUIRE },
+        { "verify-ca", TLS_VERIFY_CA }, { "verify_ca", TLS_VERIFY_CA },     { "verify-full", TLS_VERIFY_FULL },
+        { "verify_identity", TLS_VERIFY_FULL },
+    };
+    const char *given = param(url, "sslmode", "ssl-mode");
+    *mode = local ? TLS_PREFER : TLS_VERIFY_FULL;
+    if (given == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(given, names[i].name) == 0) {
+            *mode = names[i].mode;
+            return 0;
+        }
+    tr_fail(err, TR_CONFIG, "sslmode \"%.40s\" is not known", given);
+    return tr_error_hint(err, "it is one of disable, prefer, require, verify-ca, verify-full");
+}
+
+static void
+set_tls(MYSQL *conn, const struct tr_url *url, enum tls_mode mode)
+{
+    my_bool yes = 1, no = 0;
+    const char *ca = param(url, "sslrootcert", "ssl-ca");
+    const char *cert = param(url, "sslcert", "ssl-cert"), *key = param(url, "sslkey", "ssl-key");
+    if (mode == TLS_DISABLE || mode == TLS_PREFER)
+        return; /* prefer is for this host alone: nothing to hide from, and no certificate to verify */
+    if (mode >= TLS_VERIFY_CA && ca == NULL && access(SYSTEM_CA_FILE, R_OK) == 0)
+        ca = SYSTEM_CA_FILE;
+    mysql_optionsv(conn, MYSQL_OPT_SSL_ENFORCE, &yes);
+    mysql_optionsv(conn, MYSQL_OPT_TLS_VERSION, "TLSv1.2,TLSv1.3");
+    if (cert != NULL)
+        mysql_optionsv(conn, MYSQL_OPT_SSL_CERT, cert);
+    if (key != NULL)
+        mysql_optionsv(conn, MYSQL_OPT_SSL_KEY, key);
+    if (mode >= TLS_VERIFY_CA)
+        mysql_optionsv(conn, MYSQL_OPT_SSL_CA, ca); /* with an authority named the chain is checked */
+    mysql_optionsv(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, mode == TLS_VERIFY_FULL ? &yes : &no);
+}
+
+/* ------------------------------------------------------------------------------------------------------- connecting */
+
+static int
+url_params_known(const struct tr_url *url, struct tr_error *err)
+{
+    static const char *const known[] = { "sslmode", "ssl-mode", "sslrootcert", "ssl-ca", "sslcert", "ssl-cert",
+                                         "sslkey",  "ssl-key",  "socket",      "connect_timeout" };
+    for (int i = 0; i < url->nparams; i++) {
+        bool found = false;
+        for (size_t k = 0; k < sizeof known / sizeof known[0] && !found; k++)
+            found = strcmp(url->params[i].key, known[k]) == 0;
+        if (!found) {
+            tr_fail(err, TR_CONFIG, "the URL's parameter \"%.60s\" is not known", url->params[i].key);
+            return tr_error_hint(err, "known are sslmode, sslrootcert, sslcert, sslkey, socket, connect_timeout");
+        }
+    }
+    return 0;
+}
+
+static void
+set_options(MYSQL *conn, const struct tr_mysql_config *config, const struct tr_url *url)
+{
+    int64_t timeout_us = config->connect_timeout_us > 0 ? config->connect_timeout_us : CONNECT_TIMEOUT_US;
+    const char *given = tr_url_param(url, "connect_timeout");
+    unsigned seconds = (unsigned)((timeout_us + TR_US_PER_S - 1) / TR_US_PER_S);
+    if (given != NULL && atoi(given) > 0)
+        seconds = (unsigned)atoi(given);
+    mysql_optionsv(conn, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+    if (config->read_timeout_us > 0) {
+        seconds = (unsigned)((config->read_timeout_us + TR_US_PER_S - 1) / TR_US_PER_S);
+        mysql_optionsv(conn, MYSQL_OPT_READ_TIMEOUT, &seconds);
+    }
+    unsigned infile = config->local_infile;
+    mysql_optionsv(conn, MYSQL_OPT_LOCAL_INFILE, &infile);
+    mysql_optionsv(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    my_bool no = 0;
+    mysql_optionsv(conn, MYSQL_OPT_RECONNECT, &no);
+    mysql_optionsv(conn, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", config->program_name != NULL ? config->program_name : "tailrace");
+}
+
+static int
+connect_failed(MYSQL *conn, const char *host, struct tr_error *err)
+{
+    unsigned number = mysql_errno(conn);
+    const char *hint = NULL;
+    enum tr_error_class class = tr_mysql_classify(number, mysql_sqlstate(conn));
+    switch (number) {
+    case ER_ACCESS_DENIED_ERROR:
+    case 1698: /* no password was given */
+    case ER_HOST_NOT_PRIVILEGED: hint = "check user and password, and that the account may connect from this host"; break;
+    case ER_BAD_DB_ERROR: hint = "name an existing database in the URL"; break;
+    case ER_DBACCESS_DENIED_ERROR: hint = "grant the account a right on that database, or name none in the URL"; break;
+    case ER_HOST_IS_BLOCKED: hint = "on the server: FLUSH HOSTS"; break;
+    case CR_SSL_CONNECTION_ERROR:
+        class = TR_FATAL;
+        hint = "connections off this host are encrypted and the server's certificate is verified; give sslrootcert=FILE in the URL, or "
+               "sslmode=disable where plain text is acceptable";
+        break;
+    case CR_AUTH_PLUGIN_CANNOT_LOAD: hint = "the client library lacks the account's authentication plugin"; break;
+    default: break;
+    }
+    tr_fail(err, class, "cannot connect to %s: %.500s (%u)", host, mysql_error(conn), number);
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%.5s", mysql_sqlstate(conn));
+    if (hint != NULL)
+        tr_error_hint(err, "%s", hint);
+    return -(int)class;
+}
+
+static void
+set_socket_options(int fd)
+{
+    int on = 1, idle = 30, interval = 10, count = 3;
+    unsigned timeout = TCP_TIMEOUT_MS;
+    /* A unix socket refuses these, and needs none of them. */
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+}
+
+/* Statements that not every server knows are run on their own and may fail. */
+static int
+pin_session(MYSQL *conn, const struct tr_mysql_config *config, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, SQL_MAX);
+    tr_buffer_printf(&sql,
+                     "SET SESSION time_zone = '+00:00', sql_mode = '%s', autocommit = 1, wait_timeout = 86400, net_read_timeout = 3600,"
+                     " net_write_timeout = 3600, sql_quote_show_create = 1, group_concat_max_len = 16777216, character_set_results = utf8mb4,"
+                     " sql_safe_updates = 0, sql_select_limit = DEFAULT, %s",
+                     config->sql_mode != NULL ? config->sql_mode : TR_MYSQL_SQL_MODE,
+                     tr_mysql_is_mariadb(conn) ? "max_statement_time = 0" : "max_execution_time = 0, information_schema_stats_expiry = 0");
+    int rc = tr_mysql_query(conn, sql.data, NULL, err);
+    tr_buffer_fini(&sql);
+    return rc < 0 ? tr_error_prefix(err, "cannot set up the session") : 0;
+}
+
+struct host {
+    char name[256];
+    unsigned port;
+};
+
+/* "[::1]:3306", "db1:3306", "db1"; the next of the list, or false. */
+static bool
+next_host(const char **list, struct host *host)
+{
+    if (**list == '\0')
+        return false;
+    const char *start = *list, *end = strchrnul(start, ','), *colon = end;
+    bool bracket = *start == '[';
+    const char *close = bracket ? memchr(start, ']', (size_t)(end - start)) : NULL;
+    for (const char *p = close != NULL ? close : start; p < end; p++)
+        if (*p == ':')
+            colon = p;
+    size_t len = (size_t)((close != NULL ? close : colon) - start) - bracket;
+    snprintf(host->name, sizeof host->name, "%.*s", (int)(len < 255 ? len : 255), start + bracket);
+    host->port = colon < end && atoi(colon + 1) > 0 ? (unsigned)atoi(colon + 1) : DEFAULT_PORT;
+    *list = *end == ',' ? end + 1 : end;
+    return true;
+}
+
+/* One attempt at one host; on success the connection is in the group. */
+static int
+connect_host(const struct tr_mysql_config *config, const struct tr_url *url, const struct host *host, enum tls_mode mode, MYSQL **out,
+             struct tr_error *err)
+{
+    MYSQL *conn = mysql_init(NULL);
+    if (conn == NULL)
+        return tr_fail(err, TR_RETRY, "out of memory for a connection");
+    const char *socket_path = tr_url_param(url, "socket");
+    const char *name = socket_path != NULL ? NULL : host->name[0] != '\0' ? host->name : NULL;
+    const char *database = config->no_database || url->path == NULL || url->path[0] == '\0' ? NULL : url->path;
+    set_options(conn, config, url);
+    set_tls(conn, url, mode);
+    /* A name of "localhost" means the unix socket to the library; who writes a port means TCP. */
+    if (name != NULL && strcmp(name, "localhost") == 0 && socket_path == NULL)
+        name = "127.0.0.1";
+    char shown[300];
+    snprintf(shown, sizeof shown, "%s:%u", socket_path != NULL ? socket_path : host->name, socket_path != NULL ? 0 : host->port);
+    if (mysql_real_connect(conn, name, url->user, url->password != NULL ? url->password : "", database, host->port, socket_path,
+                           CLIENT_REMEMBER_OPTIONS) == NULL) {
+        int rc = connect_failed(conn, shown, err);
+        mysql_close(conn);
+        return rc;
+    }
+    int rc = 0;
+    if (mode >= TLS_REQUIRE && mysql_get_ssl_cipher(conn) == NULL)
+        rc = tr_fail(err, TR_FATAL, "cannot connect to %s: the server offers no encryption", shown);
+    set_socket_options((int)mysql_get_socket(conn));
+    if (rc == 0)
+        rc = pin_session(conn, config, err);
+    if (rc == 0)
+        rc = group_add(config->group, (int)mysql_get_socket(conn), err);
+    if (rc < 0)
+        mysql_close(conn);
+    else
+        *out = conn;
+    return rc;
+}
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void
+start_library(void)
+{
+    mysql_library_init(0, NULL, NULL); /* not safe in several threads at once */
+}
+
+int
+tr_mysql_connect(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error *err)
+{
+    struct tr_url url;
+    enum tls_mode mode;
+    *conn = NULL;
+    pthread_once(&library_once, start_library);
+    int rc = tr_url_parse(config->url, &url, err);
+    if (rc < 0)
+        return rc;
+    rc = url_params_known(&url, err);
+    bool local = tr_url_is_local(&url) || tr_url_param(&url, "socket") != NULL;
+    if (rc == 0)
+        rc = tls_mode(&url, local, &mode, err);
+    const char *list = url.hosts != NULL && url.hosts[0] != '\0' ? url.hosts : "127.0.0.1";
+    struct host host;
+    bool again = rc == 0;
+    while (again && *conn == NULL && next_host(&list, &host)) {
+        if (config->group != NULL && tr_mysql_interrupted(config->group))
+            rc = tr_fail(err, TR_RETRY, "interrupted");
+        else
+            rc = connect_host(config, &url, &host, mode, conn, err);
+        again = rc == -TR_RETRY;
+    }
+    tr_url_fini(&url);
+    return rc;
+}
+
+void
+tr_mysql_close(struct tr_mysql_group *group, MYSQL *conn)
+{
+    if (conn == NULL)
+        return;
+    group_remove(group, (int)mysql_get_socket(conn));
+    mysql_close(conn);
+}
+
+/* -------------------------------------------------------------------------------------------------------- statements */
+
+bool
+tr_mysql_is_mariadb(MYSQL *conn)
+{
+    const char *version = mysql_get_server_info(conn);
+    return version != NULL && strcasestr(version, "mariadb") != NULL;
+}
+
+unsigned long
+tr_mysql_version(MYSQL *conn)
+{
+    return mysql_get_server_version(conn);
+}
+
+int
+tr_mysql_query(MYSQL *conn, const char *sql, MYSQL_RES **res, struct tr_error *err)
+{
+    if (res != NULL)
+        *res = NULL;
+    if (mysql_real_query(conn, sql, (unsigned long)strlen(sql)) != 0)
+        return tr_mysql_fail(err, conn, "statement failed");
+    MYSQL_RES *rows = mysql_store_result(conn);
+    if (rows == NULL && mysql_errno(conn) != 0)
+        return tr_mysql_fail(err, conn, "statement failed");
+    if (res != NULL)
+        *res = rows;
+    else
+        mysql_free_result(rows);
+    return 0;
+}
+
+int
+tr_mysql_query_text(MYSQL *conn, const char *sql, char **text, struct tr_error *err)
+{
+    MYSQL_RES *res;
+    *text = NULL;
+    int rc = tr_mysql_query(conn, sql, &res, err);
+    if (rc < 0 || res == NULL)
+        return rc;
+    MYSQL_ROW row = mysql_fetch_row(res);
+    if (row != NULL)
+        *text = tr_strdup(row[0]);
+    mysql_free_result(res);
+    return 0;
+}
