@@ -107,21 +107,16 @@ text_vector(const uint8_t *b, size_t len, struct tr_buffer *out)
     return len % 4 == 0;
 }
 
-/*
- * MariaDB keeps a UUID of the versions 1 to 5 with its five groups in the opposite order, so that those made one after the other stand
- * together. The variant's bit tells: in the plain order a version above 5 stands in its place, without that bit.
- */
+/* In the log its sixteen bytes stand in the order of the text, whatever their order in the table's pages. */
 static bool
 text_uuid(const uint8_t *b, size_t len, struct tr_buffer *out)
 {
-    static const uint8_t swapped[16] = { 12, 13, 14, 15, 10, 11, 8, 9, 6, 7, 0, 1, 2, 3, 4, 5 };
     if (len != 16)
         return false;
-    bool swap = (b[6] & 0x80) != 0;
     for (size_t i = 0; i < 16; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             tr_buffer_byte(out, '-');
-        tr_buffer_hex(out, &b[swap ? swapped[i] : i], 1);
+        tr_buffer_hex(out, &b[i], 1);
     }
     return true;
 }
