@@ -209,6 +209,38 @@ choose_sink(const struct tr_registry *registry, const char *scheme, struct tr_co
     return fail_scheme("target", scheme, known, err);
 }
 
+/* The last value given for the target's format that names an encoder; what is none is refused when the settings are made. */
+static const struct tr_encoder_class *
+named_encoder(struct tr_config *config, const struct tr_registry *registry, const struct tr_entry *entry,
+              const struct tr_encoder_class *before)
+{
+    struct tr_error ignored;
+    char *name = NULL;
+    if (entry->nvalues != 1 ||
+        resolve(config, registry->format, entry->values[0], entry->origin, &name, &ignored) < 0)
+        return before;
+    const struct tr_encoder_class *found = tr_registry_encoder(registry, name);
+    wipe_free(name);
+    return found != NULL ? found : before;
+}
+
+static void
+choose_encoder(const struct tr_registry *registry, const struct tr_entries *file,
+               const struct tr_entries *flags, struct tr_config *config)
+{
+    static const char *const names[] = { "format", "target-format", "target_format" };
+    if (!(config->sink->capabilities & TR_SINK_ENCODES) || registry->format == NULL)
+        return;
+    config->encoder = tr_registry_encoder(registry, registry->format->value);
+    for (size_t i = 0; i < file->count; i++)
+        if (strcmp(file->items[i].section, "target") == 0 && strcmp(file->items[i].name, "format") == 0)
+            config->encoder = named_encoder(config, registry, &file->items[i], config->encoder);
+    for (size_t i = 0; i < flags->count; i++)
+        for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
+            if (strcmp(flags->items[i].name, names[n]) == 0)
+                config->encoder = named_encoder(config, registry, &flags->items[i], config->encoder);
+}
+
 static int
 choose(const struct tr_config_request *request, const struct tr_entries *file, const struct tr_entries *flags,
        struct tr_config *config, struct tr_error *err)
@@ -221,6 +253,8 @@ choose(const struct tr_config_request *request, const struct tr_entries *file, c
         rc = read_scheme(config, file, flags, "target", scheme, sizeof(scheme), err);
     if (rc == 0)
         rc = choose_sink(request->registry, scheme, config, err);
+    if (rc == 0)
+        choose_encoder(request->registry, file, flags, config);
     config->store = request->registry->stores[0];
     return rc;
 }
@@ -434,8 +468,12 @@ check_task_name(const struct tr_config *config, struct tr_error *err)
 static int
 add_tables(struct tr_config *config, const struct tr_config_request *request, struct tr_error *err)
 {
-    const struct tr_option *tables[] = { tr_task_options, tr_process_options, config->source->options,
-                                         config->sink->options };
+    const struct tr_option *tables[] = { tr_task_options,
+                                         tr_process_options,
+                                         config->source->options,
+                                         config->sink->options,
+                                         config->encoder != NULL ? request->registry->format : NULL,
+                                         config->encoder != NULL ? config->encoder->options : NULL };
     int rc = tr_settings_add_table(config->command, request->command_options, err);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && rc == 0; i++)
         rc = tr_settings_add_table(config->settings, tables[i], err);

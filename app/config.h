@@ -18,6 +18,7 @@ struct tr_config {
     struct tr_settings *command;  /* the command's own options (tr_config_request.command_options) */
     const struct tr_source_class *source;
     const struct tr_sink_class *sink;
+    const struct tr_encoder_class *encoder;    /* for a sink that publishes, else NULL */
     const struct tr_offset_store_class *store; /* NULL only in a registry without stores */
     char **notes;                              /* warnings for the log once there is one */
     size_t nnotes;

@@ -28,6 +28,10 @@ tr_config_all_options(const struct tr_registry *registry)
         add_rows(all, (*class)->options);
     for (const struct tr_sink_class *const *class = registry->sinks; *class != NULL; class ++)
         add_rows(all, (*class)->options);
+    add_rows(all, registry->format);
+    for (const struct tr_encoder_class *const *class = registry->encoders; class != NULL && *class != NULL;
+         class ++)
+        add_rows(all, (*class)->options);
     return all;
 }
 

@@ -203,6 +203,10 @@ add_all_options(const struct tr_registry *registry, enum tr_help_format format, 
         add_connector(out, "Source", (*class)->name, (*class)->options, format);
     for (const struct tr_sink_class *const *class = registry->sinks; *class != NULL; class ++)
         add_connector(out, "Target", (*class)->name, (*class)->options, format);
+    add_connector(out, "Target", "that publishes events", registry->format, format);
+    for (const struct tr_encoder_class *const *class = registry->encoders; class != NULL && *class != NULL;
+         class ++)
+        add_connector(out, "Target", (*class)->name, (*class)->options, format);
 }
 
 void

@@ -127,6 +127,7 @@ run_command(const struct tr_command *command, struct tr_app *app)
         .settings = app->config.settings,
         .source = app->config.source,
         .sink = app->config.sink,
+        .encoder = app->config.encoder,
         .store = app->config.store,
         .log = &app->log,
     };

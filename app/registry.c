@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "capture/postgres/postgres.h"
+#include "encoders/json/json.h"
 #include "offsets/sqlite/sqlite.h"
 #include "sinks/jsonl/jsonl.h"
 #include "sinks/null/null.h"
@@ -23,10 +24,27 @@ static const struct tr_offset_store_class *const stores[] = {
     NULL,
 };
 
+static const struct tr_encoder_class *const encoders[] = {
+    &tr_debezium_json_encoder,
+    NULL,
+};
+
+static const struct tr_option format[] = {
+    { .name = "format",
+      .section = "target",
+      .type = TR_OPTION_CHOICE,
+      .value = "debezium-json",
+      .choices = "debezium-json",
+      .help = "form of the events; each form has options of its own" },
+    { .name = NULL },
+};
+
 const struct tr_registry *
 tr_registry(void)
 {
-    static const struct tr_registry registry = { .sources = sources, .sinks = sinks, .stores = stores };
+    static const struct tr_registry registry = {
+        .sources = sources, .sinks = sinks, .stores = stores, .encoders = encoders, .format = format
+    };
     return &registry;
 }
 
@@ -58,6 +76,16 @@ tr_registry_sink(const struct tr_registry *registry, const char *scheme)
 {
     for (const struct tr_sink_class *const *class = registry->sinks; *class != NULL; class ++)
         if (tr_registry_has_scheme((*class)->schemes, scheme))
+            return *class;
+    return NULL;
+}
+
+const struct tr_encoder_class *
+tr_registry_encoder(const struct tr_registry *registry, const char *name)
+{
+    for (const struct tr_encoder_class *const *class = registry->encoders; class != NULL && *class != NULL;
+         class ++)
+        if (strcmp((*class)->name, name) == 0)
             return *class;
     return NULL;
 }

@@ -61,4 +61,11 @@ struct tr_encoder {
     const struct tr_encoder_env *env;
 };
 
+/*
+ * All messages of a batch, in order: the edges and events of its transactions, or the rows of the full load. Stops at the first failure of the
+ * encoder or of `emit`. thread: the encoder's.
+ */
+int tr_encode_batch(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_emit *emit,
+                    struct tr_error *err);
+
 #endif

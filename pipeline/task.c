@@ -99,7 +99,7 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
     task->source_env = (struct tr_source_env){ .task = task->name, .settings = config->settings, .log = config->log,
                                                .filter = { task->mapping, filter_wants } };
     task->sink_env = (struct tr_sink_env){ .task = task->name, .settings = config->settings, .log = config->log,
-                                           .source_name = config->source->name, .source_dialect = config->source->dialect,
+                                           .source_name = config->source->name, .source_dialect = config->source->dialect, .encoder = config->encoder,
                                            .memory = (uint64_t)tr_setting_int(config->settings, "memory") / 4,
                                            .arg = task, .durable = on_durable, .conflict = on_conflict };
     *out = task;

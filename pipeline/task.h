@@ -24,6 +24,7 @@ struct tr_task_config {
     const struct tr_settings *settings; /* complete and validated; borrowed for the task's life */
     const struct tr_source_class *source;
     const struct tr_sink_class *sink;
+    const struct tr_encoder_class *encoder; /* for a sink with TR_SINK_ENCODES, else NULL */
     const struct tr_offset_store_class *store;
     struct tr_log *log;
 };

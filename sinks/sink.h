@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/option.h"
+#include "encoders/encoder.h"
 #include "offsets/offset_store.h"
 
 struct tr_sink;
@@ -26,6 +27,7 @@ struct tr_findings;
 #define TR_SINK_TAKES_OPEN 2         /* takes TR_BATCH_OPEN* slices ahead of the commit */
 #define TR_SINK_LOADS 4              /* has the loader functions: tables can be made and filled in bulk */
 #define TR_SINK_STATE_IN_STORE 8     /* its resume state (file and length) travels with the checkpoint through the offset store */
+#define TR_SINK_ENCODES 16            /* publishes messages: env->encoder makes them, and the target has a `format` */
 
 struct tr_sink_env {
     const char *task;
@@ -34,6 +36,7 @@ struct tr_sink_env {
     const char *source_name;     /* "postgresql", "mysql", "mariadb" */
     const char *source_dialect;
     const char *source_database; /* the database of the source's URL, or NULL */
+    const struct tr_encoder_class *encoder; /* TR_SINK_ENCODES: what the target's `format` names, its options are in the settings; else NULL */
     uint64_t memory;             /* bytes the sink may hold on its own */
     int wake_fd;                 /* eventfd: readable when the pipeline wants poll() to return */
     void *arg;

@@ -53,7 +53,6 @@ struct file_sink {
 };
 
 static const struct tr_option file_options[] = {
-    LINES_OPTION_FORMAT,
     { .name = "rotate",
       .section = "target",
       .type = TR_OPTION_SIZE,
@@ -366,7 +365,7 @@ file_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *err)
 const struct tr_sink_class tr_jsonl_sink = {
     .name = "file",
     .schemes = "file",
-    .capabilities = TR_SINK_STATE_IN_STORE,
+    .capabilities = TR_SINK_STATE_IN_STORE | TR_SINK_ENCODES,
     .options = file_options,
     .open = file_open,
     .close = file_close,

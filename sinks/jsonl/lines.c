@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-/* The registry's business once the sink's environment brings the chosen encoder; a symbol, not a header, so that the layers stay apart. */
-extern const struct tr_encoder_class tr_debezium_json_encoder;
-
 #define LINE_MAX ((size_t)4 << 30)
 #define literal(out, text) tr_buffer_add(out, text "", sizeof(text) - 1)
 
@@ -53,7 +50,7 @@ lines_open(struct lines *lines, const struct tr_sink_env *env, struct tr_error *
                                           .connector = env->source_name,
                                           .prefix = env->task,
                                           .database = env->source_database };
-    return tr_debezium_json_encoder.open(&lines->env, &lines->encoder, err);
+    return env->encoder->open(&lines->env, &lines->encoder, err);
 }
 
 void
@@ -65,28 +62,8 @@ lines_close(struct lines *lines)
     lines->encoder = NULL;
 }
 
-static int
-txn_lines(struct lines *lines, const struct tr_batch *batch, const struct tr_txn *txn, struct tr_error *err)
-{
-    const struct tr_encoder_class *class = lines->encoder->class;
-    int rc = txn->begins && class->begin != NULL ? class->begin(lines->encoder, batch, txn, &lines->emit, err)
-                                                 : 0;
-    for (uint32_t i = 0; rc == 0 && i < txn->nevents; i++)
-        rc = class->event(lines->encoder, batch, txn, &batch->events[txn->first_event + i], &lines->emit,
-                          err);
-    if (rc == 0 && txn->ends && class->commit != NULL)
-        rc = class->commit(lines->encoder, batch, txn, &lines->emit, err);
-    return rc;
-}
-
 int
 lines_batch(struct lines *lines, const struct tr_batch *batch, struct tr_error *err)
 {
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < batch->ntxns; i++)
-        rc = txn_lines(lines, batch, &batch->txns[i], err);
-    /* Rows of the full load belong to no transaction. */
-    for (uint32_t i = 0; rc == 0 && batch->ntxns == 0 && i < batch->nevents; i++)
-        rc = lines->encoder->class->event(lines->encoder, batch, NULL, &batch->events[i], &lines->emit, err);
-    return rc;
+    return tr_encode_batch(lines->encoder, batch, &lines->emit, err);
 }

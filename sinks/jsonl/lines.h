@@ -17,18 +17,11 @@ struct lines {
     size_t high;
 };
 
+/* env->encoder makes the messages; they must be JSON. */
 int lines_open(struct lines *lines, const struct tr_sink_env *env, struct tr_error *err);
 void lines_close(struct lines *lines);
 
 /* Append the lines of all events of the batch; the batch stays the caller's. */
 int lines_batch(struct lines *lines, const struct tr_batch *batch, struct tr_error *err);
-
-/* The options of both sinks begin with this row. */
-#define LINES_OPTION_FORMAT                                                                        \
-    {                                                                                              \
-        .name = "format", .section = "target", .type = TR_OPTION_CHOICE, .value = "debezium-json", \
-        .choices = "debezium-json",                                                                \
-        .help = "form of the events: Debezium's envelope, one JSON object a line"                  \
-    }
 
 #endif

@@ -26,8 +26,6 @@ struct stdout_sink {
     size_t piece; /* what one write may take without blocking once poll has said that there is room */
 };
 
-static const struct tr_option stdout_options[] = { LINES_OPTION_FORMAT, { .name = NULL } };
-
 static void
 stdout_close(struct tr_sink *base)
 {
@@ -168,7 +166,7 @@ stdout_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *err)
 const struct tr_sink_class tr_stdout_sink = {
     .name = "stdout",
     .schemes = "stdout",
-    .options = stdout_options,
+    .capabilities = TR_SINK_ENCODES,
     .open = stdout_open,
     .close = stdout_close,
     .write = stdout_write,

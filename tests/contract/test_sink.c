@@ -102,6 +102,8 @@ setup(void **state)
     fx->settings = tr_settings_new();
     assert_int_equal(tr_settings_add_table(fx->settings, target_option, &fx->err), 0);
     assert_int_equal(tr_settings_add_table(fx->settings, fx->class->options, &fx->err), 0);
+    if (fx->class->capabilities & TR_SINK_ENCODES)
+        assert_int_equal(tr_settings_add_table(fx->settings, tr_debezium_json_encoder.options, &fx->err), 0);
     char *url = tr_asprintf("file://%s/out", fx->scratch.dir);
     set(fx, "target", url);
     free(url);
@@ -110,6 +112,7 @@ setup(void **state)
                                     .source_name = "postgresql",
                                     .source_dialect = "postgresql",
                                     .source_database = "shop",
+                                    .encoder = &tr_debezium_json_encoder,
                                     .memory = 1 << 20,
                                     .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                                     .arg = fx,

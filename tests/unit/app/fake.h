@@ -4,7 +4,7 @@
 
 #include "app/registry.h"
 
-/* Source "lake" (lake:, pond:) with slot, tls (bool), batch, password (secret); targets "sea" (sea:) with batch, format, depth, and "out" (stdout:, file:). */
+/* Source "lake" (lake:, pond:) with slot, tls (bool), batch, password (secret); targets "sea" (sea:) with batch, depth and the formats "salt" and "sweet" (with sugar), and "out" (stdout:, file:). */
 const struct tr_registry *fake_registry(void);
 
 #endif

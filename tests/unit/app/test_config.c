@@ -178,6 +178,24 @@ test_command_options(void **state)
     assert_refused(ENDS, "--format sour", "is not one of salt|sweet", "");
 }
 
+/* The encoder is chosen with the connectors: its options are then known, another's are not. */
+static void
+test_the_format_brings_its_options(void **state)
+{
+    (void)state;
+    assert_builds(ENDS, "");
+    assert_string_equal(config.encoder->name, "salt");
+    assert_builds("source: lake://h/db\ntarget: { url: sea://h, format: sweet, sugar: 5 }\n", "");
+    assert_string_equal(config.encoder->name, "sweet");
+    assert_int_equal(tr_setting_int(config.settings, "sugar"), 5);
+    assert_builds("source: lake://h/db\ntarget: { url: sea://h, format: salt }\n",
+                  "--target-format sweet --sugar 6");
+    assert_int_equal(tr_setting_int(config.settings, "sugar"), 6);
+    assert_refused(ENDS, "--sugar 5", "unknown option --sugar", "");
+    assert_builds("source: lake://h/db\ntarget: stdout\n", "");
+    assert_null(config.encoder);
+}
+
 static void
 test_references(void **state)
 {
@@ -302,6 +320,7 @@ main(void)
         cmocka_unit_test(test_flags_win),
         cmocka_unit_test(test_same_name_in_both),
         cmocka_unit_test(test_command_options),
+        cmocka_unit_test(test_the_format_brings_its_options),
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_refused_files),
         cmocka_unit_test(test_refused_flags),

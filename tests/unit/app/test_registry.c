@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -41,11 +42,12 @@ test_schemes_are_unique(void **state)
 
 /* A connector asks for its options by their bare names, so a pair must not share one, nor take one of the task's. */
 static void
-check_pair(const struct tr_option *source, const struct tr_option *sink)
+check_set(const struct tr_option *source, const struct tr_option *sink, const struct tr_option *format,
+          const struct tr_option *encoder)
 {
     struct tr_settings *settings = tr_settings_new();
-    const struct tr_option *tables[] = { tr_task_options, tr_process_options, source, sink };
-    for (size_t i = 0; i < 4; i++) {
+    const struct tr_option *tables[] = { tr_task_options, tr_process_options, source, sink, format, encoder };
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         for (const struct tr_option *option = tables[i]; option != NULL && option->name != NULL; option++)
             if (tr_settings_find(settings, NULL, option->name) != NULL)
                 fail_msg("option %s is in two tables", option->name);
@@ -56,13 +58,42 @@ check_pair(const struct tr_option *source, const struct tr_option *sink)
 }
 
 static void
+check_pair(const struct tr_source_class *source, const struct tr_sink_class *sink)
+{
+    const struct tr_registry *registry = tr_registry();
+    if (!(sink->capabilities & TR_SINK_ENCODES)) {
+        check_set(source->options, sink->options, NULL, NULL);
+        return;
+    }
+    for (const struct tr_encoder_class *const *encoder = registry->encoders; *encoder != NULL; encoder++)
+        check_set(source->options, sink->options, registry->format, (*encoder)->options);
+}
+
+/* `format` offers exactly the encoders that there are. */
+static void
+test_formats_are_the_encoders(void **state)
+{
+    const struct tr_registry *registry = tr_registry();
+    char choices[512] = "";
+    (void)state;
+    for (const struct tr_encoder_class *const *class = registry->encoders; *class != NULL; class ++) {
+        assert_ptr_equal(tr_registry_encoder(registry, (*class)->name), *class);
+        snprintf(choices + strlen(choices), sizeof(choices) - strlen(choices), "%s%s",
+                 choices[0] != '\0' ? "|" : "", (*class)->name);
+    }
+    assert_string_equal(registry->format[0].choices, choices);
+    assert_non_null(tr_registry_encoder(registry, registry->format[0].value));
+    assert_null(registry->format[1].name);
+}
+
+static void
 test_every_pair(void **state)
 {
     const struct tr_registry *registry = tr_registry();
     (void)state;
     for (const struct tr_source_class *const *source = registry->sources; *source != NULL; source++)
         for (const struct tr_sink_class *const *sink = registry->sinks; *sink != NULL; sink++)
-            check_pair((*source)->options, (*sink)->options);
+            check_pair(*source, *sink);
 }
 
 static void
@@ -92,6 +123,9 @@ test_tables_are_well_formed(void **state)
         check_table(all, (*source)->options, "source");
     for (const struct tr_sink_class *const *sink = registry->sinks; *sink != NULL; sink++)
         check_table(all, (*sink)->options, "target");
+    check_table(all, registry->format, "target");
+    for (const struct tr_encoder_class *const *class = registry->encoders; *class != NULL; class ++)
+        check_table(all, (*class)->options, "target");
     tr_settings_free(all);
 }
 
@@ -133,9 +167,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schemes_are_unique),
-        cmocka_unit_test(test_every_pair),
-        cmocka_unit_test(test_tables_are_well_formed),
+        cmocka_unit_test(test_schemes_are_unique),       cmocka_unit_test(test_every_pair),
+        cmocka_unit_test(test_formats_are_the_encoders), cmocka_unit_test(test_tables_are_well_formed),
         cmocka_unit_test(test_help_has_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
