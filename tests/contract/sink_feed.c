@@ -159,14 +159,14 @@ set_column(struct tr_relation *relation, struct tr_column *column, const char *s
 }
 
 struct tr_relation *
-feed_relation(const char *table, uint32_t number, char identity, ...)
+feed_relation(const char *table, uint32_t number, int identity, ...)
 {
     struct tr_relation *relation = tr_relation_new();
     struct tr_column *columns = tr_arena_zalloc(&relation->arena, 16 * sizeof *columns);
     va_list args;
     va_start(args, identity);
     for (const char *spec; (spec = va_arg(args, const char *)) != NULL;) {
-        set_column(relation, &columns[relation->ncolumns], spec, identity);
+        set_column(relation, &columns[relation->ncolumns], spec, (char)identity);
         columns[relation->ncolumns].number = (uint16_t)(relation->ncolumns + 1);
         relation->ncolumns++;
     }
@@ -176,7 +176,7 @@ feed_relation(const char *table, uint32_t number, char identity, ...)
     relation->version = 1;
     relation->id = 1000 + number;
     relation->kind = 'r';
-    relation->replica_identity = identity;
+    relation->replica_identity = (char)identity;
     relation->schema = relation->target_schema = "public";
     relation->name = relation->target_name = tr_arena_strdup(&relation->arena, table);
     tr_relation_index_keys(relation);

@@ -29,7 +29,7 @@ void feed_sql(struct feed *feed, const char *sql);
 char *feed_ask(struct feed *feed, const char *sql);
 
 /* A relation of text-coded columns: "id:int4:key", "v:text", ... NULL at the end. */
-struct tr_relation *feed_relation(const char *table, uint32_t number, char identity, ...);
+struct tr_relation *feed_relation(const char *table, uint32_t number, int identity, ...);
 
 /* begin a transaction in the batch; changes; end. A value is text, or NULL, or FEED_ABSENT. */
 #define FEED_ABSENT ((const char *)-1)
