@@ -95,7 +95,8 @@ tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **
 }
 
 int
-tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl, struct tr_error *err)
+tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl,
+                     struct tr_error *err)
 {
     const struct tr_ddl_dialect *printer;
     struct tr_ddl_builder builder;
@@ -124,8 +125,9 @@ print_report(const struct tr_schema *schema, struct tr_buffer *report)
         const struct tr_object *object = &schema->objects[i];
         bool type = object->kind == TR_OBJECT_TYPE && object->native == NULL;
         if (type || object->kind == TR_OBJECT_FUNCTION || object->kind == TR_OBJECT_COLLATION)
-            tr_buffer_printf(report, "%s %s%s%s: must exist at the target already%s%s\n", tr_object_kind_name(object->kind),
-                             type ? object->schema : "", type ? "." : "", object->name, object->comment != NULL ? ", used by " : "",
+            tr_buffer_printf(report, "%s %s%s%s: must exist at the target already%s%s\n",
+                             tr_object_kind_name(object->kind), type ? object->schema : "", type ? "." : "",
+                             object->name, object->comment != NULL ? ", used by " : "",
                              object->comment != NULL ? object->comment : "");
     }
     for (uint32_t i = 0; i < schema->nnotes; i++)
@@ -133,8 +135,8 @@ print_report(const struct tr_schema *schema, struct tr_buffer *report)
 }
 
 int
-tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out, struct tr_buffer *report,
-                    struct tr_error *err)
+tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out,
+                    struct tr_buffer *report, struct tr_error *err)
 {
     static const char *const titles[] = {
         [TR_DDL_BEFORE] = "-- before the rows\n",

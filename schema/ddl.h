@@ -15,9 +15,9 @@
 #include "schema/schema.h"
 
 enum tr_ddl_phase {
-    TR_DDL_BEFORE,      /* before any row: extensions, schemas, types, sequences, tables */
+    TR_DDL_BEFORE, /* before any row: extensions, schemas, types, sequences, tables */
     TR_DDL_TABLE_AFTER, /* after a table's rows, tables side by side: primary key first, then unique and other indexes */
-    TR_DDL_END,         /* after all tables: foreign keys, checks that old rows may break, sequence values */
+    TR_DDL_END, /* after all tables: foreign keys, checks that old rows may break, sequence values */
 };
 
 #define TR_DDL_NO_TABLE UINT32_MAX
@@ -27,9 +27,9 @@ struct tr_ddl_statement {
     enum tr_object_kind kind; /* TR_OBJECT_SEQUENCE in TR_DDL_END: set its value */
     const char *schema;       /* target name of the object; NULL for an extension */
     const char *name;
-    uint32_t table;           /* index of the table it belongs to, or TR_DDL_NO_TABLE */
-    const char *native;       /* the definition's tail, to recognise an equal object under another name; or NULL */
-    const char *sql;          /* one or several statements separated by ";\n", to be run as one transaction */
+    uint32_t table;     /* index of the table it belongs to, or TR_DDL_NO_TABLE */
+    const char *native; /* the definition's tail, to recognise an equal object under another name; or NULL */
+    const char *sql;    /* one or several statements separated by ";\n", to be run as one transaction */
 };
 
 struct tr_ddl {
@@ -39,13 +39,15 @@ struct tr_ddl {
 };
 
 /* The statements; the schema must outlive them. Fails (TR_CONFIG) when no such dialect is known or it cannot print this source's schema. */
-int tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl, struct tr_error *err);
+int tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl,
+               struct tr_error *err);
 /* Only the statements of TR_DDL_TABLE_AFTER of one table (its index). */
-int tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl, struct tr_error *err);
+int tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table,
+                         struct tr_ddl **ddl, struct tr_error *err);
 void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
 
 /* For `tailrace schema`: the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */
-int tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out, struct tr_buffer *report,
-                        struct tr_error *err);
+int tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out,
+                        struct tr_buffer *report, struct tr_error *err);
 
 #endif

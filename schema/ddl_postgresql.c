@@ -84,7 +84,8 @@ build_object(struct tr_ddl_builder *b, const struct tr_object *object)
         tr_buffer_text(out, object->kind == TR_OBJECT_TYPE ? "CREATE TYPE " : "CREATE DOMAIN ");
         qualified(out, object->schema, name);
         tr_buffer_printf(out, " %s", object->native);
-        comment_on(out, object->kind == TR_OBJECT_TYPE ? "TYPE" : "DOMAIN", object->schema, name, object->comment);
+        comment_on(out, object->kind == TR_OBJECT_TYPE ? "TYPE" : "DOMAIN", object->schema, name,
+                   object->comment);
         break;
     case TR_OBJECT_SEQUENCE:
         if (object->is_identity)
@@ -94,8 +95,7 @@ build_object(struct tr_ddl_builder *b, const struct tr_object *object)
         tr_buffer_printf(out, " %s", object->native);
         comment_on(out, "SEQUENCE", object->schema, name, object->comment);
         break;
-    default:
-        return;
+    default: return;
     }
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
                                              .kind = object->kind,
@@ -121,8 +121,11 @@ build_mapped_schemas(struct tr_ddl_builder *b)
             continue;
         tr_buffer_text(&b->text, "CREATE SCHEMA IF NOT EXISTS ");
         identifier(&b->text, name);
-        tr_ddl_add(b, (struct tr_ddl_statement){
-                          .phase = TR_DDL_BEFORE, .kind = TR_OBJECT_SCHEMA, .schema = name, .name = name, .table = TR_DDL_NO_TABLE });
+        tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
+                                                 .kind = TR_OBJECT_SCHEMA,
+                                                 .schema = name,
+                                                 .name = name,
+                                                 .table = TR_DDL_NO_TABLE });
     }
 }
 
@@ -161,7 +164,8 @@ own_sequences(struct tr_buffer *out, const struct tr_table *table)
 }
 
 static void
-key_comment(struct tr_buffer *out, const struct tr_table *table, const struct tr_object *object, bool constraint)
+key_comment(struct tr_buffer *out, const struct tr_table *table, const struct tr_object *object,
+            bool constraint)
 {
     if (object->comment == NULL)
         return;
@@ -210,7 +214,8 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
 }
 
 static void
-build_constraint(struct tr_ddl_builder *b, enum tr_ddl_phase phase, uint32_t index, const struct tr_object *object)
+build_constraint(struct tr_ddl_builder *b, enum tr_ddl_phase phase, uint32_t index,
+                 const struct tr_object *object)
 {
     const struct tr_table *table = &b->schema->tables[index];
     struct tr_buffer *out = &b->text;
@@ -284,10 +289,16 @@ build_sequence_value(struct tr_ddl_builder *b, const struct tr_object *object)
         table_name(&name, owner);
     else
         qualified(&name, object->schema, object->name);
-    tr_buffer_printf(out, "SELECT setval(q.seq, CASE WHEN q.keep THEN q.last ELSE %" PRId64 " END, CASE WHEN q.keep THEN q.called ELSE %s END) FROM (SELECT s.seqrelid::regclass AS seq, ",
-                     object->last_value, object->is_called ? "true" : "false");
-    tr_buffer_printf(out, "pg_sequence_last_value(s.seqrelid) AS last, true AS called, COALESCE(pg_sequence_last_value(s.seqrelid) %s %" PRId64 ", false) AS keep FROM pg_sequence s WHERE s.seqrelid = ",
-                     object->increment > 0 ? ">" : "<", object->last_value);
+    tr_buffer_printf(
+        out,
+        "SELECT setval(q.seq, CASE WHEN q.keep THEN q.last ELSE %" PRId64
+        " END, CASE WHEN q.keep THEN q.called ELSE %s END) FROM (SELECT s.seqrelid::regclass AS seq, ",
+        object->last_value, object->is_called ? "true" : "false");
+    tr_buffer_printf(
+        out,
+        "pg_sequence_last_value(s.seqrelid) AS last, true AS called, COALESCE(pg_sequence_last_value(s.seqrelid) %s %" PRId64
+        ", false) AS keep FROM pg_sequence s WHERE s.seqrelid = ",
+        object->increment > 0 ? ">" : "<", object->last_value);
     if (object->is_identity) {
         tr_buffer_text(out, "pg_get_serial_sequence(");
         literal(out, name.data);
@@ -321,7 +332,8 @@ build_before(struct tr_ddl_builder *b)
 static void
 build_after(struct tr_ddl_builder *b, uint32_t index)
 {
-    static const enum tr_object_kind order[] = { TR_OBJECT_PRIMARY_KEY, TR_OBJECT_UNIQUE, TR_OBJECT_EXCLUSION, TR_OBJECT_INDEX };
+    static const enum tr_object_kind order[] = { TR_OBJECT_PRIMARY_KEY, TR_OBJECT_UNIQUE, TR_OBJECT_EXCLUSION,
+                                                 TR_OBJECT_INDEX };
     const struct tr_table *table = &b->schema->tables[index];
     for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
         for (uint32_t i = 0; i < table->nobjects; i++)
@@ -357,4 +369,6 @@ build(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table)
         build_end(builder);
 }
 
-const struct tr_ddl_dialect tr_ddl_postgresql = { .name = "postgresql", .sources = "postgresql", .build = build };
+const struct tr_ddl_dialect tr_ddl_postgresql = { .name = "postgresql",
+                                                  .sources = "postgresql",
+                                                  .build = build };

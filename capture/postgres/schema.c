@@ -33,7 +33,23 @@ static const char tables_query[] =
     " FROM family f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam"
     " ORDER BY f.level, n.nspname, c.relname";
 
-enum { T_OID, T_SCHEMA, T_NAME, T_KIND, T_IDENTITY, T_PARENT, T_BOUND, T_PARTKEY, T_OPTIONS, T_COMMENT, T_ROWS, T_BYTES, T_AM, T_INHERITS, T_RLS };
+enum {
+    T_OID,
+    T_SCHEMA,
+    T_NAME,
+    T_KIND,
+    T_IDENTITY,
+    T_PARENT,
+    T_BOUND,
+    T_PARTKEY,
+    T_OPTIONS,
+    T_COMMENT,
+    T_ROWS,
+    T_BYTES,
+    T_AM,
+    T_INHERITS,
+    T_RLS
+};
 
 static const char columns_query[] =
     "SELECT a.attrelid, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,"
@@ -53,7 +69,24 @@ static const char columns_query[] =
     " LEFT JOIN pg_sequence s ON s.seqrelid = p.objid"
     " WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum";
 
-enum { C_TABLE, C_NUMBER, C_NAME, C_TYPE, C_NOT_NULL, C_IDENTITY, C_GENERATED, C_DEFAULT, C_COLLATION, C_STORAGE, C_OPTIONS, C_STATISTICS, C_COMMENT, C_SEQUENCE, C_TYPE_OID, C_TYPE_MOD };
+enum {
+    C_TABLE,
+    C_NUMBER,
+    C_NAME,
+    C_TYPE,
+    C_NOT_NULL,
+    C_IDENTITY,
+    C_GENERATED,
+    C_DEFAULT,
+    C_COLLATION,
+    C_STORAGE,
+    C_OPTIONS,
+    C_STATISTICS,
+    C_COMMENT,
+    C_SEQUENCE,
+    C_TYPE_OID,
+    C_TYPE_MOD
+};
 
 static const char checks_query[] =
     "SELECT conrelid, conname, pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint')"
@@ -103,8 +136,8 @@ uint32_t
 tr_schema_table_of(const struct tr_schema_read *read, uint32_t oid)
 {
     struct tr_oid_index key = { .oid = oid };
-    const struct tr_oid_index *found =
-        bsearch(&key, read->index, read->schema->ntables, sizeof(key), compare_oids);
+    const struct tr_oid_index *found = bsearch(&key, read->index, read->schema->ntables, sizeof(key),
+                                               compare_oids);
     return found != NULL ? found->table + 1 : 0;
 }
 
@@ -130,8 +163,10 @@ tr_schema_note(struct tr_schema_read *read, const char *object, const char *fmt,
         read->notes_capacity = read->notes_capacity > 0 ? 2 * read->notes_capacity : 16;
         read->notes = tr_realloc(read->notes, read->notes_capacity * sizeof(*read->notes));
     }
-    read->notes[read->nnotes++] = (struct tr_schema_note){ .object = tr_arena_strdup(&read->schema->arena, object),
-                                                           .text = tr_arena_strdup(&read->schema->arena, text) };
+    read->notes[read->nnotes++] = (struct tr_schema_note){
+        .object = tr_arena_strdup(&read->schema->arena, object),
+        .text = tr_arena_strdup(&read->schema->arena, text)
+    };
 }
 
 const char *
@@ -182,9 +217,14 @@ table_notes(struct tr_schema_read *read, const PGresult *res, int row, uint32_t 
     if (method != NULL && strcmp(method, "heap") != 0)
         tr_schema_note(read, name, "access method %s is not carried: the target's default is taken", method);
     if (inherits != NULL)
-        tr_schema_note(read, name, "inheritance from %s is not carried: the table is made by itself with all its columns, and a query on the parent does not see its rows", inherits);
+        tr_schema_note(
+            read, name,
+            "inheritance from %s is not carried: the table is made by itself with all its columns, and a query on the parent does not see its rows",
+            inherits);
     if (PQgetvalue(res, row, T_KIND)[0] == 'f')
-        tr_schema_note(read, name, "a partition that is a foreign table is not made: rows of its range find no partition at the target");
+        tr_schema_note(
+            read, name,
+            "a partition that is a foreign table is not made: rows of its range find no partition at the target");
     if (tr_schema_bool(res, row, T_RLS))
         tr_schema_note(read, name, "row security is not carried");
 }
@@ -282,7 +322,8 @@ alter_action(struct tr_buffer *out, const char *column, const char *fmt, const c
 static void
 partition_columns(struct tr_relation *relation, const PGresult *res, int first, int end)
 {
-    struct tr_column *columns = tr_arena_zalloc(&relation->arena, (size_t)(end - first + 1) * sizeof(*columns));
+    struct tr_column *columns = tr_arena_zalloc(&relation->arena,
+                                                (size_t)(end - first + 1) * sizeof(*columns));
     for (int row = first; row < end; row++) {
         struct tr_column *column = &columns[row - first];
         column->name = tr_arena_strdup(&relation->arena, PQgetvalue(res, row, C_NAME));
@@ -315,7 +356,8 @@ struct table_text {
 };
 
 static void
-table_columns(struct tr_schema_read *read, struct tr_table *table, struct table_text *text, const PGresult *res, int first, int end)
+table_columns(struct tr_schema_read *read, struct tr_table *table, struct table_text *text,
+              const PGresult *res, int first, int end)
 {
     const char **comments = NULL;
     for (int row = first; row < end; row++) {
@@ -341,7 +383,8 @@ table_columns(struct tr_schema_read *read, struct tr_table *table, struct table_
 
 /* Checks stand inside the table's text, but for those that a partition has from its parent. */
 static void
-table_checks(struct tr_schema_read *read, struct tr_table *table, struct table_text *text, const PGresult *res, int first, int end)
+table_checks(struct tr_schema_read *read, struct tr_table *table, struct table_text *text,
+             const PGresult *res, int first, int end)
 {
     for (int row = first; row < end && table->parent == 0; row++) {
         struct tr_object object = { .kind = TR_OBJECT_CHECK, .is_constraint = true, .in_create = true };
@@ -357,11 +400,13 @@ table_checks(struct tr_schema_read *read, struct tr_table *table, struct table_t
 }
 
 static void
-table_tail(struct tr_schema_read *read, struct tr_table *table, struct table_text *text, const PGresult *tables, int row)
+table_tail(struct tr_schema_read *read, struct tr_table *table, struct table_text *text,
+           const PGresult *tables, int row)
 {
     struct tr_arena *arena = &read->schema->arena;
     struct tr_buffer *out = &text->create;
-    const char *partkey = tr_schema_peek(tables, row, T_PARTKEY), *options = tr_schema_peek(tables, row, T_OPTIONS);
+    const char *partkey = tr_schema_peek(tables, row, T_PARTKEY),
+               *options = tr_schema_peek(tables, row, T_OPTIONS);
     char identity = PQgetvalue(tables, row, T_IDENTITY)[0];
     if (table->parent == 0)
         tr_buffer_text(out, out->len > 0 ? "\n)" : "()");
@@ -427,8 +472,8 @@ settle(struct tr_schema_read *read)
     schema->nnotes = read->nnotes;
     for (uint32_t t = 0; t < schema->ntables; t++) {
         struct tr_object_list *list = &read->table_objects[t];
-        schema->tables[t].objects =
-            (const struct tr_object *)tr_arena_copy(&schema->arena, list->items, list->count * sizeof(struct tr_object));
+        schema->tables[t].objects = (const struct tr_object *)tr_arena_copy(
+            &schema->arena, list->items, list->count * sizeof(struct tr_object));
         schema->tables[t].nobjects = list->count;
     }
 }
@@ -437,8 +482,9 @@ static int
 read_all(struct tr_schema_read *read, const struct tr_relation_list *list)
 {
     static int (*const steps[])(struct tr_schema_read *) = {
-        tr_schema_read_schemas,     tr_schema_read_extensions,  tr_schema_read_required, tr_schema_read_types,
-        tr_schema_read_sequences,   tr_schema_read_constraints, tr_schema_read_indexes,  tr_schema_read_not_carried,
+        tr_schema_read_schemas, tr_schema_read_extensions,  tr_schema_read_required,
+        tr_schema_read_types,   tr_schema_read_sequences,   tr_schema_read_constraints,
+        tr_schema_read_indexes, tr_schema_read_not_carried,
     };
     PGresult *tables = NULL;
     int rc = read_tables(read, list, &tables);

@@ -18,7 +18,7 @@ struct tr_oid_index {
 struct tr_schema_read {
     struct tr_postgres_source *source;
     struct tr_schema *schema;
-    struct tr_buffer oids; /* "{16385,16390}": the tables, partitions included */
+    struct tr_buffer oids;      /* "{16385,16390}": the tables, partitions included */
     struct tr_oid_index *index; /* sorted by oid */
     struct tr_object_list objects;
     struct tr_object_list *table_objects; /* per table */

@@ -21,7 +21,25 @@ static const char constraints_query[] =
     " WHERE c.conrelid = ANY ($1::oid[]) AND (c.contype IN ('p', 'u', 'x', 'f') OR (c.contype = 'c' AND NOT c.convalidated))"
     " AND pc.conrelid IS DISTINCT FROM c.conrelid ORDER BY c.conrelid, c.conname";
 
-enum { K_TABLE, K_NAME, K_TYPE, K_TEXT, K_DEFERRABLE, K_COLUMNS, K_INHERITED, K_REF, K_REF_SCHEMA, K_REF_TABLE, K_IDENTITY, K_COMMENT, K_PREFIX, K_REF_COLUMNS, K_ON_UPDATE, K_ON_DELETE, K_REF_COUNT };
+enum {
+    K_TABLE,
+    K_NAME,
+    K_TYPE,
+    K_TEXT,
+    K_DEFERRABLE,
+    K_COLUMNS,
+    K_INHERITED,
+    K_REF,
+    K_REF_SCHEMA,
+    K_REF_TABLE,
+    K_IDENTITY,
+    K_COMMENT,
+    K_PREFIX,
+    K_REF_COLUMNS,
+    K_ON_UPDATE,
+    K_ON_DELETE,
+    K_REF_COUNT
+};
 
 static const char indexes_query[] =
     "SELECT i.indrelid, c.relname, n.nspname, pg_get_indexdef(i.indexrelid),"
@@ -33,7 +51,20 @@ static const char indexes_query[] =
     " AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x'))"
     " ORDER BY i.indrelid, c.relname";
 
-enum { I_TABLE, I_NAME, I_SCHEMA, I_TEXT, I_PREFIX, I_UNIQUE, I_VALID, I_IDENTITY, I_COLUMNS, I_EXPRESSION, I_PARTITION, I_COMMENT };
+enum {
+    I_TABLE,
+    I_NAME,
+    I_SCHEMA,
+    I_TEXT,
+    I_PREFIX,
+    I_UNIQUE,
+    I_VALID,
+    I_IDENTITY,
+    I_COLUMNS,
+    I_EXPRESSION,
+    I_PARTITION,
+    I_COMMENT
+};
 
 static const char not_carried_query[] =
     "SELECT tgrelid, 'trigger', string_agg(tgname, ', ' ORDER BY tgname), bool_or(tgenabled <> 'D') FROM pg_trigger"
@@ -45,12 +76,14 @@ static const char not_carried_query[] =
 
 /* "{1,3}" attribute numbers into indexes of the relation's columns. False when one is not among them (not published). Zero stands for an expression. */
 static bool
-map_columns(struct tr_schema_read *read, const struct tr_relation *relation, const char *text, struct tr_object *object)
+map_columns(struct tr_schema_read *read, const struct tr_relation *relation, const char *text,
+            struct tr_object *object)
 {
     uint16_t columns[1664];
     uint16_t count = 0;
     bool whole = true;
-    for (const char *at = text; at != NULL && *at != '\0' && count < sizeof(columns) / sizeof(columns[0]); at++) {
+    for (const char *at = text; at != NULL && *at != '\0' && count < sizeof(columns) / sizeof(columns[0]);
+         at++) {
         char *end;
         unsigned long number = strtoul(at, &end, 10);
         if (end == at)
@@ -68,7 +101,8 @@ map_columns(struct tr_schema_read *read, const struct tr_relation *relation, con
         if (*at == '\0')
             break;
     }
-    object->columns = (const uint16_t *)tr_arena_copy(&read->schema->arena, columns, count * sizeof(columns[0]));
+    object->columns = (const uint16_t *)tr_arena_copy(&read->schema->arena, columns,
+                                                      count * sizeof(columns[0]));
     object->ncolumns = count;
     return whole;
 }
@@ -99,7 +133,8 @@ constraint_kind(char type)
 
 /* Fills the foreign key's part. False when it cannot be carried (a note says so). */
 static bool
-foreign_key(struct tr_schema_read *read, const PGresult *res, int row, uint32_t table, struct tr_object *object)
+foreign_key(struct tr_schema_read *read, const PGresult *res, int row, uint32_t table,
+            struct tr_object *object)
 {
     const char *text = PQgetvalue(res, row, K_TEXT), *prefix = PQgetvalue(res, row, K_PREFIX);
     size_t len = strlen(prefix);
@@ -110,13 +145,13 @@ foreign_key(struct tr_schema_read *read, const PGresult *res, int row, uint32_t 
     object->on_delete = action_name(PQgetvalue(res, row, K_ON_DELETE)[0]);
     if (object->ref == 0) {
         tr_schema_note(read, tr_schema_name_of(read, table),
-                       "foreign key %s is not made: it refers to %s.%s, which is not part of the task", object->name,
-                       object->ref_schema, object->ref_table);
+                       "foreign key %s is not made: it refers to %s.%s, which is not part of the task",
+                       object->name, object->ref_schema, object->ref_table);
         return false;
     }
     if (strncmp(text, prefix, len) != 0 || text[len] != '(') {
-        tr_schema_note(read, tr_schema_name_of(read, table), "foreign key %s is not made: its form is not known: %s",
-                       object->name, text);
+        tr_schema_note(read, tr_schema_name_of(read, table),
+                       "foreign key %s is not made: its form is not known: %s", object->name, text);
         return false;
     }
     object->native = tr_arena_strdup(&read->schema->arena, text + len);
@@ -137,7 +172,8 @@ add_constraint(struct tr_schema_read *read, const PGresult *res, int row)
     if (table == 0 || (read->schema->tables[table - 1].parent > 0 && tr_schema_bool(res, row, K_INHERITED)))
         return;
     const struct tr_relation *relation = read->schema->tables[--table].relation;
-    struct tr_object object = { .kind = constraint_kind(PQgetvalue(res, row, K_TYPE)[0]), .is_constraint = true };
+    struct tr_object object = { .kind = constraint_kind(PQgetvalue(res, row, K_TYPE)[0]),
+                                .is_constraint = true };
     object.schema = relation->schema;
     object.name = tr_schema_cell(read, res, row, K_NAME);
     object.native = tr_schema_cell(read, res, row, K_TEXT);
@@ -147,7 +183,8 @@ add_constraint(struct tr_schema_read *read, const PGresult *res, int row)
     if (object.kind == TR_OBJECT_CHECK)
         object.expression = object.native;
     if (!map_columns(read, relation, PQgetvalue(res, row, K_COLUMNS), &object)) {
-        tr_schema_note(read, tr_schema_name_of(read, table), "%s %s is not made: one of its columns is not published",
+        tr_schema_note(read, tr_schema_name_of(read, table),
+                       "%s %s is not made: one of its columns is not published",
                        tr_object_kind_name(object.kind), object.name);
         return;
     }
@@ -176,7 +213,8 @@ add_index(struct tr_schema_read *read, const PGresult *res, int row)
     if (table == 0 || (read->schema->tables[table - 1].parent > 0 && tr_schema_bool(res, row, I_PARTITION)))
         return;
     const struct tr_relation *relation = read->schema->tables[--table].relation;
-    struct tr_object object = { .kind = tr_schema_bool(res, row, I_UNIQUE) ? TR_OBJECT_UNIQUE : TR_OBJECT_INDEX };
+    struct tr_object object = { .kind = tr_schema_bool(res, row, I_UNIQUE) ? TR_OBJECT_UNIQUE
+                                                                           : TR_OBJECT_INDEX };
     object.schema = tr_schema_cell(read, res, row, I_SCHEMA);
     object.name = tr_schema_cell(read, res, row, I_NAME);
     object.has_expression = tr_schema_bool(res, row, I_EXPRESSION);
@@ -217,12 +255,15 @@ tr_schema_read_not_carried(struct tr_schema_read *read)
         uint32_t table = tr_schema_table_of(read, tr_schema_oid(res, row, 0));
         if (table == 0)
             continue;
-        tr_schema_note(read, tr_schema_name_of(read, table - 1), "%s not carried: %s", PQgetvalue(res, row, 1), PQgetvalue(res, row, 2));
+        tr_schema_note(read, tr_schema_name_of(read, table - 1), "%s not carried: %s",
+                       PQgetvalue(res, row, 1), PQgetvalue(res, row, 2));
         if (strcmp(PQgetvalue(res, row, 1), "trigger") == 0)
             read->schema->tables[table - 1].has_triggers = tr_schema_bool(res, row, 3);
     }
     PQclear(res);
     if (rc == 0 && read->schema->ntables > 0)
-        tr_schema_note(read, "owners and grants", "not carried: what is made at the target belongs to the role that tailrace connects as");
+        tr_schema_note(
+            read, "owners and grants",
+            "not carried: what is made at the target belongs to the role that tailrace connects as");
     return rc;
 }

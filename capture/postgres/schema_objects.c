@@ -7,20 +7,20 @@
 #include "core/memory.h"
 
 /* The types of all columns, and what those are made of. */
-#define TYPES_NEEDED \
-    "WITH RECURSIVE need(oid) AS (SELECT DISTINCT atttypid FROM pg_attribute WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped" \
+#define TYPES_NEEDED                                                                                                                                    \
+    "WITH RECURSIVE need(oid) AS (SELECT DISTINCT atttypid FROM pg_attribute WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped"      \
     " UNION SELECT x.oid FROM need n JOIN pg_type t ON t.oid = n.oid CROSS JOIN LATERAL (SELECT t.typelem WHERE t.typelem <> 0 AND t.typcategory = 'A'" \
-    "  UNION ALL SELECT t.typbasetype WHERE t.typtype = 'd'" \
-    "  UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped" \
+    "  UNION ALL SELECT t.typbasetype WHERE t.typtype = 'd'"                                                                                            \
+    "  UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped"       \
     "  UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid%s) x(oid))"
 
 #define MULTIRANGES "  UNION ALL SELECT r.rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid"
 
-#define OF_EXTENSION "SELECT FROM pg_depend e WHERE e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass"
+#define OF_EXTENSION \
+    "SELECT FROM pg_depend e WHERE e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass"
 
 /* Types that are neither built in nor an extension's, in an order that a walk over their parts (last column) completes. */
-static const char types_query[] =
-    TYPES_NEEDED
+static const char types_query[] = TYPES_NEEDED
     " SELECT t.oid, n.nspname, t.typname, t.typtype, CASE t.typtype"
     "  WHEN 'e' THEN 'AS ENUM (' || coalesce((SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid), '') || ')'"
     "  WHEN 'd' THEN 'AS ' || format_type(t.typbasetype, t.typtypmod)"
@@ -50,8 +50,7 @@ static const char types_query[] =
 enum { Y_OID, Y_SCHEMA, Y_NAME, Y_TYPE, Y_NATIVE, Y_COMMENT, Y_PARTS };
 
 /* Extensions that own a type of a column, or anything that a column, default, constraint or index of the tables leans on. */
-static const char extensions_query[] =
-    TYPES_NEEDED
+static const char extensions_query[] = TYPES_NEEDED
     ", used(classid, objid) AS (SELECT 'pg_type'::regclass::oid, oid FROM need"
     " UNION SELECT d.refclassid, d.refobjid FROM pg_depend d WHERE d.refobjid >= 16384 AND ("
     "  (d.classid = 'pg_class'::regclass AND d.objid IN (SELECT unnest($1::oid[]) UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = ANY ($1::oid[])))"
@@ -68,7 +67,8 @@ static const char required_query[] =
     "  WHERE classid = 'pg_constraint'::regclass AND refclassid = 'pg_proc'::regclass AND c.conrelid = ANY ($1::oid[])"
     " UNION ALL SELECT refobjid, i.indrelid::regclass::text FROM pg_depend JOIN pg_index i ON i.indexrelid = objid"
     "  WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_proc'::regclass AND i.indrelid = ANY ($1::oid[])) d(oid, what)"
-    " JOIN pg_proc p ON p.oid = d.oid WHERE p.oid >= 16384 AND NOT EXISTS (" OF_EXTENSION " AND e.classid = 'pg_proc'::regclass AND e.objid = p.oid) GROUP BY p.oid"
+    " JOIN pg_proc p ON p.oid = d.oid WHERE p.oid >= 16384 AND NOT EXISTS (" OF_EXTENSION
+    " AND e.classid = 'pg_proc'::regclass AND e.objid = p.oid) GROUP BY p.oid"
     " UNION ALL SELECT 'c', quote_ident(n.nspname) || '.' || quote_ident(co.collname), min(a.attrelid::regclass::text) FROM pg_attribute a JOIN pg_collation co ON co.oid = a.attcollation"
     "  JOIN pg_namespace n ON n.oid = co.collnamespace WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND co.oid >= 16384 GROUP BY n.nspname, co.collname"
     " ORDER BY 1, 2";
@@ -82,7 +82,23 @@ static const char sequences_query[] =
     " WHERE o.refobjid = ANY ($1::oid[]) OR c.oid IN (SELECT d.refobjid FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid"
     "  AND d.refclassid = 'pg_class'::regclass WHERE f.adrelid = ANY ($1::oid[])) ORDER BY n.nspname, c.relname";
 
-enum { S_OID, S_SCHEMA, S_NAME, S_TYPE, S_START, S_INCREMENT, S_MIN, S_MAX, S_CACHE, S_CYCLE, S_OWNER, S_COLUMN, S_DEPEND, S_COMMENT, S_READABLE };
+enum {
+    S_OID,
+    S_SCHEMA,
+    S_NAME,
+    S_TYPE,
+    S_START,
+    S_INCREMENT,
+    S_MIN,
+    S_MAX,
+    S_CACHE,
+    S_CYCLE,
+    S_OWNER,
+    S_COLUMN,
+    S_DEPEND,
+    S_COMMENT,
+    S_READABLE
+};
 
 #define VALUES_AT_ONCE 500
 
@@ -94,7 +110,8 @@ has_multiranges(const struct tr_schema_read *read)
 
 /* A query text with %s for what depends on the server's version. */
 static int
-versioned_query(struct tr_schema_read *read, const char *format, const char *first, const char *second, PGresult **res)
+versioned_query(struct tr_schema_read *read, const char *format, const char *first, const char *second,
+                PGresult **res)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, (size_t)1 << 20);
@@ -120,8 +137,7 @@ versioned_query(struct tr_schema_read *read, const char *format, const char *fir
 int
 tr_schema_read_schemas(struct tr_schema_read *read)
 {
-    static const char query[] =
-        TYPES_NEEDED
+    static const char query[] = TYPES_NEEDED
         " SELECT DISTINCT n.nspname FROM pg_namespace n WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND (n.oid IN (SELECT relnamespace FROM pg_class WHERE oid = ANY ($1::oid[]))"
         " OR n.oid IN (SELECT t.typnamespace FROM need JOIN pg_type t USING (oid))"
         " OR n.oid IN (SELECT c.relnamespace FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass"
@@ -172,7 +188,8 @@ tr_schema_read_required(struct tr_schema_read *read)
     PGresult *res = NULL;
     int rc = tr_schema_query(read, required_query, &res);
     for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
-        struct tr_object object = { .kind = PQgetvalue(res, row, 0)[0] == 'f' ? TR_OBJECT_FUNCTION : TR_OBJECT_COLLATION };
+        struct tr_object object = { .kind = PQgetvalue(res, row, 0)[0] == 'f' ? TR_OBJECT_FUNCTION
+                                                                              : TR_OBJECT_COLLATION };
         object.name = tr_schema_cell(read, res, row, 1);
         object.schema = "";
         object.comment = tr_schema_cell(read, res, row, 2);
@@ -208,7 +225,8 @@ push_type(struct tr_schema_read *read, const PGresult *res, int row, bool *seen)
         if (part >= 0)
             push_type(read, res, part, seen);
     }
-    struct tr_object object = { .kind = PQgetvalue(res, row, Y_TYPE)[0] == 'd' ? TR_OBJECT_DOMAIN : TR_OBJECT_TYPE };
+    struct tr_object object = { .kind = PQgetvalue(res, row, Y_TYPE)[0] == 'd' ? TR_OBJECT_DOMAIN
+                                                                               : TR_OBJECT_TYPE };
     object.schema = tr_schema_cell(read, res, row, Y_SCHEMA);
     object.name = tr_schema_cell(read, res, row, Y_NAME);
     object.native = tr_schema_cell(read, res, row, Y_NATIVE);
@@ -220,10 +238,11 @@ int
 tr_schema_read_types(struct tr_schema_read *read)
 {
     PGresult *res = NULL;
-    int rc = versioned_query(read, types_query, MULTIRANGES,
-                             " || ', MULTIRANGE_TYPE_NAME = ' || (SELECT quote_ident(mn.nspname) || '.' || quote_ident(m.typname) FROM pg_type m"
-                             " JOIN pg_namespace mn ON mn.oid = m.typnamespace WHERE m.oid = r.rngmultitypid)",
-                             &res);
+    int rc = versioned_query(
+        read, types_query, MULTIRANGES,
+        " || ', MULTIRANGE_TYPE_NAME = ' || (SELECT quote_ident(mn.nspname) || '.' || quote_ident(m.typname) FROM pg_type m"
+        " JOIN pg_namespace mn ON mn.oid = m.typnamespace WHERE m.oid = r.rngmultitypid)",
+        &res);
     if (rc == 0 && PQntuples(res) > 0) {
         bool *seen = tr_calloc((size_t)PQntuples(res), sizeof(*seen));
         for (int row = 0; row < PQntuples(res); row++)
@@ -247,7 +266,9 @@ sequence_text(struct tr_schema_read *read, const struct tr_object *object, const
 {
     struct tr_buffer text;
     tr_buffer_init(&text, 1024);
-    tr_buffer_printf(&text, "AS %s START WITH %" PRId64 " INCREMENT BY %" PRId64 " MINVALUE %" PRId64 " MAXVALUE %" PRId64 " CACHE %" PRId64 "%s",
+    tr_buffer_printf(&text,
+                     "AS %s START WITH %" PRId64 " INCREMENT BY %" PRId64 " MINVALUE %" PRId64
+                     " MAXVALUE %" PRId64 " CACHE %" PRId64 "%s",
                      type, object->start, object->increment, object->minimum, object->maximum, object->cache,
                      object->cycle ? " CYCLE" : "");
     const char *copy = tr_arena_copy(&read->schema->arena, text.data, text.len);
@@ -312,7 +333,9 @@ read_all_values(struct tr_schema_read *read, const PGresult *res, uint32_t first
     for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
         struct tr_object *object = &read->objects.items[first + (uint32_t)row];
         if (!tr_schema_bool(res, row, S_READABLE)) {
-            tr_schema_note(read, object->name, "the sequence's value is not carried: the source's role may not read it (GRANT SELECT ON SEQUENCE)");
+            tr_schema_note(
+                read, object->name,
+                "the sequence's value is not carried: the source's role may not read it (GRANT SELECT ON SEQUENCE)");
             continue;
         }
         some[count++] = object;

@@ -75,8 +75,8 @@ split(const PGresult *res, int row, uint64_t part_bytes, struct tr_table_part *p
 
 /* Blocks that are added later belong to the last part, which has no end. */
 int
-tr_postgres_table_parts(struct tr_source *base, const struct tr_relation *relation, struct tr_table_part *parts, int max,
-                        struct tr_error *err)
+tr_postgres_table_parts(struct tr_source *base, const struct tr_relation *relation,
+                        struct tr_table_part *parts, int max, struct tr_error *err)
 {
     struct tr_postgres_source *source = tr_postgres(base);
     char oid[24], kind[2] = { relation->kind == 'p' ? 'p' : 'r', '\0' };
@@ -128,13 +128,15 @@ static const char publication_query[] =
 static int
 changed(struct tr_table_reader *reader, struct tr_error *err, const char *what)
 {
-    tr_fail(err, TR_RETRY, "table %s.%s %s since the cut was taken; it is copied again from a new one", reader->relation->schema,
-            reader->relation->name, what);
-    return tr_error_hint(err, "keep ALTER TABLE, TRUNCATE, VACUUM FULL and CLUSTER away from the table until it is loaded");
+    tr_fail(err, TR_RETRY, "table %s.%s %s since the cut was taken; it is copied again from a new one",
+            reader->relation->schema, reader->relation->name, what);
+    return tr_error_hint(
+        err, "keep ALTER TABLE, TRUNCATE, VACUUM FULL and CLUSTER away from the table until it is loaded");
 }
 
 static int
-ask(struct tr_table_reader *reader, const char *sql, int nparams, const char *const *params, PGresult **res, struct tr_error *err)
+ask(struct tr_table_reader *reader, const char *sql, int nparams, const char *const *params, PGresult **res,
+    struct tr_error *err)
 {
     return tr_pg_exec_params(reader->conn, reader->source->interrupt_fd, sql, nparams, params, res, err);
 }
@@ -158,11 +160,13 @@ begin(struct tr_table_reader *reader, const char *snapshot, struct tr_error *err
 
 /* The table's name of this moment, by its oid; locked, so that from here on nobody rewrites it. */
 static int
-lock_table(struct tr_table_reader *reader, const char *oid, bool whole, struct tr_buffer *name, struct tr_error *err)
+lock_table(struct tr_table_reader *reader, const char *oid, bool whole, struct tr_buffer *name,
+           struct tr_error *err)
 {
     PGresult *res = NULL;
     const char *params[] = { oid };
-    int rc = ask(reader, "SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = $1::oid", 1, params, &res, err);
+    int rc = ask(reader, "SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = $1::oid", 1, params,
+                 &res, err);
     if (rc == 0 && PQntuples(res) == 1)
         tr_buffer_text(name, PQgetvalue(res, 0, 0));
     else if (rc == 0)
@@ -181,7 +185,8 @@ lock_table(struct tr_table_reader *reader, const char *oid, bool whole, struct t
 }
 
 static int
-check_state(struct tr_table_reader *reader, const char *root, const char *heap, const char *name, struct tr_error *err)
+check_state(struct tr_table_reader *reader, const char *root, const char *heap, const char *name,
+            struct tr_error *err)
 {
     PGresult *res = NULL;
     const char *params[] = { root, heap, name };
@@ -241,7 +246,8 @@ read_publication(struct tr_table_reader *reader, const char *root, struct tr_err
     if (rc < 0 || source->server_version < PUBLISHED_GENERATED_VERSION)
         return rc;
     res = NULL;
-    rc = ask(reader, "SELECT pubgencols = 's' FROM pg_publication WHERE pubname = $1", 1, params + 1, &res, err);
+    rc = ask(reader, "SELECT pubgencols = 's' FROM pg_publication WHERE pubname = $1", 1, params + 1, &res,
+             err);
     reader->generated = rc == 0 && PQntuples(res) > 0 && PQgetvalue(res, 0, 0)[0] == 't';
     PQclear(res);
     return rc;
@@ -278,7 +284,8 @@ column_names(const struct tr_table_reader *reader, struct tr_buffer *sql)
 }
 
 static void
-copy_statement(const struct tr_table_reader *reader, const struct tr_table_part *part, const char *name, bool binary, struct tr_buffer *sql)
+copy_statement(const struct tr_table_reader *reader, const struct tr_table_part *part, const char *name,
+               bool binary, struct tr_buffer *sql)
 {
     bool ranged = part->from != 0, root = reader->relation->kind == 'p' && !ranged;
     uint32_t from = (uint32_t)part->from, to = (uint32_t)part->to;
@@ -288,7 +295,8 @@ copy_statement(const struct tr_table_reader *reader, const struct tr_table_part 
     if (plain)
         tr_buffer_printf(sql, "COPY %s (%s)", name, columns.data);
     else
-        tr_buffer_printf(sql, "COPY (SELECT %s FROM %s%s WHERE true", columns.data != NULL ? columns.data : "", root ? "" : "ONLY ", name);
+        tr_buffer_printf(sql, "COPY (SELECT %s FROM %s%s WHERE true",
+                         columns.data != NULL ? columns.data : "", root ? "" : "ONLY ", name);
     if (ranged && from > 0)
         tr_buffer_printf(sql, " AND ctid >= '(%" PRIu32 ",0)'::tid", from);
     if (ranged && to != LAST_BLOCK)
@@ -300,7 +308,8 @@ copy_statement(const struct tr_table_reader *reader, const struct tr_table_part 
 }
 
 static int
-open_copy(struct tr_table_reader *reader, const struct tr_cut *cut, const struct tr_table_part *part, bool binary, struct tr_error *err)
+open_copy(struct tr_table_reader *reader, const struct tr_cut *cut, const struct tr_table_part *part,
+          bool binary, struct tr_error *err)
 {
     char root[24], heap[24];
     struct tr_buffer name, sql;
@@ -335,7 +344,8 @@ open_copy(struct tr_table_reader *reader, const struct tr_cut *cut, const struct
 
 int
 tr_postgres_reader_open(struct tr_source *base, const struct tr_cut *cut, const struct tr_relation *relation,
-                        const struct tr_table_part *part, const char *format, struct tr_table_reader **out, struct tr_error *err)
+                        const struct tr_table_part *part, const char *format, struct tr_table_reader **out,
+                        struct tr_error *err)
 {
     *out = NULL;
     tr_error_clear(err);
@@ -366,7 +376,8 @@ finish_copy(struct tr_table_reader *reader, struct tr_error *err)
     int rc = 0;
     while ((res = PQgetResult(reader->conn)) != NULL) {
         if (rc == 0 && PQresultStatus(res) != PGRES_COMMAND_OK)
-            rc = tr_pg_fail(err, reader->conn, res, "copying %s.%s from the source", reader->relation->schema, reader->relation->name);
+            rc = tr_pg_fail(err, reader->conn, res, "copying %s.%s from the source", reader->relation->schema,
+                            reader->relation->name);
         PQclear(res);
     }
     reader->ended = true;
@@ -382,7 +393,8 @@ next_row(struct tr_table_reader *reader, bool wait, char **row, int *len, struct
         if (*len > 0)
             return 1;
         if (*len < 0) {
-            int rc = *len == -2 ? tr_pg_fail(err, reader->conn, NULL, "copying from the source") : finish_copy(reader, err);
+            int rc = *len == -2 ? tr_pg_fail(err, reader->conn, NULL, "copying from the source")
+                                : finish_copy(reader, err);
             return rc < 0 ? rc : 2;
         }
         if (!wait)
@@ -416,12 +428,14 @@ tr_postgres_reader_read(struct tr_table_reader *reader, const char **data, size_
     if (rc < 0)
         return rc;
     if (reader->chunk.overflow)
-        return tr_fail(err, TR_FATAL, "table %s.%s: a row is larger than 1 GiB", reader->relation->schema, reader->relation->name);
+        return tr_fail(err, TR_FATAL, "table %s.%s: a row is larger than 1 GiB", reader->relation->schema,
+                       reader->relation->name);
     return *len > 0;
 }
 
 static int
-add_row(struct tr_table_reader *reader, struct tr_batch *batch, const char *row, size_t len, struct tr_error *err)
+add_row(struct tr_table_reader *reader, struct tr_batch *batch, const char *row, size_t len,
+        struct tr_error *err)
 {
     struct tr_value *values;
     int rc = tr_pg_copy_text_row(reader->relation, row, len, batch, &values, err);
@@ -438,7 +452,8 @@ add_row(struct tr_table_reader *reader, struct tr_batch *batch, const char *row,
 }
 
 int
-tr_postgres_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes, struct tr_error *err)
+tr_postgres_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes,
+                        struct tr_error *err)
 {
     if (reader->ended)
         return 0;

@@ -31,7 +31,8 @@ struct differences {
     unsigned count;
 };
 
-static void differ(struct differences *diff, const struct tr_relation *relation, const char *fmt, ...) TR_PRINTF(3, 4);
+static void differ(struct differences *diff, const struct tr_relation *relation, const char *fmt, ...)
+    TR_PRINTF(3, 4);
 
 static void
 differ(struct differences *diff, const struct tr_relation *relation, const char *fmt, ...)
@@ -43,7 +44,8 @@ differ(struct differences *diff, const struct tr_relation *relation, const char 
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    tr_buffer_printf(&diff->text, "%s%s.%s: %s", diff->count > 1 ? "; " : "", relation->target_schema, relation->target_name, text);
+    tr_buffer_printf(&diff->text, "%s%s.%s: %s", diff->count > 1 ? "; " : "", relation->target_schema,
+                     relation->target_name, text);
 }
 
 /* ---- does a type hold all values of another? */
@@ -66,8 +68,10 @@ modifier_fits(const char *type, int32_t from, int32_t to)
         return true;
     if (from == -1)
         return false;
-    if (strcmp(type, "numeric") == 0) { /* precision << 16 | scale, the scale in 11 bits with a sign, all plus 4 */
-        int32_t from_scale = ((from - 4) & 0x7ff) - (((from - 4) & 0x400) << 1), to_scale = ((to - 4) & 0x7ff) - (((to - 4) & 0x400) << 1);
+    if (strcmp(type, "numeric") ==
+        0) { /* precision << 16 | scale, the scale in 11 bits with a sign, all plus 4 */
+        int32_t from_scale = ((from - 4) & 0x7ff) - (((from - 4) & 0x400) << 1),
+                to_scale = ((to - 4) & 0x7ff) - (((to - 4) & 0x400) << 1);
         int32_t from_whole = ((from - 4) >> 16) - from_scale, to_whole = ((to - 4) >> 16) - to_scale;
         return to_scale >= from_scale && to_whole >= from_whole;
     }
@@ -82,18 +86,34 @@ type_fits(const struct tr_column *column, const char *type, const char *base, in
     static const struct {
         const char *from, *to;
     } wider[] = {
-        { "int2", "int4 int8 numeric" },   { "int4", "int8 numeric float8" }, { "int8", "numeric" }, { "float4", "float8" },
-        { "oid", "int8" },                 { "varchar", "text" },             { "bpchar", "text" },  { "name", "text varchar" },
-        { "char", "text" },                { "uuid", "text" },                { "json", "text" },    { "jsonb", "text" },
-        { "xml", "text" },                 { "date", "text" },                { "bool", "text" },    { "inet", "text" },
-        { "cidr", "inet text" },           { "text", "citext varchar" },      { "citext", "text" },  { "numeric", "text" },
+        { "int2", "int4 int8 numeric" },
+        { "int4", "int8 numeric float8" },
+        { "int8", "numeric" },
+        { "float4", "float8" },
+        { "oid", "int8" },
+        { "varchar", "text" },
+        { "bpchar", "text" },
+        { "name", "text varchar" },
+        { "char", "text" },
+        { "uuid", "text" },
+        { "json", "text" },
+        { "jsonb", "text" },
+        { "xml", "text" },
+        { "date", "text" },
+        { "bool", "text" },
+        { "inet", "text" },
+        { "cidr", "inet text" },
+        { "text", "citext varchar" },
+        { "citext", "text" },
+        { "numeric", "text" },
     };
     if (strcmp(column->native, type) == 0)
         return true;
     if (strcmp(column->type_name, base) == 0)
         return modifier_fits(base, column->type_mod, mod);
     if (mod != -1)
-        return strcmp(base, "varchar") == 0 && strcmp(column->type_name, "bpchar") == 0 && mod >= column->type_mod;
+        return strcmp(base, "varchar") == 0 && strcmp(column->type_name, "bpchar") == 0 &&
+               mod >= column->type_mod;
     if (column->logical == TR_ENUM && among(base, "text varchar"))
         return true;
     for (size_t i = 0; i < sizeof(wider) / sizeof(wider[0]); i++)
@@ -105,8 +125,8 @@ type_fits(const struct tr_column *column, const char *type, const char *base, in
 /* ---- comparing */
 
 static void
-compare_column(struct differences *diff, const struct tr_relation *relation, const struct tr_column *column, const PGresult *res, int row,
-               bool same_engine)
+compare_column(struct differences *diff, const struct tr_relation *relation, const struct tr_column *column,
+               const PGresult *res, int row, bool same_engine)
 {
     bool generated = PQgetvalue(res, row, A_GENERATED)[0] == 't';
     if (generated && !column->generated)
@@ -114,14 +134,17 @@ compare_column(struct differences *diff, const struct tr_relation *relation, con
     else if (generated)
         return;
     if (same_engine && column->native != NULL && column->type_name != NULL &&
-        !type_fits(column, PQgetvalue(res, row, A_TYPE), PQgetvalue(res, row, A_BASE), (int32_t)strtol(PQgetvalue(res, row, A_MOD), NULL, 10)))
-        differ(diff, relation, "column %s is %s and the source's is %s", column->name, PQgetvalue(res, row, A_TYPE), column->native);
+        !type_fits(column, PQgetvalue(res, row, A_TYPE), PQgetvalue(res, row, A_BASE),
+                   (int32_t)strtol(PQgetvalue(res, row, A_MOD), NULL, 10)))
+        differ(diff, relation, "column %s is %s and the source's is %s", column->name,
+               PQgetvalue(res, row, A_TYPE), column->native);
     if (!column->not_null && PQgetvalue(res, row, A_NOT_NULL)[0] == 't' && column->key == 0)
         differ(diff, relation, "column %s is NOT NULL and the source's is not", column->name);
 }
 
 static void
-compare_table(struct differences *diff, const struct tr_relation *relation, const PGresult *res, int first, int end, bool same_engine)
+compare_table(struct differences *diff, const struct tr_relation *relation, const PGresult *res, int first,
+              int end, bool same_engine)
 {
     if (first == end) {
         differ(diff, relation, "the table does not exist");
@@ -139,7 +162,8 @@ compare_table(struct differences *diff, const struct tr_relation *relation, cons
             seen[c] = true;
             compare_column(diff, relation, &relation->columns[c], res, row, same_engine);
         } else if (PQgetvalue(res, row, A_NOT_NULL)[0] == 't' && PQgetvalue(res, row, A_FILLED)[0] != 't') {
-            differ(diff, relation, "column %s is unknown at the source, NOT NULL and without a default", PQgetvalue(res, row, A_NAME));
+            differ(diff, relation, "column %s is unknown at the source, NOT NULL and without a default",
+                   PQgetvalue(res, row, A_NAME));
         }
     }
     for (uint16_t c = 0; c < relation->ncolumns; c++)
@@ -149,7 +173,8 @@ compare_table(struct differences *diff, const struct tr_relation *relation, cons
 }
 
 static int
-read_columns(struct tr_postgres_sink *sink, const struct tr_schema *schema, PGresult **res, struct tr_error *err)
+read_columns(struct tr_postgres_sink *sink, const struct tr_schema *schema, PGresult **res,
+             struct tr_error *err)
 {
     struct tr_buffer schemas, names;
     tr_buffer_init(&schemas, TR_BUFFER_MAX);
@@ -179,13 +204,16 @@ tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *sche
         while ((int)end < rows && strtoul(PQgetvalue(res, (int)end, A_PLACE), NULL, 10) == t + 1)
             end++;
         if (!schema->tables[t].relation->skip) /* partitions of a root at the target are its own matter */
-            compare_table(&diff, schema->tables[t].relation, res, (int)row, (int)end, strcmp(schema->dialect, "postgresql") == 0);
+            compare_table(&diff, schema->tables[t].relation, res, (int)row, (int)end,
+                          strcmp(schema->dialect, "postgresql") == 0);
         row = end;
     }
     if (rc == 0 && diff.count > 0) {
         tr_fail(err, TR_REFUSED, "the target's tables do not take the source's rows: %s%s", diff.text.data,
                 diff.count > NAMED_AT_MOST ? "; and more" : "");
-        rc = tr_error_hint(err, "alter the target's tables, or drop them and run with schema: create; tailrace schema prints how they would be made");
+        rc = tr_error_hint(
+            err,
+            "alter the target's tables, or drop them and run with schema: create; tailrace schema prints how they would be made");
     }
     PQclear(res);
     tr_buffer_fini(&diff.text);
@@ -199,7 +227,10 @@ static int
 read_begun(struct tr_postgres_sink *sink, PGresult **res, struct tr_error *err)
 {
     const char *params[] = { sink->base.env->task };
-    return tr_pg_exec_params(sink->meta, -1, "SELECT table_name FROM tailrace.table_cut WHERE task = $1 ORDER BY table_name COLLATE \"C\"", 1, params, res, err);
+    return tr_pg_exec_params(
+        sink->meta, -1,
+        "SELECT table_name FROM tailrace.table_cut WHERE task = $1 ORDER BY table_name COLLATE \"C\"", 1,
+        params, res, err);
 }
 
 static bool
@@ -221,14 +252,16 @@ begun(const PGresult *res, const struct tr_relation *relation)
 
 /* Indexes (in text) of the tables among `tables` that hold rows, some hundred a query. */
 static int
-find_filled(struct tr_postgres_sink *sink, const struct tr_schema *schema, const uint32_t *tables, size_t count, bool *filled, struct tr_error *err)
+find_filled(struct tr_postgres_sink *sink, const struct tr_schema *schema, const uint32_t *tables,
+            size_t count, bool *filled, struct tr_error *err)
 {
     struct tr_buffer sql;
     PGresult *res = NULL;
     tr_buffer_init(&sql, TR_BUFFER_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct tr_relation *relation = schema->tables[tables[i]].relation;
-        tr_buffer_printf(&sql, "%sSELECT %u WHERE EXISTS (SELECT FROM ", i > 0 ? " UNION ALL " : "", tables[i]);
+        tr_buffer_printf(&sql, "%sSELECT %u WHERE EXISTS (SELECT FROM ", i > 0 ? " UNION ALL " : "",
+                         tables[i]);
         tr_pg_qualified(&sql, relation->target_schema, relation->target_name);
         tr_buffer_byte(&sql, ')');
     }
@@ -248,10 +281,14 @@ refuse_filled(const struct tr_schema *schema, const bool *filled, struct tr_erro
     tr_buffer_init(&names, (size_t)1 << 16);
     for (uint32_t t = 0; t < schema->ntables; t++)
         if (filled[t] && count++ < NAMED_AT_MOST)
-            tr_buffer_printf(&names, "%s%s.%s", count > 1 ? ", " : "", schema->tables[t].relation->target_schema, schema->tables[t].relation->target_name);
+            tr_buffer_printf(&names, "%s%s.%s", count > 1 ? ", " : "",
+                             schema->tables[t].relation->target_schema,
+                             schema->tables[t].relation->target_name);
     if (count > 0) {
-        tr_fail(err, TR_REFUSED, "%u of the target's tables already hold%s rows: %s%s", count, count == 1 ? "s" : "", names.data, count > NAMED_AT_MOST ? ", ..." : "");
-        tr_error_hint(err, "empty them, or run with on_existing: truncate (removes their rows) or append (keeps them)");
+        tr_fail(err, TR_REFUSED, "%u of the target's tables already hold%s rows: %s%s", count,
+                count == 1 ? "s" : "", names.data, count > NAMED_AT_MOST ? ", ..." : "");
+        tr_error_hint(
+            err, "empty them, or run with on_existing: truncate (removes their rows) or append (keeps them)");
     }
     tr_buffer_fini(&names);
     return count > 0 ? -(int)TR_REFUSED : 0;
@@ -260,13 +297,15 @@ refuse_filled(const struct tr_schema *schema, const bool *filled, struct tr_erro
 static void
 truncate_name(struct tr_buffer *sql, const struct tr_relation *relation)
 {
-    tr_buffer_text(sql, relation->kind == 'p' ? "" : "ONLY "); /* a partitioned table cannot be truncated alone */
+    tr_buffer_text(sql,
+                   relation->kind == 'p' ? "" : "ONLY "); /* a partitioned table cannot be truncated alone */
     tr_pg_qualified(sql, relation->target_schema, relation->target_name);
 }
 
 /* All in one statement, because tables that refer to each other can only be truncated together. Never CASCADE: that would reach tables of others. */
 static int
-truncate_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, const bool *candidate, struct tr_error *err)
+truncate_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, const bool *candidate,
+                struct tr_error *err)
 {
     struct tr_buffer sql;
     unsigned count = 0;
@@ -284,7 +323,9 @@ truncate_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, c
         return 0;
     tr_error_prefix(err, "emptying the target's tables (on_existing: truncate)");
     if (strcmp(err->sqlstate, "0A000") == 0)
-        tr_error_hint(err, "a table outside of this task refers to one of them: drop that foreign key, or empty the tables yourself");
+        tr_error_hint(
+            err,
+            "a table outside of this task refers to one of them: drop that foreign key, or empty the tables yourself");
     return -(int)err->class;
 }
 
@@ -298,7 +339,8 @@ tr_pg_existing_rows(struct tr_postgres_sink *sink, const struct tr_schema *schem
     int rc = read_begun(sink, &res, err);
     if (rc < 0)
         return rc;
-    bool *candidate = tr_calloc(schema->ntables + 1u, sizeof(*candidate)), *filled = tr_calloc(schema->ntables + 1u, sizeof(*filled));
+    bool *candidate = tr_calloc(schema->ntables + 1u, sizeof(*candidate)),
+         *filled = tr_calloc(schema->ntables + 1u, sizeof(*filled));
     uint32_t some[TABLES_AT_ONCE];
     size_t count = 0;
     bool any = false;
@@ -317,7 +359,8 @@ tr_pg_existing_rows(struct tr_postgres_sink *sink, const struct tr_schema *schem
     for (uint32_t t = 0; t < schema->ntables; t++)
         any = any || filled[t];
     if (rc == 0 && any)
-        rc = strcmp(policy, "truncate") == 0 ? truncate_tables(sink, schema, candidate, err) : refuse_filled(schema, filled, err);
+        rc = strcmp(policy, "truncate") == 0 ? truncate_tables(sink, schema, candidate, err)
+                                             : refuse_filled(schema, filled, err);
     free(candidate);
     free(filled);
     PQclear(res);
@@ -336,9 +379,13 @@ reset_appended(struct tr_postgres_sink *sink, const struct tr_relation *relation
     tr_buffer_byte(&sql, ')');
     int rc = tr_pg_exec(sink->meta, -1, sql.data, &res, err);
     if (rc == 0 && PQgetvalue(res, 0, 0)[0] == 't') {
-        tr_fail(err, TR_REFUSED, "the load of %s.%s was cut short, and with on_existing: append its rows cannot be told from those that were there before",
-                relation->target_schema, relation->target_name);
-        rc = tr_error_hint(err, "remove the rows that were loaded (or all of them) yourself until the table is empty, or run with on_existing: truncate");
+        tr_fail(
+            err, TR_REFUSED,
+            "the load of %s.%s was cut short, and with on_existing: append its rows cannot be told from those that were there before",
+            relation->target_schema, relation->target_name);
+        rc = tr_error_hint(
+            err,
+            "remove the rows that were loaded (or all of them) yourself until the table is empty, or run with on_existing: truncate");
     }
     PQclear(res);
     tr_buffer_fini(&sql);
@@ -364,5 +411,7 @@ tr_pg_reset_table(struct tr_sink *base, const struct tr_relation *relation, stru
         rc = tr_pg_exec(sink->meta, -1, sql.data, NULL, err);
     }
     tr_buffer_fini(&sql);
-    return rc < 0 ? tr_error_prefix(err, "emptying %s.%s at the target", relation->target_schema, relation->target_name) : 0;
+    return rc < 0 ? tr_error_prefix(err, "emptying %s.%s at the target", relation->target_schema,
+                                    relation->target_name)
+                  : 0;
 }

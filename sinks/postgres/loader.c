@@ -21,10 +21,10 @@ struct tr_loader {
     struct tr_postgres_sink *sink;
     struct tr_relation *relation; /* a reference */
     PGconn *conn;
-    struct tr_buffer text;   /* rendered rows not yet handed to libpq */
-    struct tr_buffer value;  /* scratch of tr_value_text */
-    size_t queued;           /* bytes given to libpq since it was last drained */
-    bool staged;             /* the rows go through a temporary table that has the source's types */
+    struct tr_buffer text;  /* rendered rows not yet handed to libpq */
+    struct tr_buffer value; /* scratch of tr_value_text */
+    size_t queued;          /* bytes given to libpq since it was last drained */
+    bool staged;            /* the rows go through a temporary table that has the source's types */
     bool copying;
 };
 
@@ -35,9 +35,10 @@ static bool
 stable_type(uint32_t oid)
 {
     static const uint32_t types[] = {
-        16,   17,   18,   19,   20,   21,   23,   25,   26,   114,  142,  600,  601,  602,  603,  604,  628,  650,  700,  701,  718,  774,  829,  869,
-        1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2950, 3614, 3802, 3904, 3906, 3908, 3910, 3912, 3926,
-        1000, 1001, 1002, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231, 1270, 2951, 199,  3807, 1041, 651,
+        16,   17,   18,   19,   20,   21,   23,   25,   26,   114,  142,  600,  601,  602,  603,  604,  628,
+        650,  700,  701,  718,  774,  829,  869,  1042, 1043, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562,
+        1700, 2950, 3614, 3802, 3904, 3906, 3908, 3910, 3912, 3926, 1000, 1001, 1002, 1005, 1007, 1009, 1014,
+        1015, 1016, 1021, 1022, 1115, 1182, 1183, 1185, 1187, 1231, 1270, 2951, 199,  3807, 1041, 651,
     };
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (types[i] == oid)
@@ -106,7 +107,8 @@ types_agree(struct tr_loader *loader, bool *same, struct tr_error *err)
         if (c < 0 || relation->columns[c].generated)
             continue;
         const struct tr_column *column = &relation->columns[c];
-        bool both_text = textual(column->base_type_id, column->logical == TR_ENUM ? 'e' : 'b') && textual(oid, PQgetvalue(res, row, 2)[0]);
+        bool both_text = textual(column->base_type_id, column->logical == TR_ENUM ? 'e' : 'b') &&
+                         textual(oid, PQgetvalue(res, row, 2)[0]);
         *same = *same && (oid == column->base_type_id || both_text);
     }
     PQclear(res);
@@ -166,7 +168,8 @@ begin_copy(struct tr_loader *loader, bool binary, struct tr_error *err)
 }
 
 int
-tr_pg_loader_open(struct tr_sink *base, const struct tr_relation *relation, const char *format, struct tr_loader **out, struct tr_error *err)
+tr_pg_loader_open(struct tr_sink *base, const struct tr_relation *relation, const char *format,
+                  struct tr_loader **out, struct tr_error *err)
 {
     struct tr_loader *loader = tr_calloc(1, sizeof(*loader));
     bool binary = strcmp(format, "copy-binary") == 0, same = true;
@@ -188,7 +191,8 @@ tr_pg_loader_open(struct tr_sink *base, const struct tr_relation *relation, cons
         rc = begin_copy(loader, binary, err);
     if (rc < 0) {
         tr_pg_loader_close(loader);
-        return tr_error_prefix(err, "loading %s.%s at the target", relation->target_schema, relation->target_name);
+        return tr_error_prefix(err, "loading %s.%s at the target", relation->target_schema,
+                               relation->target_name);
     }
     *out = loader;
     return 0;
@@ -199,7 +203,8 @@ tr_pg_loader_open(struct tr_sink *base, const struct tr_relation *relation, cons
 static int
 failed(struct tr_loader *loader, const PGresult *res, struct tr_error *err)
 {
-    return tr_pg_fail(err, loader->conn, res, "loading %s.%s at the target", loader->relation->target_schema, loader->relation->target_name);
+    return tr_pg_fail(err, loader->conn, res, "loading %s.%s at the target", loader->relation->target_schema,
+                      loader->relation->target_name);
 }
 
 /* The server ended the COPY by itself: its message says why (a value that does not fit, a full disk). */
@@ -285,7 +290,8 @@ copy_escape(struct tr_buffer *out, const char *text, size_t len)
 }
 
 static int
-render_value(struct tr_loader *loader, const struct tr_column *column, const struct tr_value *value, struct tr_error *err)
+render_value(struct tr_loader *loader, const struct tr_column *column, const struct tr_value *value,
+             struct tr_error *err)
 {
     const char *text;
     size_t len;
@@ -329,7 +335,8 @@ static int
 write_text(struct tr_loader *loader, struct tr_error *err)
 {
     if (loader->text.overflow)
-        return tr_fail(err, TR_FATAL, "table %s.%s: a row is larger than 1 GiB", loader->relation->schema, loader->relation->name);
+        return tr_fail(err, TR_FATAL, "table %s.%s: a row is larger than 1 GiB", loader->relation->schema,
+                       loader->relation->name);
     int rc = tr_pg_loader_write(loader, loader->text.data, loader->text.len, err);
     tr_buffer_reset(&loader->text);
     return rc;
@@ -392,9 +399,12 @@ check_epoch(struct tr_loader *loader, struct tr_error *err)
         return 0;
     snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)loader->sink->epoch);
     const char *params[] = { loader->sink->base.env->task, epoch };
-    int rc = tr_pg_exec_params(loader->conn, -1, "SELECT epoch = $2::bigint FROM tailrace.checkpoint WHERE task = $1 FOR SHARE", 2, params, &res, err);
+    int rc = tr_pg_exec_params(loader->conn, -1,
+                               "SELECT epoch = $2::bigint FROM tailrace.checkpoint WHERE task = $1 FOR SHARE",
+                               2, params, &res, err);
     if (rc == 0 && (PQntuples(res) != 1 || PQgetvalue(res, 0, 0)[0] != 't')) {
-        tr_fail(err, TR_FATAL, "task %s has been taken over by another process", loader->sink->base.env->task);
+        tr_fail(err, TR_FATAL, "task %s has been taken over by another process",
+                loader->sink->base.env->task);
         rc = tr_error_hint(err, "run one process per task and target");
     }
     PQclear(res);
@@ -415,7 +425,9 @@ tr_pg_loader_finish(struct tr_loader *loader, const struct tr_table_cut *table_d
     TR_FAILPOINT("sink.postgres.load.commit");
     if (rc == 0)
         rc = tr_pg_exec(loader->conn, -1, "COMMIT", NULL, err);
-    return rc < 0 ? tr_error_prefix(err, "finishing the load of %s.%s", loader->relation->target_schema, loader->relation->target_name) : 0;
+    return rc < 0 ? tr_error_prefix(err, "finishing the load of %s.%s", loader->relation->target_schema,
+                                    loader->relation->target_name)
+                  : 0;
 }
 
 void

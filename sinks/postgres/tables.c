@@ -124,9 +124,12 @@ check_required(struct tr_postgres_sink *sink, const struct tr_schema *schema, st
         PGresult *res = NULL;
         rc = tr_pg_exec_params(sink->meta, -1, query, 2, params, &res, err);
         if (rc == 0 && PQgetvalue(res, 0, 0)[0] != 't') {
-            tr_fail(err, TR_REFUSED, "the target lacks the %s %s%s%s", kind, name.data, object->comment != NULL ? ", which is used by " : "",
+            tr_fail(err, TR_REFUSED, "the target lacks the %s %s%s%s", kind, name.data,
+                    object->comment != NULL ? ", which is used by " : "",
                     object->comment != NULL ? object->comment : "");
-            rc = tr_error_hint(err, "make it at the target first (pg_dump --schema-only shows its definition), or make the tables yourself and run with schema: expect");
+            rc = tr_error_hint(
+                err,
+                "make it at the target first (pg_dump --schema-only shows its definition), or make the tables yourself and run with schema: expect");
         }
         PQclear(res);
     }
@@ -139,13 +142,18 @@ check_required(struct tr_postgres_sink *sink, const struct tr_schema *schema, st
 static int
 statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
 {
-    tr_error_prefix(err, "making %s %s%s%s at the target", tr_object_kind_name(statement->kind),
-                    statement->schema != NULL && statement->schema != statement->name ? statement->schema : "",
-                    statement->schema != NULL && statement->schema != statement->name ? "." : "", statement->name);
+    tr_error_prefix(
+        err, "making %s %s%s%s at the target", tr_object_kind_name(statement->kind),
+        statement->schema != NULL && statement->schema != statement->name ? statement->schema : "",
+        statement->schema != NULL && statement->schema != statement->name ? "." : "", statement->name);
     if (strcmp(err->sqlstate, "42501") == 0)
-        tr_error_hint(err, "grant the target's role CREATE on the database and its schemas, or make the objects yourself (tailrace schema prints them) and run with schema: expect");
+        tr_error_hint(
+            err,
+            "grant the target's role CREATE on the database and its schemas, or make the objects yourself (tailrace schema prints them) and run with schema: expect");
     else if (statement->kind == TR_OBJECT_EXTENSION)
-        tr_error_hint(err, "install the extension's package on the target server, or make the tables without it and run with schema: expect");
+        tr_error_hint(
+            err,
+            "install the extension's package on the target server, or make the tables without it and run with schema: expect");
     else if (err->class != TR_RETRY)
         tr_error_hint(err, "tailrace schema prints all statements; make the object yourself and start again");
     if (err->class != TR_RETRY)
@@ -155,7 +163,8 @@ statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
 
 /* Some statements as one transaction; when that fails, one by one to learn which it is. */
 int
-tr_pg_run_statements(PGconn *conn, const struct tr_ddl_statement *const *statements, size_t count, struct tr_error *err)
+tr_pg_run_statements(PGconn *conn, const struct tr_ddl_statement *const *statements, size_t count,
+                     struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, TR_BUFFER_MAX);
@@ -201,9 +210,11 @@ static void
 log_notes(const struct tr_postgres_sink *sink, const struct tr_schema *schema)
 {
     for (uint32_t i = 0; i < schema->nnotes && i < NOTES_SHOWN; i++)
-        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%s: %s", schema->notes[i].object, schema->notes[i].text);
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%s: %s", schema->notes[i].object,
+               schema->notes[i].text);
     if (schema->nnotes > NOTES_SHOWN)
-        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%u more notes on the schema: tailrace schema lists all", schema->nnotes - NOTES_SHOWN);
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink",
+               "%u more notes on the schema: tailrace schema lists all", schema->nnotes - NOTES_SHOWN);
 }
 
 static int
@@ -258,7 +269,8 @@ struct keys {
 };
 
 static int
-read_keys(PGconn *conn, const struct tr_schema *schema, uint32_t first, uint32_t count, struct keys *keys, struct tr_error *err)
+read_keys(PGconn *conn, const struct tr_schema *schema, uint32_t first, uint32_t count, struct keys *keys,
+          struct tr_error *err)
 {
     struct tr_buffer schemas, names;
     tr_buffer_init(&schemas, TR_BUFFER_MAX);
@@ -280,9 +292,11 @@ static void
 keys_of(struct keys *keys, uint32_t place)
 {
     int rows = PQntuples(keys->res);
-    for (keys->first = keys->end; keys->first < rows && strtoul(PQgetvalue(keys->res, keys->first, 0), NULL, 10) < place;)
+    for (keys->first = keys->end;
+         keys->first < rows && strtoul(PQgetvalue(keys->res, keys->first, 0), NULL, 10) < place;)
         keys->first++;
-    for (keys->end = keys->first; keys->end < rows && strtoul(PQgetvalue(keys->res, keys->end, 0), NULL, 10) == place;)
+    for (keys->end = keys->first;
+         keys->end < rows && strtoul(PQgetvalue(keys->res, keys->end, 0), NULL, 10) == place;)
         keys->end++;
 }
 
@@ -297,7 +311,8 @@ key_exists(const struct keys *keys, const struct tr_ddl_statement *statement)
             return true;
         if (strcmp(PQgetvalue(keys->res, row, 1), statement->name) == 0)
             return true;
-        if (valid && statement->native != NULL && strcmp(PQgetvalue(keys->res, row, 2), statement->native) == 0 &&
+        if (valid && statement->native != NULL &&
+            strcmp(PQgetvalue(keys->res, row, 2), statement->native) == 0 &&
             (statement->kind != TR_OBJECT_UNIQUE || kind == 'u'))
             return true;
     }
@@ -306,7 +321,8 @@ key_exists(const struct keys *keys, const struct tr_ddl_statement *statement)
 
 /* An index that an interrupted CREATE INDEX CONCURRENTLY left behind serves no query. */
 static int
-rebuild_invalid(PGconn *conn, const struct keys *keys, const struct tr_relation *relation, struct tr_error *err)
+rebuild_invalid(PGconn *conn, const struct keys *keys, const struct tr_relation *relation,
+                struct tr_error *err)
 {
     int rc = 0;
     for (int row = keys->first; rc == 0 && row < keys->end && relation->kind != 'p'; row++) {
@@ -328,7 +344,10 @@ finish_connection(struct tr_postgres_sink *sink, const char *what, PGconn **conn
 {
     int rc = tr_pg_sink_connect(sink, what, true, conn, err);
     if (rc == 0)
-        rc = tr_pg_exec(*conn, -1, "SELECT set_config('maintenance_work_mem', '256MB', false) FROM pg_settings WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144", NULL, err);
+        rc = tr_pg_exec(
+            *conn, -1,
+            "SELECT set_config('maintenance_work_mem', '256MB', false) FROM pg_settings WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144",
+            NULL, err);
     return rc;
 }
 
@@ -351,7 +370,8 @@ analyze(PGconn *conn, const struct tr_relation *relation, struct tr_error *err)
 }
 
 static int
-make_keys(PGconn *conn, const struct tr_schema *schema, uint32_t table, struct keys *keys, struct tr_error *err)
+make_keys(PGconn *conn, const struct tr_schema *schema, uint32_t table, struct keys *keys,
+          struct tr_error *err)
 {
     struct tr_ddl *ddl;
     int rc = tr_ddl_new_for_table(schema, "postgresql", table, &ddl, err);
@@ -396,7 +416,8 @@ finish_family(PGconn *conn, const struct tr_schema *schema, uint32_t root, struc
 }
 
 int
-tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const struct tr_relation *relation, struct tr_error *err)
+tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const struct tr_relation *relation,
+                   struct tr_error *err)
 {
     struct tr_postgres_sink *sink = down(base);
     PGconn *conn = NULL;
@@ -409,20 +430,24 @@ tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
         if (rc == 0)
             rc = finish_family(conn, schema, t, err);
         tr_pg_close(conn);
-        return rc < 0 ? tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name) : 0;
+        return rc < 0
+                   ? tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name)
+                   : 0;
     }
     return 0;
 }
 
 /* What finish_table of a killed run did not get to, and then what stands between tables. */
 static int
-make_rest(PGconn *conn, const struct tr_schema *schema, const struct tr_ddl *ddl, struct keys *keys, struct tr_error *err)
+make_rest(PGconn *conn, const struct tr_schema *schema, const struct tr_ddl *ddl, struct keys *keys,
+          struct tr_error *err)
 {
     int rc = 0;
     uint32_t at = UINT32_MAX;
     for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
         const struct tr_ddl_statement *statement = &ddl->statements[i];
-        if (statement->phase != TR_DDL_TABLE_AFTER && (statement->phase != TR_DDL_END || statement->table == TR_DDL_NO_TABLE))
+        if (statement->phase != TR_DDL_TABLE_AFTER &&
+            (statement->phase != TR_DDL_END || statement->table == TR_DDL_NO_TABLE))
             continue;
         if (i > 0 && statement->phase != ddl->statements[i - 1].phase) {
             keys->first = keys->end = 0;

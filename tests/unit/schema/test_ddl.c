@@ -13,11 +13,39 @@ static const uint16_t first_column[] = { 0 };
 
 static const struct tr_object order_objects[] = {
     { .kind = TR_OBJECT_INDEX, .schema = "shop", .name = "i", .native = "USING btree (customer)" },
-    { .kind = TR_OBJECT_PRIMARY_KEY, .schema = "shop", .name = "orders_pkey", .native = "PRIMARY KEY (id)", .is_constraint = true, .is_replica_identity = true },
-    { .kind = TR_OBJECT_FOREIGN_KEY, .schema = "shop", .name = "fk", .native = "(id) ON DELETE CASCADE", .is_constraint = true, .columns = first_column, .ncolumns = 1, .ref = 1 },
-    { .kind = TR_OBJECT_FOREIGN_KEY, .schema = "shop", .name = "elsewhere", .native = "(id)", .is_constraint = true, .columns = first_column, .ncolumns = 1 },
-    { .kind = TR_OBJECT_CHECK, .schema = "shop", .name = "made", .native = "CHECK (true)", .is_constraint = true, .in_create = true, .comment = "it's made" },
-    { .kind = TR_OBJECT_CHECK, .schema = "shop", .name = "late", .native = "CHECK (id > 0) NOT VALID", .is_constraint = true },
+    { .kind = TR_OBJECT_PRIMARY_KEY,
+      .schema = "shop",
+      .name = "orders_pkey",
+      .native = "PRIMARY KEY (id)",
+      .is_constraint = true,
+      .is_replica_identity = true },
+    { .kind = TR_OBJECT_FOREIGN_KEY,
+      .schema = "shop",
+      .name = "fk",
+      .native = "(id) ON DELETE CASCADE",
+      .is_constraint = true,
+      .columns = first_column,
+      .ncolumns = 1,
+      .ref = 1 },
+    { .kind = TR_OBJECT_FOREIGN_KEY,
+      .schema = "shop",
+      .name = "elsewhere",
+      .native = "(id)",
+      .is_constraint = true,
+      .columns = first_column,
+      .ncolumns = 1 },
+    { .kind = TR_OBJECT_CHECK,
+      .schema = "shop",
+      .name = "made",
+      .native = "CHECK (true)",
+      .is_constraint = true,
+      .in_create = true,
+      .comment = "it's made" },
+    { .kind = TR_OBJECT_CHECK,
+      .schema = "shop",
+      .name = "late",
+      .native = "CHECK (id > 0) NOT VALID",
+      .is_constraint = true },
 };
 
 static const struct tr_object schema_objects[] = {
@@ -26,7 +54,14 @@ static const struct tr_object schema_objects[] = {
     { .kind = TR_OBJECT_FUNCTION, .schema = "", .name = "shop.gen(integer)", .comment = "shop.orders" },
     { .kind = TR_OBJECT_TYPE, .schema = "shop", .name = "base" },
     { .kind = TR_OBJECT_TYPE, .schema = "shop", .name = "mood", .native = "AS ENUM ('a')" },
-    { .kind = TR_OBJECT_SEQUENCE, .schema = "shop", .name = "s", .native = "AS bigint", .increment = -1, .last_value = -5, .is_called = true, .value_known = true },
+    { .kind = TR_OBJECT_SEQUENCE,
+      .schema = "shop",
+      .name = "s",
+      .native = "AS bigint",
+      .increment = -1,
+      .last_value = -5,
+      .is_called = true,
+      .value_known = true },
     { .kind = TR_OBJECT_SEQUENCE, .schema = "shop", .name = "hidden", .native = "AS bigint", .increment = 1 },
 };
 
@@ -52,9 +87,18 @@ sample(void)
 {
     struct tr_schema *schema = tr_schema_new("postgresql");
     schema->tables = tr_arena_zalloc(&schema->arena, 3 * sizeof(*schema->tables));
-    schema->tables[0] = (struct tr_table){ .relation = relation("customers", "shop", "customers"), .create = "(\"Id\" integer)" };
-    schema->tables[1] = (struct tr_table){ .relation = relation("orders", "other", "Or\"ders"), .create = "(\"Id\" integer)", .objects = order_objects, .nobjects = 6, .alter = "REPLICA IDENTITY FULL" };
-    schema->tables[2] = (struct tr_table){ .relation = relation("part", "shop", "part"), .create = "", .parent = 1, .partition_bound = "DEFAULT", .comment = "back\\slash" };
+    schema->tables[0] = (struct tr_table){ .relation = relation("customers", "shop", "customers"),
+                                           .create = "(\"Id\" integer)" };
+    schema->tables[1] = (struct tr_table){ .relation = relation("orders", "other", "Or\"ders"),
+                                           .create = "(\"Id\" integer)",
+                                           .objects = order_objects,
+                                           .nobjects = 6,
+                                           .alter = "REPLICA IDENTITY FULL" };
+    schema->tables[2] = (struct tr_table){ .relation = relation("part", "shop", "part"),
+                                           .create = "",
+                                           .parent = 1,
+                                           .partition_bound = "DEFAULT",
+                                           .comment = "back\\slash" };
     schema->ntables = 3;
     schema->objects = schema_objects;
     schema->nobjects = sizeof(schema_objects) / sizeof(schema_objects[0]);
@@ -101,9 +145,10 @@ prints_phases_under_target_names(void **state)
     const char *rest = out.data + strlen(expected);
     assert_non_null(strstr(rest, "< -5, false) AS keep"));
     assert_null(strstr(rest, "hidden"));
-    assert_string_equal(report.data, "function shop.gen(integer): must exist at the target already, used by shop.orders\n"
-                                     "type shop.base: must exist at the target already\n"
-                                     "shop.orders: trigger not carried: t\n");
+    assert_string_equal(report.data,
+                        "function shop.gen(integer): must exist at the target already, used by shop.orders\n"
+                        "type shop.base: must exist at the target already\n"
+                        "shop.orders: trigger not carried: t\n");
     tr_buffer_fini(&out);
     tr_buffer_fini(&report);
     tr_schema_free(schema);
