@@ -9,7 +9,7 @@ const struct tr_option tr_task_options[] = {
     { .name = "tables", .section = "tables", .type = TR_OPTION_LIST, .value = "%", .help = "tables to carry: schema.name patterns, % and * stand for any run of characters (key `include` in a file)" },
     { .name = "exclude", .section = "tables", .type = TR_OPTION_LIST, .help = "tables to leave out, after the includes" },
     { .name = "state", .section = "", .type = TR_OPTION_STRING, .value = "./tailrace-state", .help = "directory of the embedded offset store and of spill files" },
-    { .name = "start", .section = "", .type = TR_OPTION_STRING, .help = "where mode cdc begins when there is no checkpoint: now, lsn:X, snapshot:NAME, time:T" },
+    { .name = "start", .section = "", .type = TR_OPTION_STRING, .help = "where mode cdc begins when there is no checkpoint: now, slot (all that an existing slot has kept), lsn:X, snapshot:NAME, time:T" },
     { .name = "stop", .section = "", .type = TR_OPTION_STRING, .value = "never", .help = "when to end: never, drained (all that was committed when the run began is applied), lsn:X, time:T" },
     { .name = "workers", .section = "", .type = TR_OPTION_INT, .value = "4", .min = 1, .max = 64, .help = "connections that apply changes at the same time, in commit order" },
     { .name = "readers", .section = "", .type = TR_OPTION_INT, .value = "4", .min = 1, .max = 64, .help = "connections that copy tables at the same time in the full load" },

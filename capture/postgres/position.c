@@ -287,6 +287,8 @@ tr_postgres_start_position(struct tr_source *base, const char *start, char *out,
         return rc;
     if (strcmp(start, "now") == 0) {
         rc = start_now(source, &slot, &lsn, err);
+    } else if (strcmp(start, "slot") == 0) { /* all that an existing slot has kept: a load takes its own cut on top */
+        lsn = slot.confirmed_lsn;
     } else if (strncmp(start, "lsn:", 4) == 0) {
         rc = start_lsn(source, &slot, start + 4, &lsn, err);
     } else if (strncmp(start, "snapshot:", 9) == 0) {
@@ -297,7 +299,7 @@ tr_postgres_start_position(struct tr_source *base, const char *start, char *out,
             err, "name a position (lsn:X), or now; the log is read forward from where the slot stands");
     } else {
         tr_fail(err, TR_CONFIG, "start: \"%s\" is not understood by a PostgreSQL source", start);
-        rc = tr_error_hint(err, "it is one of now, lsn:16/B374D848, snapshot:NAME");
+        rc = tr_error_hint(err, "it is one of now, slot, lsn:16/B374D848, snapshot:NAME");
     }
     if (rc < 0)
         return rc;

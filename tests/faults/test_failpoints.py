@@ -61,17 +61,12 @@ def _run_to_the_end(tailrace, config, failpoint, hits):
     return died
 
 
-@pytest.fixture(scope="module")
-def stream_names(tmp_path_factory):
-    return tmp_path_factory.mktemp("trace") / "names"
-
-
 def _reset(source_server, target_server):
     return source_server.database(), target_server.database()
 
 
 @pytest.mark.time_limit(600)
-@pytest.mark.parametrize("hits", [1, 2])
+@pytest.mark.parametrize("hits", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_each_step_of_the_stream_may_be_the_last(source_server, target_server, make_tailrace, tmp_path, hits):
     trace = tmp_path / "names"
     source, target = _reset(source_server, target_server)
