@@ -13,6 +13,7 @@
 
 #include "core/batch.h"
 #include "core/error.h"
+#include "core/finding.h"
 #include "core/log.h"
 #include "core/option.h"
 #include "decoders/decoder.h"
@@ -43,15 +44,6 @@ struct tr_identity {
 struct tr_cut {
     char position[256];
     char snapshot[128]; /* token for table_reader_open; lives as long as the cut is held */
-};
-
-/* One finding of check. */
-enum tr_finding_level { TR_FINDING_NOTE, TR_FINDING_WARNING, TR_FINDING_ERROR };
-
-struct tr_findings {
-    void *arg;
-    /* One finding: a stable id ("postgresql-wal-level"), what it is about (a table or NULL), what would happen, the SQL that mends it or NULL. */
-    void (*add)(void *arg, enum tr_finding_level level, const char *id, const char *object, const char *text, const char *sql);
 };
 
 /* Which tables the task wants; the answer of mapping/. Pure; any thread. */

@@ -13,6 +13,7 @@
 
 #include "core/batch.h"
 #include "core/error.h"
+#include "core/finding.h"
 #include "core/log.h"
 #include "core/option.h"
 #include "encoders/encoder.h"
@@ -20,7 +21,6 @@
 
 struct tr_sink;
 struct tr_schema;
-struct tr_findings;
 
 /* What a sink can do; the pipeline asks for nothing else. */
 #define TR_SINK_KEEPS_CHECKPOINT 1   /* commits the checkpoint with the rows; load_checkpoint is the truth */

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture/source.h"
 #include "core/memory.h"
 #include "schema/schema.h"
 #include "sinks/postgres/apply.h"
