@@ -24,8 +24,10 @@ enum tr_binlog_flavour { TR_BINLOG_MYSQL = 0, TR_BINLOG_MARIADB };
 /* What capture knows before the first frame: tr_decoder_config.source_format points to it; copied by open. NULL = all zero. */
 struct tr_binlog_format {
     enum tr_binlog_flavour flavour; /* until a format description names the server */
-    bool checksum;      /* CRC32 behind each event until a format description says otherwise (the first rotate comes before it) */
-    bool full_metadata; /* binlog_row_metadata=FULL is expected: a table of the task without column names is refused */
+    bool
+        checksum; /* CRC32 behind each event until a format description says otherwise (the first rotate comes before it) */
+    bool
+        full_metadata; /* binlog_row_metadata=FULL is expected: a table of the task without column names is refused */
     char file[512];     /* name of the log file until a rotate event says it, for messages and tr_txn.file */
     size_t max_payload; /* ceiling for an uncompressed transaction or event; 0 = 1 GiB */
     /* Is this table of the task? Spares the catalogue for others, and tells which statements must not be in the log. NULL = every table. */
@@ -42,6 +44,6 @@ extern const struct tr_codec tr_binlog_codec;
 uint64_t tr_binlog_file_number(const char *file);
 
 #define TR_BINLOG_ORDER(number, offset) ((uint64_t)(number) << 40 | (uint64_t)(offset))
-#define TR_BINLOG_OFFSET(order)         ((uint64_t)(order) & ((UINT64_C(1) << 40) - 1))
+#define TR_BINLOG_OFFSET(order) ((uint64_t)(order) & ((UINT64_C(1) << 40) - 1))
 
 #endif

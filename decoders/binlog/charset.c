@@ -2,12 +2,15 @@
  * charset.c - collation numbers and conversion to UTF-8.
  *
  * The numbers are those that information_schema.collations of the servers shows. Single-byte sets go by our tables
- * (charset_tables.c), the others by iconv, under the names that glibc has for the same set.
+ * (charset_tables.c), the others by iconv, under the names that glibc has for the same set; where a set of that name differs in some
+ * codes, these stand in a table, too. Every code of every set was compared with what a server makes of it.
  */
 #include "decoders/binlog/charset.h"
 
 #include <errno.h>
 #include <iconv.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct charset charsets[] = {
@@ -18,14 +21,14 @@ static const struct charset charsets[] = {
     { "utf16", CHARSET_WIDE, 4, "UTF-16BE" },
     { "utf16le", CHARSET_WIDE, 4, "UTF-16LE" },
     { "utf32", CHARSET_WIDE, 4, "UTF-32BE" },
-    { "big5", CHARSET_ICONV, 2, "BIG5" },
+    { "big5", CHARSET_ODD, 2, "BIG5" },
     { "gb2312", CHARSET_ICONV, 2, "EUC-CN" },
     { "gbk", CHARSET_ICONV, 2, "GBK" },
     { "gb18030", CHARSET_ICONV, 4, "GB18030" },
     { "euckr", CHARSET_ICONV, 2, "CP949" },
-    { "sjis", CHARSET_ICONV, 2, "SJIS" },
+    { "sjis", CHARSET_ODD, 2, "SJIS" },
     { "cp932", CHARSET_ICONV, 2, "CP932" },
-    { "ujis", CHARSET_ICONV, 3, "EUC-JP" },
+    { "ujis", CHARSET_ODD, 3, "EUC-JP" },
     { "eucjpms", CHARSET_ICONV, 3, "EUC-JP-MS" },
     /* single bytes: their codes stand in tr_binlog_single_byte */
     { "latin1", CHARSET_SINGLE, 1, NULL },
@@ -147,7 +150,8 @@ not_text(const struct charset *charset, const char *bytes, size_t len, size_t at
 }
 
 static int
-single_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out, struct tr_error *err)
+single_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out,
+               struct tr_error *err)
 {
     const struct single_byte *table = tr_binlog_single_byte;
     while (table->name != NULL && strcmp(table->name, charset->name) != 0)
@@ -164,12 +168,13 @@ single_to_utf8(const struct charset *charset, const char *bytes, size_t len, str
 }
 
 static int
-iconv_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out, struct tr_error *err)
+iconv_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out,
+              struct tr_error *err)
 {
     iconv_t cd = iconv_open("UTF-8", charset->iconv);
     if (cd == (iconv_t)-1)
-        return tr_fail(err, TR_FATAL, "the C library cannot convert from the character set %s (%s)", charset->name,
-                       charset->iconv);
+        return tr_fail(err, TR_FATAL, "the C library cannot convert from the character set %s (%s)",
+                       charset->name, charset->iconv);
     char *in = (char *)(uintptr_t)bytes;
     size_t left = len;
     int rc = 0;
@@ -189,11 +194,85 @@ iconv_to_utf8(const struct charset *charset, const char *bytes, size_t len, stru
     return rc;
 }
 
+/* ---------------------------------------------------------------- iconv, but for some codes */
+
+/* Bytes of the character that begins with this one, in big5, sjis and ujis. */
+static size_t
+odd_length(const struct charset *charset, uint8_t first)
+{
+    bool sjis = strcmp(charset->name, "sjis") == 0;
+    if (first < 0x80 || (sjis && first >= 0xa1 && first <= 0xdf)) /* half-width kana */
+        return 1;
+    return charset->max_bytes == 3 && first == 0x8f ? 3 : 2;
+}
+
+/* Rows 85 to 94 of both planes of ujis are the users' own, and lie in Unicode's private area. */
+static uint32_t
+private_ujis(const struct charset *charset, uint32_t code)
+{
+    uint32_t row = code >> 8 & 0xff, cell = code & 0xff;
+    if (charset->max_bytes != 3 || row < 0xf5 || row > 0xfe || cell < 0xa1 || cell > 0xfe || code < 0xf5a1)
+        return 0;
+    return (code >> 16 == 0x8f ? 0xe3ac : 0xe000) + (row - 0xf5) * 94 + cell - 0xa1;
+}
+
+static int
+compare_odd(const void *a, const void *b)
+{
+    const struct odd_code *x = a, *y = b;
+    int order = strcmp(x->charset, y->charset);
+    return order != 0 ? order : (x->code > y->code) - (x->code < y->code);
+}
+
+/* One character; false when it is none. */
+static bool
+odd_character(const struct charset *charset, iconv_t cd, const char *bytes, size_t n, struct tr_buffer *out)
+{
+    struct odd_code key = { charset->name, 0, 0 };
+    for (size_t i = 0; i < n; i++)
+        key.code = key.code << 8 | (uint8_t)bytes[i];
+    const struct odd_code *odd = bsearch(&key, tr_binlog_odd_codes, tr_binlog_odd_code_count, sizeof key,
+                                         compare_odd);
+    uint32_t unicode = odd != NULL                 ? odd->unicode
+                       : n == 1 && key.code < 0x80 ? key.code
+                                                   : private_ujis(charset, key.code);
+    if (unicode != 0 || key.code == 0) {
+        add_utf8(out, unicode);
+        return true;
+    }
+    char utf8[16], *to = utf8, *in = (char *)(uintptr_t)bytes;
+    size_t left = n, room = sizeof utf8;
+    if (odd != NULL || iconv(cd, &in, &left, &to, &room) != 0)
+        return false;
+    tr_buffer_add(out, utf8, sizeof utf8 - room);
+    return true;
+}
+
+static int
+odd_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out,
+            struct tr_error *err)
+{
+    iconv_t cd = iconv_open("UTF-8", charset->iconv);
+    if (cd == (iconv_t)-1)
+        return tr_fail(err, TR_FATAL, "the C library cannot convert from the character set %s (%s)",
+                       charset->name, charset->iconv);
+    int rc = 0;
+    for (size_t at = 0, n; at < len && rc == 0; at += n) {
+        n = odd_length(charset, (uint8_t)bytes[at]);
+        if (n > len - at || !odd_character(charset, cd, bytes + at, n, out))
+            rc = not_text(charset, bytes, len, at, err);
+    }
+    iconv_close(cd);
+    return rc;
+}
+
 int
-binlog_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out, struct tr_error *err)
+binlog_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out,
+               struct tr_error *err)
 {
     switch (charset->kind) {
     case CHARSET_SINGLE: return single_to_utf8(charset, bytes, len, out, err);
+    case CHARSET_ODD: return odd_to_utf8(charset, bytes, len, out, err);
     case CHARSET_WIDE:
     case CHARSET_ICONV: return iconv_to_utf8(charset, bytes, len, out, err);
     default: tr_buffer_add(out, bytes, len); return 0;

@@ -13,7 +13,21 @@ struct single_byte {
     uint16_t code[256];
 };
 
-enum charset_kind { CHARSET_UTF8, CHARSET_BINARY, CHARSET_SINGLE, CHARSET_WIDE, CHARSET_ICONV };
+/* A code that a server reads otherwise than iconv does. */
+struct odd_code {
+    const char *charset;
+    uint32_t code; /* its bytes, the first one highest */
+    uint16_t unicode;
+};
+
+enum charset_kind {
+    CHARSET_UTF8,
+    CHARSET_BINARY,
+    CHARSET_SINGLE,
+    CHARSET_WIDE,
+    CHARSET_ICONV,
+    CHARSET_ODD, /* by iconv but for its odd codes, and ASCII as it is */
+};
 
 struct charset {
     const char *name;
@@ -27,6 +41,10 @@ struct charset {
 /* Ends with a NULL name. */
 extern const struct single_byte tr_binlog_single_byte[];
 
+/* Ordered by set and code. */
+extern const struct odd_code tr_binlog_odd_codes[];
+extern const size_t tr_binlog_odd_code_count;
+
 /* NULL when the number is not known. */
 const struct charset *binlog_charset(uint32_t collation);
 
@@ -34,6 +52,7 @@ const struct charset *binlog_charset(uint32_t collation);
 const struct charset *binlog_charset_named(const char *name);
 
 /* Append as UTF-8. Fails (TR_CONFLICT) when the bytes are not text of that set. */
-int binlog_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out, struct tr_error *err);
+int binlog_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct tr_buffer *out,
+                   struct tr_error *err);
 
 #endif

@@ -66,13 +66,13 @@ const struct event binlog_events[256] = {
 };
 
 static int
-fail_at(const struct binlog *d, const struct binlog_frame *f, enum tr_error_class class, const char *fmt, va_list args,
-        struct tr_error *err)
+fail_at(const struct binlog *d, const struct binlog_frame *f, enum tr_error_class class, const char *fmt,
+        va_list args, struct tr_error *err)
 {
     char why[768];
     vsnprintf(why, sizeof why, fmt, args);
-    return tr_fail(err, class, "binlog: %s event at %s:%llu: %s", f->event->name, d->file[0] != '\0' ? d->file : "?",
-                   (unsigned long long)TR_BINLOG_OFFSET(f->order), why);
+    return tr_fail(err, class, "binlog: %s event at %s:%llu: %s", f->event->name,
+                   d->file[0] != '\0' ? d->file : "?", (unsigned long long)TR_BINLOG_OFFSET(f->order), why);
 }
 
 int
@@ -86,7 +86,8 @@ binlog_fail(const struct binlog *d, const struct binlog_frame *f, struct tr_erro
 }
 
 int
-binlog_refuse(const struct binlog *d, const struct binlog_frame *f, struct tr_error *err, const char *fmt, ...)
+binlog_refuse(const struct binlog *d, const struct binlog_frame *f, struct tr_error *err, const char *fmt,
+              ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -114,8 +115,8 @@ binlog_packed(struct tr_cursor *cur)
  * artificial events and inside MariaDB's transactions), uint16 flags.
  */
 static int
-open_event(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t len, uint64_t order, bool nested,
-           struct tr_error *err)
+open_event(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t len, uint64_t order,
+           bool nested, struct tr_error *err)
 {
     static const struct event unknown = { "unknown", NULL };
     *f = (struct binlog_frame){ .event = &unknown, .order = order, .nested = nested };
@@ -175,9 +176,12 @@ take_checksum(struct binlog *d, struct binlog_frame *f, const uint8_t *data, siz
     uint32_t told = (uint32_t)tr_cursor_le(&tail, 4), found = checksum_of(f, data, len - CHECKSUM_SIZE);
     if (told == found)
         return 0;
-    binlog_refuse(d, f, err, "its checksum is %08x, its bytes sum up to %08x: the log is damaged", told, found);
-    return tr_error_hint(err, "compare with mysqlbinlog --verify-binlog-checksum on the server; if its file is damaged, follow another "
-                              "server of the topology, or load again");
+    binlog_refuse(d, f, err, "its checksum is %08x, its bytes sum up to %08x: the log is damaged", told,
+                  found);
+    return tr_error_hint(
+        err,
+        "compare with mysqlbinlog --verify-binlog-checksum on the server; if its file is damaged, follow another "
+        "server of the topology, or load again");
 }
 
 static int
@@ -186,12 +190,13 @@ unknown_event(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
     if (f->flags & EVENT_IGNORABLE)
         return 0;
     binlog_refuse(d, f, err, "events of type %u are not known", f->type);
-    return tr_error_hint(err, "the server is newer than this program (or older than MySQL 5.6); nothing was skipped");
+    return tr_error_hint(
+        err, "the server is newer than this program (or older than MySQL 5.6); nothing was skipped");
 }
 
 int
-binlog_decode_event(struct binlog *d, const uint8_t *data, size_t len, uint64_t order, const struct binlog_frame *outer,
-                    struct tr_batch *batch, struct tr_error *err)
+binlog_decode_event(struct binlog *d, const uint8_t *data, size_t len, uint64_t order,
+                    const struct binlog_frame *outer, struct tr_batch *batch, struct tr_error *err)
 {
     struct binlog_frame f;
     int rc = open_event(d, &f, data, len, order, outer != NULL, err);
@@ -204,8 +209,8 @@ binlog_decode_event(struct binlog *d, const uint8_t *data, size_t len, uint64_t 
 }
 
 static int
-decode(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t order, bool in_stream, struct tr_batch *batch,
-       struct tr_error *err)
+decode(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t order, bool in_stream,
+       struct tr_batch *batch, struct tr_error *err)
 {
     (void)in_stream;
     return binlog_decode_event((struct binlog *)decoder, data, len, order, NULL, batch, err);
@@ -213,7 +218,8 @@ decode(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t ord
 
 /* Only XA makes a frame anything but plain. The checksum is left to decode(). */
 static int
-peek(struct tr_decoder *decoder, const uint8_t *data, size_t len, bool in_stream, struct tr_frame_peek *peek, struct tr_error *err)
+peek(struct tr_decoder *decoder, const uint8_t *data, size_t len, bool in_stream, struct tr_frame_peek *peek,
+     struct tr_error *err)
 {
     struct binlog *d = (struct binlog *)decoder;
     (void)in_stream;

@@ -23,7 +23,9 @@ int
 binlog_read_load_query(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
 {
     binlog_refuse(d, f, err, "LOAD DATA was logged as a statement: its rows are not in the log");
-    return tr_error_hint(err, "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and load again");
+    return tr_error_hint(
+        err,
+        "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and load again");
 }
 
 /*
@@ -35,8 +37,8 @@ binlog_read_incident(struct binlog *d, struct binlog_frame *f, struct tr_error *
     uint16_t number = (uint16_t)tr_cursor_le(&f->cur, 2);
     size_t len = tr_cursor_left(&f->cur) > 0 ? tr_cursor_u8(&f->cur) : 0;
     const uint8_t *text = tr_cursor_bytes(&f->cur, len);
-    binlog_refuse(d, f, err, "the server reports that changes are missing from its log (incident %u: %.*s)", number,
-                  text != NULL ? (int)len : 0, text != NULL ? (const char *)text : "");
+    binlog_refuse(d, f, err, "the server reports that changes are missing from its log (incident %u: %.*s)",
+                  number, text != NULL ? (int)len : 0, text != NULL ? (const char *)text : "");
     return tr_error_hint(err, "load the tables again: what is missing cannot be read anywhere");
 }
 
@@ -78,14 +80,16 @@ binlog_read_format(struct binlog *d, struct binlog_frame *f, struct tr_error *er
     if (f->cur.failed || tr_cursor_left(&f->cur) < EVENT_TABLE_MAP)
         return binlog_fail(d, f, err, "it ends too early");
     if (version != 4 || header != HEADER_SIZE)
-        return binlog_refuse(d, f, err, "version %u of the log with headers of %u bytes is not known", version, header);
+        return binlog_refuse(d, f, err, "version %u of the log with headers of %u bytes is not known",
+                             version, header);
     snprintf(d->server_version, sizeof d->server_version, "%.50s", (const char *)server);
     if (strstr(d->server_version, "MariaDB") != NULL)
         d->format.flavour = TR_BINLOG_MARIADB;
     d->table_id_size = f->cur.at[EVENT_TABLE_MAP - 1] == 6 ? 4 : 6;
     binlog_forget_ids(d);
     if (created != 0 && d->in_txn && !d->held && !(f->flags & EVENT_ARTIFICIAL)) {
-        int rc = binlog_undo(d, f, NULL, err); /* the server died while it wrote the transaction, and rolled it back */
+        int rc = binlog_undo(d, f, NULL,
+                             err); /* the server died while it wrote the transaction, and rolled it back */
         return rc < 0 ? rc : binlog_commit(d, f, err);
     }
     return 0;

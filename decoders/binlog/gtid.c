@@ -27,14 +27,15 @@ still_open(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
     if (!d->in_txn || d->held)
         return 0;
     binlog_fail(d, f, err, "the transaction before it has no end");
-    return tr_error_hint(err, "the log is damaged, or was cut and written on; compare with mysqlbinlog on the server");
+    return tr_error_hint(
+        err, "the log is damaged, or was cut and written on; compare with mysqlbinlog on the server");
 }
 
 static void
 write_uuid(char *text, size_t size, const uint8_t *b)
 {
-    snprintf(text, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
-             b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    snprintf(text, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 /*
@@ -117,13 +118,13 @@ read_tagged_field(struct tr_cursor *cur, uint64_t id, struct tagged *t)
         memcpy(t->tag, tag, len);
         return true;
     }
-    case 4: /* last committed */
+    case 4:                                       /* last committed */
     case 5: read_varlen_signed(cur); return true; /* sequence number */
     case 6: t->immediate_us = read_varlen(cur); return true;
     case 7: t->original_us = read_varlen(cur); return true;
-    case 8:  /* length of the transaction */
-    case 9:  /* version of this server */
-    case 10: /* version of the original server */
+    case 8:                                 /* length of the transaction */
+    case 9:                                 /* version of this server */
+    case 10:                                /* version of the original server */
     case 11: read_varlen(cur); return true; /* commit group ticket */
     default: return false;
     }

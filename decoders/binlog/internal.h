@@ -8,13 +8,13 @@
 #include "decoders/binlog/binlog.h"
 #include "decoders/binlog/charset.h"
 
-#define HEADER_SIZE   19
+#define HEADER_SIZE 19
 #define CHECKSUM_SIZE 4
 
 /* Bits of the header's flags. */
-#define EVENT_IN_USE     0x01 /* format description: the file was not closed */
+#define EVENT_IN_USE 0x01     /* format description: the file was not closed */
 #define EVENT_ARTIFICIAL 0x20 /* made by the dump thread, not part of the file */
-#define EVENT_IGNORABLE  0x80 /* a reader that does not know the event may pass over it */
+#define EVENT_IGNORABLE 0x80  /* a reader that does not know the event may pass over it */
 
 enum binlog_event_type {
     EVENT_QUERY = 2,
@@ -38,8 +38,8 @@ enum binlog_event_type {
 
 /* How the bytes of a column's value are found in a row image. */
 enum step_kind {
-    STEP_FIXED,  /* `size` bytes */
-    STEP_LEN1,   /* a length of 1, 2, 3 or 4 bytes, then the bytes */
+    STEP_FIXED, /* `size` bytes */
+    STEP_LEN1,  /* a length of 1, 2, 3 or 4 bytes, then the bytes */
     STEP_LEN2,
     STEP_LEN3,
     STEP_LEN4,
@@ -62,8 +62,9 @@ struct storage {
     uint8_t type; /* MYSQL_TYPE_*; ENUM and SET taken out of STRING */
     uint16_t meta;
     uint16_t size; /* bytes of a fixed length, or the declared bytes of STRING */
-    const struct charset *charset; /* of text, and of the labels of enum and set; NULL elsewhere, or not told */
-    uint32_t collation;            /* 0 = not told */
+    const struct charset
+        *charset;       /* of text, and of the labels of enum and set; NULL elsewhere, or not told */
+    uint32_t collation; /* 0 = not told */
 };
 
 /* A table, by name; lives as long as the decoder. */
@@ -86,7 +87,7 @@ struct table_ids {
     struct table_id {
         uint64_t id;
         struct table *table;
-    } *items;
+    } * items;
     uint32_t count, capacity;
     uint32_t last; /* where the last look-up ended */
 };
@@ -155,17 +156,19 @@ struct event {
 /* decoder.c */
 extern const struct event binlog_events[256];
 /* "binlog: update rows event at bin.000001:1234: ..."; classes TR_FATAL and TR_REFUSED. */
-int binlog_fail(const struct binlog *d, const struct binlog_frame *f, struct tr_error *err, const char *fmt, ...) TR_PRINTF(4, 5);
-int binlog_refuse(const struct binlog *d, const struct binlog_frame *f, struct tr_error *err, const char *fmt, ...) TR_PRINTF(4, 5);
+int binlog_fail(const struct binlog *d, const struct binlog_frame *f, struct tr_error *err, const char *fmt,
+                ...) TR_PRINTF(4, 5);
+int binlog_refuse(const struct binlog *d, const struct binlog_frame *f, struct tr_error *err, const char *fmt,
+                  ...) TR_PRINTF(4, 5);
 /* One event with its header. nested: no checksum, the place of `outer`. */
-int binlog_decode_event(struct binlog *d, const uint8_t *data, size_t len, uint64_t order, const struct binlog_frame *outer,
-                        struct tr_batch *batch, struct tr_error *err);
+int binlog_decode_event(struct binlog *d, const uint8_t *data, size_t len, uint64_t order,
+                        const struct binlog_frame *outer, struct tr_batch *batch, struct tr_error *err);
 /* The integer of 1, 3, 4 or 9 bytes of MySQL's protocol. */
 uint64_t binlog_packed(struct tr_cursor *cur);
 
 /* format.c */
-event_reader binlog_read_format, binlog_read_rotate, binlog_read_incident, binlog_read_encryption, binlog_read_ignored,
-    binlog_read_statement_data, binlog_read_load_query;
+event_reader binlog_read_format, binlog_read_rotate, binlog_read_incident, binlog_read_encryption,
+    binlog_read_ignored, binlog_read_statement_data, binlog_read_load_query;
 
 /* gtid.c */
 event_reader binlog_read_gtid, binlog_read_tagged_gtid, binlog_read_mariadb_gtid;
@@ -183,33 +186,37 @@ void binlog_forget_transaction(struct binlog *d);
 int binlog_current(struct binlog *d, struct binlog_frame *f, struct tr_txn **txn, struct tr_error *err);
 struct tr_event *binlog_add_event(struct binlog *d, struct binlog_frame *f, enum tr_event_kind kind);
 void binlog_continue(struct tr_decoder *decoder, struct tr_batch *batch);
-int binlog_begin_from_commit(struct tr_decoder *decoder, const uint8_t *data, size_t len, struct tr_batch *batch,
-                             struct tr_error *err);
+int binlog_begin_from_commit(struct tr_decoder *decoder, const uint8_t *data, size_t len,
+                             struct tr_batch *batch, struct tr_error *err);
 int binlog_peek_xa_prepare(struct binlog_frame *f, struct tr_frame_peek *peek);
-void binlog_xid_text(struct tr_frame_peek *peek, uint32_t format, const uint8_t *gtrid, size_t gtrid_len, const uint8_t *bqual,
-                     size_t bqual_len);
+void binlog_xid_text(struct tr_frame_peek *peek, uint32_t format, const uint8_t *gtrid, size_t gtrid_len,
+                     const uint8_t *bqual, size_t bqual_len);
 
 /* query.c */
 event_reader binlog_read_query;
-int binlog_peek_query(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek *peek, struct tr_error *err);
+int binlog_peek_query(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek *peek,
+                      struct tr_error *err);
 
 /* table_map.c */
 event_reader binlog_read_table_map;
 void binlog_forget_ids(struct binlog *d);
 void binlog_release_tables(struct binlog *d);
 struct table *binlog_find_id(struct binlog *d, uint64_t id);
-struct table *binlog_table(struct binlog *d, const char *database, size_t database_len, const char *name, size_t name_len);
+struct table *binlog_table(struct binlog *d, const char *database, size_t database_len, const char *name,
+                           size_t name_len);
 /* The relation is made to fit the last table map; *flags gets TR_DECODED_ROW when a schema event was added. */
-int binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags, struct tr_error *err);
+int binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags,
+                   struct tr_error *err);
 /* A relation without columns for a table of which no row was seen. */
 int binlog_relation_by_name(struct binlog *d, struct table *table, struct tr_error *err);
 void binlog_hold(struct binlog_frame *f, struct table *table);
 
 /* shape.c: a table map into a relation. */
-int binlog_fill_relation(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_relation *relation,
-                         struct tr_error *err);
+int binlog_fill_relation(struct binlog *d, struct binlog_frame *f, struct table *table,
+                         struct tr_relation *relation, struct tr_error *err);
 /* After the catalogue had its say. */
-int binlog_plan(struct binlog *d, struct table *table, const struct tr_relation *relation, struct step **steps, struct tr_error *err);
+int binlog_plan(struct binlog *d, struct table *table, const struct tr_relation *relation,
+                struct step **steps, struct tr_error *err);
 
 /* row.c */
 event_reader binlog_read_rows, binlog_read_partial_rows;
@@ -217,9 +224,11 @@ event_reader binlog_read_rows, binlog_read_partial_rows;
 /* payload.c */
 event_reader binlog_read_payload;
 /* MariaDB: the rest of the event, uncompressed into malloc'ed bytes of *len. */
-int binlog_uncompress(struct binlog *d, struct binlog_frame *f, uint8_t **bytes, size_t *len, struct tr_error *err);
+int binlog_uncompress(struct binlog *d, struct binlog_frame *f, uint8_t **bytes, size_t *len,
+                      struct tr_error *err);
 /* One value of a COMPRESSED column, into the arena. False when it is not what it should be. */
-bool binlog_unpack_value(struct tr_arena *arena, const uint8_t *bytes, size_t len, size_t max, const char **out, size_t *out_len);
+bool binlog_unpack_value(struct tr_arena *arena, const uint8_t *bytes, size_t len, size_t max,
+                         const char **out, size_t *out_len);
 
 static inline size_t
 binlog_max_payload(const struct binlog *d)

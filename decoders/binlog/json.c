@@ -69,7 +69,8 @@ write_base64(struct tr_buffer *out, const uint8_t *b, size_t len)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < len; i += 3) {
-        uint32_t n = (uint32_t)b[i] << 16 | (i + 1 < len ? (uint32_t)b[i + 1] << 8 : 0) | (i + 2 < len ? b[i + 2] : 0);
+        uint32_t n = (uint32_t)b[i] << 16 | (i + 1 < len ? (uint32_t)b[i + 1] << 8 : 0) |
+                     (i + 2 < len ? b[i + 2] : 0);
         char four[4] = { digits[n >> 18], digits[n >> 12 & 63], i + 1 < len ? digits[n >> 6 & 63] : '=',
                          i + 2 < len ? digits[n & 63] : '=' };
         tr_buffer_add(out, four, 4);
@@ -183,7 +184,8 @@ write_scalar(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *end
 static bool
 is_inlined(uint8_t type, bool large)
 {
-    return type == JSON_LITERAL || type == JSON_INT16 || type == JSON_UINT16 || (large && (type == JSON_INT32 || type == JSON_UINT32));
+    return type == JSON_LITERAL || type == JSON_INT16 || type == JSON_UINT16 ||
+           (large && (type == JSON_INT32 || type == JSON_UINT32));
 }
 
 /*
@@ -209,8 +211,10 @@ write_container(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *
         if (i > 0)
             tr_buffer_add(j->out, ", ", 2);
         if (object) {
-            uint64_t offset = binlog_load_le(keys + i * key_size, width), len = binlog_load_le(keys + i * key_size + width, 2);
-            if (offset > size || len > size - offset || !write_string(j, (const char *)at + offset, (size_t)len))
+            uint64_t offset = binlog_load_le(keys + i * key_size, width),
+                     len = binlog_load_le(keys + i * key_size + width, 2);
+            if (offset > size || len > size - offset ||
+                !write_string(j, (const char *)at + offset, (size_t)len))
                 return false;
             tr_buffer_add(j->out, ": ", 2);
         }
@@ -219,7 +223,8 @@ write_container(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *
         bool inlined = is_inlined(entry[0], large);
         if (!inlined && offset >= size)
             return false;
-        if (!write_value(j, entry[0], inlined ? entry + 1 : at + offset, inlined ? entry + value_size : end, depth + 1))
+        if (!write_value(j, entry[0], inlined ? entry + 1 : at + offset, inlined ? entry + value_size : end,
+                         depth + 1))
             return false;
     }
     tr_buffer_byte(j->out, object ? '}' : ']');
@@ -232,7 +237,8 @@ write_value(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *end,
     if (depth > MAX_DEPTH || j->budget == 0 || j->out->overflow)
         return false;
     j->budget--;
-    return type <= JSON_LARGE_ARRAY ? write_container(j, type, at, end, depth) : write_scalar(j, type, at, end);
+    return type <= JSON_LARGE_ARRAY ? write_container(j, type, at, end, depth)
+                                    : write_scalar(j, type, at, end);
 }
 
 int

@@ -50,20 +50,25 @@ parse_payload(struct binlog *d, struct binlog_frame *f, struct payload *p, struc
     p->len = tr_cursor_left(&f->cur);
     p->bytes = tr_cursor_bytes(&f->cur, p->len);
     if (size != UINT64_MAX && size != p->len)
-        return binlog_fail(d, f, err, "its payload is said to have %llu bytes and has %zu", (unsigned long long)size, p->len);
+        return binlog_fail(d, f, err, "its payload is said to have %llu bytes and has %zu",
+                           (unsigned long long)size, p->len);
     return 0;
 }
 
 static int
 too_large(struct binlog *d, struct binlog_frame *f, uint64_t size, struct tr_error *err)
 {
-    binlog_refuse(d, f, err, "%llu bytes uncompressed pass the limit of %zu", (unsigned long long)size, binlog_max_payload(d));
-    return tr_error_hint(err, "split the transaction, or turn binlog_transaction_compression off for sessions with such large ones");
+    binlog_refuse(d, f, err, "%llu bytes uncompressed pass the limit of %zu", (unsigned long long)size,
+                  binlog_max_payload(d));
+    return tr_error_hint(
+        err,
+        "split the transaction, or turn binlog_transaction_compression off for sessions with such large ones");
 }
 
 /* Whole events at the front of the buffer are decoded; what is left of the last one moves to the front. */
 static int
-decode_whole_events(struct binlog *d, struct binlog_frame *f, uint8_t *buffer, size_t *len, struct tr_error *err)
+decode_whole_events(struct binlog *d, struct binlog_frame *f, uint8_t *buffer, size_t *len,
+                    struct tr_error *err)
 {
     size_t at = 0;
     int flags = 0;
@@ -103,8 +108,8 @@ make_room(struct window *w)
 }
 
 static int
-inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p, ZSTD_DStream *stream, struct window *w,
-               struct tr_error *err)
+inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p, ZSTD_DStream *stream,
+               struct window *w, struct tr_error *err)
 {
     ZSTD_inBuffer in = { p->bytes, p->len, 0 };
     uint64_t total = 0;
@@ -125,7 +130,8 @@ inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p
         if (rc < 0)
             return rc;
         flags |= rc;
-        if (in.pos == in.size && (more == 0 || got == 0)) /* all frames are through, or the last one is cut short */
+        if (in.pos == in.size &&
+            (more == 0 || got == 0)) /* all frames are through, or the last one is cut short */
             break;
     }
     if (more != 0 || w->len != 0)
@@ -171,8 +177,9 @@ binlog_read_payload(struct binlog *d, struct binlog_frame *f, struct tr_error *e
         return too_large(d, f, p.uncompressed, err);
     if (p.algorithm == 0)
         return decode_zstd(d, f, &p, err);
-    return p.algorithm == 255 ? decode_plain(d, f, &p, err)
-                              : binlog_refuse(d, f, err, "compression %llu is not known", (unsigned long long)p.algorithm);
+    return p.algorithm == 255
+               ? decode_plain(d, f, &p, err)
+               : binlog_refuse(d, f, err, "compression %llu is not known", (unsigned long long)p.algorithm);
 }
 
 /* ---------------------------------------------------------------- MariaDB */
@@ -181,7 +188,8 @@ binlog_read_payload(struct binlog *d, struct binlog_frame *f, struct tr_error *e
  * uint8: 0x80, bits 4-6 algorithm (0 zlib), bits 0-2 bytes of the length; the length, high byte first; zlib.
  */
 int
-binlog_uncompress(struct binlog *d, struct binlog_frame *f, uint8_t **bytes, size_t *len, struct tr_error *err)
+binlog_uncompress(struct binlog *d, struct binlog_frame *f, uint8_t **bytes, size_t *len,
+                  struct tr_error *err)
 {
     uint8_t head = tr_cursor_u8(&f->cur);
     size_t width = head & 7;
@@ -212,7 +220,8 @@ binlog_uncompress(struct binlog *d, struct binlog_frame *f, uint8_t **bytes, siz
  * byte first); then the bytes.
  */
 bool
-binlog_unpack_value(struct tr_arena *arena, const uint8_t *bytes, size_t len, size_t max, const char **out, size_t *out_len)
+binlog_unpack_value(struct tr_arena *arena, const uint8_t *bytes, size_t len, size_t max, const char **out,
+                    size_t *out_len)
 {
     struct tr_cursor cur = tr_cursor(bytes, len);
     uint8_t head = len > 0 ? tr_cursor_u8(&cur) : 0;

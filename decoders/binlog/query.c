@@ -103,7 +103,8 @@ skip_blanks(struct words *w)
 static bool
 word_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || (c & 0x80);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '$' || (c & 0x80);
 }
 
 /* The next word as it stands, "" when there is none. */
@@ -223,7 +224,8 @@ after_xa(const struct words *start)
     if (!accept(&w, "COMMIT"))
         return STATEMENT_OTHER;
     size_t left = (size_t)(w.end - w.at);
-    return left > 9 && strncasecmp(w.end - 9, "ONE PHASE", 9) == 0 ? STATEMENT_XA_COMMIT_ONE_PHASE : STATEMENT_XA_COMMIT;
+    return left > 9 && strncasecmp(w.end - 9, "ONE PHASE", 9) == 0 ? STATEMENT_XA_COMMIT_ONE_PHASE
+                                                                   : STATEMENT_XA_COMMIT;
 }
 
 static bool
@@ -238,7 +240,9 @@ any_of(const char *word, const char *const *list)
 static enum statement
 after_ddl_word(struct words w)
 {
-    static const char *const objects[] = { "USER", "ROLE", "SERVER", "RESOURCE", "INSTANCE", "LOGFILE", NULL };
+    static const char *const objects[] = {
+        "USER", "ROLE", "SERVER", "RESOURCE", "INSTANCE", "LOGFILE", NULL
+    };
     if (accept(&w, "OR"))
         accept(&w, "REPLACE");
     char object[32];
@@ -250,10 +254,12 @@ after_ddl_word(struct words w)
 static enum statement
 classify(struct words *w)
 {
-    static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH", "CALL", "DO", "SELECT", "VALUES", NULL };
+    static const char *const dml[] = { "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH",
+                                       "CALL",   "DO",     "SELECT", "VALUES",  NULL };
     static const char *const ddl[] = { "CREATE", "ALTER", "DROP", "RENAME", NULL };
-    static const char *const admin[] = { "GRANT", "REVOKE", "SET", "FLUSH", "ANALYZE", "OPTIMIZE", "REPAIR", "CHECK", "RESET",
-                                         "INSTALL", "UNINSTALL", "KILL", "PURGE", "CACHE", NULL };
+    static const char *const admin[] = { "GRANT",     "REVOKE", "SET",   "FLUSH", "ANALYZE",
+                                         "OPTIMIZE",  "REPAIR", "CHECK", "RESET", "INSTALL",
+                                         "UNINSTALL", "KILL",   "PURGE", "CACHE", NULL };
     char word[32];
     next_word(w, word, sizeof word);
     if (strcasecmp(word, "BEGIN") == 0)
@@ -287,12 +293,14 @@ classify(struct words *w)
 static bool
 written_table(const struct query *q, struct table_name *t)
 {
-    static const char *const noise[] = { "LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "IGNORE", "QUICK", "INTO", "FROM", NULL };
+    static const char *const noise[] = { "LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "IGNORE",
+                                         "QUICK",        "INTO",          "FROM",    NULL };
     struct words w = { q->text, q->text + q->len };
     char word[32];
     next_word(&w, word, sizeof word);
     bool update = strcasecmp(word, "UPDATE") == 0;
-    if (!update && strcasecmp(word, "INSERT") != 0 && strcasecmp(word, "REPLACE") != 0 && strcasecmp(word, "DELETE") != 0)
+    if (!update && strcasecmp(word, "INSERT") != 0 && strcasecmp(word, "REPLACE") != 0 &&
+        strcasecmp(word, "DELETE") != 0)
         return false;
     for (struct words ahead = w;; w = ahead) {
         next_word(&ahead, word, sizeof word);
@@ -325,17 +333,23 @@ judge_dml(struct binlog *d, struct binlog_frame *f, const struct query *q, struc
     if (known && d->format.wants != NULL && !d->format.wants(d->format.arg, t.database, t.table))
         return 0;
     if (known)
-        binlog_refuse(d, f, err, "table %s.%s was changed by a statement that was logged as text: its rows are not in the log", t.database,
-                      t.table);
+        binlog_refuse(
+            d, f, err,
+            "table %s.%s was changed by a statement that was logged as text: its rows are not in the log",
+            t.database, t.table);
     else
-        binlog_refuse(d, f, err, "a statement in database %.*s was logged as text: its rows are not in the log", (int)q->database_len,
-                      q->database);
-    return tr_error_hint(err, "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and load the table again");
+        binlog_refuse(d, f, err,
+                      "a statement in database %.*s was logged as text: its rows are not in the log",
+                      (int)q->database_len, q->database);
+    return tr_error_hint(
+        err,
+        "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and load the table again");
 }
 
 /* A truncate is told as such, and empties exactly the table it names. */
 static int
-add_truncate(struct binlog *d, struct binlog_frame *f, const struct query *q, struct words *w, struct tr_error *err)
+add_truncate(struct binlog *d, struct binlog_frame *f, const struct query *q, struct words *w,
+             struct tr_error *err)
 {
     struct table_name t;
     if (!next_table(w, q, &t))
@@ -349,8 +363,8 @@ add_truncate(struct binlog *d, struct binlog_frame *f, const struct query *q, st
         return rc;
     struct tr_relation *relation = table->relation;
     const struct tr_decoder_hooks *hooks = &d->base.config.hooks;
-    if (relation->skip || (atomic_load_explicit(&relation->guarded, memory_order_relaxed) && hooks->wanted != NULL &&
-                           !hooks->wanted(hooks->arg, relation, txn)))
+    if (relation->skip || (atomic_load_explicit(&relation->guarded, memory_order_relaxed) &&
+                           hooks->wanted != NULL && !hooks->wanted(hooks->arg, relation, txn)))
         return 0;
     struct tr_relation **list = tr_arena_alloc(&f->batch->arena, sizeof(struct tr_relation *));
     list[0] = relation;
@@ -377,7 +391,8 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
         text = rc == 0 ? tr_arena_copy(arena, utf8.data != NULL ? utf8.data : "", utf8.len) : NULL;
         tr_buffer_fini(&utf8);
         if (rc < 0)
-            return tr_error_prefix(err, "binlog: the statement at %s:%llu", d->file, (unsigned long long)TR_BINLOG_OFFSET(f->order));
+            return tr_error_prefix(err, "binlog: the statement at %s:%llu", d->file,
+                                   (unsigned long long)TR_BINLOG_OFFSET(f->order));
     }
     struct tr_event *event = binlog_add_event(d, f, TR_DDL);
     event->ddl.database = tr_arena_copy(arena, q->database, q->database_len);
@@ -389,8 +404,8 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
 
 /* A statement that is a transaction of its own, or stands in the open one. */
 static int
-statement_with_edges(struct binlog *d, struct binlog_frame *f, const struct query *q, enum statement kind, struct words *w,
-                     struct tr_error *err)
+statement_with_edges(struct binlog *d, struct binlog_frame *f, const struct query *q, enum statement kind,
+                     struct words *w, struct tr_error *err)
 {
     bool alone = !d->in_txn;
     int edges = alone ? binlog_begin(d, f, err) : 0;
@@ -425,7 +440,8 @@ begin(struct binlog *d, struct binlog_frame *f, const struct query *q, struct tr
 }
 
 static int
-savepoint(struct binlog *d, struct binlog_frame *f, enum statement kind, struct words *w, struct tr_error *err)
+savepoint(struct binlog *d, struct binlog_frame *f, enum statement kind, struct words *w,
+          struct tr_error *err)
 {
     char name[260];
     struct tr_txn *txn;
@@ -446,7 +462,9 @@ decided_elsewhere(struct binlog *d, struct binlog_frame *f, struct tr_error *err
     if (d->in_txn && d->held)
         return binlog_commit(d, f, err);
     binlog_refuse(d, f, err, "it commits an XA branch that was prepared before, of which nothing was kept");
-    return tr_error_hint(err, "load the tables of the branch again; tables of the task must not be changed by XA transactions for now");
+    return tr_error_hint(
+        err,
+        "load the tables of the branch again; tables of the task must not be changed by XA transactions for now");
 }
 
 static int
@@ -460,9 +478,7 @@ run_statement(struct binlog *d, struct binlog_frame *f, const struct query *q, s
     case STATEMENT_XA_START: return begin(d, f, q, err);
     case STATEMENT_XA_COMMIT_ONE_PHASE:
     case STATEMENT_COMMIT: return binlog_commit(d, f, err);
-    case STATEMENT_ROLLBACK:
-        rc = binlog_undo(d, f, NULL, err);
-        return rc < 0 ? rc : binlog_commit(d, f, err);
+    case STATEMENT_ROLLBACK: rc = binlog_undo(d, f, NULL, err); return rc < 0 ? rc : binlog_commit(d, f, err);
     case STATEMENT_SAVEPOINT:
     case STATEMENT_ROLLBACK_TO: return savepoint(d, f, kind, &w, err);
     case STATEMENT_RELEASE:

@@ -11,17 +11,16 @@ struct rows_kind {
     bool compressed;
 };
 
+/* The servers number write, update and delete one after the other, in each of the four forms. */
 static struct rows_kind
 kind_of(uint8_t type)
 {
     static const enum tr_event_kind kinds[] = { TR_INSERT, TR_UPDATE, TR_DELETE };
-    if (type >= EVENT_WRITE_ROWS_COMPRESSED)
-        return (struct rows_kind){ kinds[type - EVENT_WRITE_ROWS_COMPRESSED], true, true };
-    if (type >= EVENT_WRITE_ROWS_COMPRESSED_V1)
-        return (struct rows_kind){ kinds[type - EVENT_WRITE_ROWS_COMPRESSED_V1], false, true };
-    if (type >= EVENT_WRITE_ROWS)
-        return (struct rows_kind){ kinds[type - EVENT_WRITE_ROWS], true, false };
-    return (struct rows_kind){ kinds[type - EVENT_WRITE_ROWS_V1], false, false };
+    bool compressed = type >= EVENT_WRITE_ROWS_COMPRESSED_V1;
+    uint8_t v1 = compressed ? EVENT_WRITE_ROWS_COMPRESSED_V1 : EVENT_WRITE_ROWS_V1;
+    uint8_t v2 = compressed ? EVENT_WRITE_ROWS_COMPRESSED : EVENT_WRITE_ROWS;
+    bool second = type >= v2;
+    return (struct rows_kind){ kinds[(type - (second ? v2 : v1)) % 3], second, compressed };
 }
 
 /* Which columns an image has. */
@@ -85,8 +84,9 @@ unpack(const struct rows *r, struct tr_value *value)
 
 /* Bytes of the length in front of the value, by the kind of its step. */
 static const uint8_t prefix_of[] = {
-    [STEP_FIXED] = 0,   [STEP_LEN1] = 1,    [STEP_LEN2] = 2,    [STEP_LEN3] = 3,    [STEP_LEN4] = 4,    [STEP_PADDED1] = 1,
-    [STEP_PADDED2] = 2, [STEP_PACKED1] = 1, [STEP_PACKED2] = 2, [STEP_PACKED3] = 3, [STEP_PACKED4] = 4,
+    [STEP_FIXED] = 0,   [STEP_LEN1] = 1,    [STEP_LEN2] = 2,    [STEP_LEN3] = 3,
+    [STEP_LEN4] = 4,    [STEP_PADDED1] = 1, [STEP_PADDED2] = 2, [STEP_PACKED1] = 1,
+    [STEP_PACKED2] = 2, [STEP_PACKED3] = 3, [STEP_PACKED4] = 4,
 };
 
 static inline uint32_t
@@ -152,14 +152,18 @@ take_row(struct rows *r, const struct image *image, const struct tr_value **row)
 }
 
 static int
-broken_row(struct binlog *d, struct binlog_frame *f, const struct rows *r, uint32_t row, uint32_t column, struct tr_error *err)
+broken_row(struct binlog *d, struct binlog_frame *f, const struct rows *r, uint32_t row, uint32_t column,
+           struct tr_error *err)
 {
-    return binlog_fail(d, f, err, "table %s.%s, row %u, column %s: the value is cut short, damaged, or passes the limit of %zu bytes",
-                       r->relation->schema, r->relation->name, row, r->relation->columns[column].name, r->max_value);
+    return binlog_fail(
+        d, f, err,
+        "table %s.%s, row %u, column %s: the value is cut short, damaged, or passes the limit of %zu bytes",
+        r->relation->schema, r->relation->name, row, r->relation->columns[column].name, r->max_value);
 }
 
 static int
-take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_event_kind kind, struct tr_error *err)
+take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_event_kind kind,
+          struct tr_error *err)
 {
     uint32_t n = r->relation->ncolumns;
     for (uint32_t row = 0; r->at < r->end; row++) {
@@ -173,11 +177,14 @@ take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_even
         if (got != n)
             return broken_row(d, f, r, row, got, err);
         if (r->at == start) /* no column at all: endless */
-            return binlog_fail(d, f, err, "table %s.%s: its rows are empty", r->relation->schema, r->relation->name);
+            return binlog_fail(d, f, err, "table %s.%s: its rows are empty", r->relation->schema,
+                               r->relation->name);
         struct tr_event *event = binlog_add_event(d, f, kind);
         event->row = row;
         event->relation = r->table->relation;
-        event->before_kind = kind == TR_INSERT ? TR_BEFORE_NONE : r->before.all ? TR_BEFORE_FULL : TR_BEFORE_KEY;
+        event->before_kind = kind == TR_INSERT ? TR_BEFORE_NONE
+                             : r->before.all   ? TR_BEFORE_FULL
+                                               : TR_BEFORE_KEY;
         event->before = before;
         event->after = after;
         f->batch->rows++;
@@ -190,7 +197,8 @@ take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_even
  * the (old) image, in an update also of the new image, then the rows.
  */
 static int
-read_head(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, struct rows *r, struct tr_error *err)
+read_head(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, struct rows *r,
+          struct tr_error *err)
 {
     if (kind.v2) {
         size_t extra = tr_cursor_le(&f->cur, 2);
@@ -200,8 +208,9 @@ read_head(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, struc
     }
     uint64_t n = binlog_packed(&f->cur);
     if (f->cur.failed || n != r->relation->ncolumns)
-        return binlog_fail(d, f, err, "table %s.%s: the rows have %llu columns, the table was described with %u", r->relation->schema,
-                           r->relation->name, (unsigned long long)n, r->relation->ncolumns);
+        return binlog_fail(
+            d, f, err, "table %s.%s: the rows have %llu columns, the table was described with %u",
+            r->relation->schema, r->relation->name, (unsigned long long)n, r->relation->ncolumns);
     r->before = r->after = read_image(&f->cur, (uint32_t)n);
     if (kind.kind == TR_UPDATE)
         r->after = read_image(&f->cur, (uint32_t)n);
@@ -285,6 +294,9 @@ binlog_read_partial_rows(struct binlog *d, struct binlog_frame *f, struct tr_err
     int rc = find_table(d, f, &table, &flags, err);
     if (rc < 0 || table == NULL)
         return rc < 0 ? rc : flags;
-    binlog_refuse(d, f, err, "table %s.%s: JSON columns were logged as partial changes", table->database, table->name);
-    return tr_error_hint(err, "SET GLOBAL binlog_row_value_options = '' on the source, end the sessions that were open before, and load the table again");
+    binlog_refuse(d, f, err, "table %s.%s: JSON columns were logged as partial changes", table->database,
+                  table->name);
+    return tr_error_hint(
+        err,
+        "SET GLOBAL binlog_row_value_options = '' on the source, end the sessions that were open before, and load the table again");
 }

@@ -119,8 +119,12 @@ read_size(struct storage *st)
     switch (info->layout) {
     case LAYOUT_FIXED: st->size = info->size; return true;
     case LAYOUT_FRACTION: st->size = (uint16_t)(info->size + (st->meta + 1) / 2); return st->meta <= 6;
-    case LAYOUT_DECIMAL: st->size = (uint16_t)binlog_decimal_size(st->meta & 0xff, st->meta >> 8); return st->size > 0;
-    case LAYOUT_BIT: st->size = (uint16_t)((st->meta >> 8) + ((st->meta & 0xff) > 0)); return st->size >= 1 && st->size <= 8;
+    case LAYOUT_DECIMAL:
+        st->size = (uint16_t)binlog_decimal_size(st->meta & 0xff, st->meta >> 8);
+        return st->size > 0;
+    case LAYOUT_BIT:
+        st->size = (uint16_t)((st->meta >> 8) + ((st->meta & 0xff) > 0));
+        return st->size >= 1 && st->size <= 8;
     case LAYOUT_LABELS: return st->size >= 1 && st->size <= 8;
     case LAYOUT_BLOB: return st->meta >= 1 && st->meta <= 4;
     case LAYOUT_STRING:
@@ -132,7 +136,8 @@ read_size(struct storage *st)
 }
 
 static int
-read_types(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const char *table, struct tr_error *err)
+read_types(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const char *table,
+           struct tr_error *err)
 {
     const uint8_t *types = tr_cursor_bytes(cur, s->n);
     size_t meta_len = binlog_packed(cur);
@@ -144,8 +149,10 @@ read_types(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const
     for (uint16_t i = 0; i < s->n; i++) {
         struct storage *st = &s->storage[i];
         st->type = types[i];
-        if (binlog_types[st->type].layout == LAYOUT_UNKNOWN || !read_meta(st, &at) || at.failed || !read_size(st)) {
-            binlog_refuse(s->d, f, err, "table %s, column %u: type %u with metadata 0x%04x is not known", table, i + 1U, types[i], st->meta);
+        if (binlog_types[st->type].layout == LAYOUT_UNKNOWN || !read_meta(st, &at) || at.failed ||
+            !read_size(st)) {
+            binlog_refuse(s->d, f, err, "table %s, column %u: type %u with metadata 0x%04x is not known",
+                          table, i + 1U, types[i], st->meta);
             return tr_error_hint(err, "exclude the table, or change the type of the column");
         }
         s->columns[i].not_null = !(nullable[i / 8] >> (i % 8) & 1);
@@ -157,7 +164,8 @@ read_types(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const
 
 /* A bit for each column that is picked, from the highest of the first byte on. */
 static bool
-read_bits(struct shape *s, struct tr_cursor *cur, picks *pick, void (*set)(struct tr_column *column, bool bit))
+read_bits(struct shape *s, struct tr_cursor *cur, picks *pick,
+          void (*set)(struct tr_column *column, bool bit))
 {
     uint8_t byte = 0;
     uint32_t k = 0;
@@ -278,8 +286,10 @@ read_key(struct shape *s, struct tr_cursor *cur, bool prefix)
 static const char *
 geometry_name(uint64_t type)
 {
-    static const char *const names[] = { "geometry",   "point",           "linestring",   "polygon",
-                                         "multipoint", "multilinestring", "multipolygon", "geometrycollection" };
+    static const char *const names[] = {
+        "geometry",   "point",           "linestring",   "polygon",
+        "multipoint", "multilinestring", "multipolygon", "geometrycollection"
+    };
     return type < sizeof names / sizeof *names ? names[type] : names[0];
 }
 
@@ -323,13 +333,15 @@ read_field(struct shape *s, uint8_t kind, struct tr_cursor *cur)
 }
 
 static int
-read_fields(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const char *table, struct tr_error *err)
+read_fields(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const char *table,
+            struct tr_error *err)
 {
     while (tr_cursor_left(cur) > 0) {
         uint8_t kind = tr_cursor_u8(cur);
         size_t len = binlog_packed(cur);
         const uint8_t *value = tr_cursor_bytes(cur, len);
-        struct tr_cursor field = tr_cursor(value != NULL ? value : (const uint8_t *)"", value != NULL ? len : 0);
+        struct tr_cursor field = tr_cursor(value != NULL ? value : (const uint8_t *)"",
+                                           value != NULL ? len : 0);
         if (value == NULL || !read_field(s, kind, &field))
             return binlog_fail(s->d, f, err, "table %s: its optional field %u is damaged", table, kind);
     }
@@ -342,7 +354,8 @@ read_fields(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, cons
 static int
 convert_labels(struct shape *s, struct tr_column *column, const struct storage *st, struct tr_error *err)
 {
-    if (column->nlabels == 0 || st->charset == NULL || st->charset->kind == CHARSET_UTF8 || st->charset->kind == CHARSET_BINARY)
+    if (column->nlabels == 0 || st->charset == NULL || st->charset->kind == CHARSET_UTF8 ||
+        st->charset->kind == CHARSET_BINARY)
         return 0;
     struct tr_buffer text;
     tr_buffer_init(&text, 1 << 20);
@@ -382,7 +395,10 @@ describe_string(struct tr_column *column, const struct storage *st)
         return;
     }
     if (blob)
-        column->type_name = st->meta == 1 ? "tinytext" : st->meta == 2 ? "text" : st->meta == 3 ? "mediumtext" : "longtext";
+        column->type_name = st->meta == 1   ? "tinytext"
+                            : st->meta == 2 ? "text"
+                            : st->meta == 3 ? "mediumtext"
+                                            : "longtext";
     else
         column->length = st->size / (st->charset != NULL ? st->charset->max_bytes : 1);
     if (st->type == TYPE_STRING)
@@ -413,7 +429,9 @@ spell(struct tr_arena *arena, const struct tr_column *column, const struct stora
     char text[96];
     const char *sign = column->is_unsigned ? " unsigned" : "";
     switch (column->logical) {
-    case TR_DECIMAL: snprintf(text, sizeof text, "decimal(%d,%d)%s", column->precision, column->scale, sign); break;
+    case TR_DECIMAL:
+        snprintf(text, sizeof text, "decimal(%d,%d)%s", column->precision, column->scale, sign);
+        break;
     case TR_TIME:
     case TR_TIMESTAMP:
     case TR_TIMESTAMPTZ:
@@ -429,7 +447,8 @@ spell(struct tr_arena *arena, const struct tr_column *column, const struct stora
         if (column->length >= 0)
             snprintf(text, sizeof text, "%s(%d)", column->type_name, column->length);
         else
-            snprintf(text, sizeof text, "%s%s", column->type_name, binlog_types[st->type].numeric ? sign : "");
+            snprintf(text, sizeof text, "%s%s", column->type_name,
+                     binlog_types[st->type].numeric ? sign : "");
     }
     return tr_arena_strdup(arena, text);
 }
@@ -468,14 +487,17 @@ set_identity(struct shape *s)
 }
 
 static int
-read_shape(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const char *table, struct tr_error *err)
+read_shape(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const char *table,
+           struct tr_error *err)
 {
     int rc = read_types(s, f, cur, table, err);
     if (rc < 0 || (rc = read_fields(s, f, cur, table, err)) < 0)
         return rc;
     if (!s->named && (s->d->format.full_metadata || s->d->base.config.catalog.complete == NULL)) {
         binlog_refuse(s->d, f, err, "table %s: the log does not tell the names of its columns", table);
-        return tr_error_hint(err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, and end the sessions that were open before");
+        return tr_error_hint(
+            err,
+            "SET GLOBAL binlog_row_metadata = 'FULL' on the source, and end the sessions that were open before");
     }
     for (uint16_t i = 0; i < s->n; i++) {
         if (!s->named) { /* until the catalogue says better */
@@ -491,15 +513,16 @@ read_shape(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const
 }
 
 int
-binlog_fill_relation(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_relation *relation,
-                     struct tr_error *err)
+binlog_fill_relation(struct binlog *d, struct binlog_frame *f, struct table *table,
+                     struct tr_relation *relation, struct tr_error *err)
 {
     struct tr_cursor cur = tr_cursor(table->wire, table->wire_len);
     tr_cursor_bytes(&cur, tr_cursor_u8(&cur) + 1U);
     tr_cursor_bytes(&cur, tr_cursor_u8(&cur) + 1U);
     uint64_t n = binlog_packed(&cur);
     if (cur.failed || n == 0 || n > 4096 || n > tr_cursor_left(&cur))
-        return binlog_fail(d, f, err, "table %s.%s: %llu columns cannot be", table->database, table->name, (unsigned long long)n);
+        return binlog_fail(d, f, err, "table %s.%s: %llu columns cannot be", table->database, table->name,
+                           (unsigned long long)n);
     struct shape s = { .d = d, .arena = &relation->arena, .n = (uint16_t)n };
     s.columns = tr_arena_zalloc(s.arena, n * sizeof *s.columns);
     s.storage = tr_arena_zalloc(s.arena, n * sizeof *s.storage);
@@ -527,7 +550,8 @@ codec_of(const struct tr_column *column, const struct storage *st)
         return TR_CODEC_NATIVE;
     if (column->logical == TR_BYTES || column->logical == TR_GEOMETRY)
         return TR_CODEC_RAW;
-    bool text = column->logical == TR_TEXT || column->logical == TR_CHAR || column->logical == TR_JSON || column->logical == TR_XML;
+    bool text = column->logical == TR_TEXT || column->logical == TR_CHAR || column->logical == TR_JSON ||
+                column->logical == TR_XML;
     return text && charset != NULL && charset->kind == CHARSET_UTF8 ? TR_CODEC_TEXT : TR_CODEC_NATIVE;
 }
 
@@ -539,7 +563,9 @@ step_of(const struct tr_column *column, const struct storage *st)
     if (info->layout == LAYOUT_STRING) {
         bool padded = st->type == TYPE_STRING && st->charset != NULL && st->charset->kind == CHARSET_BINARY;
         int two = st->size > 255;
-        step.kind = (uint8_t)(st->type == TYPE_VARCHAR_COMPRESSED ? STEP_PACKED1 + two : padded ? STEP_PADDED1 + two : STEP_LEN1 + two);
+        step.kind = (uint8_t)(st->type == TYPE_VARCHAR_COMPRESSED ? STEP_PACKED1 + two
+                              : padded                            ? STEP_PADDED1 + two
+                                                                  : STEP_LEN1 + two);
     } else if (info->layout == LAYOUT_BLOB) {
         step.kind = (uint8_t)((st->type == TYPE_BLOB_COMPRESSED ? STEP_PACKED1 : STEP_LEN1) + st->meta - 1);
     }
@@ -547,7 +573,8 @@ step_of(const struct tr_column *column, const struct storage *st)
 }
 
 int
-binlog_plan(struct binlog *d, struct table *table, const struct tr_relation *relation, struct step **steps, struct tr_error *err)
+binlog_plan(struct binlog *d, struct table *table, const struct tr_relation *relation, struct step **steps,
+            struct tr_error *err)
 {
     (void)d;
     *steps = tr_calloc(relation->ncolumns, sizeof **steps);
@@ -559,9 +586,10 @@ binlog_plan(struct binlog *d, struct table *table, const struct tr_relation *rel
         if (binlog_types[st->type].character && column->logical == TR_BYTES && st->charset == NULL)
             st->charset = binlog_charset(BINARY_COLLATION);
         if (binlog_types[st->type].character && st->charset == NULL) {
-            tr_fail(err, TR_REFUSED, "table %s.%s, column %s: its character set (collation %u) is not known", table->database, table->name,
-                    column->name, st->collation);
-            return tr_error_hint(err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, or exclude the table");
+            tr_fail(err, TR_REFUSED, "table %s.%s, column %s: its character set (collation %u) is not known",
+                    table->database, table->name, column->name, st->collation);
+            return tr_error_hint(
+                err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, or exclude the table");
         }
         (*steps)[i] = step_of(column, st);
     }

@@ -146,7 +146,8 @@ binlog_read_table_map(struct binlog *d, struct binlog_frame *f, struct tr_error 
     const uint8_t *wire = f->cur.at;
     size_t wire_len = tr_cursor_left(&f->cur);
     struct table *known = binlog_find_id(d, id);
-    if (known != NULL && !f->cur.failed && known->wire_len == wire_len && memcmp(known->wire, wire, wire_len) == 0)
+    if (known != NULL && !f->cur.failed && known->wire_len == wire_len &&
+        memcmp(known->wire, wire, wire_len) == 0)
         return 0;
     size_t database_len = tr_cursor_u8(&f->cur);
     const uint8_t *database = tr_cursor_bytes(&f->cur, database_len);
@@ -156,7 +157,8 @@ binlog_read_table_map(struct binlog *d, struct binlog_frame *f, struct tr_error 
     tr_cursor_u8(&f->cur);
     if (f->cur.failed)
         return binlog_fail(d, f, err, "it ends too early");
-    if (database_len == 0 || name_len == 0 || memchr(database, 0, database_len) != NULL || memchr(name, 0, name_len) != NULL)
+    if (database_len == 0 || name_len == 0 || memchr(database, 0, database_len) != NULL ||
+        memchr(name, 0, name_len) != NULL)
         return binlog_fail(d, f, err, "the name of its table cannot be");
     struct table *table = binlog_table(d, (const char *)database, database_len, (const char *)name, name_len);
     remember_wire(table, wire, wire_len);
@@ -168,7 +170,8 @@ binlog_read_table_map(struct binlog *d, struct binlog_frame *f, struct tr_error 
 
 /* The catalogue and the pipeline have their say before anybody sees the relation. */
 static int
-complete(struct binlog *d, struct tr_relation *relation, const struct tr_relation *previous, struct tr_error *err)
+complete(struct binlog *d, struct tr_relation *relation, const struct tr_relation *previous,
+         struct tr_error *err)
 {
     const struct tr_catalog *catalog = &d->base.config.catalog;
     uint16_t ncolumns = relation->ncolumns;
@@ -177,9 +180,11 @@ complete(struct binlog *d, struct tr_relation *relation, const struct tr_relatio
     if (rc < 0)
         return rc;
     if (ncolumns != 0 && relation->ncolumns != ncolumns) {
-        tr_fail(err, TR_REFUSED, "table %s.%s has %u columns in the log and %u in the catalogue: it was altered in between", relation->schema,
-                relation->name, ncolumns, relation->ncolumns);
-        return tr_error_hint(err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, and load the table again");
+        tr_fail(err, TR_REFUSED,
+                "table %s.%s has %u columns in the log and %u in the catalogue: it was altered in between",
+                relation->schema, relation->name, ncolumns, relation->ncolumns);
+        return tr_error_hint(
+            err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, and load the table again");
     }
     tr_relation_index_keys(relation);
     return 0;
@@ -198,7 +203,8 @@ new_relation(struct table *table)
 }
 
 static int
-introduce(struct binlog *d, struct tr_relation *relation, const struct tr_relation *previous, struct tr_error *err)
+introduce(struct binlog *d, struct tr_relation *relation, const struct tr_relation *previous,
+          struct tr_error *err)
 {
     const struct tr_decoder_hooks *hooks = &d->base.config.hooks;
     return hooks->relation != NULL ? hooks->relation(hooks->arg, relation, previous, err) : 0;
@@ -215,8 +221,8 @@ add_schema_event(struct binlog *d, struct binlog_frame *f, struct table *table, 
 }
 
 static int
-build(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_relation *relation, struct step **steps,
-      struct tr_error *err)
+build(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_relation *relation,
+      struct step **steps, struct tr_error *err)
 {
     int rc = binlog_fill_relation(d, f, table, relation, err);
     if (rc == 0)
@@ -227,7 +233,8 @@ build(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_r
 }
 
 int
-binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags, struct tr_error *err)
+binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags,
+               struct tr_error *err)
 {
     struct tr_relation *relation = new_relation(table), *previous = table->relation;
     struct step *steps = NULL;
@@ -242,7 +249,8 @@ binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, in
     table->relation = relation;
     table->stale = false;
     table->slot = UINT32_MAX;
-    if (previous != NULL && previous->ncolumns > 0 && !relation->skip && !tr_relation_same_shape(previous, relation)) {
+    if (previous != NULL && previous->ncolumns > 0 && !relation->skip &&
+        !tr_relation_same_shape(previous, relation)) {
         add_schema_event(d, f, table, previous);
         *flags |= TR_DECODED_ROW;
     }

@@ -133,8 +133,8 @@ text_inet(const uint8_t *b, size_t len, struct tr_buffer *out)
 
 /* A string in the log; what it is the catalogue has said. The zeros at the end of fixed binary types are not in the log. */
 static int
-text_string(const struct tr_column *column, const struct storage *st, const uint8_t *b, size_t len, struct tr_buffer *out,
-            struct tr_error *err)
+text_string(const struct tr_column *column, const struct storage *st, const uint8_t *b, size_t len,
+            struct tr_buffer *out, struct tr_error *err)
 {
     uint8_t full[16] = { 0 };
     switch (column->logical) {
@@ -164,8 +164,8 @@ text_year(const uint8_t *b, size_t len, struct tr_buffer *out)
 
 /* 1 = written, 0 = the bytes are not a value of the type, negative = *err says it. */
 static int
-text_of(const struct tr_column *column, const struct storage *st, const uint8_t *b, size_t len, struct tr_buffer *out,
-        struct tr_error *err)
+text_of(const struct tr_column *column, const struct storage *st, const uint8_t *b, size_t len,
+        struct tr_buffer *out, struct tr_error *err)
 {
     switch (st->type) {
     case TYPE_TINY:
@@ -193,7 +193,8 @@ text_of(const struct tr_column *column, const struct storage *st, const uint8_t 
 }
 
 static int
-text(const struct tr_column *column, const struct tr_value *value, struct tr_buffer *out, struct tr_error *err)
+text(const struct tr_column *column, const struct tr_value *value, struct tr_buffer *out,
+     struct tr_error *err)
 {
     const struct storage *st = column->detail;
     if (st == NULL)
@@ -202,8 +203,12 @@ text(const struct tr_column *column, const struct tr_value *value, struct tr_buf
     if (rc != 0)
         return rc < 0 ? rc : 0;
     tr_fail(err, TR_REFUSED, "the %u bytes of a value are not a %s%s", value->len, column->native,
-            column->labels == NULL && (st->type == TYPE_ENUM || st->type == TYPE_SET) ? ", whose labels are not known" : "");
-    return tr_error_hint(err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, so that the log tells the shape of its tables");
+            column->labels == NULL && (st->type == TYPE_ENUM || st->type == TYPE_SET)
+                ? ", whose labels are not known"
+                : "");
+    return tr_error_hint(
+        err,
+        "SET GLOBAL binlog_row_metadata = 'FULL' on the source, so that the log tells the shape of its tables");
 }
 
 const struct tr_codec tr_binlog_codec = { .name = "binlog", .text = text };

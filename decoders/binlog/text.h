@@ -20,14 +20,16 @@ void binlog_write_double(struct tr_buffer *out, double value);
 void binlog_write_float(struct tr_buffer *out, float value);
 
 /* A packed decimal; false when the bytes do not fit precision and scale. */
-bool binlog_write_decimal(struct tr_buffer *out, const uint8_t *bytes, size_t len, uint32_t precision, uint32_t scale);
+bool binlog_write_decimal(struct tr_buffer *out, const uint8_t *bytes, size_t len, uint32_t precision,
+                          uint32_t scale);
 
 void binlog_write_date(struct tr_buffer *out, const struct moment *m);
 void binlog_write_time(struct tr_buffer *out, const struct moment *m);
 void binlog_write_fraction(struct tr_buffer *out, uint32_t us);
 
 /* The temporal types; false = not a value of that type. */
-bool binlog_text_temporal(struct tr_buffer *out, uint8_t type, const uint8_t *bytes, size_t len, uint32_t digits);
+bool binlog_text_temporal(struct tr_buffer *out, uint8_t type, const uint8_t *bytes, size_t len,
+                          uint32_t digits);
 
 /* A binary JSON document as MySQL prints it. Fails (TR_FATAL) on a damaged one. */
 int binlog_text_json(struct tr_buffer *out, const uint8_t *bytes, size_t len, struct tr_error *err);

@@ -93,7 +93,8 @@ binlog_write_float(struct tr_buffer *out, float value)
 static bool
 write_group(struct tr_buffer *out, const uint8_t *bytes, size_t width, uint32_t digits)
 {
-    static const uint32_t limits[] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000 };
+    static const uint32_t limits[] = { 1,      10,      100,      1000,      10000,
+                                       100000, 1000000, 10000000, 100000000, 1000000000 };
     uint32_t n = (uint32_t)binlog_load_be(bytes, width);
     if (n >= limits[digits])
         return false;
@@ -103,7 +104,8 @@ write_group(struct tr_buffer *out, const uint8_t *bytes, size_t width, uint32_t 
 
 /* Groups of nine digits, the broken group on the far side from the point. Its sign is in the first bit, negatives are inverted. */
 bool
-binlog_write_decimal(struct tr_buffer *out, const uint8_t *bytes, size_t len, uint32_t precision, uint32_t scale)
+binlog_write_decimal(struct tr_buffer *out, const uint8_t *bytes, size_t len, uint32_t precision,
+                     uint32_t scale)
 {
     static const uint8_t width[] = { 0, 1, 1, 2, 2, 3, 3, 4, 4, 4 };
     uint8_t plain[40];

@@ -93,7 +93,8 @@ write_timestamp(struct tr_buffer *out, uint32_t seconds, uint32_t us)
 static bool
 plausible(const struct moment *m)
 {
-    return m->month <= 12 && m->day <= 31 && m->hour <= 23 && m->minute <= 59 && m->second <= 59 && m->us < 1000000;
+    return m->month <= 12 && m->day <= 31 && m->hour <= 23 && m->minute <= 59 && m->second <= 59 &&
+           m->us < 1000000;
 }
 
 /* Hundredths, ten-thousandths or microseconds, high byte first. */

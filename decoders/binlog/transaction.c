@@ -196,8 +196,8 @@ fnv(const char *text)
 
 /* As the servers spell it in statements: X'gtrid',X'bqual',format. What passes the room of peek->gid is told apart by its hash. */
 void
-binlog_xid_text(struct tr_frame_peek *peek, uint32_t format, const uint8_t *gtrid, size_t gtrid_len, const uint8_t *bqual,
-                size_t bqual_len)
+binlog_xid_text(struct tr_frame_peek *peek, uint32_t format, const uint8_t *gtrid, size_t gtrid_len,
+                const uint8_t *bqual, size_t bqual_len)
 {
     char text[2 * 510 + 32];
     size_t at = (size_t)snprintf(text, sizeof text, "X'");

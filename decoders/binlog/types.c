@@ -1,9 +1,18 @@
 /* types.c - the one table of types: storage, metadata and logical type of each. */
 #include "decoders/binlog/types.h"
 
-#define NUMBER(name, layout, size, meta, is, uns) { name, layout, size, meta, is, uns, true, false }
-#define TEXT(name, layout, meta)                  { name, layout, 0, meta, TR_TEXT, TR_TEXT, false, true }
-#define PLAIN(name, layout, size, meta, is)       { name, layout, size, meta, is, is, false, false }
+#define NUMBER(name, layout, size, meta, is, uns)      \
+    {                                                  \
+        name, layout, size, meta, is, uns, true, false \
+    }
+#define TEXT(name, layout, meta)                             \
+    {                                                        \
+        name, layout, 0, meta, TR_TEXT, TR_TEXT, false, true \
+    }
+#define PLAIN(name, layout, size, meta, is)            \
+    {                                                  \
+        name, layout, size, meta, is, is, false, false \
+    }
 
 const struct type_info binlog_types[256] = {
     [TYPE_TINY] = NUMBER("tinyint", LAYOUT_FIXED, 1, 0, TR_INT8, TR_UINT8),

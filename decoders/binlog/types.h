@@ -50,9 +50,9 @@ enum type_layout {
     LAYOUT_FRACTION, /* `size` bytes and those of the fraction, whose digits are the metadata */
     LAYOUT_DECIMAL,
     LAYOUT_BIT,
-    LAYOUT_LABELS,   /* enum and set: as many bytes as the metadata says */
-    LAYOUT_STRING,   /* a length of 1 or 2 bytes, by the declared size */
-    LAYOUT_BLOB,     /* a length of as many bytes as the metadata says */
+    LAYOUT_LABELS, /* enum and set: as many bytes as the metadata says */
+    LAYOUT_STRING, /* a length of 1 or 2 bytes, by the declared size */
+    LAYOUT_BLOB,   /* a length of as many bytes as the metadata says */
 };
 
 struct type_info {

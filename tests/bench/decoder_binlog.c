@@ -40,7 +40,8 @@ render(struct run *run, const struct tr_relation *relation, const struct tr_valu
         size_t len;
         if (row[i].state != TR_PRESENT)
             continue;
-        if (tr_value_text(relation, &relation->columns[i], &row[i], &run->scratch, &text, &len, &run->err) < 0)
+        if (tr_value_text(relation, &relation->columns[i], &row[i], &run->scratch, &text, &len, &run->err) <
+            0)
             fail(&run->err);
         run->bytes += len;
     }
@@ -71,7 +72,8 @@ decode_file(struct run *run, const uint8_t *file, size_t len)
         memcpy(&n, file + at + 9, sizeof n);
         if (n < 19 || n > len - at)
             break;
-        if (tr_binlog_decoder.decode(run->decoder, file + at, n, TR_BINLOG_ORDER(1, at), false, run->batch, &run->err) < 0)
+        if (tr_binlog_decoder.decode(run->decoder, file + at, n, TR_BINLOG_ORDER(1, at), false, run->batch,
+                                     &run->err) < 0)
             fail(&run->err);
         if (tr_batch_bytes(run->batch) >= BATCH_BYTES)
             take_batch(run);
@@ -91,8 +93,8 @@ one_round(bool text, const uint8_t *file, size_t len)
     int64_t start = tr_clock_us();
     decode_file(&run, file, len);
     double seconds = (double)(tr_clock_us() - start) / 1e6;
-    printf("%llu rows, %llu transactions, %.3f s, %.0f rows/s, %.0f MB/s\n", (unsigned long long)run.rows, (unsigned long long)run.txns, seconds,
-           (double)run.rows / seconds, (double)len / seconds / 1e6);
+    printf("%llu rows, %llu transactions, %.3f s, %.0f rows/s, %.0f MB/s\n", (unsigned long long)run.rows,
+           (unsigned long long)run.txns, seconds, (double)run.rows / seconds, (double)len / seconds / 1e6);
     tr_binlog_decoder.close(run.decoder);
     tr_batch_free(run.batch);
     tr_buffer_fini(&run.scratch);

@@ -59,7 +59,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tr_binlog_format format = { .checksum = size > 0 && (data[0] & 1), .max_payload = 1 << 22 };
-    struct tr_decoder_config config = { .catalog = { NULL, complete }, .max_value = 1 << 20, .source_format = &format };
+    struct tr_decoder_config config = { .catalog = { NULL, complete },
+                                        .max_value = 1 << 20,
+                                        .source_format = &format };
     struct tr_decoder *decoder;
     struct tr_error err = { 0 };
     struct tr_batch *batch = tr_batch_new();

@@ -27,8 +27,8 @@ binlog_dump_load(const char *path, size_t *len)
 }
 
 static int
-dump_value(const struct tr_relation *relation, uint16_t i, const struct tr_value *value, struct tr_buffer *scratch, struct tr_buffer *out,
-           struct tr_error *err)
+dump_value(const struct tr_relation *relation, uint16_t i, const struct tr_value *value,
+           struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err)
 {
     const struct tr_column *column = &relation->columns[i];
     tr_buffer_printf(out, "    %s=", column->name);
@@ -52,8 +52,8 @@ dump_value(const struct tr_relation *relation, uint16_t i, const struct tr_value
 }
 
 static int
-dump_row(const char *title, const struct tr_event *event, const struct tr_value *row, struct tr_buffer *scratch, struct tr_buffer *out,
-         struct tr_error *err)
+dump_row(const char *title, const struct tr_event *event, const struct tr_value *row,
+         struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err)
 {
     if (row == NULL)
         return 0;
@@ -72,9 +72,9 @@ dump_shape(const struct tr_relation *relation, struct tr_buffer *out)
     tr_buffer_printf(out, "shape %s.%s version %u\n", relation->schema, relation->name, relation->version);
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
         const struct tr_column *c = &relation->columns[i];
-        tr_buffer_printf(out, "    %s: %s, %s, charset %s, key %u, identity %u%s%s", c->name, c->native, tr_logical_name(c->logical),
-                         c->charset != NULL ? c->charset : "-", c->key, c->identity, c->not_null ? ", not null" : "",
-                         c->invisible ? ", invisible" : "");
+        tr_buffer_printf(out, "    %s: %s, %s, charset %s, key %u, identity %u%s%s", c->name, c->native,
+                         tr_logical_name(c->logical), c->charset != NULL ? c->charset : "-", c->key,
+                         c->identity, c->not_null ? ", not null" : "", c->invisible ? ", invisible" : "");
         for (uint32_t k = 0; k < c->nlabels; k++)
             tr_buffer_printf(out, " '%s'", c->labels[k]);
         tr_buffer_byte(out, '\n');
@@ -82,20 +82,27 @@ dump_shape(const struct tr_relation *relation, struct tr_buffer *out)
 }
 
 static int
-dump_event(const struct tr_event *event, struct tr_buffer *scratch, struct tr_buffer *out, struct tr_error *err)
+dump_event(const struct tr_event *event, struct tr_buffer *scratch, struct tr_buffer *out,
+           struct tr_error *err)
 {
-    static const char *const names[] = { [TR_INSERT] = "insert", [TR_UPDATE] = "update", [TR_DELETE] = "delete" };
+    static const char *const names[] = {
+        [TR_INSERT] = "insert", [TR_UPDATE] = "update", [TR_DELETE] = "delete"
+    };
     int rc;
     switch (event->kind) {
     case TR_INSERT:
     case TR_UPDATE:
     case TR_DELETE:
-        tr_buffer_printf(out, "%s %s.%s row %u before %u\n", names[event->kind], event->relation->schema, event->relation->name, event->row,
-                         event->before_kind);
+        tr_buffer_printf(out, "%s %s.%s row %u before %u\n", names[event->kind], event->relation->schema,
+                         event->relation->name, event->row, event->before_kind);
         rc = dump_row("before", event, event->before, scratch, out, err);
         return rc < 0 ? rc : dump_row("after", event, event->after, scratch, out, err);
-    case TR_SCHEMA: tr_buffer_printf(out, "schema %s.%s\n", event->relation->schema, event->relation->name); break;
-    case TR_TRUNCATE: tr_buffer_printf(out, "truncate %s.%s\n", event->relation->schema, event->relation->name); break;
+    case TR_SCHEMA:
+        tr_buffer_printf(out, "schema %s.%s\n", event->relation->schema, event->relation->name);
+        break;
+    case TR_TRUNCATE:
+        tr_buffer_printf(out, "truncate %s.%s\n", event->relation->schema, event->relation->name);
+        break;
     case TR_DDL:
         tr_buffer_printf(out, "ddl in '%s': ", event->ddl.database);
         tr_text_json(out, event->ddl.text, strlen(event->ddl.text));
@@ -115,8 +122,8 @@ dump_batch(const struct tr_batch *batch, struct tr_buffer *out, struct tr_error 
     int rc = 0;
     for (uint32_t t = 0; t < batch->ntxns && rc == 0; t++) {
         const struct tr_txn *txn = &batch->txns[t];
-        tr_buffer_printf(out, "transaction %s%s%s\n", txn->gtid != NULL ? txn->gtid : "anonymous", txn->begins ? "" : " (continued)",
-                         txn->ends ? "" : " (open)");
+        tr_buffer_printf(out, "transaction %s%s%s\n", txn->gtid != NULL ? txn->gtid : "anonymous",
+                         txn->begins ? "" : " (continued)", txn->ends ? "" : " (open)");
         const struct tr_relation *shown = NULL;
         for (uint32_t i = 0; i < txn->nevents && rc == 0; i++) {
             const struct tr_event *event = &batch->events[txn->first_event + i];
@@ -130,13 +137,15 @@ dump_batch(const struct tr_batch *batch, struct tr_buffer *out, struct tr_error 
 }
 
 int
-binlog_dump(const uint8_t *file, size_t len, const struct tr_decoder_config *config, struct tr_buffer *out, struct tr_error *err)
+binlog_dump(const uint8_t *file, size_t len, const struct tr_decoder_config *config, struct tr_buffer *out,
+            struct tr_error *err)
 {
     struct tr_decoder *decoder;
     struct tr_batch *batch = tr_batch_new();
     int rc = tr_binlog_decoder.open(config, &decoder, err);
     for (size_t at = 4; rc >= 0 && at + 19 <= len;) {
-        size_t n = (size_t)file[at + 9] | (size_t)file[at + 10] << 8 | (size_t)file[at + 11] << 16 | (size_t)file[at + 12] << 24;
+        size_t n = (size_t)file[at + 9] | (size_t)file[at + 10] << 8 | (size_t)file[at + 11] << 16 |
+                   (size_t)file[at + 12] << 24;
         if (n > len - at)
             n = len - at;
         rc = tr_binlog_decoder.decode(decoder, file + at, n, TR_BINLOG_ORDER(1, at), false, batch, err);

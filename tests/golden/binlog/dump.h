@@ -10,7 +10,8 @@
 #include "decoders/binlog/binlog.h"
 
 /* Every event, transaction and value of a whole log file (with its magic), as lines. Stops at the first error. */
-int binlog_dump(const uint8_t *file, size_t len, const struct tr_decoder_config *config, struct tr_buffer *out, struct tr_error *err);
+int binlog_dump(const uint8_t *file, size_t len, const struct tr_decoder_config *config,
+                struct tr_buffer *out, struct tr_error *err);
 
 /* The whole file in malloc'ed memory; NULL when it cannot be read. */
 uint8_t *binlog_dump_load(const char *path, size_t *len);

@@ -87,17 +87,20 @@ main(int argc, char **argv)
         tr_buffer_fini(&out);
         return 0;
     }
-#define GOLDEN(name) { "golden " name, same_as_golden, NULL, NULL, (void *)(uintptr_t)name }
-#define SERVER(name) GOLDEN(name "-types"), GOLDEN(name "-changes"), GOLDEN(name "-xa"), GOLDEN(name "-packed"), \
-                     GOLDEN(name "-refused"), GOLDEN(name "-minimal")
-#define PREFIXES(name) { "prefixes of " name, any_prefix_is_safe, NULL, NULL, (void *)(uintptr_t)name }
+#define GOLDEN(name)                                                        \
+    {                                                                       \
+        "golden " name, same_as_golden, NULL, NULL, (void *)(uintptr_t)name \
+    }
+#define SERVER(name)                                                                            \
+    GOLDEN(name "-types"), GOLDEN(name "-changes"), GOLDEN(name "-xa"), GOLDEN(name "-packed"), \
+        GOLDEN(name "-refused"), GOLDEN(name "-minimal")
+#define PREFIXES(name)                                                               \
+    {                                                                                \
+        "prefixes of " name, any_prefix_is_safe, NULL, NULL, (void *)(uintptr_t)name \
+    }
     const struct CMUnitTest tests[] = {
-        SERVER("mariadb-10.11"),
-        SERVER("mysql-9.7"),
-        PREFIXES("mariadb-10.11-changes"),
-        PREFIXES("mariadb-10.11-packed"),
-        PREFIXES("mysql-9.7-changes"),
-        PREFIXES("mysql-9.7-packed"),
+        SERVER("mariadb-10.11"),          SERVER("mysql-9.7"),           PREFIXES("mariadb-10.11-changes"),
+        PREFIXES("mariadb-10.11-packed"), PREFIXES("mysql-9.7-changes"), PREFIXES("mysql-9.7-packed"),
         PREFIXES("mysql-9.7-xa"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,8 @@ feed_query(struct log *log, const char *database, const char *text)
 }
 
 /* id 5, table m.t (a int, b varchar(10) utf8mb4), key a, with names */
-static const uint8_t map_t[] = { 5, 0, 0, 0, 0, 0, 1, 0, 1, 'm', 0, 1, 't', 0, 2, 3, 15, 2, 40, 0, 2, 1, 1, 0, 2, 1, 45, 4, 4, 1, 'a', 1, 'b', 8, 1, 0 };
+static const uint8_t map_t[] = { 5,  0, 0, 0, 0, 0, 1, 0, 1,  'm', 0, 1, 't', 0, 2,   3, 15, 2,
+                                 40, 0, 2, 1, 1, 0, 2, 1, 45, 4,   4, 1, 'a', 1, 'b', 8, 1,  0 };
 
 static int
 feed_insert(struct log *log, uint8_t a)
@@ -203,7 +204,8 @@ statements_with_rows_are_refused_for_tables_of_the_task(void **state)
         struct log log = log_open(&format);
         int rc = feed_query(&log, cases[i].database, cases[i].text);
         bool ddl = strncmp(cases[i].text, "CREATE TABLE", 12) == 0;
-        int wanted = cases[i].rc < 0 ? cases[i].rc : TR_DECODED_BEGIN | TR_DECODED_COMMIT | (ddl ? TR_DECODED_ROW : 0);
+        int wanted = cases[i].rc < 0 ? cases[i].rc
+                                     : TR_DECODED_BEGIN | TR_DECODED_COMMIT | (ddl ? TR_DECODED_ROW : 0);
         if (rc != wanted)
             fail_msg("%s: %d instead of %d (%s)", cases[i].text, rc, wanted, log.err.text);
         if (ddl)
@@ -239,7 +241,8 @@ checksums_are_checked(void **state)
     memcpy(event + n - 4, &sum, 4);
     assert_int_equal(tr_binlog_decoder.decode(log.decoder, event, n, 4, false, log.batch, &log.err), 0);
     event[20] ^= 1;
-    assert_int_equal(tr_binlog_decoder.decode(log.decoder, event, n, 4, false, log.batch, &log.err), -TR_REFUSED);
+    assert_int_equal(tr_binlog_decoder.decode(log.decoder, event, n, 4, false, log.batch, &log.err),
+                     -TR_REFUSED);
     assert_non_null(strstr(log.err.text, "checksum"));
     log_close(&log);
 }
@@ -255,7 +258,8 @@ offsets_pass_four_gigabytes(void **state)
     size_t n = make_event(event, 16, 0, "\1\0\0\0\0\0\0\0", 8);
     uint32_t end = (uint32_t)(log.order + n);
     memcpy(event + 13, &end, 4);
-    assert_int_equal(tr_binlog_decoder.decode(log.decoder, event, n, log.order, false, log.batch, &log.err), TR_DECODED_COMMIT);
+    assert_int_equal(tr_binlog_decoder.decode(log.decoder, event, n, log.order, false, log.batch, &log.err),
+                     TR_DECODED_COMMIT);
     assert_true(log.batch->txns[0].end_order == log.order + n);
     log_close(&log);
 }
@@ -276,16 +280,22 @@ text_in_every_kind_of_charset(void **state)
     static const struct {
         const char *charset, *bytes, *text;
     } cases[] = {
-        { "latin1", "\x80\x81\xe9", "€\xc2\x81é" }, { "cp1251", "\xcf", "П" },      { "gbk", "\xba\xba", "汉" },
-        { "sjis", "\x93\xfa", "日" },               { "ucs2", "\x6f\x22", "漢" },   { "utf16", "\xd8\x3d\xde\x00", "😀" },
-        { "swe7", "\x5d", "Å" },                    { "utf16le", "\x3d\xd8\x01\xde", "😁" },
+        { "latin1", "\x80\x81\xe9", "€\xc2\x81é" },
+        { "cp1251", "\xcf", "П" },
+        { "gbk", "\xba\xba", "汉" },
+        { "sjis", "\x93\xfa", "日" },
+        { "ucs2", "\x6f\x22", "漢" },
+        { "utf16", "\xd8\x3d\xde\x00", "😀" },
+        { "swe7", "\x5d", "Å" },
+        { "utf16le", "\x3d\xd8\x01\xde", "😁" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tr_buffer out;
         struct tr_error err = { 0 };
         size_t len = strlen(cases[i].bytes) + (strcmp(cases[i].charset, "utf16") == 0);
         tr_buffer_init(&out, 100);
-        assert_int_equal(binlog_to_utf8(binlog_charset_named(cases[i].charset), cases[i].bytes, len, &out, &err), 0);
+        assert_int_equal(
+            binlog_to_utf8(binlog_charset_named(cases[i].charset), cases[i].bytes, len, &out, &err), 0);
         assert_string_equal(out.data, cases[i].text);
         tr_buffer_fini(&out);
     }
@@ -334,7 +344,8 @@ for_each_event(const char *name, struct log *log, visit *see, void *arg)
         memcpy(&n, file + at + 9, 4);
         bare = n - 4;
         memcpy(file + at + 9, &bare, 4);
-        if (file[at + 4] == 15) { /* the format description: no checksums; its own sum stays where none is looked for */
+        if (file[at + 4] ==
+            15) { /* the format description: no checksums; its own sum stays where none is looked for */
             memcpy(file + at + 9, &n, 4);
             bare = n;
             file[at + n - 5] = 0;
@@ -361,8 +372,10 @@ cut_everywhere(struct log *log, uint8_t *event, size_t len, void *arg)
         memcpy(exact + 9, &n, 4);
         struct tr_batch *batch = tr_batch_new();
         tr_binlog_decoder.continue_txn(log->decoder, batch);
-        if (type == 30 || type == 31 || type == 32 || (type >= 23 && type <= 25)) /* these leave the decoder's state alone */
-            *errors += tr_binlog_decoder.decode(log->decoder, exact, cut, log->order, false, batch, &other.err) < 0;
+        if (type == 30 || type == 31 || type == 32 ||
+            (type >= 23 && type <= 25)) /* these leave the decoder's state alone */
+            *errors += tr_binlog_decoder.decode(log->decoder, exact, cut, log->order, false, batch,
+                                                &other.err) < 0;
         struct tr_frame_peek peek;
         tr_binlog_decoder.peek(log->decoder, exact, cut, false, &peek, &other.err);
         tr_batch_free(batch);
@@ -397,10 +410,13 @@ static void
 replay(struct log *log, struct held *held, const uint8_t *event, size_t len)
 {
     uint32_t before = log->batch->nevents;
-    assert_true(tr_binlog_decoder.begin_from_commit(log->decoder, event, len, log->batch, &log->err) == TR_DECODED_BEGIN);
+    assert_true(tr_binlog_decoder.begin_from_commit(log->decoder, event, len, log->batch, &log->err) ==
+                TR_DECODED_BEGIN);
     for (size_t i = 0; i < held->n; i++)
-        assert_true(tr_binlog_decoder.decode(log->decoder, held->frames[i], held->lens[i], held->orders[i], true, log->batch, &log->err) >= 0);
-    assert_true(tr_binlog_decoder.decode(log->decoder, event, len, log->order, false, log->batch, &log->err) == TR_DECODED_COMMIT);
+        assert_true(tr_binlog_decoder.decode(log->decoder, held->frames[i], held->lens[i], held->orders[i],
+                                             true, log->batch, &log->err) >= 0);
+    assert_true(tr_binlog_decoder.decode(log->decoder, event, len, log->order, false, log->batch,
+                                         &log->err) == TR_DECODED_COMMIT);
     assert_int_equal(log->batch->nevents, before + 1);
     held->committed++;
 }
@@ -429,7 +445,8 @@ hold_branches(struct log *log, uint8_t *event, size_t len, void *arg)
         held->holding = peek.role != TR_ROLE_PREPARED_END;
     } else {
         held->rolled_back += peek.role == TR_ROLE_ROLLBACK_PREPARED;
-        assert_true(tr_binlog_decoder.decode(log->decoder, event, len, log->order, false, log->batch, &log->err) >= 0);
+        assert_true(tr_binlog_decoder.decode(log->decoder, event, len, log->order, false, log->batch,
+                                             &log->err) >= 0);
     }
 }
 
@@ -470,7 +487,10 @@ a_transaction_ends_where_the_next_event_begins(void **state)
 int
 main(void)
 {
-#define ON(test, file) { #test " " file, test, NULL, NULL, (void *)(uintptr_t)file }
+#define ON(test, file)                                            \
+    {                                                             \
+#test " " file, test, NULL, NULL, (void *)(uintptr_t)file \
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transaction_by_hand),
         cmocka_unit_test(undone_rows_leave_the_batch),
