@@ -78,13 +78,13 @@ def tailrace_to_null(backlog, **options):
                        tables=",".join(backlog.tables), start=f"lsn:{backlog.start}", stop=f"lsn:{backlog.end}", **options)
     first = first_row(process) if "first" in backlog.wanted() else None
     wall = process.wait()
+    backlog.drop(slot)                 # the walsender has ended, and its time is counted
     cpu = server_cpu(backlog.server) - before
     _, rows, transactions = summary(process)
     # A large transaction comes in slices, and the summary counts those.
     if rows != backlog.rows or transactions < backlog.transactions:
         raise Wrong(f"tailrace counted {rows} changes in {transactions} transactions, not {backlog.rows} in"
                     f" {backlog.transactions}")
-    backlog.drop(slot)
     return Run(wall, rows, process.cpu, cpu, 0, process.rss, {} if first is None else {"first row": first})
 
 
@@ -104,8 +104,8 @@ def recvlogical_to_null(backlog):
     before = server_cpu(backlog.server)
     process = recvlogical(backlog, slot, "/dev/null")
     wall = process.wait()
-    cpu = server_cpu(backlog.server) - before
     backlog.drop(slot)
+    cpu = server_cpu(backlog.server) - before
     extra = {}
     if "first" in backlog.wanted():
         extra["first row"] = recvlogical_first_byte(backlog)
