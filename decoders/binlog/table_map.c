@@ -232,6 +232,36 @@ build(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_r
     return rc == 0 ? introduce(d, relation, table->relation, err) : rc;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_column(const struct tr_column *a, const struct tr_column *b)
+{
+    if (!same_text(a->native, b->native) || !same_text(a->charset, b->charset) || a->logical != b->logical ||
+        a->not_null != b->not_null || a->nlabels != b->nlabels)
+        return false;
+    for (uint32_t i = 0; i < a->nlabels; i++)
+        if (strcmp(a->labels[i], b->labels[i]) != 0)
+            return false;
+    return true;
+}
+
+/* A table map may differ while the table is the same: the server was told to log more or less about it. */
+static bool
+same_table(const struct tr_relation *a, const struct tr_relation *b)
+{
+    if (!tr_relation_same_shape(a, b))
+        return false;
+    for (uint16_t i = 0; i < a->ncolumns; i++)
+        if (!same_column(&a->columns[i], &b->columns[i]))
+            return false;
+    return true;
+}
+
 int
 binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags,
                struct tr_error *err)
@@ -249,8 +279,7 @@ binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, in
     table->relation = relation;
     table->stale = false;
     table->slot = UINT32_MAX;
-    if (previous != NULL && previous->ncolumns > 0 && !relation->skip &&
-        !tr_relation_same_shape(previous, relation)) {
+    if (previous != NULL && previous->ncolumns > 0 && !relation->skip && !same_table(previous, relation)) {
         add_schema_event(d, f, table, previous);
         *flags |= TR_DECODED_ROW;
     }

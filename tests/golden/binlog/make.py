@@ -348,7 +348,7 @@ def main():
         selected = {t: select_text(cursor, t) for t in made}
         for script in (CHANGES, XA, PACKED_MYSQL if mysql else PACKED_MARIADB, REFUSED_MYSQL if mysql else REFUSED_MARIADB, MINIMAL):
             run(cursor, script)
-    tool = server.tool("mysqlbinlog" if mysql else "mariadb-binlog", "mysqlbinlog")
+    tool = server.tool("mysqlbinlog") if mysql else Path("/usr/bin/mariadb-binlog")
     for number, part in PARTS.items():
         log = HERE / f"{name}-{part}.binlog"
         shutil.copyfile(server.data / f"bin.{number:06}", log)

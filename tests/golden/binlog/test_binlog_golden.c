@@ -99,7 +99,8 @@ main(int argc, char **argv)
         "prefixes of " name, any_prefix_is_safe, NULL, NULL, (void *)(uintptr_t)name \
     }
     const struct CMUnitTest tests[] = {
-        SERVER("mariadb-10.11"),          SERVER("mysql-9.7"),           PREFIXES("mariadb-10.11-changes"),
+        SERVER("mariadb-10.11"),          SERVER("mariadb-11.8"),
+        SERVER("mysql-9.7"),           PREFIXES("mariadb-10.11-changes"),
         PREFIXES("mariadb-10.11-packed"), PREFIXES("mysql-9.7-changes"), PREFIXES("mysql-9.7-packed"),
         PREFIXES("mysql-9.7-xa"),
     };
