@@ -1,13 +1,14 @@
 /* ddl.c - the list of dialects, and what all of them share: the list of statements and the printed script. */
 #include "schema/ddl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "schema/ddl_internal.h"
 
-static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql };
+static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql, &tr_ddl_mysql, &tr_ddl_mariadb };
 
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
@@ -26,11 +27,14 @@ listed(const char *list, const char *word)
 static const struct tr_ddl_dialect *
 dialect_find(const struct tr_schema *schema, const char *name, struct tr_error *err)
 {
+    bool known = false;
     for (size_t i = 0; i < DIALECTS; i++) {
-        if (strcmp(dialects[i]->name, name) != 0)
-            continue;
-        if (listed(dialects[i]->sources, schema->dialect))
+        bool same = strcmp(dialects[i]->name, name) == 0;
+        known = known || same;
+        if (same && listed(dialects[i]->sources, schema->dialect))
             return dialects[i];
+    }
+    if (known) {
         tr_fail(err, TR_CONFIG, "tables of a %s source cannot be made as %s tables", schema->dialect, name);
         tr_error_hint(err, "make the tables at the target yourself and run with schema: expect");
         return NULL;
@@ -52,14 +56,34 @@ tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statement)
     tr_buffer_reset(&builder->text);
 }
 
+void
+tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column, const char *fmt, ...)
+{
+    struct tr_ddl *ddl = builder->ddl;
+    char object[400], text[800];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    snprintf(object, sizeof object, "%s.%s%s%s", relation->schema, relation->name, column != NULL ? "." : "", column != NULL ? column : "");
+    if (ddl->nnotes == builder->notes_capacity) {
+        builder->notes_capacity = builder->notes_capacity > 0 ? 2 * builder->notes_capacity : 16;
+        ddl->notes = tr_realloc(ddl->notes, builder->notes_capacity * sizeof(*ddl->notes));
+    }
+    ddl->notes[ddl->nnotes++] = (struct tr_schema_note){ .object = tr_arena_strdup(&ddl->arena, object),
+                                                         .text = tr_arena_strdup(&ddl->arena, text) };
+}
+
 static int
 builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, const char *dialect,
-             const struct tr_ddl_dialect **printer, struct tr_error *err)
+             const struct tr_convert_target *target, const struct tr_ddl_dialect **printer, struct tr_error *err)
 {
     *printer = dialect_find(schema, dialect, err);
     if (*printer == NULL)
         return -(int)err->class;
     *builder = (struct tr_ddl_builder){ .schema = schema, .ddl = tr_calloc(1, sizeof(struct tr_ddl)) };
+    if (target != NULL)
+        builder->target = *target;
     tr_arena_init(&builder->ddl->arena);
     tr_buffer_init(&builder->text, TR_BUFFER_MAX);
     return 0;
@@ -79,14 +103,19 @@ builder_finish(struct tr_ddl_builder *builder, struct tr_ddl **ddl, struct tr_er
 }
 
 int
-tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl, struct tr_error *err)
+tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const struct tr_convert_target *target, uint32_t only_table,
+              struct tr_ddl **ddl, struct tr_error *err)
 {
     const struct tr_ddl_dialect *printer;
     struct tr_ddl_builder builder;
     *ddl = NULL;
-    int rc = builder_init(&builder, schema, dialect, &printer, err);
+    int rc = builder_init(&builder, schema, dialect, target, &printer, err);
     if (rc < 0)
         return rc;
+    if (only_table != TR_DDL_NO_TABLE) {
+        printer->build(&builder, TR_DDL_TABLE_AFTER, only_table);
+        return builder_finish(&builder, ddl, err);
+    }
     printer->build(&builder, TR_DDL_BEFORE, TR_DDL_NO_TABLE);
     for (uint32_t t = 0; t < schema->ntables; t++)
         printer->build(&builder, TR_DDL_TABLE_AFTER, t);
@@ -95,17 +124,15 @@ tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **
 }
 
 int
-tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl,
-                     struct tr_error *err)
+tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl, struct tr_error *err)
 {
-    const struct tr_ddl_dialect *printer;
-    struct tr_ddl_builder builder;
-    *ddl = NULL;
-    int rc = builder_init(&builder, schema, dialect, &printer, err);
-    if (rc < 0)
-        return rc;
-    printer->build(&builder, TR_DDL_TABLE_AFTER, table);
-    return builder_finish(&builder, ddl, err);
+    return tr_ddl_new_at(schema, dialect, NULL, TR_DDL_NO_TABLE, ddl, err);
+}
+
+int
+tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl, struct tr_error *err)
+{
+    return tr_ddl_new_at(schema, dialect, NULL, table, ddl, err);
 }
 
 void
@@ -114,12 +141,13 @@ tr_ddl_free(struct tr_ddl *ddl)
     if (ddl == NULL)
         return;
     free(ddl->statements);
+    free(ddl->notes);
     tr_arena_fini(&ddl->arena);
     free(ddl);
 }
 
 static void
-print_report(const struct tr_schema *schema, struct tr_buffer *report)
+print_report(const struct tr_schema *schema, const struct tr_ddl *ddl, struct tr_buffer *report)
 {
     for (uint32_t i = 0; i < schema->nobjects; i++) {
         const struct tr_object *object = &schema->objects[i];
@@ -132,6 +160,8 @@ print_report(const struct tr_schema *schema, struct tr_buffer *report)
     }
     for (uint32_t i = 0; i < schema->nnotes; i++)
         tr_buffer_printf(report, "%s: %s\n", schema->notes[i].object, schema->notes[i].text);
+    for (uint32_t i = 0; i < ddl->nnotes; i++)
+        tr_buffer_printf(report, "%s: %s\n", ddl->notes[i].object, ddl->notes[i].text);
 }
 
 int
@@ -154,7 +184,7 @@ tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct 
         tr_buffer_text(out, statement->sql);
         tr_buffer_text(out, ";\n");
     }
-    print_report(schema, report);
+    print_report(schema, ddl, report);
     tr_ddl_free(ddl);
     return 0;
 }

@@ -36,7 +36,11 @@ struct tr_ddl {
     struct tr_arena arena;
     struct tr_ddl_statement *statements; /* BEFORE, then TABLE_AFTER by table, then END */
     uint32_t count;
+    struct tr_schema_note *notes; /* what the conversion to another engine changes or loses, beside the schema's own notes */
+    uint32_t nnotes;
 };
+
+struct tr_convert_target; /* schema/convert.h */
 
 /* The statements; the schema must outlive them. Fails (TR_CONFIG) when no such dialect is known or it cannot print this source's schema. */
 int tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **ddl,
@@ -44,6 +48,9 @@ int tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_dd
 /* Only the statements of TR_DDL_TABLE_AFTER of one table (its index). */
 int tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table,
                          struct tr_ddl **ddl, struct tr_error *err);
+/* The same for a MySQL or MariaDB server that is known; `only_table`: as tr_ddl_new_for_table, or TR_DDL_NO_TABLE. The target must outlive the call only. */
+int tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const struct tr_convert_target *target, uint32_t only_table,
+                  struct tr_ddl **ddl, struct tr_error *err);
 void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
 
 /* For `tailrace schema`: the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */

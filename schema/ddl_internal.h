@@ -2,6 +2,7 @@
 #ifndef TR_SCHEMA_DDL_INTERNAL_H
 #define TR_SCHEMA_DDL_INTERNAL_H
 
+#include "schema/convert.h"
 #include "schema/ddl.h"
 
 struct tr_ddl_builder {
@@ -9,6 +10,8 @@ struct tr_ddl_builder {
     struct tr_ddl *ddl;
     struct tr_buffer text; /* of the statement being written */
     uint32_t capacity;
+    uint32_t notes_capacity;
+    struct tr_convert_target target; /* all zero when the statements are only to be read */
 };
 
 struct tr_ddl_dialect {
@@ -21,6 +24,12 @@ struct tr_ddl_dialect {
 /* Add builder->text as a statement and empty it. */
 void tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statement);
 
+/* Something that is carried otherwise than it was; `column` may be NULL. */
+void tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column, const char *fmt, ...) TR_PRINTF(4, 5);
+
 extern const struct tr_ddl_dialect tr_ddl_postgresql;
+extern const struct tr_ddl_dialect tr_ddl_postgresql_from_mysql;
+extern const struct tr_ddl_dialect tr_ddl_mysql;
+extern const struct tr_ddl_dialect tr_ddl_mariadb;
 
 #endif
