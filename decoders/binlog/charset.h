@@ -1,4 +1,7 @@
-/* charset.h - the character sets of MySQL and MariaDB, by the number of a collation, and their way to UTF-8. */
+/*
+ * charset.h - the character sets of MySQL and MariaDB, by the number of a collation, and their way to
+ * UTF-8.
+ */
 #ifndef TR_DECODERS_BINLOG_CHARSET_H
 #define TR_DECODERS_BINLOG_CHARSET_H
 

@@ -9,7 +9,10 @@
 #include "core/memory.h"
 #include "decoders/binlog/internal.h"
 
-/* Every event that the servers write; one without a reader is refused unless its own header says that it may be ignored. */
+/*
+ * Every event that the servers write; one without a reader is refused unless its own header says that it
+ * may be ignored.
+ */
 const struct event binlog_events[256] = {
     [EVENT_QUERY] = { "query", binlog_read_query },
     [3] = { "stop", binlog_read_ignored },
@@ -111,8 +114,8 @@ binlog_packed(struct tr_cursor *cur)
 }
 
 /*
- * Header: uint32 time (seconds), uint8 type, uint32 server id, uint32 length of all, uint32 end in the file (its low 32 bits; 0 in
- * artificial events and inside MariaDB's transactions), uint16 flags.
+ * Header: uint32 time (seconds), uint8 type, uint32 server id, uint32 length of all, uint32 end in the
+ * file (its low 32 bits; 0 in artificial events and inside MariaDB's transactions), uint16 flags.
  */
 static int
 open_event(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t len, uint64_t order,
@@ -179,9 +182,9 @@ take_checksum(struct binlog *d, struct binlog_frame *f, const uint8_t *data, siz
     binlog_refuse(d, f, err, "its checksum is %08x, its bytes sum up to %08x: the log is damaged", told,
                   found);
     return tr_error_hint(
-        err,
-        "compare with mysqlbinlog --verify-binlog-checksum on the server; if its file is damaged, follow another "
-        "server of the topology, or load again");
+        err, "compare with mysqlbinlog --verify-binlog-checksum on the server; if its file is damaged, "
+             "follow another "
+             "server of the topology, or load again");
 }
 
 static int

@@ -24,8 +24,8 @@ binlog_read_load_query(struct binlog *d, struct binlog_frame *f, struct tr_error
 {
     binlog_refuse(d, f, err, "LOAD DATA was logged as a statement: its rows are not in the log");
     return tr_error_hint(
-        err,
-        "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and load again");
+        err, "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and "
+             "load again");
 }
 
 /*
@@ -50,7 +50,8 @@ binlog_read_encryption(struct binlog *d, struct binlog_frame *f, struct tr_error
 }
 
 /*
- * Rotate: uint64 position, the rest is the name of the next file. The dump thread begins with an artificial one.
+ * Rotate: uint64 position, the rest is the name of the next file. The dump thread begins with an
+ * artificial one.
  */
 int
 binlog_read_rotate(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
@@ -66,9 +67,9 @@ binlog_read_rotate(struct binlog *d, struct binlog_frame *f, struct tr_error *er
 }
 
 /*
- * Format description: uint16 version of the log (4), char[50] version of the server, uint32 time of creation (0 = sent
- * again in the middle of a file), uint8 length of the header (19), uint8 for each type of event the length of its fixed part, uint8
- * algorithm of the checksums, uint32 own checksum.
+ * Format description: uint16 version of the log (4), char[50] version of the server, uint32 time of
+ * creation (0 = sent again in the middle of a file), uint8 length of the header (19), uint8 for each type
+ * of event the length of its fixed part, uint8 algorithm of the checksums, uint32 own checksum.
  */
 int
 binlog_read_format(struct binlog *d, struct binlog_frame *f, struct tr_error *err)

@@ -1,8 +1,8 @@
 /*
  * gtid.c - the events that announce a transaction and name it.
  *
- * MySQL's says nothing of where its transaction ends; a BEGIN, a statement or a compressed transaction follows. MariaDB's is the BEGIN,
- * unless it is marked as standing alone.
+ * MySQL's says nothing of where its transaction ends; a BEGIN, a statement or a compressed transaction
+ * follows. MariaDB's is the BEGIN, unless it is marked as standing alone.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,8 +39,9 @@ write_uuid(char *text, size_t size, const uint8_t *b)
 }
 
 /*
- * Gtid, anonymous gtid: uint8 flags, byte[16] uuid, int64 number, uint8 2, int64 last committed, int64 sequence number (since 5.7), uint56
- * microseconds of the commit at this server with bit 55 = the original ones follow as uint56 (since 8.0), lengths and versions.
+ * Gtid, anonymous gtid: uint8 flags, byte[16] uuid, int64 number, uint8 2, int64 last committed, int64
+ * sequence number (since 5.7), uint56 microseconds of the commit at this server with bit 55 = the original
+ * ones follow as uint56 (since 8.0), lengths and versions.
  */
 int
 binlog_read_gtid(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
@@ -73,7 +74,10 @@ binlog_read_gtid(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
 
 /* ---------------------------------------------------------------- tagged, MySQL 8.4 and later */
 
-/* An integer of mysql::serialization: the number of ones at the low end of the first byte is the number of bytes that follow. */
+/*
+ * An integer of mysql::serialization: the number of ones at the low end of the first byte is the number of
+ * bytes that follow.
+ */
 static uint64_t
 read_varlen(struct tr_cursor *cur)
 {
@@ -131,8 +135,8 @@ read_tagged_field(struct tr_cursor *cur, uint64_t id, struct tagged *t)
 }
 
 /*
- * Tagged gtid: a message of mysql::serialization: version, size, the last id that may not be ignored, then fields of id and value
- * (read_tagged_field); those left out have their default.
+ * Tagged gtid: a message of mysql::serialization: version, size, the last id that may not be ignored, then
+ * fields of id and value (read_tagged_field); those left out have their default.
  */
 int
 binlog_read_tagged_gtid(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
@@ -177,8 +181,8 @@ struct mariadb_gtid {
 };
 
 /*
- * MariaDB's gtid: uint64 sequence, uint32 domain, uint8 flags; with GROUP_COMMIT_ID uint64 commit id; with PREPARED_XA or COMPLETED_XA uint32
- * format, uint8 length of gtrid, uint8 length of bqual, both.
+ * MariaDB's gtid: uint64 sequence, uint32 domain, uint8 flags; with GROUP_COMMIT_ID uint64 commit id; with
+ * PREPARED_XA or COMPLETED_XA uint32 format, uint8 length of gtrid, uint8 length of bqual, both.
  */
 static struct mariadb_gtid
 parse_mariadb_gtid(struct binlog_frame *f)

@@ -82,7 +82,10 @@ struct table {
     struct step *steps;           /* relation->ncolumns of them */
 };
 
-/* Table ids of the log file in hand: a direct-mapped cache over a small list, since ids are handed out in a row. */
+/*
+ * Table ids of the log file in hand: a direct-mapped cache over a small list, since ids are handed out in
+ * a row.
+ */
 struct table_ids {
     struct table_id {
         uint64_t id;
@@ -204,7 +207,10 @@ void binlog_release_tables(struct binlog *d);
 struct table *binlog_find_id(struct binlog *d, uint64_t id);
 struct table *binlog_table(struct binlog *d, const char *database, size_t database_len, const char *name,
                            size_t name_len);
-/* The relation is made to fit the last table map; *flags gets TR_DECODED_ROW when a schema event was added. */
+/*
+ * The relation is made to fit the last table map; *flags gets TR_DECODED_ROW when a schema event was
+ * added.
+ */
 int binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags,
                    struct tr_error *err);
 /* A relation without columns for a table of which no row was seen. */

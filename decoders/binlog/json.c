@@ -1,9 +1,10 @@
 /*
  * json.c - MySQL's binary JSON as text.
  *
- * Layout: MySQL sql-common/json_binary.h. A document is a type and a value; objects and arrays hold tables of offsets, counted from their
- * own beginning, so a damaged one may point anywhere: every look is bounded, depth has a cap, and no document yields more values
- * and bytes of strings than it has bytes itself.
+ * Layout: MySQL sql-common/json_binary.h. A document is a type and a value; objects and arrays hold tables
+ * of offsets, counted from their own beginning, so a damaged one may point anywhere: every look is
+ * bounded, depth has a cap, and no document yields more values and bytes of strings than it has bytes
+ * itself.
  */
 #include "core/cursor.h"
 #include "core/text.h"
@@ -189,8 +190,9 @@ is_inlined(uint8_t type, bool large)
 }
 
 /*
- * An object or array: number of elements, size in bytes, [object: for each key its offset and uint16 length], for each value uint8 type and
- * offset or the value itself; numbers and offsets have 2 bytes, in large ones 4.
+ * An object or array: number of elements, size in bytes, [object: for each key its offset and uint16
+ * length], for each value uint8 type and offset or the value itself; numbers and offsets have 2 bytes, in
+ * large ones 4.
  */
 static bool
 write_container(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *end, int depth)

@@ -1,5 +1,6 @@
 /*
- * payload.c - what the servers compress: whole transactions (MySQL, zstd), events and columns (MariaDB, zlib).
+ * payload.c - what the servers compress: whole transactions (MySQL, zstd), events and columns (MariaDB,
+ * zlib).
  *
  * Every size is bounded before memory is taken for it: what is small on the wire may be huge behind it.
  */
@@ -20,8 +21,8 @@ struct payload {
 };
 
 /*
- * Transaction payload: fields of packed type, packed length, value: 1 packed size of the payload, 2 packed algorithm, 3 packed size
- * uncompressed; type 0 ends them, without a length. Then the payload.
+ * Transaction payload: fields of packed type, packed length, value: 1 packed size of the payload, 2 packed
+ * algorithm, 3 packed size uncompressed; type 0 ends them, without a length. Then the payload.
  */
 static int
 parse_payload(struct binlog *d, struct binlog_frame *f, struct payload *p, struct tr_error *err)
@@ -61,8 +62,8 @@ too_large(struct binlog *d, struct binlog_frame *f, uint64_t size, struct tr_err
     binlog_refuse(d, f, err, "%llu bytes uncompressed pass the limit of %zu", (unsigned long long)size,
                   binlog_max_payload(d));
     return tr_error_hint(
-        err,
-        "split the transaction, or turn binlog_transaction_compression off for sessions with such large ones");
+        err, "split the transaction, or turn binlog_transaction_compression off for sessions with such "
+             "large ones");
 }
 
 /* Whole events at the front of the buffer are decoded; what is left of the last one moves to the front. */
@@ -216,8 +217,8 @@ binlog_uncompress(struct binlog *d, struct binlog_frame *f, uint8_t **bytes, siz
 }
 
 /*
- * A value: nothing = empty; uint8: high half 0 = as it is, 8 = zlib with bit 3 = without head and sum, bits 0-2 bytes of the length (high
- * byte first); then the bytes.
+ * A value: nothing = empty; uint8: high half 0 = as it is, 8 = zlib with bit 3 = without head and sum,
+ * bits 0-2 bytes of the length (high byte first); then the bytes.
  */
 bool
 binlog_unpack_value(struct tr_arena *arena, const uint8_t *bytes, size_t len, size_t max, const char **out,

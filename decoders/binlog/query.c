@@ -39,8 +39,9 @@ client_collation(struct tr_cursor cur)
 }
 
 /*
- * Query: uint32 thread, uint32 seconds it took, uint8 length of the database's name, uint16 error, uint16 length of the variables, those, the
- * name, NUL, the text; in MariaDB's compressed form the text is packed.
+ * Query: uint32 thread, uint32 seconds it took, uint8 length of the database's name, uint16 error, uint16
+ * length of the variables, those, the name, NUL, the text; in MariaDB's compressed form the text is
+ * packed.
  */
 static int
 parse_query(struct binlog *d, struct binlog_frame *f, struct query *q, struct tr_error *err)
@@ -72,7 +73,10 @@ struct words {
     const char *at, *end;
 };
 
-/* Over blanks and comments; what stands in a comment for some versions of the server only is read as if it stood there plainly. */
+/*
+ * Over blanks and comments; what stands in a comment for some versions of the server only is read as if it
+ * stood there plainly.
+ */
 static void
 skip_blanks(struct words *w)
 {
@@ -342,8 +346,8 @@ judge_dml(struct binlog *d, struct binlog_frame *f, const struct query *q, struc
                       "a statement in database %.*s was logged as text: its rows are not in the log",
                       (int)q->database_len, q->database);
     return tr_error_hint(
-        err,
-        "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and load the table again");
+        err, "SET GLOBAL binlog_format = 'ROW' on the source, end the sessions that were open before, and "
+             "load the table again");
 }
 
 /* A truncate is told as such, and empties exactly the table it names. */
@@ -462,9 +466,9 @@ decided_elsewhere(struct binlog *d, struct binlog_frame *f, struct tr_error *err
     if (d->in_txn && d->held)
         return binlog_commit(d, f, err);
     binlog_refuse(d, f, err, "it commits an XA branch that was prepared before, of which nothing was kept");
-    return tr_error_hint(
-        err,
-        "load the tables of the branch again; tables of the task must not be changed by XA transactions for now");
+    return tr_error_hint(err,
+                         "load the tables of the branch again; tables of the task must not be changed by XA "
+                         "transactions for now");
 }
 
 static int
@@ -484,7 +488,8 @@ run_statement(struct binlog *d, struct binlog_frame *f, const struct query *q, s
     case STATEMENT_RELEASE:
     case STATEMENT_XA_END: return 0;
     case STATEMENT_XA_COMMIT: return decided_elsewhere(d, f, err);
-    case STATEMENT_XA_ROLLBACK: /* what was held is dropped; its own place in the log counts as a transaction without changes */
+    /* what was held is dropped; its own place in the log counts as a transaction without changes */
+    case STATEMENT_XA_ROLLBACK:
     default: return statement_with_edges(d, f, q, kind, &w, err);
     }
 }

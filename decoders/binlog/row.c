@@ -1,5 +1,6 @@
 /*
- * row.c - changes of rows. The hot path: one copy of an event's rows, then lengths alone; no value is converted here.
+ * row.c - changes of rows. The hot path: one copy of an event's rows, then lengths alone; no value is
+ * converted here.
  */
 #include <stdlib.h>
 
@@ -125,8 +126,8 @@ take_value(struct rows *r, const struct step *step, struct tr_value *value)
 }
 
 /*
- * A row image: a bit for each column it has (1 = null), then the values that are not null. Returns the column at which it broke, or
- * the number of columns.
+ * A row image: a bit for each column it has (1 = null), then the values that are not null. Returns the
+ * column at which it broke, or the number of columns.
  */
 static uint32_t
 take_row(struct rows *r, const struct image *image, const struct tr_value **row)
@@ -193,8 +194,8 @@ take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_even
 }
 
 /*
- * Behind id and flags: [v2: uint16 length of extra data with these two bytes, that], packed number of columns, a bit for each column of
- * the (old) image, in an update also of the new image, then the rows.
+ * Behind id and flags: [v2: uint16 length of extra data with these two bytes, that], packed number of
+ * columns, a bit for each column of the (old) image, in an update also of the new image, then the rows.
  */
 static int
 read_head(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, struct rows *r,
@@ -297,6 +298,6 @@ binlog_read_partial_rows(struct binlog *d, struct binlog_frame *f, struct tr_err
     binlog_refuse(d, f, err, "table %s.%s: JSON columns were logged as partial changes", table->database,
                   table->name);
     return tr_error_hint(
-        err,
-        "SET GLOBAL binlog_row_value_options = '' on the source, end the sessions that were open before, and load the table again");
+        err, "SET GLOBAL binlog_row_value_options = '' on the source, end the sessions that were open "
+             "before, and load the table again");
 }

@@ -1,8 +1,9 @@
 /*
  * shape.c - a table map into a relation, and a relation into the steps by which its rows are walked.
  *
- * Table map behind id and flags: uint8 length, database, NUL, uint8 length, table, NUL, packed number of columns, a type code for each, packed length
- * of the metadata, that, a bit for each column that may be null, then the optional fields: uint8 kind, packed length, value.
+ * Table map behind id and flags: uint8 length, database, NUL, uint8 length, table, NUL, packed number of
+ * columns, a type code for each, packed length of the metadata, that, a bit for each column that may be
+ * null, then the optional fields: uint8 kind, packed length, value.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,8 @@ is_vector(const struct shape *s, uint16_t i)
 /* ---------------------------------------------------------------- types and their metadata */
 
 /*
- * STRING's two bytes: the real type (enum, set, char), and the size in bytes, whose bits 8 and 9 hide inverted in bits 4 and 5 of the type.
+ * STRING's two bytes: the real type (enum, set, char), and the size in bytes, whose bits 8 and 9 hide
+ * inverted in bits 4 and 5 of the type.
  */
 static void
 read_string_meta(struct storage *st, uint8_t first, uint8_t second)
@@ -496,8 +498,8 @@ read_shape(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, const
     if (!s->named && (s->d->format.full_metadata || s->d->base.config.catalog.complete == NULL)) {
         binlog_refuse(s->d, f, err, "table %s: the log does not tell the names of its columns", table);
         return tr_error_hint(
-            err,
-            "SET GLOBAL binlog_row_metadata = 'FULL' on the source, and end the sessions that were open before");
+            err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, and end the sessions that were "
+                 "open before");
     }
     for (uint16_t i = 0; i < s->n; i++) {
         if (!s->named) { /* until the catalogue says better */

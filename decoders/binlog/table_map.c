@@ -1,9 +1,9 @@
 /*
  * table_map.c - which table the rows that follow belong to.
  *
- * A table map comes before every statement's rows. Its id is of this log file only; the table is known by its name, and the
- * same bytes mean the same shape. A new shape is worked out when the first row of it comes, so that tables that the task does not
- * want, or that a statement only reads, cost nothing.
+ * A table map comes before every statement's rows. Its id is of this log file only; the table is known by
+ * its name, and the same bytes mean the same shape. A new shape is worked out when the first row of it
+ * comes, so that tables that the task does not want, or that a statement only reads, cost nothing.
  */
 #include <stdlib.h>
 
@@ -303,7 +303,10 @@ binlog_relation_by_name(struct binlog *d, struct table *table, struct tr_error *
     return 0;
 }
 
-/* The batch's reference, taken once. A new batch may well stand at the address of an old one: so the slot is checked. */
+/*
+ * The batch's reference, taken once. A new batch may well stand at the address of an old one: so the slot
+ * is checked.
+ */
 void
 binlog_hold(struct binlog_frame *f, struct table *table)
 {

@@ -1,5 +1,6 @@
 /*
- * text.c - the codec: TR_CODEC_NATIVE values as canonical text. It runs when somebody asks for the text, on any thread.
+ * text.c - the codec: TR_CODEC_NATIVE values as canonical text. It runs when somebody asks for the text,
+ * on any thread.
  */
 #include "decoders/binlog/text.h"
 
@@ -131,7 +132,10 @@ text_inet(const uint8_t *b, size_t len, struct tr_buffer *out)
     return true;
 }
 
-/* A string in the log; what it is the catalogue has said. The zeros at the end of fixed binary types are not in the log. */
+/*
+ * A string in the log; what it is the catalogue has said. The zeros at the end of fixed binary types are
+ * not in the log.
+ */
 static int
 text_string(const struct tr_column *column, const struct storage *st, const uint8_t *b, size_t len,
             struct tr_buffer *out, struct tr_error *err)
@@ -207,8 +211,8 @@ text(const struct tr_column *column, const struct tr_value *value, struct tr_buf
                 ? ", whose labels are not known"
                 : "");
     return tr_error_hint(
-        err,
-        "SET GLOBAL binlog_row_metadata = 'FULL' on the source, so that the log tells the shape of its tables");
+        err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, so that the log tells the shape of "
+             "its tables");
 }
 
 const struct tr_codec tr_binlog_codec = { .name = "binlog", .text = text };

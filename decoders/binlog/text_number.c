@@ -8,7 +8,10 @@
 #include "decoders/binlog/text.h"
 #include "decoders/binlog/types.h"
 
-/* d.ddde+xx without needless zeros; fixed notation for exponents from -4 up to `fixed_below`, as PostgreSQL has it. */
+/*
+ * d.ddde+xx without needless zeros; fixed notation for exponents from -4 up to `fixed_below`, as
+ * PostgreSQL has it.
+ */
 static void
 write_scientific(struct tr_buffer *out, const char *text, int fixed_below)
 {
@@ -102,7 +105,10 @@ write_group(struct tr_buffer *out, const uint8_t *bytes, size_t width, uint32_t 
     return true;
 }
 
-/* Groups of nine digits, the broken group on the far side from the point. Its sign is in the first bit, negatives are inverted. */
+/*
+ * Groups of nine digits, the broken group on the far side from the point. Its sign is in the first bit,
+ * negatives are inverted.
+ */
 bool
 binlog_write_decimal(struct tr_buffer *out, const uint8_t *bytes, size_t len, uint32_t precision,
                      uint32_t scale)

@@ -1,7 +1,8 @@
 /*
  * text_time.c - dates and times, in the storage of MySQL 5.5 and before and in that since 5.6.
  *
- * Values that no calendar has (0000-00-00, 2024-02-00) keep MySQL's own text. Trailing zeros of a fraction go, as in PostgreSQL.
+ * Values that no calendar has (0000-00-00, 2024-02-00) keep MySQL's own text. Trailing zeros of a fraction
+ * go, as in PostgreSQL.
  */
 #include "decoders/binlog/text.h"
 #include "decoders/binlog/types.h"
@@ -127,7 +128,10 @@ text_old_datetime(struct tr_buffer *out, const uint8_t *b)
     return plausible(&m) && n < UINT64_C(100000000000000);
 }
 
-/* DATETIME, 5 bytes with the sign's bit set: year * 13 + month 17 bits, day 5, hour 5, minute 6, second 6; then the fraction. */
+/*
+ * DATETIME, 5 bytes with the sign's bit set: year * 13 + month 17 bits, day 5, hour 5, minute 6, second 6;
+ * then the fraction.
+ */
 static bool
 text_datetime(struct tr_buffer *out, const uint8_t *b, size_t len)
 {
@@ -154,7 +158,8 @@ text_old_time(struct tr_buffer *out, const uint8_t *b)
 }
 
 /*
- * TIME, 3 bytes and the fraction's as one number, whose middle is zero: hour 10 bits, minute 6, second 6, fraction.
+ * TIME, 3 bytes and the fraction's as one number, whose middle is zero: hour 10 bits, minute 6, second 6,
+ * fraction.
  */
 static bool
 text_time(struct tr_buffer *out, const uint8_t *b, size_t len)

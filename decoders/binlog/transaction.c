@@ -87,8 +87,9 @@ binlog_begin(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
 }
 
 /*
- * The end of the file is known from the header where it tells (32 bits of it: a file may pass 4 GiB), else from the frame. What the
- * header says differs from the frame's end when the server cut the checksum off for us.
+ * The end of the file is known from the header where it tells (32 bits of it: a file may pass 4 GiB), else
+ * from the frame. What the header says differs from the frame's end when the server cut the checksum off
+ * for us.
  */
 static uint64_t
 log_end(const struct binlog_frame *f)
@@ -194,7 +195,10 @@ fnv(const char *text)
     return h;
 }
 
-/* As the servers spell it in statements: X'gtrid',X'bqual',format. What passes the room of peek->gid is told apart by its hash. */
+/*
+ * As the servers spell it in statements: X'gtrid',X'bqual',format. What passes the room of peek->gid is
+ * told apart by its hash.
+ */
 void
 binlog_xid_text(struct tr_frame_peek *peek, uint32_t format, const uint8_t *gtrid, size_t gtrid_len,
                 const uint8_t *bqual, size_t bqual_len)
@@ -220,7 +224,8 @@ struct xa_prepare {
 };
 
 /*
- * XA prepare: uint8 1 = commit in one phase, uint32 format, uint32 length of gtrid, uint32 length of bqual, both.
+ * XA prepare: uint8 1 = commit in one phase, uint32 format, uint32 length of gtrid, uint32 length of
+ * bqual, both.
  */
 static bool
 parse_xa_prepare(struct binlog_frame *f, struct xa_prepare *p)

@@ -9,7 +9,10 @@
 #include "core/error.h"
 #include "decoders/binlog/binlog.h"
 
-/* Every event, transaction and value of a whole log file (with its magic), as lines. Stops at the first error. */
+/*
+ * Every event, transaction and value of a whole log file (with its magic), as lines. Stops at the first
+ * error.
+ */
 int binlog_dump(const uint8_t *file, size_t len, const struct tr_decoder_config *config,
                 struct tr_buffer *out, struct tr_error *err);
 

@@ -1,5 +1,6 @@
 /*
- * test_binlog_golden.c - log files of real servers give the events that were checked when the golden files were made (make.py).
+ * test_binlog_golden.c - log files of real servers give the events that were checked when the golden files
+ * were made (make.py).
  *
  * With --dump FILE it prints what the decoder says of a file.
  */
@@ -52,7 +53,10 @@ same_as_golden(void **state)
     tr_buffer_fini(&out);
 }
 
-/* Every prefix of a file is decoded without a look past its end (the sanitizers tell), and the rest of a torn event is an error. */
+/*
+ * Every prefix of a file is decoded without a look past its end (the sanitizers tell), and the rest of a
+ * torn event is an error.
+ */
 static void
 any_prefix_is_safe(void **state)
 {
@@ -99,10 +103,9 @@ main(int argc, char **argv)
         "prefixes of " name, any_prefix_is_safe, NULL, NULL, (void *)(uintptr_t)name \
     }
     const struct CMUnitTest tests[] = {
-        SERVER("mariadb-10.11"),          SERVER("mariadb-11.8"),
-        SERVER("mysql-9.7"),           PREFIXES("mariadb-10.11-changes"),
-        PREFIXES("mariadb-10.11-packed"), PREFIXES("mysql-9.7-changes"), PREFIXES("mysql-9.7-packed"),
-        PREFIXES("mysql-9.7-xa"),
+        SERVER("mariadb-10.11"),           SERVER("mariadb-11.8"),           SERVER("mysql-9.7"),
+        PREFIXES("mariadb-10.11-changes"), PREFIXES("mariadb-10.11-packed"), PREFIXES("mysql-9.7-changes"),
+        PREFIXES("mysql-9.7-packed"),      PREFIXES("mysql-9.7-xa"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

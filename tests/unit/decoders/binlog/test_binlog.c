@@ -1,4 +1,7 @@
-/* test_binlog.c - the binlog decoder on events made by hand and on those of golden log files, one promise a test. */
+/*
+ * test_binlog.c - the binlog decoder on events made by hand and on those of golden log files, one promise
+ * a test.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -427,7 +430,10 @@ for_each_event(const char *name, struct log *log, visit *see, void *arg)
     free(file);
 }
 
-/* The event cut at every byte, with a header that agrees: an error or a shorter event, never a look beyond. Then whole. */
+/*
+ * The event cut at every byte, with a header that agrees: an error or a shorter event, never a look
+ * beyond. Then whole.
+ */
 static void
 cut_everywhere(struct log *log, uint8_t *event, size_t len, void *arg)
 {
