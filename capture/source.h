@@ -121,6 +121,8 @@ struct tr_source_class {
                        const struct tr_table_part *part, const char *format, struct tr_table_reader **reader, struct tr_error *err);
     /* The next piece of the copy stream, borrowed until the next call; 0 bytes and return 0 = the end. Returns 1 for data. */
     int (*reader_read)(struct tr_table_reader *reader, const char **data, size_t *len, struct tr_error *err);
+    /* Rows that reader_read has handed out so far; NULL = not counted. */
+    uint64_t (*reader_count)(const struct tr_table_reader *reader);
     /* format "rows": append TR_READ events until about max_bytes are in the batch. Returns 1, or 0 when the part is finished. */
     int (*reader_rows)(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes, struct tr_error *err);
     void (*reader_close)(struct tr_table_reader *reader);

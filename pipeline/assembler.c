@@ -152,6 +152,15 @@ current(struct tr_assembler *assembler)
     return assembler->batch;
 }
 
+static uint64_t
+commits_in(const struct tr_batch *batch)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < batch->ntxns; i++)
+        n += batch->txns[i].ends;
+    return n;
+}
+
 /* Hand over to the sink, waiting for room; the source hears from us meanwhile, so that a stalled sink does not cost the connection. */
 static int
 push(struct tr_assembler *assembler, struct tr_batch *batch, struct tr_error *err)
@@ -171,7 +180,7 @@ push(struct tr_assembler *assembler, struct tr_batch *batch, struct tr_error *er
         }
     }
     atomic_fetch_add_explicit(&task->count.rows, batch->rows, memory_order_relaxed);
-    atomic_fetch_add_explicit(&task->count.transactions, batch->ntxns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&task->count.transactions, commits_in(batch), memory_order_relaxed);
     tr_ledger_add(&task->ledger, batch);
     tr_queue_push(&task->queue, batch);
     return 0;

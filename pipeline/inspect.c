@@ -8,7 +8,7 @@ static int
 open_source(struct tr_task *task, struct tr_error *err)
 {
     int r = task->config.source->open(&task->source_env, &task->source, err);
-    return r < 0 ? tr_error_prefix(err, "source") : r;
+    return r;
 }
 
 static int
@@ -16,7 +16,7 @@ open_sink(struct tr_task *task, struct tr_error *err)
 {
     task->sink_env.wake_fd = -1;
     int r = task->config.sink->open(&task->sink_env, &task->sink, err);
-    return r < 0 ? tr_error_prefix(err, "target") : r;
+    return r;
 }
 
 static void

@@ -64,6 +64,9 @@ struct tr_task {
     int64_t retain_warned;           /* bytes of the last warning; capture thread */
 };
 
+/* task.c: what is saved before anything is written: where the stream will begin, and who the source is. thread: control. */
+int tr_first_checkpoint(struct tr_task *task, const char *position, const char *phase, struct tr_error *err);
+
 /* load.c: copy what the checkpoint does not call done. thread: control. */
 int tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err);
 

@@ -173,7 +173,7 @@ tr_ledger_figures(struct tr_ledger *ledger, _Atomic uint64_t *rows, _Atomic int6
 {
     pthread_mutex_lock(&ledger->lock);
     atomic_store(rows, ledger->rows_durable);
-    atomic_store(lag_us, ledger->lag_us);
+    atomic_store(lag_us, ledger->in_flight == 0 && ledger->lag_us > 0 ? 0 : ledger->lag_us);
     pthread_mutex_unlock(&ledger->lock);
 }
 

@@ -54,7 +54,7 @@ void tr_ledger_wait(struct tr_ledger *ledger, int64_t wait_us);
 /* End such a wait. thread: any. */
 void tr_ledger_kick(struct tr_ledger *ledger);
 
-/* Rows durable so far, and the lag of the newest durable commit. thread: any. */
+/* Rows durable so far, and the lag of the newest durable commit (0 when nothing is on its way). thread: any. */
 void tr_ledger_figures(struct tr_ledger *ledger, _Atomic uint64_t *rows, _Atomic int64_t *lag_us);
 
 /* Nothing on its way? thread: any. */

@@ -121,15 +121,19 @@ static int
 pump_bytes(struct load *load, struct tr_table_reader *reader, struct tr_loader *loader, struct tr_error *err)
 {
     struct tr_task *task = load->task;
+    const struct tr_source_class *source = task->config.source;
     const char *data;
     size_t len;
+    uint64_t counted = 0;
     int r;
-    while ((r = task->config.source->reader_read(reader, &data, &len, err)) > 0) {
+    while ((r = source->reader_read(reader, &data, &len, err)) > 0) {
         if (given_up(load))
             return tr_fail(err, TR_RETRY, "stopped");
         TR_FAILPOINT("load.write");
         atomic_fetch_add_explicit(&task->count.load_bytes, len, memory_order_relaxed);
-        atomic_fetch_add_explicit(&task->count.load_rows, 1, memory_order_relaxed);
+        uint64_t rows = source->reader_count != NULL ? source->reader_count(reader) : 0;
+        atomic_fetch_add_explicit(&task->count.load_rows, rows - counted, memory_order_relaxed);
+        counted = rows;
         if ((r = task->config.sink->loader_write(loader, data, len, err)) < 0)
             return r;
     }
@@ -413,13 +417,19 @@ load_through_queue(struct load *load, struct tr_error *err)
 
 /* --- the whole --- */
 
-/* Say which tables are begun before their first row is written, so that a killed run knows to empty them. */
+/*
+ * Say which tables are begun before their first row is written, so that a killed run knows to empty them. A task that only loads has no
+ * position of its own: the cut is its first checkpoint.
+ */
 static int
 record_begun(struct load *load, struct tr_error *err)
 {
+    struct tr_task *task = load->task;
     for (size_t i = 0; i < load->ntables; i++)
-        tr_checkpoint_set_table(&load->task->checkpoint, load->tables[i].name, load->cut.position, false);
-    return tr_save_checkpoint(load->task, err);
+        tr_checkpoint_set_table(&task->checkpoint, load->tables[i].name, load->cut.position, false);
+    if (task->checkpoint.position == NULL)
+        return tr_first_checkpoint(task, load->cut.position, "load", err);
+    return tr_save_checkpoint(task, err);
 }
 
 static int
@@ -435,6 +445,21 @@ reset_begun(struct load *load, struct tr_error *err)
     return r;
 }
 
+/* The description for making the target's tables, under the names that mapping gives them. */
+static int
+read_schema(struct load *load, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    int r = task->config.source->schema(task->source, &load->schema, err);
+    for (uint32_t i = 0; r == 0 && i < load->schema->ntables; i++) {
+        struct tr_relation *relation = load->schema->tables[i].relation;
+        bool skip = relation->skip; /* partitions come with their root */
+        tr_mapping_route(task->mapping, relation);
+        relation->skip = skip;
+    }
+    return r;
+}
+
 static int
 run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
 {
@@ -442,7 +467,7 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
     bool bulk = (task->config.sink->capabilities & TR_SINK_LOADS) != 0;
     int r = find_tables(load, err);
     if (r == 0 && bulk)
-        r = task->config.source->schema(task->source, &load->schema, err);
+        r = read_schema(load, err);
     if (r == 0 && bulk && load->ntables > 0)
         r = task->config.sink->prepare_tables(task->sink, load->schema, err);
     if (r == 0 && bulk)

@@ -192,16 +192,18 @@ open_both(struct tr_task *task, struct tr_error *err)
     task->sink_env.wake_fd = task->queue.wake_fd;
     int r = task->config.sink->open(&task->sink_env, &task->sink, err);
     if (r < 0)
-        return tr_error_prefix(err, "target");
+        return r;
     if ((r = load_checkpoint(task, err)) < 0)
         return r;
     if ((r = task->config.source->open(&task->source_env, &task->source, err)) < 0)
-        return tr_error_prefix(err, "source");
+        return r;
     struct tr_identity saved = { "" };
     if (task->checkpoint.identity == NULL)
         return 0;
     snprintf(saved.text, sizeof(saved.text), "%s", task->checkpoint.identity);
-    return task->config.source->identity_check(task->source, &saved, task->checkpoint.position, err);
+    /* A task that only loads does not go on from a position: nothing at the source has to have been kept for it. */
+    const char *position = setting_is(task, "mode", "full-load") ? NULL : task->checkpoint.position;
+    return task->config.source->identity_check(task->source, &saved, position, err);
 }
 
 static void
@@ -212,8 +214,8 @@ set_text(char **to, const char *text)
 }
 
 /* Where a stream without a checkpoint begins, and what is saved before anything is written. */
-static int
-first_checkpoint(struct tr_task *task, const char *position, const char *phase, struct tr_error *err)
+int
+tr_first_checkpoint(struct tr_task *task, const char *position, const char *phase, struct tr_error *err)
 {
     struct tr_identity identity;
     int r = task->config.source->identity(task->source, &identity, err);
@@ -264,10 +266,9 @@ resume_sink(struct tr_task *task, struct tr_error *err)
 static int
 load_only(struct tr_task *task, struct tr_error *err)
 {
-    int r = task->checkpoint.position == NULL ? first_checkpoint(task, "0/0", "load", err) : 0;
-    if (r == 0)
-        r = tr_load_run(task, NULL, err);
-    return r < 0 ? r : set_phase(task, "ended", err);
+    int r = tr_load_run(task, NULL, err);
+    bool nothing = task->checkpoint.position == NULL; /* no table matched */
+    return r < 0 || nothing ? r : set_phase(task, "ended", err);
 }
 
 static int
@@ -283,7 +284,7 @@ prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_er
         snprintf(position, sizeof(position), "%s", cut->position);
     else
         r = source->start_position(task->source, load ? "slot" : start != NULL ? start : "now", position, sizeof(position), err);
-    return r < 0 ? r : first_checkpoint(task, position, load ? "load" : "stream", err);
+    return r < 0 ? r : tr_first_checkpoint(task, position, load ? "load" : "stream", err);
 }
 
 static int

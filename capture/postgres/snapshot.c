@@ -29,6 +29,7 @@ struct tr_table_reader {
     struct tr_relation *relation; /* a reference */
     PGconn *conn;
     struct tr_buffer chunk; /* rows gathered for one reader_read */
+    uint64_t count;         /* rows handed out by it */
     char *filter;           /* published row filter, or NULL */
     bool column_list;       /* the publication names columns */
     bool generated;         /* the publication has generated columns: so has the log */
@@ -420,6 +421,7 @@ tr_postgres_reader_read(struct tr_table_reader *reader, const char **data, size_
         if (rc != 1)
             break;
         tr_buffer_add(&reader->chunk, row, (size_t)size);
+        reader->count++;
         PQfreemem(row);
     }
     TR_FAILPOINT("capture.postgres.copy.read");
@@ -431,6 +433,12 @@ tr_postgres_reader_read(struct tr_table_reader *reader, const char **data, size_
         return tr_fail(err, TR_FATAL, "table %s.%s: a row is larger than 1 GiB", reader->relation->schema,
                        reader->relation->name);
     return *len > 0;
+}
+
+uint64_t
+tr_postgres_reader_count(const struct tr_table_reader *reader)
+{
+    return reader->count;
 }
 
 static int

@@ -16,6 +16,7 @@ int tr_postgres_reader_open(struct tr_source *source, const struct tr_cut *cut,
                             const char *format, struct tr_table_reader **reader, struct tr_error *err);
 int tr_postgres_reader_read(struct tr_table_reader *reader, const char **data, size_t *len,
                             struct tr_error *err);
+uint64_t tr_postgres_reader_count(const struct tr_table_reader *reader);
 int tr_postgres_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes,
                             struct tr_error *err);
 void tr_postgres_reader_close(struct tr_table_reader *reader);

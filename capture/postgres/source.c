@@ -311,6 +311,7 @@ const struct tr_source_class tr_postgres_source = {
     .table_parts = tr_postgres_table_parts,
     .reader_open = tr_postgres_reader_open,
     .reader_read = tr_postgres_reader_read,
+    .reader_count = tr_postgres_reader_count,
     .reader_rows = tr_postgres_reader_rows,
     .reader_close = tr_postgres_reader_close,
     .start_position = tr_postgres_start_position,

@@ -175,3 +175,16 @@ def test_drop_leaves_nothing_behind(source, target, tailrace):
     assert source.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0
     assert source.one("SELECT count(*) FROM pg_publication") == 0
     assert target.one("SELECT to_regclass('tailrace.checkpoint')") is None  # the last task takes the tables with it
+
+
+@pytest.mark.parametrize("step", ["load.write", "load.finish.after", "load.finish_tables", "pipeline.save.after"])
+def test_a_load_alone_is_taken_up_again_after_a_kill(source, target, tailrace, step):
+    load = Workload(source, seed=5).create_tables()
+    load.run(50)
+    config = task_config(source.url, target.url, mode="full-load")
+    result = tailrace.run("run", config=config, env={"TR_FAILPOINT": f"{step}:2"})
+    assert result.status in (0, -9), result
+    result = tailrace.run("run", config=config)
+    assert result.status == 0, result
+    assert_equal(source, target, Workload.tables)
+    assert source.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0
