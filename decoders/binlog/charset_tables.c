@@ -4,7 +4,7 @@
  * Taken from the answers of a server (CONVERT(x USING utf32) for each byte), because the sets of that name
  * elsewhere differ in some codes: latin1 is cp1252 with the five free codes as C1 controls, and iconv
  * knows no dec8, hp8, swe7, keybcs2 or geostd8 of this kind. 0 in a place other than the first = no
- * character. Generated; the unit test compares it with what a golden file holds.
+ * character. Generated.
  */
 #include "decoders/binlog/charset.h"
 
