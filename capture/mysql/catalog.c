@@ -1,0 +1,517 @@
+/*
+ * catalog.c - the shapes of tables from information_schema: a query for the tables, one for their columns, one for their keys.
+ *
+ * The same reading serves the full load and the decoder, so that a column has one description, whoever asks.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "capture/mysql/internal.h"
+#include "core/memory.h"
+#include "decoders/binlog/types.h"
+
+enum { C_SCHEMA, C_TABLE, C_NAME, C_NUMBER, C_DEFAULT, C_NULLABLE, C_DATA_TYPE, C_LENGTH, C_PRECISION, C_SCALE, C_FRACTION, C_CHARSET,
+       C_COLLATION, C_TYPE, C_EXTRA, C_GENERATION };
+
+static const char columns_query[] =
+    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH,"
+    " NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION"
+    " FROM information_schema.COLUMNS WHERE ";
+static const char keys_query[] =
+    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, SEQ_IN_INDEX FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND ";
+
+/* ------------------------------------------------------------------------------------------------------------- types */
+
+static const struct type_name {
+    const char *name;
+    uint8_t code;
+    enum tr_logical logical, unsigned_logical;
+} type_names[] = {
+    { "tinyint", TYPE_TINY, TR_INT8, TR_UINT8 },
+    { "smallint", TYPE_SHORT, TR_INT16, TR_UINT16 },
+    { "mediumint", TYPE_INT24, TR_INT24, TR_UINT24 },
+    { "int", TYPE_LONG, TR_INT32, TR_UINT32 },
+    { "bigint", TYPE_LONGLONG, TR_INT64, TR_UINT64 },
+    { "float", TYPE_FLOAT, TR_FLOAT32, TR_FLOAT32 },
+    { "double", TYPE_DOUBLE, TR_FLOAT64, TR_FLOAT64 },
+    { "decimal", TYPE_NEWDECIMAL, TR_DECIMAL, TR_DECIMAL },
+    { "bit", TYPE_BIT, TR_BIT, TR_BIT },
+    { "year", TYPE_YEAR, TR_YEAR, TR_YEAR },
+    { "date", TYPE_DATE, TR_DATE, TR_DATE },
+    { "time", TYPE_TIME2, TR_TIME, TR_TIME },
+    { "timestamp", TYPE_TIMESTAMP2, TR_TIMESTAMPTZ, TR_TIMESTAMPTZ },
+    { "datetime", TYPE_DATETIME2, TR_TIMESTAMP, TR_TIMESTAMP },
+    { "enum", TYPE_ENUM, TR_ENUM, TR_ENUM },
+    { "set", TYPE_SET, TR_SET, TR_SET },
+    { "json", TYPE_JSON, TR_JSON, TR_JSON },
+    { "char", TYPE_STRING, TR_CHAR, TR_CHAR },
+    { "varchar", TYPE_VARCHAR, TR_TEXT, TR_TEXT },
+    { "tinytext", TYPE_BLOB, TR_TEXT, TR_TEXT },
+    { "text", TYPE_BLOB, TR_TEXT, TR_TEXT },
+    { "mediumtext", TYPE_BLOB, TR_TEXT, TR_TEXT },
+    { "longtext", TYPE_BLOB, TR_TEXT, TR_TEXT },
+    { "binary", TYPE_STRING, TR_BYTES, TR_BYTES },
+    { "varbinary", TYPE_VARCHAR, TR_BYTES, TR_BYTES },
+    { "tinyblob", TYPE_BLOB, TR_BYTES, TR_BYTES },
+    { "blob", TYPE_BLOB, TR_BYTES, TR_BYTES },
+    { "mediumblob", TYPE_BLOB, TR_BYTES, TR_BYTES },
+    { "longblob", TYPE_BLOB, TR_BYTES, TR_BYTES },
+    { "vector", TYPE_VECTOR, TR_VECTOR, TR_VECTOR },
+    { "uuid", TYPE_STRING, TR_UUID, TR_UUID },
+    { "inet4", TYPE_STRING, TR_INET, TR_INET },
+    { "inet6", TYPE_STRING, TR_INET, TR_INET },
+    { "xmltype", TYPE_BLOB, TR_XML, TR_XML },
+    { "geometry", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "point", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "linestring", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "polygon", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "multipoint", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "multilinestring", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "multipolygon", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "geometrycollection", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+    { "geomcollection", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
+};
+
+static const struct type_name *
+find_type(const char *name)
+{
+    for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
+        if (strcasecmp(type_names[i].name, name) == 0)
+            return &type_names[i];
+    return NULL;
+}
+
+/* The labels of "enum('a','it''s')": quotes are doubled, some control bytes are escaped by a backslash. */
+static const char *
+read_label(const char *p, struct tr_buffer *label)
+{
+    tr_buffer_reset(label);
+    for (p++; *p != '\0'; p++) {
+        if (*p == '\'' && p[1] != '\'')
+            return p + 1;
+        if (*p == '\'')
+            p++;
+        else if (*p == '\\' && strchr("0nr\\", p[1]) != NULL && p[1] != '\0')
+            p++;
+        else {
+            tr_buffer_byte(label, *p);
+            continue;
+        }
+        char c = p[-1] == '\\' ? (*p == '0' ? '\0' : *p == 'n' ? '\n' : *p == 'r' ? '\r' : '\\') : '\'';
+        tr_buffer_byte(label, c);
+    }
+    return p;
+}
+
+static void
+read_labels(struct tr_arena *arena, struct tr_column *column, const char *type)
+{
+    const char *p = strchr(type, '(');
+    const char **labels = NULL;
+    uint32_t count = 0, capacity = 0;
+    struct tr_buffer label;
+    tr_buffer_init(&label, 1 << 20);
+    while (p != NULL && *p != '\0' && *++p == '\'') {
+        p = read_label(p, &label);
+        if (count == capacity) {
+            const char **more = tr_arena_alloc(arena, (capacity = capacity > 0 ? capacity * 2 : 8) * sizeof *more);
+            if (count > 0)
+                memcpy(more, labels, count * sizeof *more);
+            labels = more;
+        }
+        labels[count++] = tr_arena_copy(arena, label.data != NULL ? label.data : "", label.len);
+    }
+    tr_buffer_fini(&label);
+    column->labels = labels;
+    column->nlabels = count;
+}
+
+static int32_t
+number(const char *text)
+{
+    if (text == NULL)
+        return -1;
+    long long n = strtoll(text, NULL, 10);
+    return n > INT32_MAX ? -1 : (int32_t)n;
+}
+
+static bool
+is_text(enum tr_logical logical)
+{
+    return logical == TR_CHAR || logical == TR_TEXT;
+}
+
+static void
+describe_type(struct tr_arena *arena, struct tr_column *column, char **row)
+{
+    const struct type_name *type = find_type(row[C_DATA_TYPE]);
+    column->native = tr_arena_strdup(arena, row[C_TYPE]);
+    column->type_name = type != NULL ? type->name : tr_arena_strdup(arena, row[C_DATA_TYPE]);
+    column->is_unsigned = strstr(row[C_TYPE], "unsigned") != NULL;
+    column->type_id = column->base_type_id = type != NULL ? type->code : 0;
+    column->type_mod = column->length = column->precision = column->scale = -1;
+    column->logical = type == NULL ? TR_OTHER : column->is_unsigned ? type->unsigned_logical : type->logical;
+    bool blob = type != NULL && type->code == TYPE_BLOB;
+    if (is_text(column->logical) || column->logical == TR_BYTES)
+        column->length = blob ? -1 : number(row[C_LENGTH]);
+    if (column->logical == TR_BIT)
+        column->length = number(row[C_PRECISION]);
+    if (column->logical == TR_VECTOR) {
+        const char *open = strchr(row[C_TYPE], '(');
+        column->length = open != NULL ? number(open + 1) : -1;
+    }
+    if (column->logical == TR_DECIMAL) {
+        column->precision = number(row[C_PRECISION]);
+        column->scale = number(row[C_SCALE]);
+    }
+    if (column->logical == TR_TIME || column->logical == TR_TIMESTAMP || column->logical == TR_TIMESTAMPTZ)
+        column->scale = row[C_FRACTION] != NULL ? number(row[C_FRACTION]) : 0;
+    if (column->logical == TR_ENUM || column->logical == TR_SET)
+        read_labels(arena, column, row[C_TYPE]);
+}
+
+static void
+describe(struct tr_arena *arena, struct tr_column *column, char **row)
+{
+    const char *extra = row[C_EXTRA] != NULL ? row[C_EXTRA] : "";
+    column->name = tr_arena_strdup(arena, row[C_NAME]);
+    column->number = (uint16_t)strtoul(row[C_NUMBER], NULL, 10);
+    describe_type(arena, column, row);
+    column->charset = tr_arena_strdup(arena, row[C_CHARSET]);
+    column->collation = tr_arena_strdup(arena, row[C_COLLATION]);
+    column->not_null = strcasecmp(row[C_NULLABLE], "NO") == 0;
+    column->generated = strcasestr(extra, "VIRTUAL GENERATED") != NULL || strcasestr(extra, "STORED GENERATED") != NULL ||
+                        strcasestr(extra, "PERSISTENT") != NULL || (row[C_GENERATION] != NULL && row[C_GENERATION][0] != '\0');
+    column->auto_increment = strcasestr(extra, "auto_increment") != NULL;
+    column->invisible = strcasestr(extra, "INVISIBLE") != NULL;
+    if (!column->generated)
+        column->default_expression = tr_arena_strdup(arena, row[C_DEFAULT]);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- reading */
+
+/* The condition that picks one table, or all of the task's databases. */
+static void
+add_filter(const struct tr_mysql_source *source, const char *database, const char *table, struct tr_buffer *sql)
+{
+    if (database == NULL)
+        database = source->database;
+    if (database == NULL) {
+        tr_buffer_text(sql, "TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', 'tailrace')");
+        return;
+    }
+    tr_buffer_text(sql, "TABLE_SCHEMA = ");
+    tr_mysql_literal(sql, database, strlen(database));
+    if (table != NULL) {
+        tr_buffer_text(sql, " AND TABLE_NAME = ");
+        tr_mysql_literal(sql, table, strlen(table));
+    }
+}
+
+static int
+ask_filtered(struct tr_mysql_source *source, const char *query, const char *database, const char *table, const char *order, MYSQL_RES **res,
+             struct tr_error *err)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, (size_t)1 << 16);
+    tr_buffer_text(&sql, query);
+    add_filter(source, database, table, &sql);
+    tr_buffer_printf(&sql, " ORDER BY %s", order);
+    int rc = tr_mysql_ask(source, sql.data, res, err);
+    tr_buffer_fini(&sql);
+    return rc < 0 ? tr_error_prefix(err, "source: cannot read the catalogue") : 0;
+}
+
+static uint64_t
+table_id(const char *database, const char *table)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (const char *p = database; *p != '\0'; p++)
+        h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+    h = (h ^ 0xff) * UINT64_C(0x100000001b3);
+    for (const char *p = table; *p != '\0'; p++)
+        h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static struct tr_relation *
+add_relation(struct tr_relation_list *list, const char *database, const char *table)
+{
+    struct tr_relation *relation = tr_relation_new();
+    relation->id = table_id(database, table);
+    relation->schema = relation->target_schema = tr_arena_strdup(&relation->arena, database);
+    relation->name = relation->target_name = tr_arena_strdup(&relation->arena, table);
+    relation->replica_identity = 'f';
+    relation->codec = &tr_binlog_codec;
+    list->items = tr_realloc(list->items, (list->count + 1) * sizeof *list->items);
+    list->items[list->count++] = relation;
+    return relation;
+}
+
+/* Rows come by table, then by column. */
+static void
+read_columns(MYSQL_RES *res, struct tr_relation_list *list)
+{
+    MYSQL_ROW row = mysql_fetch_row(res);
+    while (row != NULL) {
+        struct tr_relation *relation = add_relation(list, row[C_SCHEMA], row[C_TABLE]);
+        struct tr_column *columns = NULL;
+        uint16_t count = 0, capacity = 0;
+        do {
+            if (count == capacity) {
+                capacity = (uint16_t)(capacity > 0 ? capacity * 2 : 8);
+                struct tr_column *more = tr_arena_zalloc(&relation->arena, capacity * sizeof *more);
+                if (count > 0)
+                    memcpy(more, columns, count * sizeof *more);
+                columns = more;
+            }
+            describe(&relation->arena, &columns[count++], row);
+            row = mysql_fetch_row(res);
+        } while (row != NULL && strcmp(row[C_SCHEMA], relation->schema) == 0 && strcmp(row[C_TABLE], relation->name) == 0);
+        relation->columns = columns;
+        relation->ncolumns = count;
+    }
+}
+
+static struct tr_relation *
+find(const struct tr_relation_list *list, size_t *hint, const char *database, const char *table)
+{
+    for (size_t k = 0; k < list->count; k++) {
+        size_t i = (*hint + k) % list->count;
+        if (strcmp(list->items[i]->name, table) == 0 && strcmp(list->items[i]->schema, database) == 0) {
+            *hint = i;
+            return list->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+read_keys(MYSQL_RES *res, const struct tr_relation_list *list)
+{
+    MYSQL_ROW row;
+    size_t hint = 0;
+    while ((row = mysql_fetch_row(res)) != NULL) {
+        struct tr_relation *relation = find(list, &hint, row[0], row[1]);
+        int c = relation != NULL ? tr_relation_column(relation, row[2]) : -1;
+        if (c < 0)
+            continue;
+        struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[c]; /* not shared yet */
+        column->key = (uint16_t)strtoul(row[3], NULL, 10);
+    }
+}
+
+static void
+finish(struct tr_relation *relation)
+{
+    bool keyed = false;
+    for (uint16_t i = 0; i < relation->ncolumns; i++)
+        keyed = keyed || relation->columns[i].key > 0;
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[i];
+        column->identity = keyed ? column->key : (uint16_t)(i + 1);
+    }
+    tr_relation_index_keys(relation);
+}
+
+/* Columns and keys of one table, or of all in the task's databases. */
+static int
+read_shapes(struct tr_mysql_source *source, const char *database, const char *table, struct tr_relation_list *list, struct tr_error *err)
+{
+    MYSQL_RES *columns = NULL, *keys = NULL;
+    *list = (struct tr_relation_list){ 0 };
+    int rc = ask_filtered(source, columns_query, database, table, "TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION", &columns, err);
+    if (rc == 0)
+        rc = ask_filtered(source, keys_query, database, table, "TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX", &keys, err);
+    if (rc == 0) {
+        read_columns(columns, list);
+        read_keys(keys, list);
+        for (size_t i = 0; i < list->count; i++)
+            finish(list->items[i]);
+    }
+    mysql_free_result(columns);
+    mysql_free_result(keys);
+    return rc;
+}
+
+/* Views and sequences have columns too. */
+static int
+keep_tables(struct tr_mysql_source *source, struct tr_relation_list *list, struct tr_error *err)
+{
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+    size_t hint = 0, kept = 0;
+    int rc = ask_filtered(source,
+                          "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ",
+                          NULL, NULL, "TABLE_SCHEMA, TABLE_NAME", &res, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < list->count; i++)
+        list->items[i]->skip = true;
+    while ((row = mysql_fetch_row(res)) != NULL) {
+        struct tr_relation *relation = tr_mysql_wants(source, row[0], row[1]) ? find(list, &hint, row[0], row[1]) : NULL;
+        if (relation != NULL)
+            relation->skip = false;
+    }
+    mysql_free_result(res);
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i]->skip)
+            tr_relation_unref(list->items[i]);
+        else
+            list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+    return 0;
+}
+
+int
+tr_mysql_relations(struct tr_source *base, struct tr_relation_list *list, struct tr_error *err)
+{
+    struct tr_mysql_source *source = tr_mysql(base);
+    int rc = read_shapes(source, NULL, NULL, list, err);
+    if (rc == 0)
+        rc = keep_tables(source, list, err);
+    if (rc < 0)
+        tr_relation_list_free(list);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------- what the log does not tell */
+
+static bool
+is_placeholder(const struct tr_column *column, uint16_t i)
+{
+    char name[16];
+    snprintf(name, sizeof name, "@%u", i + 1U);
+    return strcmp(column->name, name) == 0;
+}
+
+/* The log keeps every blob under one code, and a uuid as a binary string. */
+static bool
+types_agree(const struct tr_column *log, const struct tr_column *catalog)
+{
+    uint32_t a = log->type_id, b = catalog->type_id;
+    if (a == TYPE_BLOB_COMPRESSED || a == TYPE_TINY_BLOB || a == TYPE_MEDIUM_BLOB || a == TYPE_LONG_BLOB)
+        a = TYPE_BLOB;
+    if (a == TYPE_VARCHAR_COMPRESSED || a == TYPE_VAR_STRING)
+        a = TYPE_VARCHAR;
+    if (a == TYPE_TIMESTAMP || a == TYPE_DATETIME || a == TYPE_TIME)
+        a = a == TYPE_TIMESTAMP ? TYPE_TIMESTAMP2 : a == TYPE_DATETIME ? TYPE_DATETIME2 : TYPE_TIME2;
+    if (a == TYPE_NEWDATE)
+        a = TYPE_DATE;
+    return a == b || b == 0 || (catalog->logical == TR_VECTOR && a == TYPE_VARCHAR) || (catalog->logical == TR_XML && a == TYPE_BLOB);
+}
+
+/* Types that the log keeps as strings. */
+static bool
+hidden_in_a_string(enum tr_logical logical)
+{
+    return logical == TR_UUID || logical == TR_INET || logical == TR_VECTOR || logical == TR_XML;
+}
+
+/* Everything that the log cannot know, and what it did not say this time. Storage stays as the log has it. */
+static void
+take_from_catalog(struct tr_relation *relation, struct tr_column *to, const struct tr_column *from, bool named)
+{
+    struct tr_arena *arena = &relation->arena;
+    if (hidden_in_a_string(from->logical) && to->logical != from->logical) {
+        to->logical = from->logical;
+        to->type_name = tr_arena_strdup(arena, from->type_name);
+        to->charset = to->charset != NULL ? to->charset : tr_arena_strdup(arena, from->charset);
+        to->native = tr_arena_strdup(arena, from->native);
+    }
+    if (!named) {
+        to->name = tr_arena_strdup(arena, from->name);
+        to->is_unsigned = from->is_unsigned;
+        to->logical = from->logical;
+        to->length = from->length;
+        to->charset = tr_arena_strdup(arena, from->charset);
+        to->type_name = tr_arena_strdup(arena, from->type_name);
+    }
+    if (!named || strcmp(to->type_name, from->type_name) == 0)
+        to->native = tr_arena_strdup(arena, from->native);
+    if ((to->logical == TR_ENUM || to->logical == TR_SET) && to->nlabels == 0) {
+        const char **labels = tr_arena_alloc(arena, (from->nlabels + 1) * sizeof *labels);
+        for (uint32_t i = 0; i < from->nlabels; i++)
+            labels[i] = tr_arena_strdup(arena, from->labels[i]);
+        to->labels = labels;
+        to->nlabels = from->nlabels;
+    }
+    to->collation = tr_arena_strdup(arena, from->collation);
+    to->default_expression = tr_arena_strdup(arena, from->default_expression);
+    to->generated = from->generated;
+    to->auto_increment = from->auto_increment;
+    to->invisible = to->invisible || from->invisible;
+    to->not_null = from->not_null;
+}
+
+static void
+take_keys(struct tr_relation *relation, const struct tr_relation *catalog, bool named)
+{
+    bool keyed = false;
+    for (uint16_t i = 0; i < relation->ncolumns; i++)
+        keyed = keyed || relation->columns[i].key > 0;
+    for (uint16_t i = 0; i < relation->ncolumns && !keyed; i++) {
+        int c = named ? tr_relation_column(catalog, relation->columns[i].name) : i;
+        struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[i];
+        column->key = c >= 0 && c < catalog->ncolumns ? catalog->columns[c].key : 0;
+    }
+    finish(relation);
+}
+
+static int
+altered(const struct tr_relation *relation, struct tr_error *err, const char *how)
+{
+    tr_fail(err, TR_REFUSED, "table %s.%s %s since its rows were logged, and the log does not name its columns", relation->schema, relation->name,
+            how);
+    return tr_error_hint(err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, end the sessions that were open before, and load the table "
+                              "again (tailrace reload)");
+}
+
+/* Without names, columns are told by their places, and any doubt is a refusal. */
+static int
+complete_by_place(struct tr_relation *relation, const struct tr_relation *catalog, struct tr_error *err)
+{
+    if (catalog->ncolumns != relation->ncolumns)
+        return altered(relation, err, "gained or lost columns");
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[i];
+        if (!types_agree(column, &catalog->columns[i]))
+            return altered(relation, err, "changed the type of a column");
+        take_from_catalog(relation, column, &catalog->columns[i], false);
+    }
+    take_keys(relation, catalog, false);
+    return 0;
+}
+
+static int
+complete_by_name(struct tr_relation *relation, const struct tr_relation *catalog)
+{
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[i];
+        int c = tr_relation_column(catalog, column->name);
+        if (c >= 0 && types_agree(column, &catalog->columns[c]))
+            take_from_catalog(relation, column, &catalog->columns[c], true);
+    }
+    take_keys(relation, catalog, true);
+    return 0;
+}
+
+int
+tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_mysql_source *source = arg;
+    struct tr_relation_list list;
+    if (relation->ncolumns == 0 || !tr_mysql_wants(source, relation->schema, relation->name))
+        return 0;
+    bool named = !is_placeholder(&relation->columns[0], 0);
+    int rc = read_shapes(source, relation->schema, relation->name, &list, err);
+    if (rc == 0 && list.count == 1)
+        rc = named ? complete_by_name(relation, list.items[0]) : complete_by_place(relation, list.items[0], err);
+    else if (rc == 0 && !named)
+        rc = altered(relation, err, "was dropped or renamed");
+    tr_relation_list_free(&list);
+    return rc;
+}

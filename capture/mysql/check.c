@@ -1,0 +1,274 @@
+/*
+ * check.c - what would stop or hurt a task, before it begins: rules about the server's variables, then rules that are queries.
+ *
+ * A variable's rule names the values that are good; a query gives object (or NULL) and text, one row for each finding.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "capture/mysql/internal.h"
+#include "core/memory.h"
+
+enum { ANY = 0, MYSQL_ONLY = 1, MARIADB_ONLY = 2 };
+
+static const struct variable_rule {
+    const char *id;
+    enum tr_finding_level level;
+    int flavour;
+    const char *variable;
+    const char *good;  /* "|"-separated; NULL = at_least rules */
+    int64_t at_least;
+    const char *text;  /* behind "NAME is VALUE: " */
+    const char *sql;
+} variable_rules[] = {
+    { "mysql-binlog-enabled", TR_FINDING_ERROR, ANY, "log_bin", "ON|1", 0, "the server writes no binary log",
+      "-- in the server's configuration: log_bin; then restart it" },
+    { "mysql-binlog-format", TR_FINDING_ERROR, ANY, "binlog_format", "ROW", 0, "the log holds statements instead of rows",
+      "SET GLOBAL binlog_format = 'ROW'; -- then end the sessions that were open before" },
+    { "mysql-binlog-image", TR_FINDING_WARNING, ANY, "binlog_row_image", "FULL", 0,
+      "events hold only a part of each row; a target row that differs is not noticed, and a changed key needs the whole row",
+      "SET GLOBAL binlog_row_image = 'FULL'; -- then end the sessions that were open before" },
+    { "mysql-binlog-metadata", TR_FINDING_WARNING, ANY, "binlog_row_metadata", "FULL", 0,
+      "the log does not name columns; a table that is altered while the task runs or stands still must be loaded again",
+      "SET GLOBAL binlog_row_metadata = 'FULL';" },
+    { "mysql-partial-json", TR_FINDING_WARNING, MYSQL_ONLY, "binlog_row_value_options", "|", 0, "JSON changes are logged as differences, which are refused",
+      "SET GLOBAL binlog_row_value_options = ''; -- then end the sessions that were open before" },
+    { "mysql-gtid-mode", TR_FINDING_WARNING, MYSQL_ONLY, "gtid_mode", "ON", 0, "without GTIDs the task cannot follow a failover to another server",
+      "SET GLOBAL enforce_gtid_consistency = ON; SET GLOBAL gtid_mode = OFF_PERMISSIVE; SET GLOBAL gtid_mode = ON_PERMISSIVE; SET GLOBAL gtid_mode = ON;" },
+    { "mysql-gtid-strict", TR_FINDING_WARNING, MARIADB_ONLY, "gtid_strict_mode", "ON|1", 0,
+      "replicas may have GTIDs out of order, which makes a failover unsafe", "SET GLOBAL gtid_strict_mode = ON;" },
+    { "mysql-sync-binlog", TR_FINDING_WARNING, ANY, "sync_binlog", "1", 0,
+      "after a crash of the server its log may lack transactions that the task has carried", "SET GLOBAL sync_binlog = 1;" },
+    { "mysql-server-id", TR_FINDING_ERROR, ANY, "server_id", NULL, 1, "the server has no id, and gives its log to nobody",
+      "SET GLOBAL server_id = 1; -- a number of its own" },
+    { "mysql-max-allowed-packet", TR_FINDING_NOTE, ANY, "max_allowed_packet", NULL, 16 << 20, "larger values cannot be read in a full load",
+      "SET GLOBAL max_allowed_packet = 1073741824;" },
+};
+
+static const struct query_rule {
+    const char *id;
+    enum tr_finding_level level;
+    int flavour;
+    bool per_table; /* the first two columns name a table: only those of the task count */
+    const char *sql;
+    const char *mend;
+} query_rules[] = {
+    { "mysql-binlog-retention-time", TR_FINDING_WARNING, MYSQL_ONLY, false,
+      "SELECT NULL, NULL, CONCAT('binlog_expire_logs_seconds is ', @@global.binlog_expire_logs_seconds, ': a task that stands still for longer must load again')"
+      " FROM (SELECT 1) x WHERE @@global.binlog_expire_logs_seconds BETWEEN 1 AND 86399",
+      "SET GLOBAL binlog_expire_logs_seconds = 604800;" },
+    { "mysql-expire-logs-days", TR_FINDING_WARNING, MARIADB_ONLY, false,
+      "SELECT NULL, NULL, CONCAT('expire_logs_days is ', @@global.expire_logs_days, ': a task that stands still for longer must load again')"
+      " FROM (SELECT 1) x WHERE @@global.expire_logs_days > 0 AND @@global.expire_logs_days < 1",
+      "SET GLOBAL expire_logs_days = 7;" },
+    { "mysql-table-engine", TR_FINDING_WARNING, ANY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('the table uses ', ENGINE, ', which has no snapshots: rows written while the full load reads it may be copied and"
+      " come again in the stream') FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND ENGINE NOT IN ('InnoDB', 'RocksDB')",
+      "ALTER TABLE %s ENGINE = InnoDB;" },
+    { "mysql-table-without-key", TR_FINDING_WARNING, ANY, true,
+      "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, 'the table has no primary key: the target finds its rows by all columns, and rows that are equal cannot be told apart'"
+      " FROM information_schema.TABLES t LEFT JOIN information_schema.TABLE_CONSTRAINTS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA AND c.TABLE_NAME = t.TABLE_NAME"
+      " AND c.CONSTRAINT_TYPE IN ('PRIMARY KEY', 'UNIQUE') WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_NAME IS NULL",
+      "ALTER TABLE %s ADD COLUMN id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY; -- or a key of its own" },
+    { "mysql-cascade", TR_FINDING_WARNING, ANY, true,
+      "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONCAT('foreign key ', CONSTRAINT_NAME, ' cascades inside the engine, and what it changes is not in the log: the target must"
+      " have the same foreign key') FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN"
+      " ('CASCADE', 'SET NULL')",
+      NULL },
+    { "mysql-invisible-column", TR_FINDING_NOTE, ANY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is invisible: it is carried as an ordinary one') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
+      " '%INVISIBLE%'",
+      NULL },
+    { "mysql-generated-column", TR_FINDING_NOTE, ANY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is generated: the target computes it') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
+      " '%VIRTUAL GENERATED%' OR EXTRA LIKE '%STORED GENERATED%'",
+      NULL },
+    { "mysql-system-versioned", TR_FINDING_WARNING, MARIADB_ONLY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, 'the table is system versioned: the log shows a deletion as an update of its row_end' FROM information_schema.TABLES"
+      " WHERE TABLE_TYPE = 'SYSTEM VERSIONED'",
+      NULL },
+};
+
+static bool
+applies(const struct tr_mysql_source *source, int flavour)
+{
+    return flavour == ANY || (flavour == MARIADB_ONLY) == source->mariadb;
+}
+
+static bool
+is_good(const struct variable_rule *rule, const char *value)
+{
+    if (rule->good == NULL)
+        return strtoll(value, NULL, 10) >= rule->at_least;
+    size_t len = strlen(value);
+    for (const char *p = rule->good;; p++) {
+        const char *end = strchrnul(p, '|');
+        if ((size_t)(end - p) == len && strncasecmp(p, value, len) == 0)
+            return true;
+        if (*end == '\0')
+            return false;
+        p = end;
+    }
+}
+
+static int
+check_variables(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
+{
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+    char text[512];
+    int rc = tr_mysql_ask(source, "SHOW GLOBAL VARIABLES", &res, err);
+    if (rc < 0)
+        return rc;
+    while ((row = mysql_fetch_row(res)) != NULL)
+        for (size_t i = 0; i < sizeof variable_rules / sizeof variable_rules[0]; i++) {
+            const struct variable_rule *rule = &variable_rules[i];
+            if (!applies(source, rule->flavour) || strcasecmp(rule->variable, row[0]) != 0 || is_good(rule, row[1]))
+                continue;
+            snprintf(text, sizeof text, "%s is %s: %s", row[0], row[1][0] != '\0' ? row[1] : "empty", rule->text);
+            findings->add(findings->arg, rule->level, rule->id, NULL, text, rule->sql);
+        }
+    mysql_free_result(res);
+    return 0;
+}
+
+static void
+add_row(struct tr_mysql_source *source, const struct query_rule *rule, MYSQL_ROW row, const struct tr_findings *findings)
+{
+    char sql[1024];
+    struct tr_buffer name;
+    if (rule->per_table && !tr_mysql_wants(source, row[0], row[1]))
+        return;
+    tr_buffer_init(&name, 4096);
+    if (rule->per_table)
+        tr_mysql_qualified(&name, row[0], row[1]);
+    const char *mark = rule->mend != NULL ? strstr(rule->mend, "%s") : NULL;
+    if (mark != NULL)
+        snprintf(sql, sizeof sql, "%.*s%s%s", (int)(mark - rule->mend), rule->mend, name.data != NULL ? name.data : "", mark + 2);
+    char *object = rule->per_table ? tr_asprintf("%s.%s", row[0], row[1]) : NULL;
+    findings->add(findings->arg, rule->level, rule->id, object, row[2], mark != NULL ? sql : rule->mend);
+    free(object);
+    tr_buffer_fini(&name);
+}
+
+static int
+check_queries(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
+{
+    for (size_t i = 0; i < sizeof query_rules / sizeof query_rules[0]; i++) {
+        MYSQL_RES *res;
+        MYSQL_ROW row;
+        if (!applies(source, query_rules[i].flavour))
+            continue;
+        int rc = tr_mysql_ask(source, query_rules[i].sql, &res, err);
+        if (rc < 0)
+            return tr_error_prefix(err, "check %s", query_rules[i].id);
+        while ((row = mysql_fetch_row(res)) != NULL)
+            add_row(source, &query_rules[i], row, findings);
+        mysql_free_result(res);
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------------- privileges */
+
+static bool
+granted(const char *grants, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        if (strstr(grants, *names) != NULL)
+            return true;
+    return false;
+}
+
+/* What SHOW GRANTS says of *.*, in one text. Rights that come by a role are asked for on their own by the servers, so a miss is a warning. */
+static int
+check_privileges(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
+{
+    static const char *const dump[] = { "REPLICATION SLAVE", "REPLICATION REPLICA", "ALL PRIVILEGES ON *.*", "SUPER", NULL };
+    static const char *const look[] = { "REPLICATION CLIENT", "BINLOG MONITOR", "ALL PRIVILEGES ON *.*", "SUPER", NULL };
+    static const char *const lock[] = { "LOCK TABLES", "RELOAD", "FLUSH_TABLES", "ALL PRIVILEGES", NULL };
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+    struct tr_buffer grants;
+    int rc = tr_mysql_ask(source, "SHOW GRANTS", &res, err);
+    if (rc < 0)
+        return rc;
+    tr_buffer_init(&grants, (size_t)1 << 20);
+    while ((row = mysql_fetch_row(res)) != NULL)
+        tr_buffer_printf(&grants, "%s\n", row[0]);
+    mysql_free_result(res);
+    tr_buffer_add(&grants, "", 0);
+    const char *text = grants.data != NULL ? grants.data : "";
+    if (!granted(text, dump))
+        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-privileges", source->user, "the account may not read the binary log",
+                      source->mariadb ? "GRANT REPLICATION SLAVE ON *.* TO the account;" : "GRANT REPLICATION SLAVE ON *.* TO the account;");
+    if (!granted(text, look))
+        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-client", source->user, "the account may not ask for the log's position",
+                      source->mariadb ? "GRANT BINLOG MONITOR ON *.* TO the account;" : "GRANT REPLICATION CLIENT ON *.* TO the account;");
+    if (!granted(text, lock) && !source->mariadb)
+        findings->add(findings->arg, TR_FINDING_WARNING, "mysql-lock-privileges", source->user,
+                      "the account may neither lock the task's tables nor all: a full load has no consistent cut",
+                      "GRANT LOCK TABLES ON the databases of the task TO the account;");
+    tr_buffer_fini(&grants);
+    return 0;
+}
+
+static int
+check_replica(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
+{
+    MYSQL_RES *res;
+    char *updates;
+    bool replica_words = !source->mariadb && source->version >= 80022;
+    int rc = tr_mysql_ask(source, replica_words ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS", &res, err);
+    if (rc < 0) /* the right to ask is one of those above */
+        return err->class == TR_RETRY ? rc : 0;
+    bool replica = res != NULL && mysql_num_rows(res) > 0;
+    mysql_free_result(res);
+    if (!replica)
+        return 0;
+    rc = tr_mysql_ask_text(source, "SELECT @@global.log_slave_updates", &updates, err);
+    if (rc < 0)
+        return err->class == TR_RETRY ? rc : 0; /* MySQL 9 may know it by its new name alone, where it is always on */
+    if (updates != NULL && strcmp(updates, "0") == 0)
+        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-database-role", NULL,
+                      "the server is a replica with log_slave_updates off: its log lacks what it replicates",
+                      "-- in the server's configuration: log_slave_updates = ON; then restart it; or read from its primary");
+    free(updates);
+    return 0;
+}
+
+static int
+check_tables(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
+{
+    struct tr_relation_list list;
+    char text[128];
+    int rc = tr_mysql_relations(&source->base, &list, err);
+    if (rc < 0)
+        return rc;
+    if (list.count == 0)
+        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-no-tables", source->database,
+                      "no table of the task is visible to the account: none matches, or SELECT is missing", "GRANT SELECT ON the databases of the task TO the account;");
+    if (list.count > 10000) {
+        snprintf(text, sizeof text, "the task has %zu tables: its start takes some time", list.count);
+        findings->add(findings->arg, TR_FINDING_NOTE, "mysql-10k-tables", NULL, text, NULL);
+    }
+    tr_relation_list_free(&list);
+    return 0;
+}
+
+int
+tr_mysql_check(struct tr_source *base, const struct tr_findings *findings, struct tr_error *err)
+{
+    struct tr_mysql_source *source = tr_mysql(base);
+    int rc = check_variables(source, findings, err);
+    if (rc == 0)
+        rc = check_queries(source, findings, err);
+    if (rc == 0)
+        rc = check_privileges(source, findings, err);
+    if (rc == 0)
+        rc = check_replica(source, findings, err);
+    return rc < 0 ? rc : check_tables(source, findings, err);
+}

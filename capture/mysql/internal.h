@@ -1,0 +1,199 @@
+/*
+ * internal.h - what the files of capture/mysql share. Nothing outside this folder includes it.
+ *
+ * Threads: the source belongs to the capture thread. Table readers (reader.c) run in threads of their own; of this struct they read what open()
+ * filled in and nobody changes later, and they take connections from the cut's pool under its lock.
+ */
+#ifndef TR_CAPTURE_MYSQL_INTERNAL_H
+#define TR_CAPTURE_MYSQL_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/mysql/gtid.h"
+#include "capture/mysql/mysql.h"
+#include "clients/mysql/connection.h"
+#include "decoders/binlog/binlog.h"
+
+#define TR_MYSQL_FILE_MAX 256
+
+/* ---- position.c: "gtid=SET;file=NAME;pos=N", "gtid=SET" or "file=NAME;pos=N" */
+struct tr_mysql_position {
+    struct tr_gtid_set set;
+    bool has_gtid; /* an empty set is a set: nothing has happened yet */
+    bool has_file;
+    char file[TR_MYSQL_FILE_MAX];
+    uint64_t offset;
+};
+
+bool tr_mysql_position_parse(const char *text, struct tr_mysql_position *position); /* fini after either answer */
+void tr_mysql_position_fini(struct tr_mysql_position *position);
+void tr_mysql_position_text(const struct tr_mysql_position *position, struct tr_buffer *out);
+
+static inline uint64_t
+tr_mysql_position_order(const struct tr_mysql_position *position)
+{
+    return position->has_file ? TR_BINLOG_ORDER(tr_binlog_file_number(position->file), position->offset) : 0;
+}
+
+/* A GTID that was read from the log and whose transaction is not known to have ended yet. */
+struct tr_mysql_pending {
+    uint64_t order;
+    char gtid[96];
+};
+
+/* How far the log has been read: filled by stream.c, folded by position.c. */
+struct tr_mysql_progress {
+    struct tr_gtid_set set; /* all that checkpoint() has folded */
+    bool gtid;              /* positions carry a set */
+    struct tr_mysql_pending *pending;
+    size_t first, count, capacity; /* a ring */
+    char file[TR_MYSQL_FILE_MAX];
+    uint64_t file_number;
+    uint64_t offset;   /* behind the last event */
+    bool between;      /* no transaction is known to be open at `offset` */
+    bool in_group;     /* a BEGIN was seen since the last GTID */
+    uint64_t told;     /* the last keepalive that was made up here */
+    struct tr_gtid_set stop_set; /* stop: gtid:SET */
+    bool stop_wanted;
+};
+
+struct tr_mysql_dump; /* dump.c */
+
+/* A connection that sees the cut. */
+struct tr_mysql_snapshot {
+    MYSQL *conn;
+    bool taken;
+};
+
+struct tr_mysql_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    struct tr_mysql_snapshot *items;
+    size_t count;
+    uint64_t number; /* of the cut, as its token says */
+};
+
+struct tr_mysql_source {
+    struct tr_source base;
+    const char *url;
+    bool mariadb;
+    unsigned long version; /* 101106, 80036 */
+    char version_text[64];
+    bool gtid;             /* the server writes GTIDs, and the user lets us use them */
+    char server_uuid[40];  /* MySQL, or MariaDB's server_uid where it has one; else empty */
+    uint64_t server_id;    /* the server's */
+    uint32_t own_id;       /* ours, as a replica */
+    bool own_id_given;
+    char *database;        /* the URL's; NULL = all databases */
+    char *user;            /* CURRENT_USER() */
+    bool row_metadata_full;
+    int lower_case;        /* lower_case_table_names */
+    int64_t heartbeat_us, lock_wait_us;
+    int64_t part_bytes;
+    int interrupt_fd;
+    struct tr_mysql_group *group;
+    MYSQL *query; /* through tr_mysql_ask() */
+    struct tr_binlog_format format;
+    struct tr_mysql_dump *dump;
+    struct tr_mysql_progress progress;
+    struct tr_mysql_pool pool;
+    char *covers_text; /* what covers_position was parsed from */
+    struct tr_mysql_position covers_position;
+    bool told_no_lock;
+};
+
+static inline struct tr_mysql_source *
+tr_mysql(struct tr_source *source)
+{
+    return (struct tr_mysql_source *)source;
+}
+
+/* ---- source.c */
+/* A connection of its own to the source; `purpose` ends the program's name. thread: any. */
+int tr_mysql_source_connect(const struct tr_mysql_source *source, const char *purpose, MYSQL **conn, struct tr_error *err);
+/* On the query connection, made anew when it was lost. */
+int tr_mysql_ask(struct tr_mysql_source *source, const char *sql, MYSQL_RES **res, struct tr_error *err);
+int tr_mysql_ask_text(struct tr_mysql_source *source, const char *sql, char **text, struct tr_error *err);
+/* Is the table of this source (its database, not the server's own) and of the task? */
+bool tr_mysql_wants(void *arg, const char *database, const char *table);
+
+/* ---- options.c */
+extern const struct tr_option tr_mysql_options[];
+
+/* ---- dump.c: the bytes of the dump thread */
+struct tr_mysql_packet {
+    const uint8_t *data; /* the event, borrowed until the next call */
+    size_t len;
+};
+/* Ask for the log from the position on. */
+int tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from, int64_t heartbeat_us, struct tr_mysql_dump **dump,
+                       struct tr_error *err);
+void tr_mysql_dump_close(struct tr_mysql_source *source, struct tr_mysql_dump *dump); /* NULL is allowed */
+/* 1 = an event, 0 = none within wait_us. */
+int tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump, struct tr_mysql_packet *packet, int64_t wait_us,
+                       struct tr_error *err);
+
+/* ---- stream.c: events into frames, and what they say about the position */
+int tr_mysql_start(struct tr_source *source, const char *position, struct tr_error *err);
+int tr_mysql_read(struct tr_source *source, struct tr_frame *frame, int64_t wait_us, struct tr_error *err);
+int tr_mysql_acknowledge(struct tr_source *source, const char *position, bool urgent, struct tr_error *err);
+void tr_mysql_stream_end(struct tr_mysql_source *source);
+/* One event: the place where it begins in *order. Pure but for the progress; also for tests. Returns 1 = for the decoder, 0 = a heartbeat. */
+int tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t len, bool checksum, uint64_t *order, struct tr_error *err);
+void tr_mysql_progress_fini(struct tr_mysql_progress *progress);
+
+/* ---- position.c */
+int tr_mysql_checkpoint(struct tr_source *source, struct tr_batch *batch, const char **position, struct tr_error *err);
+int tr_mysql_keepalive_checkpoint(struct tr_source *source, const struct tr_frame *frame, struct tr_batch *batch, const char **position,
+                                  struct tr_error *err);
+bool tr_mysql_covers(struct tr_source *source, const char *position, const struct tr_txn *txn);
+int tr_mysql_compare(const char *a, const char *b);
+/* GTIDs of transactions that began before `order` are done. */
+void tr_mysql_fold(struct tr_mysql_progress *progress, uint64_t order);
+
+/* ---- start.c: where to begin and to end */
+int tr_mysql_start_position(struct tr_source *source, const char *start, char *out, size_t size, struct tr_error *err);
+int tr_mysql_stop_at(struct tr_source *source, const char *stop, uint64_t *order, int64_t *time_us, struct tr_error *err);
+int64_t tr_mysql_lag_bytes(struct tr_source *source, const char *position);
+/* The end of the log now, with the GTIDs of all that is in it. `conn` NULL = the query connection. The caller finis it. */
+int tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *end, struct tr_error *err);
+/* Into a text of at most `size` bytes; without the GTIDs when they do not fit. */
+int tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_position *position, char *out, size_t size, struct tr_error *err);
+/* Does the server still have the log from there? Refuses with the reason otherwise. */
+int tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position, struct tr_error *err);
+
+/* ---- loaders.c: what other tools leave behind */
+int tr_mysql_loader_position(struct tr_mysql_source *source, const char *start, struct tr_mysql_position *position, struct tr_error *err);
+bool tr_mysql_time_parse(const char *text, int64_t *unix_us);
+
+/* ---- identity.c, check.c */
+int tr_mysql_identity(struct tr_source *source, struct tr_identity *identity, struct tr_error *err);
+int tr_mysql_identity_check(struct tr_source *source, const struct tr_identity *saved, const char *position, struct tr_error *err);
+int tr_mysql_check(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
+
+/* ---- catalog.c */
+int tr_mysql_relations(struct tr_source *source, struct tr_relation_list *list, struct tr_error *err);
+int tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err);
+
+/* ---- cut.c */
+int tr_mysql_prepare(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
+int tr_mysql_cut(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
+void tr_mysql_cut_release(struct tr_source *source);
+/* One of the cut's connections, waiting for one to become free; back with put. A broken one is closed. thread: any. */
+int tr_mysql_pool_get(struct tr_mysql_source *source, const struct tr_cut *cut, MYSQL **conn, struct tr_error *err);
+void tr_mysql_pool_put(struct tr_mysql_source *source, MYSQL *conn, bool broken);
+
+/* ---- reader.c */
+int tr_mysql_table_parts(struct tr_source *source, const struct tr_relation *relation, struct tr_table_part *parts, int max, struct tr_error *err);
+int tr_mysql_reader_open(struct tr_source *source, const struct tr_cut *cut, const struct tr_relation *relation, const struct tr_table_part *part,
+                         const char *format, struct tr_table_reader **reader, struct tr_error *err);
+int tr_mysql_reader_read(struct tr_table_reader *reader, const char **data, size_t *len, struct tr_error *err);
+int tr_mysql_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes, struct tr_error *err);
+void tr_mysql_reader_close(struct tr_table_reader *reader);
+
+/* ---- schema.c */
+int tr_mysql_schema(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
+
+#endif
