@@ -3,8 +3,8 @@
  *
  * The numbers are those that information_schema.collations of the servers shows. Single-byte sets go by
  * our tables (charset_tables.c), the others by iconv, under the names that glibc has for the same set;
- * where a set of that name differs in some codes, these stand in a table, too. Every code of every set was
- * compared with what a server makes of it.
+ * where a set of that name differs in some codes, these stand in a table, too. Every code was compared with
+ * what a server makes of it, except those of gb18030 and of the wide sets.
  */
 #include "decoders/binlog/charset.h"
 
