@@ -3,20 +3,24 @@
 
 #include <string.h>
 
+#include "capture/mysql/mysql.h"
 #include "capture/postgres/postgres.h"
 #include "encoders/json/json.h"
 #include "offsets/sqlite/sqlite.h"
 #include "sinks/jsonl/jsonl.h"
+#include "sinks/kafka/kafka.h"
 #include "sinks/null/null.h"
 #include "sinks/postgres/postgres.h"
 
 static const struct tr_source_class *const sources[] = {
     &tr_postgres_source,
+    &tr_mysql_source,
+    &tr_mariadb_source,
     NULL,
 };
 
 static const struct tr_sink_class *const sinks[] = {
-    &tr_postgres_sink, &tr_jsonl_sink, &tr_stdout_sink, &tr_null_sink, NULL,
+    &tr_postgres_sink, &tr_jsonl_sink, &tr_stdout_sink, &tr_null_sink, &tr_kafka_sink, NULL,
 };
 
 static const struct tr_offset_store_class *const stores[] = {

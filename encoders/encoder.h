@@ -39,7 +39,14 @@ struct tr_message {
 struct tr_emit {
     void *arg;
     int (*message)(void *arg, const struct tr_message *message, struct tr_error *err);
+    /*
+     * Before the messages of each event, for sinks that want to know; else NULL. place: the event's number within its transaction, from 1 over all
+     * batches that hold parts of it; 0 = its beginning, TR_PLACE_END = its commit. txn: NULL for rows of the full load.
+     */
+    void (*edge)(void *arg, const struct tr_txn *txn, uint64_t place);
 };
+
+#define TR_PLACE_END UINT64_MAX
 
 struct tr_encoder_class {
     const char *name; /* "debezium-json" */

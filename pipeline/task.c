@@ -85,6 +85,8 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
     struct tr_task *task = tr_calloc(1, sizeof(*task));
     *out = NULL;
     task->config = *config;
+    if (config->sink->variant != NULL)
+        task->config.sink = config->sink->variant(config->settings);
     task->name = tr_setting_string(config->settings, "task");
     task->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_store(&task->count.lag_bytes, -1);

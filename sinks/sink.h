@@ -58,6 +58,9 @@ struct tr_sink_class {
     unsigned capabilities;
     const struct tr_option *options; /* section "target" */
 
+    /* Settings may change what a sink can do: the class to use under them. Called once, before anything else. NULL = always this one. */
+    const struct tr_sink_class *(*variant)(const struct tr_settings *settings);
+
     /* Connect; make the state table when the sink keeps one. *sink is NULL after a failure. */
     int (*open)(const struct tr_sink_env *env, struct tr_sink **sink, struct tr_error *err);
     void (*close)(struct tr_sink *sink);

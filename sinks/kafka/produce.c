@@ -1,0 +1,211 @@
+/* produce.c - messages out, and what the brokers say of them. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/failpoint.h"
+#include "core/memory.h"
+#include "sinks/kafka/internal.h"
+
+#define FULL_WAIT_MS 100
+
+int
+failure(const struct kafka_sink *sink, struct tr_error *err)
+{
+    if (sink->failure.class == TR_NO_ERROR)
+        return 0;
+    *err = sink->failure;
+    return -(int)err->class;
+}
+
+/* ------------------------------------------------------------------------------------- flights */
+
+struct flight *
+flight_new(struct kafka_sink *sink, uint64_t sequence)
+{
+    struct flight *flight = tr_calloc(1, sizeof(*flight));
+    flight->rk = sink->rk;
+    flight->sequence = sequence;
+    if (sink->newest != NULL)
+        sink->newest->next = flight;
+    else
+        sink->oldest = flight;
+    sink->newest = flight;
+    return flight;
+}
+
+/* The low-water mark: a batch counts only when all before it have arrived. In transactions nothing counts before the commit. */
+void
+flights_report(struct kafka_sink *sink)
+{
+    uint64_t sequence = 0;
+    while (sink->oldest != NULL && sink->oldest->complete && sink->oldest->outstanding == 0) {
+        struct flight *done = sink->oldest;
+        sequence = done->sequence;
+        sink->oldest = done->next;
+        if (sink->oldest == NULL)
+            sink->newest = NULL;
+        free(done);
+    }
+    if (sequence != 0 && !sink->exactly_once && sink->failure.class == TR_NO_ERROR)
+        sink->base.env->durable(sink->base.env->arg, sequence, NULL);
+}
+
+void
+flights_free(struct kafka_sink *sink)
+{
+    while (sink->oldest != NULL) {
+        struct flight *flight = sink->oldest;
+        sink->oldest = flight->next;
+        free(flight);
+    }
+}
+
+void
+on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
+{
+    struct kafka_sink *sink = opaque;
+    struct flight *flight = report->_private;
+    (void)rk;
+    sink->bytes_out -= report->len + report->key_len;
+    if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        flight->outstanding--;
+        return;
+    }
+    /* Not counted as arrived: the batch never becomes complete, nor any behind it. */
+    bool ours = report->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+                report->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+    if (sink->failure.class == TR_NO_ERROR && !ours)
+        kafka_fail(sink, &sink->failure, report->err, NULL,
+                   "cannot write to topic %s, partition %d (a message of %zu bytes)",
+                   rd_kafka_topic_name(report->rkt), report->partition, report->len + report->key_len);
+}
+
+/* ------------------------------------------------------------------------------------ messages */
+
+static int32_t
+choose_partition(const struct kafka_sink *sink, const struct topic *topic, const struct tr_message *message)
+{
+    if (topic->partitions == 1)
+        return 0;
+    if (sink->partition_by == BY_TRANSACTION)
+        return kafka_partition(sink->txn_hash, topic->partitions);
+    if (sink->partition_by == BY_KEY && message->key != NULL)
+        return kafka_partition(kafka_murmur2(message->key, message->key_len), topic->partitions);
+    return kafka_partition(kafka_murmur2(topic->name, strlen(topic->name)), topic->partitions);
+}
+
+static rd_kafka_resp_err_t
+hand_over(struct topic *topic, int32_t partition, const struct tr_message *message, struct flight *flight)
+{
+    void *key = (void *)(uintptr_t)message->key, *value = (void *)(uintptr_t)message->value;
+    if (message->header_name == NULL)
+        return rd_kafka_produce(topic->handle, partition, RD_KAFKA_MSG_F_COPY, value, message->value_len, key,
+                                message->key_len, flight) == 0
+                   ? RD_KAFKA_RESP_ERR_NO_ERROR
+                   : rd_kafka_last_error();
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+    rd_kafka_header_add(headers, message->header_name, -1, message->header_value,
+                        (ssize_t)message->header_len);
+    rd_kafka_vu_t parts[] = {
+        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle },
+        { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition },
+        { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+        { .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { key, message->key_len } },
+        { .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { value, message->value_len } },
+        { .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
+        { .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = flight },
+    };
+    rd_kafka_t *rk = flight->rk;
+    rd_kafka_error_t *error = rd_kafka_produceva(rk, parts, sizeof(parts) / sizeof(parts[0]));
+    if (error == NULL)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    rd_kafka_error_destroy(error);
+    rd_kafka_headers_destroy(headers);
+    return code;
+}
+
+static void
+describe_row(const struct tr_message *message, char *text, size_t size)
+{
+    const struct tr_event *event = message->event;
+    if (event != NULL && event->relation != NULL && event->kind != TR_TRUNCATE)
+        snprintf(text, size, "table %s.%s, position %" PRIX64 ": ", event->relation->schema,
+                 event->relation->name, event->position);
+    else
+        text[0] = '\0';
+}
+
+int
+produce_message(void *arg, const struct tr_message *message, struct tr_error *err)
+{
+    struct kafka_sink *sink = arg;
+    struct flight *flight = sink->newest;
+    if (sink->skipping)
+        return 0;
+    struct topic *topic = topic_get(sink, message->topic, err);
+    if (topic == NULL)
+        return -(int)err->class;
+    int32_t partition = choose_partition(sink, topic, message);
+    rd_kafka_resp_err_t code;
+    /* The sink's own limit comes first; this one is only met by a single batch that is larger than all of it. */
+    while ((code = hand_over(topic, partition, message, flight)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        rd_kafka_poll(sink->rk, FULL_WAIT_MS);
+        if (failure(sink, err) < 0)
+            return -(int)err->class;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        char row[256];
+        rd_kafka_poll(sink->rk, 0); /* the cause may be waiting there */
+        if (failure(sink, err) < 0)
+            return -(int)err->class;
+        describe_row(message, row, sizeof(row));
+        return kafka_fail(sink, err, code, NULL, "%scannot write a message of %zu bytes to topic %s", row,
+                          message->key_len + message->value_len, message->topic);
+    }
+    flight->outstanding++;
+    sink->bytes_out += message->key_len + message->value_len;
+    TR_FAILPOINT("sink.kafka.produced");
+    return 0;
+}
+
+/* Before the messages of each event: is it one that an earlier run committed as part of a large transaction? */
+void
+produce_edge(void *arg, const struct tr_txn *txn, uint64_t place)
+{
+    struct kafka_sink *sink = arg;
+    if (txn == NULL)
+        return;
+    if (sink->partition_by == BY_TRANSACTION && place <= 1) {
+        uint64_t number = txn->commit_order != 0 ? txn->commit_order : txn->xid;
+        sink->txn_hash = kafka_murmur2(&number, sizeof(number));
+    }
+    /* Past it: from here on all is new. */
+    if (txn->commit_order > sink->skip_order ||
+        (txn->commit_order == sink->skip_order && place == TR_PLACE_END))
+        sink->skip_order = 0;
+    sink->skipping = sink->skip_order != 0 &&
+                     (txn->commit_order < sink->skip_order ||
+                      (txn->commit_order == sink->skip_order && place <= sink->skip_events));
+    sink->part_order = txn->commit_order;
+    sink->part_events = place != TR_PLACE_END ? place : 0;
+}
+
+int
+produce_state(struct kafka_sink *sink, const char *key, const char *value, struct tr_error *err)
+{
+    const struct tr_message message = { .topic = sink->state_topic,
+                                        .key = key,
+                                        .key_len = strlen(key),
+                                        .value = value,
+                                        .value_len = value != NULL ? strlen(value) : 0 };
+    bool skipping = sink->skipping;
+    if (sink->newest == NULL)
+        flight_new(sink, 0)->complete = true;
+    sink->skipping = false;
+    int rc = produce_message(sink, &message, err);
+    sink->skipping = skipping;
+    return rc;
+}

@@ -1,0 +1,237 @@
+/* topics.c - topics are made or refused before the first message, never by a broker's habit of making what is misspelt. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "sinks/kafka/internal.h"
+
+#define ADMIN_MS 30000
+#define METADATA_MS 10000
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int
+topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err)
+{
+    const struct rd_kafka_metadata *metadata;
+    /* All topics are asked for, because to ask for one by name may make it. */
+    rd_kafka_resp_err_t code = rd_kafka_metadata(sink->rk, 1, NULL, &metadata, timeout_ms);
+    rd_kafka_poll(sink->rk, 0); /* errors of the connections come by callback */
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return kafka_fail(sink, err, code, NULL, "cannot reach the brokers %s", sink->brokers);
+    sink->existing = tr_calloc((size_t)metadata->topic_cnt + 1, sizeof(char *));
+    sink->nexisting = (size_t)metadata->topic_cnt;
+    for (size_t i = 0; i < sink->nexisting; i++)
+        sink->existing[i] = tr_strdup(metadata->topics[i].topic);
+    rd_kafka_metadata_destroy(metadata);
+    qsort(sink->existing, sink->nexisting, sizeof(char *), by_name);
+    return 0;
+}
+
+bool
+topic_exists(const struct kafka_sink *sink, const char *name)
+{
+    return sink->nexisting > 0 &&
+           bsearch(&name, sink->existing, sink->nexisting, sizeof(char *), by_name) != NULL;
+}
+
+/* ------------------------------------------------------------------------------------- making */
+
+/* The one answer to one request; 0 also when the topic was there (or gone) already. */
+static int
+admin_result(struct kafka_sink *sink, rd_kafka_event_t *event, const char *what, const char *name,
+             struct tr_error *err)
+{
+    const rd_kafka_topic_result_t **results = NULL;
+    size_t count = 0;
+    if (event == NULL)
+        return kafka_fail(sink, err, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, "cannot %s topic %s", what, name);
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    const char *detail = rd_kafka_event_error_string(event);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT)
+            results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+        else
+            results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+        code = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
+        detail = count == 1 ? rd_kafka_topic_result_error_string(results[0]) : NULL;
+    }
+    bool done = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
+    if (strcmp(what, "remove") == 0)
+        done = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    return done ? 0 : kafka_fail(sink, err, code, detail, "cannot %s topic %s", what, name);
+}
+
+static int
+fill_new_topic(rd_kafka_NewTopic_t *topic, const char *name, const char *const *config, size_t nconfig,
+               struct tr_error *err)
+{
+    for (size_t i = 0; i < nconfig; i++) {
+        const char *equals = strchr(config[i], '=');
+        if (equals == NULL || equals == config[i])
+            return tr_fail(err, TR_CONFIG, "topic_config: \"%.100s\" is not of the form name=value",
+                           config[i]);
+        char *key = tr_strndup(config[i], (size_t)(equals - config[i]));
+        rd_kafka_resp_err_t code = rd_kafka_NewTopic_set_config(topic, key, equals + 1);
+        free(key);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return tr_fail(err, TR_CONFIG, "topic_config \"%.100s\" of topic %s: %s", config[i], name,
+                           rd_kafka_err2str(code));
+    }
+    return 0;
+}
+
+int
+topic_create(struct kafka_sink *sink, const char *name, int partitions, int replication,
+             const char *const *config, size_t nconfig, struct tr_error *err)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, replication, why, sizeof(why));
+    if (topic == NULL)
+        return tr_fail(err, TR_CONFIG, "cannot make topic %s: %s", name, why);
+    int rc = fill_new_topic(topic, name, config, nconfig, err);
+    if (rc == 0) {
+        rd_kafka_queue_t *answers = rd_kafka_queue_new(sink->rk);
+        rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(sink->rk,
+                                                                     RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_MS, why, sizeof(why));
+        rd_kafka_CreateTopics(sink->rk, &topic, 1, options, answers);
+        rd_kafka_event_t *event = rd_kafka_queue_poll(answers, ADMIN_MS + 1000);
+        rc = admin_result(sink, event, "make", name, err);
+        if (event != NULL)
+            rd_kafka_event_destroy(event);
+        rd_kafka_AdminOptions_destroy(options);
+        rd_kafka_queue_destroy(answers);
+    }
+    rd_kafka_NewTopic_destroy(topic);
+    return rc;
+}
+
+int
+topic_delete(struct kafka_sink *sink, const char *name, struct tr_error *err)
+{
+    rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(sink->rk);
+    rd_kafka_DeleteTopics(sink->rk, &topic, 1, NULL, answers);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(answers, ADMIN_MS);
+    int rc = admin_result(sink, event, "remove", name, err);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(answers);
+    rd_kafka_DeleteTopic_destroy(topic);
+    return rc;
+}
+
+static int
+make_or_refuse(struct kafka_sink *sink, const char *name, struct tr_error *err)
+{
+    const struct tr_settings *settings = sink->base.env->settings;
+    const char *const *config;
+    if (!sink->create_topics) {
+        tr_fail(err, TR_REFUSED, "topic %s does not exist, and create_topics is off", name);
+        return tr_error_hint(err, "make the topic, or set create_topics: true");
+    }
+    size_t nconfig = tr_setting_list(settings, "topic_config", &config);
+    int64_t partitions = tr_setting_int(settings, "topic_partitions"),
+            replication = tr_setting_int(settings, "topic_replication");
+    int rc = topic_create(sink, name, partitions > 0 ? (int)partitions : -1,
+                          replication > 0 ? (int)replication : -1, config, nconfig, err);
+    if (rc == 0 && sink->base.env->log != NULL)
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "topic %s is made", name);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------- opening */
+
+/* Partitions of a topic that exists; the brokers may need a moment to tell each other of a new one. */
+static int
+count_partitions(struct kafka_sink *sink, rd_kafka_topic_t *handle, const char *name, int32_t *count,
+                 struct tr_error *err)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    for (int tries = 0; tries < 50 && code != RD_KAFKA_RESP_ERR_NO_ERROR; tries++) {
+        if (tries > 0)
+            rd_kafka_poll(sink->rk, 100);
+        if ((code = rd_kafka_metadata(sink->rk, 0, handle, &metadata, METADATA_MS)) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+        code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        *count = code == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : 0;
+        if (*count == 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        rd_kafka_metadata_destroy(metadata);
+        if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+            break;
+    }
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? 0
+               : kafka_fail(sink, err, code, NULL, "cannot read the partitions of topic %s", name);
+}
+
+static int
+open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struct tr_error *err)
+{
+    int64_t wanted = tr_setting_int(sink->base.env->settings, "topic_partitions");
+    bool there = topic_exists(sink, name);
+    int rc = there ? 0 : make_or_refuse(sink, name, err);
+    if (rc < 0)
+        return rc;
+    topic->handle = rd_kafka_topic_new(sink->rk, name, NULL);
+    if (topic->handle == NULL)
+        return kafka_fail(sink, err, rd_kafka_last_error(), NULL, "cannot open topic %s", name);
+    rc = count_partitions(sink, topic->handle, name, &topic->partitions, err);
+    if (rc == 0 && wanted > 0 && topic->partitions != wanted) {
+        rc = tr_fail(err, TR_REFUSED, "topic %s has %d partitions, but topic_partitions says %lld", name,
+                     topic->partitions, (long long)wanted);
+        tr_error_hint(
+            err, "keys would move to other partitions: leave topic_partitions away, or make the topic anew");
+    }
+    if (rc < 0)
+        rd_kafka_topic_destroy(topic->handle);
+    else
+        topic->name = tr_strdup(name);
+    return rc;
+}
+
+struct topic *
+topic_get(struct kafka_sink *sink, const char *name, struct tr_error *err)
+{
+    /* An encoder keeps a topic's name at one address, so that is where we look first. */
+    uint32_t *guess = &sink->topic_guess[((uintptr_t)name >> 3) % TOPIC_GUESSES];
+    if (*guess < sink->ntopics && strcmp(sink->topics[*guess].name, name) == 0)
+        return &sink->topics[*guess];
+    for (size_t i = 0; i < sink->ntopics; i++) {
+        if (strcmp(sink->topics[i].name, name) == 0) {
+            *guess = (uint32_t)i;
+            return &sink->topics[i];
+        }
+    }
+    struct topic topic = { 0 };
+    if (open_topic(sink, name, &topic, err) < 0)
+        return NULL;
+    if (sink->ntopics == sink->topics_cap) {
+        sink->topics_cap = sink->topics_cap > 0 ? 2 * sink->topics_cap : 16;
+        sink->topics = tr_realloc(sink->topics, sink->topics_cap * sizeof(*sink->topics));
+    }
+    *guess = (uint32_t)sink->ntopics;
+    sink->topics[sink->ntopics] = topic;
+    return &sink->topics[sink->ntopics++];
+}
+
+void
+topics_free(struct kafka_sink *sink)
+{
+    for (size_t i = 0; i < sink->ntopics; i++) {
+        free(sink->topics[i].name);
+        rd_kafka_topic_destroy(sink->topics[i].handle);
+    }
+    for (size_t i = 0; i < sink->nexisting; i++)
+        free(sink->existing[i]);
+    free(sink->topics);
+    free(sink->existing);
+}
