@@ -454,11 +454,13 @@ beyond_stop(const struct tr_assembler *assembler, const struct tr_txn *txn)
            (assembler->stop_time_us > 0 && txn->commit_us > assembler->stop_time_us);
 }
 
-/* Take a transaction that has just been opened out of the batch again. */
+/* Take a transaction that has just been opened out of the batch again, with the rows that came in the same frame. */
 static int
-stop_before_last(struct tr_assembler *assembler, struct tr_error *err)
+stop_before_last(struct tr_assembler *assembler, uint64_t rows_before, struct tr_error *err)
 {
-    assembler->batch->ntxns--;
+    struct tr_batch *batch = assembler->batch;
+    batch->nevents = batch->txns[--batch->ntxns].first_event;
+    batch->rows = rows_before;
     if (assembler->batch->ntxns == 0) {
         tr_batch_free(assembler->batch);
         assembler->batch = NULL;
@@ -471,11 +473,13 @@ stop_before_last(struct tr_assembler *assembler, struct tr_error *err)
 static int
 plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
 {
-    int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, current(assembler), err);
+    struct tr_batch *batch = current(assembler);
+    uint64_t rows_before = batch->rows;
+    int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, batch, err);
     if (r < 0)
         return r;
     if ((r & TR_DECODED_BEGIN) && beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
-        return stop_before_last(assembler, err);
+        return stop_before_last(assembler, rows_before, err);
     return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= SLICE_BYTES ? after_decode(assembler, r, err) : 0;
 }
 

@@ -77,6 +77,7 @@ int tr_stream_run(struct tr_task *task, const char *position, struct tr_error *e
 int tr_stream_alive(struct tr_task *task, bool urgent, struct tr_error *err);
 
 /* save.c: make progress safe. thread: control. */
+void tr_publish_saved(struct tr_task *task, const char *position); /* from now on the capture thread may acknowledge it */
 int tr_save_checkpoint(struct tr_task *task, struct tr_error *err);           /* all of task->checkpoint */
 int tr_save_mark(struct tr_task *task, struct tr_ledger_mark *mark, struct tr_error *err); /* frees what the mark holds */
 int tr_save_table(struct tr_task *task, const char *table, const char *cut, bool done, struct tr_error *err);

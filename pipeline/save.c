@@ -21,9 +21,8 @@ sink_keeps(const struct tr_task *task)
     return (task->config.sink->capabilities & TR_SINK_KEEPS_CHECKPOINT) != 0;
 }
 
-/* From now on the capture thread may acknowledge it. */
-static void
-publish(struct tr_task *task, const char *position)
+void
+tr_publish_saved(struct tr_task *task, const char *position)
 {
     pthread_mutex_lock(&task->lock);
     free(task->saved);
@@ -91,6 +90,6 @@ tr_save_mark(struct tr_task *task, struct tr_ledger_mark *mark, struct tr_error 
         task->stored_us = tr_clock_us();
     }
     if (r == 0 && moved)
-        publish(task, task->checkpoint.position);
+        tr_publish_saved(task, task->checkpoint.position);
     return r;
 }

@@ -199,6 +199,7 @@ tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err)
     tr_log(task->config.log, TR_LOG_INFO, "pipeline", "streaming from %s", position);
     tr_assembler_stop_at(capture.assembler, stop_order, stop_us);
     tr_task_phase_set(task, TR_PHASE_STREAMING);
+    tr_publish_saved(task, position);
     pthread_create(&capture.thread, NULL, capture_main, &capture);
     tr_sink_thread_start(&sink, task);
     r = control_loop(task, &capture, &sink, err);
