@@ -158,10 +158,13 @@ parse_dump(const char *text, struct tr_mysql_position *position)
         set_gtid(position, value, len);
         return;
     }
-    value = strcasestr(text, "GTID_PURGED"); /* SET @@GLOBAL.GTID_PURGED = [comment] 'a:1-3,\nb:1' */
-    value = value != NULL ? strchr(value, '\'') : NULL;
-    if (value != NULL)
-        set_gtid(position, value + 1, strcspn(value + 1, "'"));
+    value = strcasestr(text, "GTID_PURGED"); /* SET @@GLOBAL.GTID_PURGED=(a comment with a quoted plus) 'a:1-3,(new line)b:1' */
+    value = value != NULL ? strchr(value, '=') : NULL;
+    const char *comment = value != NULL ? strstr(value, "/*") : NULL, *quote = value != NULL ? strchr(value, '\'') : NULL;
+    if (comment != NULL && quote != NULL && comment < quote && (comment = strstr(comment, "*/")) != NULL)
+        quote = strchr(comment, '\'');
+    if (quote != NULL)
+        set_gtid(position, quote + 1, strcspn(quote + 1, "'"));
 }
 
 static char *
