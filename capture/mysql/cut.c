@@ -235,6 +235,8 @@ locked(struct tr_mysql_source *source, bool global, struct tr_mysql_position *pl
         tr_log(source->base.env->log, TR_LOG_INFO, "capture", "%s locked for %" PRId64 " ms while the cut was taken (waited %" PRId64 " ms)",
                global ? "all tables were" : "the task's tables were", (tr_clock_us() - got) / 1000, (got - since) / 1000);
     tr_mysql_close(source->group, conn);
+    if (rc < 0)
+        tr_error_prefix(err, "source: cannot take a cut");
     if (rc < 0 && strcmp(err->sqlstate, "HY000") == 0 && err->class == TR_RETRY)
         tr_error_hint(err, "a long statement or transaction of another session is in the way; end it, or give lock_wait more time");
     return rc;

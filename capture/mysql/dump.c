@@ -317,7 +317,7 @@ server_error(struct tr_mysql_source *source, const uint8_t *payload, size_t len,
         at = 9;
     }
     snprintf(message, sizeof message, "%.*s", len > at ? (int)(len - at < 500 ? len - at : 500) : 0, (const char *)payload + at);
-    if (number == 1236)
+    if (number == 1236 || number == 4052) /* MariaDB's own number for a server id in use */
         return refused(source, message, err);
     int rc = tr_mysql_fail_with(err, number, sqlstate, message, "source: the log was not sent");
     if (number == 1227 || number == 1045 || number == 1044)
