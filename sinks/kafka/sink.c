@@ -143,7 +143,7 @@ static int
 note_batch(struct kafka_sink *sink, const struct tr_batch *batch, struct tr_error *err)
 {
     sink->txn_sequence = batch->sequence;
-    sink->txn_at_checkpoint = batch->checkpoint != NULL || batch->kind == TR_BATCH_LOAD;
+    sink->txn_at_checkpoint = batch->checkpoint != NULL || batch->load_table != NULL;
     if (batch->checkpoint != NULL) {
         free(sink->txn_position);
         sink->txn_position = tr_strdup(batch->checkpoint);

@@ -32,6 +32,12 @@ state_make(struct kafka_sink *sink, struct tr_error *err)
     int64_t replication = tr_setting_int(sink->base.env->settings, "topic_replication");
     if (topic_exists(sink, sink->state_topic))
         return 0;
+    if (!sink->create_topics) {
+        tr_fail(err, TR_REFUSED, "topic %s, for the task's state, does not exist, and create_topics is off",
+                sink->state_topic);
+        return tr_error_hint(
+            err, "make it with one partition and cleanup.policy=compact, or set create_topics: true");
+    }
     return topic_create(sink, sink->state_topic, 1, replication > 0 ? (int)replication : -1, config,
                         sizeof(config) / sizeof(config[0]), err);
 }

@@ -176,9 +176,9 @@ count_partitions(struct kafka_sink *sink, rd_kafka_topic_t *handle, const char *
 static int
 open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struct tr_error *err)
 {
-    int64_t wanted = tr_setting_int(sink->base.env->settings, "topic_partitions");
-    bool there = topic_exists(sink, name);
-    int rc = there ? 0 : make_or_refuse(sink, name, err);
+    bool state = strcmp(name, sink->state_topic) == 0; /* made by state_make */
+    int64_t wanted = state ? 1 : tr_setting_int(sink->base.env->settings, "topic_partitions");
+    int rc = state || topic_exists(sink, name) ? 0 : make_or_refuse(sink, name, err);
     if (rc < 0)
         return rc;
     topic->handle = rd_kafka_topic_new(sink->rk, name, NULL);
@@ -186,10 +186,12 @@ open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struc
         return kafka_fail(sink, err, rd_kafka_last_error(), NULL, "cannot open topic %s", name);
     rc = count_partitions(sink, topic->handle, name, &topic->partitions, err);
     if (rc == 0 && wanted > 0 && topic->partitions != wanted) {
-        rc = tr_fail(err, TR_REFUSED, "topic %s has %d partitions, but topic_partitions says %lld", name,
-                     topic->partitions, (long long)wanted);
-        tr_error_hint(
-            err, "keys would move to other partitions: leave topic_partitions away, or make the topic anew");
+        rc = tr_fail(err, TR_REFUSED, "topic %s has %d partitions, but %s %lld", name, topic->partitions,
+                     state ? "a task's state needs" : "topic_partitions says", (long long)wanted);
+        tr_error_hint(err, state
+                               ? "name another topic with checkpoint_topic"
+                               : "keys would move to other partitions: leave topic_partitions away, or make "
+                                 "the topic anew");
     }
     if (rc < 0)
         rd_kafka_topic_destroy(topic->handle);

@@ -1,7 +1,7 @@
 /*
  * transaction.c - exactly_once: rows and checkpoint in one Kafka transaction.
  *
- * A transaction ends where a batch ends at a checkpoint: at once when nothing more waits, else when it is old enough. A source transaction that is
+ * A transaction ends where a batch ends at a checkpoint or ends a table's load: at once when nothing more waits, else when it is old enough. A source transaction that is
  * too large for the brokers' patience is committed in parts; the state topic then says how many of its events are in, and a later run leaves those out.
  */
 #include <inttypes.h>
@@ -126,9 +126,10 @@ txn_advance(struct kafka_sink *sink, bool idle, struct tr_error *err)
     int64_t age = tr_clock_us() - sink->txn_began_us;
     if (sink->txn_at_checkpoint && (idle || age >= sink->interval_us))
         return commit(sink, err);
-    if (!sink->txn_at_checkpoint && age >= sink->timeout_us / 2 && sink->part_order != 0)
-        return commit_part(sink, err);
-    return 0;
+    if (sink->txn_at_checkpoint || age < sink->timeout_us / 2)
+        return 0;
+    /* A table that is loaded for so long comes in several transactions; a load that is cut short sends its rows again. */
+    return sink->part_order != 0 ? commit_part(sink, err) : commit(sink, err);
 }
 
 void

@@ -1,0 +1,52 @@
+"""Topics of change events read as a strict consumer would: each change must fit the state that those before it have left."""
+
+import json
+
+
+class Replay:
+    """The rows of keyed tables, and all rows ever inserted into tables without a key, from Debezium's envelopes.
+
+    A change that comes twice, too early or not at all does not fit: an insert of a row that is there, an update or delete of
+    one that is not, a commit that goes back within a partition.
+    """
+
+    def __init__(self):
+        self.rows = {}     # table -> key text -> after
+        self.inserted = {}  # table -> [after]
+        self.faults = []
+        self._last = {}    # (topic, partition) -> commit
+
+    def apply(self, records):
+        for record in records:
+            if record.value is None:
+                self._tombstone(record)
+            else:
+                self._event(record, json.loads(record.value))
+        return self
+
+    def _tombstone(self, record):
+        table = ".".join(record.topic.split(".")[1:])
+        if record.key in self.rows.get(table, {}):
+            self.faults.append(f"{record.topic}@{record.offset}: a tombstone for a row that is there")
+
+    def _event(self, record, event):
+        source, op = event["source"], event["op"]
+        table = f"{source['schema']}.{source['table']}"
+        # The commit before: transactions come in the order of their commits, though their changes were mixed in the log.
+        commit = json.loads(source["sequence"])[0]
+        if op != "r" and commit is not None:
+            where = (record.topic, record.partition)
+            if int(commit) < self._last.get(where, 0):
+                self.faults.append(f"{record.topic}@{record.offset}: commit {commit} after {self._last[where]}")
+            self._last[where] = int(commit)
+        if record.key is None:
+            if op in "cr":
+                self.inserted.setdefault(table, []).append(event["after"])
+            return
+        rows, there = self.rows.setdefault(table, {}), record.key in self.rows.get(table, {})
+        if there == (op in "cr"):
+            self.faults.append(f"{record.topic}@{record.offset}: op {op} of {record.key}, which is{'' if there else ' not'} there")
+        if op == "d":
+            rows.pop(record.key, None)
+        else:
+            rows[record.key] = event["after"]

@@ -1,0 +1,161 @@
+"""exactly_once: whatever is killed, a read_committed consumer finds every change once and in order."""
+
+import os
+import random
+import signal
+import subprocess
+
+import pytest
+
+from harness.kafka import Kafka, need_kafka
+from harness.replication import drain, task_config
+from harness.topics import Replay
+from harness.wait import wait_until
+from harness.workload import Workload
+
+KILLS = int(os.environ.get("KILLS", "25"))  # `.ci/run` asks for 200
+BROKER_KILLS = max(2, KILLS // 10)
+COLUMNS = {"wl.account": "id, balance, note", "wl.item": "id, code, qty", "wl.line": "item_id, n, txt"}
+
+
+@pytest.fixture
+def kafka():
+    need_kafka()
+    cluster = Kafka().start()
+    yield cluster
+    cluster.remove()
+
+
+def make_config(source, kafka, **target):
+    return task_config(source.url, None, task="shop") | {"target": {"url": kafka.url, "exactly_once": True, **target}}
+
+
+def wl_topics(kafka):
+    return sorted(name for name in kafka.topics() if name.startswith("shop.wl."))
+
+
+def assert_exact(source, kafka):
+    """The topics, replayed strictly, give the source's rows; the journal has each of its rows once, each client's in order."""
+    replay = Replay().apply(kafka.read(wl_topics(kafka)))
+    assert not replay.faults, "\n".join(replay.faults[:20])
+    for table, columns in COLUMNS.items():
+        names = columns.split(", ")
+        expected = sorted(source.sql(f"SELECT {columns} FROM {table}"), key=repr)
+        found = sorted((tuple(row[name] for name in names) for row in replay.rows[table].values()), key=repr)
+        assert found == expected, f"{table}: {len(found)} rows in the topic, {len(expected)} at the source"
+    journal = [(row["client"], row["n"]) for row in replay.inserted["wl.journal"]]
+    assert len(journal) == len(set(journal)), "a row of the journal came twice"
+    assert sorted(journal) == sorted(source.sql("SELECT client, n FROM wl.journal"))
+    last = {}
+    for client, number in journal:
+        assert number > last.get(client, -1), f"client {client}: {number} after {last[client]}"
+        last[client] = number
+
+
+@pytest.mark.time_limit(1200)
+def test_tailrace_killed_at_random_under_load(source, kafka, tailrace):
+    rng = random.Random(5)
+    load = Workload(source, seed=21, clients=3, ddl=True, pause=0.003).create_tables()
+    config = make_config(source, kafka, topic_partitions=3)
+    drain(tailrace, config)
+    load.start()
+    for _ in range(KILLS):
+        tailrace.start("run", config=config)
+        try:
+            tailrace.child.popen.wait(rng.uniform(0.05, 1.5))
+            raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
+        except subprocess.TimeoutExpired:
+            tailrace.kill9()
+            tailrace.wait_exit()
+    load.stop()
+    drain(tailrace, config)
+    assert_exact(source, kafka)
+
+
+@pytest.mark.time_limit(1200)
+def test_the_broker_killed_under_load(source, kafka, tailrace):
+    load = Workload(source, seed=22, clients=2, pause=0.005).create_tables()
+    config = make_config(source, kafka)
+    drain(tailrace, config)
+    tailrace.start("run", config=config)
+    load.start()
+    for _ in range(BROKER_KILLS):
+        reached = load.commits + 100
+        wait_until(lambda: load.commits >= reached, 60, "commits")
+        kafka.kill9()
+        kafka.up()
+    load.stop()
+    tailrace.check_running()
+    assert tailrace.stop() == 0, tailrace.stderr
+    drain(tailrace, config)
+    assert_exact(source, kafka)
+
+
+@pytest.mark.time_limit(600)
+def test_each_step_of_a_transaction_may_be_the_last(source, kafka, make_tailrace, tmp_path):
+    """With fail points compiled in: killed at every step of the sink that the trace names, one after the other."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    trace = tmp_path / "names"
+    tailrace = make_tailrace()
+    config = make_config(source, kafka) | {"tables": {"include": ["public.t"]}}
+    source.sql("INSERT INTO t SELECT i, 'loaded' FROM generate_series(1, 20) i")
+    tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT_TRACE": str(trace)})
+    names = sorted({name for name in trace.read_text().split() if name.startswith("sink.kafka.")}) if trace.exists() else []
+    if not names:
+        pytest.skip("the program was built without fail points (FAILPOINTS=1)")
+    for number, name in enumerate(names):
+        for hit in (1, 2, 5):
+            first = 1000 * (number + 1) + 100 * hit
+            source.sql(f"INSERT INTO t SELECT i, 'new' FROM generate_series({first}, {first + 30}) i")
+            source.sql(f"UPDATE t SET v = '{name}' WHERE id = {first + 1}")
+            result = tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT": f"{name}:{hit}"})
+            assert result.status in (0, -signal.SIGKILL), result
+            drain(tailrace, config)
+    replay = Replay().apply(kafka.read(["shop.public.t"]))
+    assert not replay.faults, "\n".join(replay.faults[:20])
+    assert sorted((r["id"], r["v"]) for r in replay.rows["public.t"].values()) == sorted(source.sql("SELECT id, v FROM t"))
+
+
+@pytest.mark.time_limit(300)
+def test_a_transaction_longer_than_the_brokers_patience(source, kafka, tailrace):
+    """The broker gives a transaction 5 s; this one takes longer to read. It comes in parts, and a kill between does not double them."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    config = make_config(source, kafka, transaction_timeout="5s") | {"tables": {"include": ["public.t"]}}
+    drain(tailrace, config)
+    source.sql("INSERT INTO t SELECT i, repeat('x', 800) FROM generate_series(1, 400000) i")
+    source.sql("INSERT INTO t VALUES (0, 'behind')")
+    for _ in range(4):
+        tailrace.start("run", config={**config, "stop": "drained"})
+        try:
+            tailrace.child.popen.wait(4)
+            break
+        except subprocess.TimeoutExpired:
+            tailrace.kill9()
+            tailrace.wait_exit()
+    drain(tailrace, config)
+    replay = Replay().apply(kafka.read(["shop.public.t"]))
+    assert not replay.faults, "\n".join(replay.faults[:20])
+    assert len(replay.rows["public.t"]) == 400001
+
+
+@pytest.mark.time_limit(120)
+def test_the_older_of_two_processes_ends(source, kafka, make_tailrace):
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    config = make_config(source, kafka) | {"tables": {"include": ["public.t"]}}
+    old, new = make_tailrace(), make_tailrace()
+    drain(old, config)
+    old.start("run", config=config)
+    old.wait_log("streaming from")
+    old.child.signal(signal.SIGSTOP)
+    new.start("run", config=config)  # another machine: a state directory of its own
+    new.wait_log("streaming from|retry|cannot|slot")
+    old.child.signal(signal.SIGCONT)
+    source.sql("INSERT INTO t SELECT i, 'x' FROM generate_series(1, 100) i")
+    status = old.wait_exit(60)
+    assert status == 1, old.stderr
+    assert "has taken over the task" in old.stderr, old.stderr
+    assert new.stop() == 0, new.stderr
+    drain(new, config)
+    replay = Replay().apply(kafka.read(["shop.public.t"]))
+    assert not replay.faults, "\n".join(replay.faults[:20])
+    assert len(replay.rows["public.t"]) == 100
