@@ -182,9 +182,11 @@ load_checkpoint(struct tr_task *task, struct tr_error *err)
         tr_checkpoint_fini(&kept);
         return -TR_REFUSED;
     }
+    bool known = task->checkpoint.position != NULL;
     tr_checkpoint_fini(&task->checkpoint);
     task->checkpoint = kept;
-    return 0;
+    /* On a new machine, or with a new state directory, the copy begins with all that the target knows. */
+    return known || kept.position == NULL ? 0 : task->config.store->save(task->store, &task->checkpoint, err);
 }
 
 static int
