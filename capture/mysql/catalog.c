@@ -12,8 +12,24 @@
 #include "core/memory.h"
 #include "decoders/binlog/types.h"
 
-enum { C_SCHEMA, C_TABLE, C_NAME, C_NUMBER, C_DEFAULT, C_NULLABLE, C_DATA_TYPE, C_LENGTH, C_PRECISION, C_SCALE, C_FRACTION, C_CHARSET,
-       C_COLLATION, C_TYPE, C_EXTRA, C_GENERATION };
+enum {
+    C_SCHEMA,
+    C_TABLE,
+    C_NAME,
+    C_NUMBER,
+    C_DEFAULT,
+    C_NULLABLE,
+    C_DATA_TYPE,
+    C_LENGTH,
+    C_PRECISION,
+    C_SCALE,
+    C_FRACTION,
+    C_CHARSET,
+    C_COLLATION,
+    C_TYPE,
+    C_EXTRA,
+    C_GENERATION
+};
 
 static const char columns_query[] =
     "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH,"
@@ -116,7 +132,8 @@ read_labels(struct tr_arena *arena, struct tr_column *column, const char *type)
     while (p != NULL && *p != '\0' && *++p == '\'') {
         p = read_label(p, &label);
         if (count == capacity) {
-            const char **more = tr_arena_alloc(arena, (capacity = capacity > 0 ? capacity * 2 : 8) * sizeof *more);
+            const char **more = tr_arena_alloc(arena,
+                                               (capacity = capacity > 0 ? capacity * 2 : 8) * sizeof *more);
             if (count > 0)
                 memcpy(more, labels, count * sizeof *more);
             labels = more;
@@ -182,8 +199,10 @@ describe(struct tr_arena *arena, struct tr_column *column, char **row)
     column->charset = tr_arena_strdup(arena, row[C_CHARSET]);
     column->collation = tr_arena_strdup(arena, row[C_COLLATION]);
     column->not_null = strcasecmp(row[C_NULLABLE], "NO") == 0;
-    column->generated = strcasestr(extra, "VIRTUAL GENERATED") != NULL || strcasestr(extra, "STORED GENERATED") != NULL ||
-                        strcasestr(extra, "PERSISTENT") != NULL || (row[C_GENERATION] != NULL && row[C_GENERATION][0] != '\0');
+    column->generated = strcasestr(extra, "VIRTUAL GENERATED") != NULL ||
+                        strcasestr(extra, "STORED GENERATED") != NULL ||
+                        strcasestr(extra, "PERSISTENT") != NULL ||
+                        (row[C_GENERATION] != NULL && row[C_GENERATION][0] != '\0');
     column->auto_increment = strcasestr(extra, "auto_increment") != NULL;
     column->invisible = strcasestr(extra, "INVISIBLE") != NULL;
     if (!column->generated)
@@ -194,12 +213,15 @@ describe(struct tr_arena *arena, struct tr_column *column, char **row)
 
 /* The condition that picks one table, or all of the task's databases. */
 static void
-add_filter(const struct tr_mysql_source *source, const char *database, const char *table, struct tr_buffer *sql)
+add_filter(const struct tr_mysql_source *source, const char *database, const char *table,
+           struct tr_buffer *sql)
 {
     if (database == NULL)
         database = source->database;
     if (database == NULL) {
-        tr_buffer_text(sql, "TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', 'tailrace')");
+        tr_buffer_text(
+            sql,
+            "TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', 'tailrace')");
         return;
     }
     tr_buffer_text(sql, "TABLE_SCHEMA = ");
@@ -211,8 +233,8 @@ add_filter(const struct tr_mysql_source *source, const char *database, const cha
 }
 
 static int
-ask_filtered(struct tr_mysql_source *source, const char *query, const char *database, const char *table, const char *order, MYSQL_RES **res,
-             struct tr_error *err)
+ask_filtered(struct tr_mysql_source *source, const char *query, const char *database, const char *table,
+             const char *order, MYSQL_RES **res, struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, (size_t)1 << 16);
@@ -269,7 +291,8 @@ read_columns(MYSQL_RES *res, struct tr_relation_list *list)
             }
             describe(&relation->arena, &columns[count++], row);
             row = mysql_fetch_row(res);
-        } while (row != NULL && strcmp(row[C_SCHEMA], relation->schema) == 0 && strcmp(row[C_TABLE], relation->name) == 0);
+        } while (row != NULL && strcmp(row[C_SCHEMA], relation->schema) == 0 &&
+                 strcmp(row[C_TABLE], relation->name) == 0);
         relation->columns = columns;
         relation->ncolumns = count;
     }
@@ -318,13 +341,16 @@ finish(struct tr_relation *relation)
 
 /* Columns and keys of one table, or of all in the task's databases. */
 static int
-read_shapes(struct tr_mysql_source *source, const char *database, const char *table, struct tr_relation_list *list, struct tr_error *err)
+read_shapes(struct tr_mysql_source *source, const char *database, const char *table,
+            struct tr_relation_list *list, struct tr_error *err)
 {
     MYSQL_RES *columns = NULL, *keys = NULL;
     *list = (struct tr_relation_list){ 0 };
-    int rc = ask_filtered(source, columns_query, database, table, "TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION", &columns, err);
+    int rc = ask_filtered(source, columns_query, database, table,
+                          "TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION", &columns, err);
     if (rc == 0)
-        rc = ask_filtered(source, keys_query, database, table, "TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX", &keys, err);
+        rc = ask_filtered(source, keys_query, database, table, "TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX",
+                          &keys, err);
     if (rc == 0) {
         read_columns(columns, list);
         read_keys(keys, list);
@@ -343,15 +369,18 @@ keep_tables(struct tr_mysql_source *source, struct tr_relation_list *list, struc
     MYSQL_RES *res;
     MYSQL_ROW row;
     size_t hint = 0, kept = 0;
-    int rc = ask_filtered(source,
-                          "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ",
-                          NULL, NULL, "TABLE_SCHEMA, TABLE_NAME", &res, err);
+    int rc = ask_filtered(
+        source,
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ",
+        NULL, NULL, "TABLE_SCHEMA, TABLE_NAME", &res, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < list->count; i++)
         list->items[i]->skip = true;
     while ((row = mysql_fetch_row(res)) != NULL) {
-        struct tr_relation *relation = tr_mysql_wants(source, row[0], row[1]) ? find(list, &hint, row[0], row[1]) : NULL;
+        struct tr_relation *relation = tr_mysql_wants(source, row[0], row[1])
+                                           ? find(list, &hint, row[0], row[1])
+                                           : NULL;
         if (relation != NULL)
             relation->skip = false;
     }
@@ -401,7 +430,8 @@ types_agree(const struct tr_column *log, const struct tr_column *catalog)
         a = a == TYPE_TIMESTAMP ? TYPE_TIMESTAMP2 : a == TYPE_DATETIME ? TYPE_DATETIME2 : TYPE_TIME2;
     if (a == TYPE_NEWDATE)
         a = TYPE_DATE;
-    return a == b || b == 0 || (catalog->logical == TR_VECTOR && a == TYPE_VARCHAR) || (catalog->logical == TR_XML && a == TYPE_BLOB);
+    return a == b || b == 0 || (catalog->logical == TR_VECTOR && a == TYPE_VARCHAR) ||
+           (catalog->logical == TR_XML && a == TYPE_BLOB);
 }
 
 /* Types that the log keeps as strings. */
@@ -413,7 +443,8 @@ hidden_in_a_string(enum tr_logical logical)
 
 /* Everything that the log cannot know, and what it did not say this time. Storage stays as the log has it. */
 static void
-take_from_catalog(struct tr_relation *relation, struct tr_column *to, const struct tr_column *from, bool named)
+take_from_catalog(struct tr_relation *relation, struct tr_column *to, const struct tr_column *from,
+                  bool named)
 {
     struct tr_arena *arena = &relation->arena;
     if (hidden_in_a_string(from->logical) && to->logical != from->logical) {
@@ -464,10 +495,13 @@ take_keys(struct tr_relation *relation, const struct tr_relation *catalog, bool 
 static int
 altered(const struct tr_relation *relation, struct tr_error *err, const char *how)
 {
-    tr_fail(err, TR_REFUSED, "table %s.%s %s since its rows were logged, and the log does not name its columns", relation->schema, relation->name,
-            how);
-    return tr_error_hint(err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, end the sessions that were open before, and load the table "
-                              "again (tailrace reload)");
+    tr_fail(err, TR_REFUSED,
+            "table %s.%s %s since its rows were logged, and the log does not name its columns",
+            relation->schema, relation->name, how);
+    return tr_error_hint(
+        err,
+        "SET GLOBAL binlog_row_metadata = 'FULL' on the source, end the sessions that were open before, and load the table "
+        "again (tailrace reload)");
 }
 
 /* Without names, columns are told by their places, and any doubt is a refusal. */
@@ -509,7 +543,8 @@ tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
     bool named = !is_placeholder(&relation->columns[0], 0);
     int rc = read_shapes(source, relation->schema, relation->name, &list, err);
     if (rc == 0 && list.count == 1)
-        rc = named ? complete_by_name(relation, list.items[0]) : complete_by_place(relation, list.items[0], err);
+        rc = named ? complete_by_name(relation, list.items[0])
+                   : complete_by_place(relation, list.items[0], err);
     else if (rc == 0 && !named)
         rc = altered(relation, err, "was dropped or renamed");
     tr_relation_list_free(&list);

@@ -19,14 +19,15 @@ static const struct variable_rule {
     enum tr_finding_level level;
     int flavour;
     const char *variable;
-    const char *good;  /* "|"-separated; NULL = at_least rules */
+    const char *good; /* "|"-separated; NULL = at_least rules */
     int64_t at_least;
-    const char *text;  /* behind "NAME is VALUE: " */
+    const char *text; /* behind "NAME is VALUE: " */
     const char *sql;
 } variable_rules[] = {
     { "mysql-binlog-enabled", TR_FINDING_ERROR, ANY, "log_bin", "ON|1", 0, "the server writes no binary log",
       "-- in the server's configuration: log_bin; then restart it" },
-    { "mysql-binlog-format", TR_FINDING_ERROR, ANY, "binlog_format", "ROW", 0, "the log holds statements instead of rows",
+    { "mysql-binlog-format", TR_FINDING_ERROR, ANY, "binlog_format", "ROW", 0,
+      "the log holds statements instead of rows",
       "SET GLOBAL binlog_format = 'ROW'; -- then end the sessions that were open before" },
     { "mysql-binlog-image", TR_FINDING_WARNING, ANY, "binlog_row_image", "FULL", 0,
       "events hold only a part of each row; a target row that differs is not noticed, and a changed key needs the whole row",
@@ -34,18 +35,23 @@ static const struct variable_rule {
     { "mysql-binlog-metadata", TR_FINDING_WARNING, ANY, "binlog_row_metadata", "FULL", 0,
       "the log does not name columns; a table that is altered while the task runs or stands still must be loaded again",
       "SET GLOBAL binlog_row_metadata = 'FULL';" },
-    { "mysql-partial-json", TR_FINDING_WARNING, MYSQL_ONLY, "binlog_row_value_options", "|", 0, "JSON changes are logged as differences, which are refused",
+    { "mysql-partial-json", TR_FINDING_WARNING, MYSQL_ONLY, "binlog_row_value_options", "|", 0,
+      "JSON changes are logged as differences, which are refused",
       "SET GLOBAL binlog_row_value_options = ''; -- then end the sessions that were open before" },
-    { "mysql-gtid-mode", TR_FINDING_WARNING, MYSQL_ONLY, "gtid_mode", "ON", 0, "without GTIDs the task cannot follow a failover to another server",
+    { "mysql-gtid-mode", TR_FINDING_WARNING, MYSQL_ONLY, "gtid_mode", "ON", 0,
+      "without GTIDs the task cannot follow a failover to another server",
       "SET GLOBAL enforce_gtid_consistency = ON; SET GLOBAL gtid_mode = OFF_PERMISSIVE; SET GLOBAL gtid_mode = ON_PERMISSIVE; SET GLOBAL gtid_mode = ON;" },
     { "mysql-gtid-strict", TR_FINDING_WARNING, MARIADB_ONLY, "gtid_strict_mode", "ON|1", 0,
-      "replicas may have GTIDs out of order, which makes a failover unsafe", "SET GLOBAL gtid_strict_mode = ON;" },
+      "replicas may have GTIDs out of order, which makes a failover unsafe",
+      "SET GLOBAL gtid_strict_mode = ON;" },
     { "mysql-sync-binlog", TR_FINDING_WARNING, ANY, "sync_binlog", "1", 0,
-      "after a crash of the server its log may lack transactions that the task has carried", "SET GLOBAL sync_binlog = 1;" },
-    { "mysql-server-id", TR_FINDING_ERROR, ANY, "server_id", NULL, 1, "the server has no id, and gives its log to nobody",
+      "after a crash of the server its log may lack transactions that the task has carried",
+      "SET GLOBAL sync_binlog = 1;" },
+    { "mysql-server-id", TR_FINDING_ERROR, ANY, "server_id", NULL, 1,
+      "the server has no id, and gives its log to nobody",
       "SET GLOBAL server_id = 1; -- a number of its own" },
-    { "mysql-max-allowed-packet", TR_FINDING_NOTE, ANY, "max_allowed_packet", NULL, 16 << 20, "larger values cannot be read in a full load",
-      "SET GLOBAL max_allowed_packet = 1073741824;" },
+    { "mysql-max-allowed-packet", TR_FINDING_NOTE, ANY, "max_allowed_packet", NULL, 16 << 20,
+      "larger values cannot be read in a full load", "SET GLOBAL max_allowed_packet = 1073741824;" },
 };
 
 static const struct query_rule {
@@ -127,9 +133,11 @@ check_variables(struct tr_mysql_source *source, const struct tr_findings *findin
     while ((row = mysql_fetch_row(res)) != NULL)
         for (size_t i = 0; i < sizeof variable_rules / sizeof variable_rules[0]; i++) {
             const struct variable_rule *rule = &variable_rules[i];
-            if (!applies(source, rule->flavour) || strcasecmp(rule->variable, row[0]) != 0 || is_good(rule, row[1]))
+            if (!applies(source, rule->flavour) || strcasecmp(rule->variable, row[0]) != 0 ||
+                is_good(rule, row[1]))
                 continue;
-            snprintf(text, sizeof text, "%s is %s: %s", row[0], row[1][0] != '\0' ? row[1] : "empty", rule->text);
+            snprintf(text, sizeof text, "%s is %s: %s", row[0], row[1][0] != '\0' ? row[1] : "empty",
+                     rule->text);
             findings->add(findings->arg, rule->level, rule->id, NULL, text, rule->sql);
         }
     mysql_free_result(res);
@@ -137,7 +145,8 @@ check_variables(struct tr_mysql_source *source, const struct tr_findings *findin
 }
 
 static void
-add_row(struct tr_mysql_source *source, const struct query_rule *rule, MYSQL_ROW row, const struct tr_findings *findings)
+add_row(struct tr_mysql_source *source, const struct query_rule *rule, MYSQL_ROW row,
+        const struct tr_findings *findings)
 {
     char sql[1024];
     struct tr_buffer name;
@@ -148,7 +157,8 @@ add_row(struct tr_mysql_source *source, const struct query_rule *rule, MYSQL_ROW
         tr_mysql_qualified(&name, row[0], row[1]);
     const char *mark = rule->mend != NULL ? strstr(rule->mend, "%s") : NULL;
     if (mark != NULL)
-        snprintf(sql, sizeof sql, "%.*s%s%s", (int)(mark - rule->mend), rule->mend, name.data != NULL ? name.data : "", mark + 2);
+        snprintf(sql, sizeof sql, "%.*s%s%s", (int)(mark - rule->mend), rule->mend,
+                 name.data != NULL ? name.data : "", mark + 2);
     char *object = rule->per_table ? tr_asprintf("%s.%s", row[0], row[1]) : NULL;
     findings->add(findings->arg, rule->level, rule->id, object, row[2], mark != NULL ? sql : rule->mend);
     free(object);
@@ -188,8 +198,10 @@ granted(const char *grants, const char *const *names)
 static int
 check_privileges(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
 {
-    static const char *const dump[] = { "REPLICATION SLAVE", "REPLICATION REPLICA", "ALL PRIVILEGES ON *.*", "SUPER", NULL };
-    static const char *const look[] = { "REPLICATION CLIENT", "BINLOG MONITOR", "ALL PRIVILEGES ON *.*", "SUPER", NULL };
+    static const char *const dump[] = { "REPLICATION SLAVE", "REPLICATION REPLICA", "ALL PRIVILEGES ON *.*",
+                                        "SUPER", NULL };
+    static const char *const look[] = { "REPLICATION CLIENT", "BINLOG MONITOR", "ALL PRIVILEGES ON *.*",
+                                        "SUPER", NULL };
     static const char *const lock[] = { "LOCK TABLES", "RELOAD", "FLUSH_TABLES", "ALL PRIVILEGES", NULL };
     MYSQL_RES *res;
     MYSQL_ROW row;
@@ -204,15 +216,20 @@ check_privileges(struct tr_mysql_source *source, const struct tr_findings *findi
     tr_buffer_add(&grants, "", 0);
     const char *text = grants.data != NULL ? grants.data : "";
     if (!granted(text, dump))
-        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-privileges", source->user, "the account may not read the binary log",
-                      source->mariadb ? "GRANT REPLICATION SLAVE ON *.* TO the account;" : "GRANT REPLICATION SLAVE ON *.* TO the account;");
+        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-privileges", source->user,
+                      "the account may not read the binary log",
+                      source->mariadb ? "GRANT REPLICATION SLAVE ON *.* TO the account;"
+                                      : "GRANT REPLICATION SLAVE ON *.* TO the account;");
     if (!granted(text, look))
-        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-client", source->user, "the account may not ask for the log's position",
-                      source->mariadb ? "GRANT BINLOG MONITOR ON *.* TO the account;" : "GRANT REPLICATION CLIENT ON *.* TO the account;");
+        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-client", source->user,
+                      "the account may not ask for the log's position",
+                      source->mariadb ? "GRANT BINLOG MONITOR ON *.* TO the account;"
+                                      : "GRANT REPLICATION CLIENT ON *.* TO the account;");
     if (!granted(text, lock) && !source->mariadb)
-        findings->add(findings->arg, TR_FINDING_WARNING, "mysql-lock-privileges", source->user,
-                      "the account may neither lock the task's tables nor all: a full load has no consistent cut",
-                      "GRANT LOCK TABLES ON the databases of the task TO the account;");
+        findings->add(
+            findings->arg, TR_FINDING_WARNING, "mysql-lock-privileges", source->user,
+            "the account may neither lock the task's tables nor all: a full load has no consistent cut",
+            "GRANT LOCK TABLES ON the databases of the task TO the account;");
     tr_buffer_fini(&grants);
     return 0;
 }
@@ -232,11 +249,14 @@ check_replica(struct tr_mysql_source *source, const struct tr_findings *findings
         return 0;
     rc = tr_mysql_ask_text(source, "SELECT @@global.log_slave_updates", &updates, err);
     if (rc < 0)
-        return err->class == TR_RETRY ? rc : 0; /* MySQL 9 may know it by its new name alone, where it is always on */
+        return err->class == TR_RETRY
+                   ? rc
+                   : 0; /* MySQL 9 may know it by its new name alone, where it is always on */
     if (updates != NULL && strcmp(updates, "0") == 0)
-        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-database-role", NULL,
-                      "the server is a replica with log_slave_updates off: its log lacks what it replicates",
-                      "-- in the server's configuration: log_slave_updates = ON; then restart it; or read from its primary");
+        findings->add(
+            findings->arg, TR_FINDING_ERROR, "mysql-database-role", NULL,
+            "the server is a replica with log_slave_updates off: its log lacks what it replicates",
+            "-- in the server's configuration: log_slave_updates = ON; then restart it; or read from its primary");
     free(updates);
     return 0;
 }
@@ -251,7 +271,8 @@ check_tables(struct tr_mysql_source *source, const struct tr_findings *findings,
         return rc;
     if (list.count == 0)
         findings->add(findings->arg, TR_FINDING_ERROR, "mysql-no-tables", source->database,
-                      "no table of the task is visible to the account: none matches, or SELECT is missing", "GRANT SELECT ON the databases of the task TO the account;");
+                      "no table of the task is visible to the account: none matches, or SELECT is missing",
+                      "GRANT SELECT ON the databases of the task TO the account;");
     if (list.count > 10000) {
         snprintf(text, sizeof text, "the task has %zu tables: its start takes some time", list.count);
         findings->add(findings->arg, TR_FINDING_NOTE, "mysql-10k-tables", NULL, text, NULL);

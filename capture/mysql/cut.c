@@ -58,7 +58,8 @@ open_pool(struct tr_mysql_source *source, size_t count, struct tr_error *err)
         pool->count += rc == 0;
     }
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = tr_mysql_query(pool->items[i].conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", NULL, err);
+        rc = tr_mysql_query(pool->items[i].conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                            NULL, err);
     return rc;
 }
 
@@ -76,20 +77,24 @@ find_free(struct tr_mysql_pool *pool, bool *any)
 }
 
 int
-tr_mysql_pool_get(struct tr_mysql_source *source, const struct tr_cut *cut, MYSQL **conn, struct tr_error *err)
+tr_mysql_pool_get(struct tr_mysql_source *source, const struct tr_cut *cut, MYSQL **conn,
+                  struct tr_error *err)
 {
     struct tr_mysql_pool *pool = &source->pool;
     struct tr_mysql_snapshot *item = NULL;
     bool any = true, interrupted = false, same = true;
     pthread_mutex_lock(&pool->lock);
-    while ((same = strtoull(cut->snapshot, NULL, 10) == pool->number) && !(interrupted = tr_mysql_interrupted(source->group)) &&
-           (item = find_free(pool, &any)) == NULL && any)
+    while ((same = strtoull(cut->snapshot, NULL, 10) == pool->number) &&
+           !(interrupted = tr_mysql_interrupted(source->group)) && (item = find_free(pool, &any)) == NULL &&
+           any)
         pthread_cond_wait(&pool->freed, &pool->lock);
     if (item != NULL)
         item->taken = true;
     pthread_mutex_unlock(&pool->lock);
     if (item == NULL)
-        return tr_fail(err, TR_RETRY, interrupted ? "interrupted" : "source: the snapshot of the cut is gone; a new cut is needed");
+        return tr_fail(err, TR_RETRY,
+                       interrupted ? "interrupted"
+                                   : "source: the snapshot of the cut is gone; a new cut is needed");
     *conn = item->conn;
     return 0;
 }
@@ -119,7 +124,8 @@ begin_snapshots(struct tr_mysql_source *source, struct tr_error *err)
     struct tr_mysql_pool *pool = &source->pool;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < pool->count; i++)
-        rc = tr_mysql_query(pool->items[i].conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", NULL, err);
+        rc = tr_mysql_query(pool->items[i].conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+                            NULL, err);
     return rc < 0 ? tr_error_prefix(err, "source: cannot begin a snapshot") : 0;
 }
 
@@ -130,7 +136,9 @@ snapshot_place(MYSQL *conn, struct tr_mysql_position *place, struct tr_error *er
     MYSQL_RES *res;
     MYSQL_ROW row;
     memset(place, 0, sizeof *place);
-    int rc = tr_mysql_query(conn, "SHOW STATUS WHERE Variable_name IN ('binlog_snapshot_file', 'binlog_snapshot_position')", &res, err);
+    int rc = tr_mysql_query(
+        conn, "SHOW STATUS WHERE Variable_name IN ('binlog_snapshot_file', 'binlog_snapshot_position')", &res,
+        err);
     if (rc < 0)
         return tr_error_prefix(err, "source: cannot ask for the place of a snapshot");
     while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
@@ -165,7 +173,8 @@ same_place(struct tr_mysql_source *source, struct tr_mysql_position *place, bool
 /* ------------------------------------------------------------------------------------------------- the three ways: none */
 
 static int
-begin_without_lock(struct tr_mysql_source *source, struct tr_mysql_position *place, bool *done, struct tr_error *err)
+begin_without_lock(struct tr_mysql_source *source, struct tr_mysql_position *place, bool *done,
+                   struct tr_error *err)
 {
     *done = false;
     for (int i = 0; i < TRIES_WITHOUT_LOCK && !*done; i++) {
@@ -186,7 +195,8 @@ static int
 lock_wait(const struct tr_mysql_source *source, MYSQL *conn, struct tr_error *err)
 {
     char sql[96];
-    snprintf(sql, sizeof sql, "SET SESSION lock_wait_timeout = %" PRId64, (source->lock_wait_us + TR_US_PER_S - 1) / TR_US_PER_S);
+    snprintf(sql, sizeof sql, "SET SESSION lock_wait_timeout = %" PRId64,
+             (source->lock_wait_us + TR_US_PER_S - 1) / TR_US_PER_S);
     return tr_mysql_query(conn, sql, NULL, err);
 }
 
@@ -222,7 +232,8 @@ locked(struct tr_mysql_source *source, bool global, struct tr_mysql_position *pl
     int64_t since = tr_clock_us();
     rc = lock_wait(source, conn, err);
     if (rc == 0)
-        rc = global ? tr_mysql_query(conn, "FLUSH TABLES WITH READ LOCK", NULL, err) : lock_tables(source, conn, err);
+        rc = global ? tr_mysql_query(conn, "FLUSH TABLES WITH READ LOCK", NULL, err)
+                    : lock_tables(source, conn, err);
     int64_t got = tr_clock_us();
     TR_FAILPOINT("capture.mysql.cut.locked");
     if (rc == 0)
@@ -232,13 +243,17 @@ locked(struct tr_mysql_source *source, bool global, struct tr_mysql_position *pl
     if (rc == 0)
         rc = tr_mysql_query(conn, "UNLOCK TABLES", NULL, err);
     if (rc == 0)
-        tr_log(source->base.env->log, TR_LOG_INFO, "capture", "%s locked for %" PRId64 " ms while the cut was taken (waited %" PRId64 " ms)",
-               global ? "all tables were" : "the task's tables were", (tr_clock_us() - got) / 1000, (got - since) / 1000);
+        tr_log(source->base.env->log, TR_LOG_INFO, "capture",
+               "%s locked for %" PRId64 " ms while the cut was taken (waited %" PRId64 " ms)",
+               global ? "all tables were" : "the task's tables were", (tr_clock_us() - got) / 1000,
+               (got - since) / 1000);
     tr_mysql_close(source->group, conn);
     if (rc < 0)
         tr_error_prefix(err, "source: cannot take a cut");
     if (rc < 0 && strcmp(err->sqlstate, "HY000") == 0 && err->class == TR_RETRY)
-        tr_error_hint(err, "a long statement or transaction of another session is in the way; end it, or give lock_wait more time");
+        tr_error_hint(
+            err,
+            "a long statement or transaction of another session is in the way; end it, or give lock_wait more time");
     return rc;
 }
 
@@ -263,8 +278,11 @@ take(struct tr_mysql_source *source, const char *how, struct tr_mysql_position *
             if (rc == 0)
                 rc = begin_without_lock(source, place, &done, err);
             if (rc == 0 && !done) {
-                tr_fail(err, TR_REFUSED, "source: the server does not tell where in the log a snapshot stands, so a cut needs a lock");
-                rc = tr_error_hint(err, "cut_lock: tables, with GRANT LOCK TABLES ON the databases of the task");
+                tr_fail(
+                    err, TR_REFUSED,
+                    "source: the server does not tell where in the log a snapshot stands, so a cut needs a lock");
+                rc = tr_error_hint(err,
+                                   "cut_lock: tables, with GRANT LOCK TABLES ON the databases of the task");
             }
             return rc;
         }
@@ -276,8 +294,10 @@ take(struct tr_mysql_source *source, const char *how, struct tr_mysql_position *
     }
     rc = locked(source, true, place, err);
     if (rc < 0 && is_denied(err))
-        return tr_error_hint(err, "GRANT LOCK TABLES ON the databases of the task TO its account (or RELOAD ON *.*): a lock is held for some "
-                                  "milliseconds while the snapshots begin");
+        return tr_error_hint(
+            err,
+            "GRANT LOCK TABLES ON the databases of the task TO its account (or RELOAD ON *.*): a lock is held for some "
+            "milliseconds while the snapshots begin");
     return rc;
 }
 
@@ -313,19 +333,25 @@ tr_mysql_prepare(struct tr_source *base, struct tr_cut *cut, struct tr_error *er
     MYSQL_RES *res;
     if (cut != NULL)
         memset(cut, 0, sizeof *cut);
-    int rc = tr_mysql_ask(source, "SELECT @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image", &res, err);
+    int rc = tr_mysql_ask(
+        source, "SELECT @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image", &res, err);
     if (rc < 0)
         return rc;
     MYSQL_ROW row = mysql_fetch_row(res);
     if (row == NULL || row[0] == NULL || strcmp(row[0], "1") != 0) {
         tr_fail(err, TR_REFUSED, "source: the server writes no binary log (log_bin)");
-        rc = tr_error_hint(err, "in the server's configuration: log_bin, binlog_format = ROW, binlog_row_metadata = FULL; then restart it");
+        rc = tr_error_hint(
+            err,
+            "in the server's configuration: log_bin, binlog_format = ROW, binlog_row_metadata = FULL; then restart it");
     } else if (row[1] != NULL && strcasecmp(row[1], "ROW") != 0) {
-        tr_fail(err, TR_REFUSED, "source: binlog_format is %s: the log holds statements instead of rows", row[1]);
-        rc = tr_error_hint(err, "SET GLOBAL binlog_format = 'ROW'; and end the sessions that were open before");
+        tr_fail(err, TR_REFUSED, "source: binlog_format is %s: the log holds statements instead of rows",
+                row[1]);
+        rc = tr_error_hint(err,
+                           "SET GLOBAL binlog_format = 'ROW'; and end the sessions that were open before");
     } else if (row[2] != NULL && strcasecmp(row[2], "MINIMAL") == 0) {
-        tr_log(base->env->log, TR_LOG_WARNING, "capture",
-               "binlog_row_image is MINIMAL: events hold only changed columns; SET GLOBAL binlog_row_image = 'FULL'");
+        tr_log(
+            base->env->log, TR_LOG_WARNING, "capture",
+            "binlog_row_image is MINIMAL: events hold only changed columns; SET GLOBAL binlog_row_image = 'FULL'");
     }
     mysql_free_result(res);
     return rc;

@@ -22,38 +22,38 @@
 #include "core/clock.h"
 #include "core/memory.h"
 
-#define FIRST_BUFFER    ((size_t)1 << 20)
-#define KEPT_BUFFER     ((size_t)4 << 20) /* a larger one was for one event, and is given back */
-#define MAX_EVENT       (((size_t)1 << 30) + ((size_t)1 << 20))
-#define PACKET_HEADER   4
-#define PACKET_MAX      0xffffffU
-#define RECEIVE_BUFFER  (4 << 20)
-#define SILENT_PERIODS  3 /* heartbeats that may be missing */
+#define FIRST_BUFFER ((size_t)1 << 20)
+#define KEPT_BUFFER ((size_t)4 << 20) /* a larger one was for one event, and is given back */
+#define MAX_EVENT (((size_t)1 << 30) + ((size_t)1 << 20))
+#define PACKET_HEADER 4
+#define PACKET_MAX 0xffffffU
+#define RECEIVE_BUFFER (4 << 20)
+#define SILENT_PERIODS 3 /* heartbeats that may be missing */
 #define LEAST_PATIENCE_US (10 * TR_US_PER_S)
-#define COMMAND_DUMP      18
+#define COMMAND_DUMP 18
 #define COMMAND_DUMP_GTID 30
 
 /* Naps: see tr_postgres_reading. A server that sends event by event costs a wake-up each unless we let some gather. */
-#define NAP_US       250
+#define NAP_US 250
 #define NAP_IF_WITHIN_US 500
-#define BUSY_WAKES   8
+#define BUSY_WAKES 8
 
 struct tr_mysql_dump {
     MYSQL *conn;
-    int fd;          /* what is read: the socket, or our end of the pair */
+    int fd; /* what is read: the socket, or our end of the pair */
     uint8_t *buffer;
     size_t capacity;
-    size_t start, end;    /* bytes not handed out yet */
-    size_t skip;          /* of them, those that the last packet occupies: gone at the next call */
-    uint8_t number;       /* of the next packet */
+    size_t start, end; /* bytes not handed out yet */
+    size_t skip;       /* of them, those that the last packet occupies: gone at the next call */
+    uint8_t number;    /* of the next packet */
     bool numbered;
-    int64_t heard_us;     /* monotonic */
+    int64_t heard_us; /* monotonic */
     int64_t patience_us;
     int64_t dry_us;
-    int busy;             /* times in a row that the socket did not stay empty for long */
-    pthread_t pump;       /* TLS */
+    int busy;       /* times in a row that the socket did not stay empty for long */
+    pthread_t pump; /* TLS */
     bool pumping;
-    int pump_fd;          /* its end of the pair */
+    int pump_fd; /* its end of the pair */
 };
 
 /* -------------------------------------------------------------------------------------------------------- TLS: the pump */
@@ -95,7 +95,8 @@ pass_error(struct tr_mysql_dump *dump)
 {
     uint8_t packet[600];
     unsigned number = mysql_errno(dump->conn);
-    int len = snprintf((char *)packet + 3, sizeof packet - 3, "#%.5s%.500s", mysql_sqlstate(dump->conn), mysql_error(dump->conn));
+    int len = snprintf((char *)packet + 3, sizeof packet - 3, "#%.5s%.500s", mysql_sqlstate(dump->conn),
+                       mysql_error(dump->conn));
     packet[0] = 0xff;
     packet[1] = (uint8_t)number;
     packet[2] = (uint8_t)(number >> 8);
@@ -155,30 +156,34 @@ random_uuid(char *out, size_t size)
         memset(b, 0x5a, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    snprintf(out, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5], b[6],
-             b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    snprintf(out, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 /* What a replica tells its primary, in user variables. CRC32 says that we know checksums; files without them come without. */
 static void
-session_variables(const struct tr_mysql_source *source, const struct tr_mysql_position *from, bool by_gtid, int64_t heartbeat_us,
-                  struct tr_buffer *sql)
+session_variables(const struct tr_mysql_source *source, const struct tr_mysql_position *from, bool by_gtid,
+                  int64_t heartbeat_us, struct tr_buffer *sql)
 {
     char uuid[40];
     int64_t period_ns = heartbeat_us * 1000;
-    tr_buffer_printf(sql, "SET @master_binlog_checksum = 'CRC32', @master_heartbeat_period = %" PRId64, period_ns);
+    tr_buffer_printf(sql, "SET @master_binlog_checksum = 'CRC32', @master_heartbeat_period = %" PRId64,
+                     period_ns);
     if (source->mariadb) {
         tr_buffer_text(sql, ", @mariadb_slave_capability = 4");
         if (!by_gtid)
             return;
-        tr_buffer_text(sql, ", @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0, @slave_connect_state = '");
+        tr_buffer_text(
+            sql,
+            ", @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0, @slave_connect_state = '");
         tr_gtid_set_text(&from->set, sql);
         tr_buffer_text(sql, "'");
         return;
     }
     random_uuid(uuid, sizeof uuid);
     tr_buffer_printf(sql,
-                     ", @source_binlog_checksum = 'CRC32', @source_heartbeat_period = %" PRId64 ", @slave_uuid = '%s', @replica_uuid = '%s'",
+                     ", @source_binlog_checksum = 'CRC32', @source_heartbeat_period = %" PRId64
+                     ", @slave_uuid = '%s', @replica_uuid = '%s'",
                      period_ns, uuid, uuid);
 }
 
@@ -194,8 +199,8 @@ put_le(struct tr_buffer *out, uint64_t n, int width)
  * COM_BINLOG_DUMP_GTID: uint16 flags, uint32 server id, uint32 length of a name, that, uint64 position, uint32 length of a set, that.
  */
 static int
-send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump, const struct tr_mysql_position *from, bool by_gtid,
-             struct tr_error *err)
+send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump,
+             const struct tr_mysql_position *from, bool by_gtid, struct tr_error *err)
 {
     struct tr_buffer command, set;
     bool with_set = by_gtid && !source->mariadb;
@@ -215,40 +220,45 @@ send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump, c
         put_le(&command, source->own_id, 4);
         tr_buffer_text(&command, by_gtid ? "" : from->file);
     }
-    int failed = dump->conn->methods->db_command(dump->conn, with_set ? COMMAND_DUMP_GTID : COMMAND_DUMP, command.data, command.len, 1, NULL);
+    int failed = dump->conn->methods->db_command(dump->conn, with_set ? COMMAND_DUMP_GTID : COMMAND_DUMP,
+                                                 command.data, command.len, 1, NULL);
     tr_buffer_fini(&command);
     tr_buffer_fini(&set);
     return failed ? tr_mysql_fail(err, dump->conn, "source: cannot ask for the log") : 0;
 }
 
 static int
-prepare_session(struct tr_mysql_source *source, struct tr_mysql_dump *dump, const struct tr_mysql_position *from, bool by_gtid,
-                int64_t heartbeat_us, struct tr_error *err)
+prepare_session(struct tr_mysql_source *source, struct tr_mysql_dump *dump,
+                const struct tr_mysql_position *from, bool by_gtid, int64_t heartbeat_us,
+                struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, (size_t)32 << 20);
     session_variables(source, from, by_gtid, heartbeat_us, &sql);
-    int rc = sql.overflow ? tr_fail(err, TR_FATAL, "source: the GTID set is too long") : tr_mysql_query(dump->conn, sql.data, NULL, err);
+    int rc = sql.overflow ? tr_fail(err, TR_FATAL, "source: the GTID set is too long")
+                          : tr_mysql_query(dump->conn, sql.data, NULL, err);
     tr_buffer_fini(&sql);
     return rc < 0 ? tr_error_prefix(err, "source: cannot set up the log's connection") : 0;
 }
 
 int
-tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from, int64_t heartbeat_us, struct tr_mysql_dump **out,
-                   struct tr_error *err)
+tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from, int64_t heartbeat_us,
+                   struct tr_mysql_dump **out, struct tr_error *err)
 {
     bool by_gtid = source->gtid && from->has_gtid;
     struct tr_mysql_dump *dump = tr_calloc(1, sizeof *dump);
     int size = RECEIVE_BUFFER;
     *out = NULL;
     dump->fd = dump->pump_fd = -1;
-    dump->patience_us = heartbeat_us * SILENT_PERIODS > LEAST_PATIENCE_US ? heartbeat_us * SILENT_PERIODS : LEAST_PATIENCE_US;
+    dump->patience_us = heartbeat_us * SILENT_PERIODS > LEAST_PATIENCE_US ? heartbeat_us * SILENT_PERIODS
+                                                                          : LEAST_PATIENCE_US;
     dump->capacity = FIRST_BUFFER;
     dump->buffer = tr_malloc(dump->capacity);
     if (!by_gtid && from->offset > UINT32_MAX) {
         tr_mysql_dump_close(source, dump);
-        tr_fail(err, TR_REFUSED, "source: the position %s:%" PRIu64 " lies beyond 4 GiB, which a server cannot be asked for", from->file,
-                from->offset);
+        tr_fail(err, TR_REFUSED,
+                "source: the position %s:%" PRIu64 " lies beyond 4 GiB, which a server cannot be asked for",
+                from->file, from->offset);
         return tr_error_hint(err, "use GTIDs (gtid_mode = ON), or start at the beginning of a later file");
     }
     int rc = tr_mysql_source_connect(source, "log", &dump->conn, err);
@@ -287,16 +297,24 @@ tr_mysql_dump_close(struct tr_mysql_source *source, struct tr_mysql_dump *dump)
 static int
 refused(struct tr_mysql_source *source, const char *message, struct tr_error *err)
 {
-    if (strstr(message, "same server_uuid") != NULL || strstr(message, "same server_id") != NULL || strstr(message, "same server id") != NULL) {
-        tr_fail(err, source->own_id_given ? TR_REFUSED : TR_RETRY, "source: another client took over server id %u: %s", source->own_id, message);
-        return tr_error_hint(err, "give each task and replica of this server an id of its own (server_id; without it one is drawn)");
+    if (strstr(message, "same server_uuid") != NULL || strstr(message, "same server_id") != NULL ||
+        strstr(message, "same server id") != NULL) {
+        tr_fail(err, source->own_id_given ? TR_REFUSED : TR_RETRY,
+                "source: another client took over server id %u: %s", source->own_id, message);
+        return tr_error_hint(
+            err,
+            "give each task and replica of this server an id of its own (server_id; without it one is drawn)");
     }
     if (strstr(message, "purged") != NULL || strstr(message, "Could not find first log file") != NULL ||
-        strstr(message, "not in the master's binlog") != NULL || strstr(message, "impossible position") != NULL ||
-        strstr(message, "position > file size") != NULL || strstr(message, "more GTIDs than") != NULL) {
-        tr_fail(err, TR_REFUSED, "source: the server no longer has the log from the task's position on, or never had it: %s", message);
-        return tr_error_hint(err, "load the tables again (tailrace reload); have the server keep its log for longer "
-                                  "(binlog_expire_logs_seconds), and the task run more often");
+        strstr(message, "not in the master's binlog") != NULL ||
+        strstr(message, "impossible position") != NULL || strstr(message, "position > file size") != NULL ||
+        strstr(message, "more GTIDs than") != NULL) {
+        tr_fail(err, TR_REFUSED,
+                "source: the server no longer has the log from the task's position on, or never had it: %s",
+                message);
+        return tr_error_hint(
+            err, "load the tables again (tailrace reload); have the server keep its log for longer "
+                 "(binlog_expire_logs_seconds), and the task run more often");
     }
     if (strstr(message, "max_allowed_packet") != NULL) {
         tr_fail(err, TR_FATAL, "source: the server cannot send an event of its log: %s", message);
@@ -316,13 +334,16 @@ server_error(struct tr_mysql_source *source, const uint8_t *payload, size_t len,
         memcpy(sqlstate, payload + 4, 5);
         at = 9;
     }
-    snprintf(message, sizeof message, "%.*s", len > at ? (int)(len - at < 500 ? len - at : 500) : 0, (const char *)payload + at);
+    snprintf(message, sizeof message, "%.*s", len > at ? (int)(len - at < 500 ? len - at : 500) : 0,
+             (const char *)payload + at);
     if (number == 1236 || number == 4052) /* MariaDB's own number for a server id in use */
         return refused(source, message, err);
     int rc = tr_mysql_fail_with(err, number, sqlstate, message, "source: the log was not sent");
     if (number == 1227 || number == 1045 || number == 1044)
-        return tr_error_hint(err, source->mariadb ? "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO the account of the task"
-                                                  : "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the account of the task");
+        return tr_error_hint(
+            err, source->mariadb
+                     ? "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO the account of the task"
+                     : "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the account of the task");
     return rc;
 }
 
@@ -338,7 +359,8 @@ make_room(struct tr_mysql_dump *dump, size_t need)
         dump->buffer = tr_realloc(dump->buffer, FIRST_BUFFER);
         dump->capacity = FIRST_BUFFER;
     }
-    if (dump->start > 0 && (have == 0 || dump->start + need > dump->capacity || dump->capacity - dump->end < least)) {
+    if (dump->start > 0 &&
+        (have == 0 || dump->start + need > dump->capacity || dump->capacity - dump->end < least)) {
         memmove(dump->buffer, dump->buffer + dump->start, have);
         dump->start = 0;
         dump->end = have;
@@ -371,9 +393,11 @@ receive(struct tr_mysql_dump *dump, size_t need, struct tr_error *err)
 
 /* 1 = readable, 0 = not within wait_us. */
 static int
-wait_readable(struct tr_mysql_source *source, struct tr_mysql_dump *dump, int64_t wait_us, struct tr_error *err)
+wait_readable(struct tr_mysql_source *source, struct tr_mysql_dump *dump, int64_t wait_us,
+              struct tr_error *err)
 {
-    struct pollfd fds[2] = { { .fd = dump->fd, .events = POLLIN }, { .fd = source->interrupt_fd, .events = POLLIN } };
+    struct pollfd fds[2] = { { .fd = dump->fd, .events = POLLIN },
+                             { .fd = source->interrupt_fd, .events = POLLIN } };
     struct timespec wait = { wait_us / TR_US_PER_S, wait_us % TR_US_PER_S * 1000 };
     int n = ppoll(fds, 2, &wait, NULL);
     if (n < 0 && errno != EINTR)
@@ -384,7 +408,8 @@ wait_readable(struct tr_mysql_source *source, struct tr_mysql_dump *dump, int64_
         return 1;
     if (tr_clock_us() - dump->heard_us <= dump->patience_us)
         return 0;
-    tr_fail(err, TR_RETRY, "source: nothing was heard from the server for %" PRId64 " s, not even a heartbeat",
+    tr_fail(err, TR_RETRY,
+            "source: nothing was heard from the server for %" PRId64 " s, not even a heartbeat",
             (tr_clock_us() - dump->heard_us) / TR_US_PER_S);
     return tr_error_hint(err, "the connection is half open; it is made anew");
 }
@@ -439,7 +464,8 @@ nap(struct tr_mysql_dump *dump, int64_t wait_us)
 }
 
 static int
-fill(struct tr_mysql_source *source, struct tr_mysql_dump *dump, size_t need, int64_t *wait_us, struct tr_error *err)
+fill(struct tr_mysql_source *source, struct tr_mysql_dump *dump, size_t need, int64_t *wait_us,
+     struct tr_error *err)
 {
     int rc = receive(dump, need, err);
     if (rc == 0 && *wait_us > 0) {
@@ -455,8 +481,8 @@ fill(struct tr_mysql_source *source, struct tr_mysql_dump *dump, size_t need, in
 }
 
 int
-tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump, struct tr_mysql_packet *packet, int64_t wait_us,
-                   struct tr_error *err)
+tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump, struct tr_mysql_packet *packet,
+                   int64_t wait_us, struct tr_error *err)
 {
     uint8_t *payload = NULL;
     size_t len = 0, need;
@@ -475,6 +501,7 @@ tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump, s
     if (len > 0 && payload[0] == 0xff)
         return server_error(source, payload, len, err);
     if (len > 0 && payload[0] == 0xfe)
-        return tr_fail(err, TR_RETRY, "source: the server ended the log: it shuts down, or the connection was killed");
+        return tr_fail(err, TR_RETRY,
+                       "source: the server ended the log: it shuts down, or the connection was killed");
     return tr_fail(err, TR_RETRY, "source: the server sent something else than its log");
 }

@@ -93,7 +93,8 @@ insert_interval(struct tr_gtid_entry *entry, size_t at, struct tr_gtid_interval 
         entry->capacity = entry->capacity > 0 ? entry->capacity * 2 : 2;
         entry->intervals = tr_realloc(entry->intervals, entry->capacity * sizeof *entry->intervals);
     }
-    memmove(&entry->intervals[at + 1], &entry->intervals[at], (entry->nintervals - at) * sizeof *entry->intervals);
+    memmove(&entry->intervals[at + 1], &entry->intervals[at],
+            (entry->nintervals - at) * sizeof *entry->intervals);
     entry->intervals[at] = interval;
     entry->nintervals++;
 }
@@ -118,7 +119,8 @@ add_interval(struct tr_gtid_entry *entry, uint64_t from, uint64_t to)
             into->to = entry->intervals[next].to;
         next++;
     }
-    memmove(&entry->intervals[at + 1], &entry->intervals[next], (entry->nintervals - next) * sizeof *entry->intervals);
+    memmove(&entry->intervals[at + 1], &entry->intervals[next],
+            (entry->nintervals - next) * sizeof *entry->intervals);
     entry->nintervals -= next - (at + 1);
 }
 
@@ -197,8 +199,9 @@ static const char *
 read_mariadb(const char *p, const char *end, struct part *part)
 {
     uint64_t domain, server;
-    if ((p = read_number(p, end, &domain)) == NULL || p >= end || *p++ != '-' || (p = read_number(p, end, &server)) == NULL || p >= end ||
-        *p++ != '-' || (p = read_number(p, end, &part->key.sequence)) == NULL || domain > UINT32_MAX || server > UINT32_MAX)
+    if ((p = read_number(p, end, &domain)) == NULL || p >= end || *p++ != '-' ||
+        (p = read_number(p, end, &server)) == NULL || p >= end || *p++ != '-' ||
+        (p = read_number(p, end, &part->key.sequence)) == NULL || domain > UINT32_MAX || server > UINT32_MAX)
         return NULL;
     part->key.domain = (uint32_t)domain;
     part->key.server = (uint32_t)server;
@@ -283,9 +286,10 @@ tr_gtid_set_has(const struct tr_gtid_set *set, const char *gtid)
     struct part part = { 0 };
     size_t at;
     if (set->kind == TR_GTID_MARIADB)
-        return read_mariadb(gtid, end, &part) != NULL && find(set, &part.key, &at) && set->entries[at].sequence >= part.key.sequence;
-    return set->kind == TR_GTID_MYSQL && (p = read_uuid(gtid, end, part.key.uuid)) != NULL && p < end && *p == ':' &&
-           read_interval(p + 1, end, &part) != NULL && find(set, &part.key, &at) &&
+        return read_mariadb(gtid, end, &part) != NULL && find(set, &part.key, &at) &&
+               set->entries[at].sequence >= part.key.sequence;
+    return set->kind == TR_GTID_MYSQL && (p = read_uuid(gtid, end, part.key.uuid)) != NULL && p < end &&
+           *p == ':' && read_interval(p + 1, end, &part) != NULL && find(set, &part.key, &at) &&
            has_interval(&set->entries[at], part.from, part.to + 1);
 }
 
@@ -330,7 +334,8 @@ tr_gtid_set_text(const struct tr_gtid_set *set, struct tr_buffer *out)
         if (i > 0)
             tr_buffer_byte(out, ',');
         if (set->kind == TR_GTID_MARIADB) {
-            tr_buffer_printf(out, "%" PRIu32 "-%" PRIu32 "-%" PRIu64, entry->domain, entry->server, entry->sequence);
+            tr_buffer_printf(out, "%" PRIu32 "-%" PRIu32 "-%" PRIu64, entry->domain, entry->server,
+                             entry->sequence);
             continue;
         }
         write_uuid(out, entry->uuid);

@@ -18,8 +18,8 @@ struct tr_gtid_interval {
 };
 
 struct tr_gtid_entry {
-    uint8_t uuid[16]; /* MySQL */
-    char tag[33];     /* MySQL 8.3 and later, or empty */
+    uint8_t uuid[16];                   /* MySQL */
+    char tag[33];                       /* MySQL 8.3 and later, or empty */
     struct tr_gtid_interval *intervals; /* MySQL: ascending, neither touching nor overlapping */
     size_t nintervals, capacity;
     uint32_t domain, server; /* MariaDB */

@@ -15,8 +15,8 @@ tr_mysql_identity(struct tr_source *base, struct tr_identity *identity, struct t
 {
     struct tr_mysql_source *source = tr_mysql(base);
     (void)err;
-    snprintf(identity->text, sizeof identity->text, "flavour=%s;uuid=%s;server_id=%" PRIu64, base->class->name, source->server_uuid,
-             source->server_id);
+    snprintf(identity->text, sizeof identity->text, "flavour=%s;uuid=%s;server_id=%" PRIu64,
+             base->class->name, source->server_uuid, source->server_id);
     return 0;
 }
 
@@ -31,8 +31,8 @@ parse(const char *text, struct saved *saved)
 {
     memset(saved, 0, sizeof *saved);
     const char *uuid = strstr(text, ";uuid="), *id = strstr(text, ";server_id=");
-    if (strncmp(text, "flavour=", 8) != 0 || uuid == NULL || id == NULL || id < uuid || uuid - text - 8 >= (int)sizeof saved->flavour ||
-        id - uuid - 6 >= (int)sizeof saved->uuid)
+    if (strncmp(text, "flavour=", 8) != 0 || uuid == NULL || id == NULL || id < uuid ||
+        uuid - text - 8 >= (int)sizeof saved->flavour || id - uuid - 6 >= (int)sizeof saved->uuid)
         return false;
     memcpy(saved->flavour, text + 8, (size_t)(uuid - text - 8));
     memcpy(saved->uuid, uuid + 6, (size_t)(id - uuid - 6));
@@ -48,30 +48,39 @@ same_server(const struct tr_mysql_source *source, const struct saved *saved)
 }
 
 static int
-other_server(struct tr_mysql_source *source, const struct saved *saved, const struct tr_mysql_position *position, struct tr_error *err)
+other_server(struct tr_mysql_source *source, const struct saved *saved,
+             const struct tr_mysql_position *position, struct tr_error *err)
 {
     if (source->gtid && position->has_gtid) {
         tr_log(source->base.env->log, TR_LOG_INFO, "capture",
-               "the source is another server than before (server id %" PRIu64 ", now %" PRIu64 "): taken up by GTID", saved->server_id,
-               source->server_id);
+               "the source is another server than before (server id %" PRIu64 ", now %" PRIu64
+               "): taken up by GTID",
+               saved->server_id, source->server_id);
         return 0;
     }
-    tr_fail(err, TR_REFUSED, "the checkpoint was taken from another server (server id %" PRIu64 ", uuid %s; this one is %" PRIu64 ", %s), and "
-                             "without GTIDs its position means nothing here",
+    tr_fail(err, TR_REFUSED,
+            "the checkpoint was taken from another server (server id %" PRIu64
+            ", uuid %s; this one is %" PRIu64 ", %s), and "
+            "without GTIDs its position means nothing here",
             saved->server_id, saved->uuid[0] != '\0' ? saved->uuid : "unknown", source->server_id,
             source->server_uuid[0] != '\0' ? source->server_uuid : "unknown");
-    return tr_error_hint(err, "point the task to the server it was made for, or load the tables again (tailrace reload)");
+    return tr_error_hint(
+        err, "point the task to the server it was made for, or load the tables again (tailrace reload)");
 }
 
 int
-tr_mysql_identity_check(struct tr_source *base, const struct tr_identity *identity, const char *text, struct tr_error *err)
+tr_mysql_identity_check(struct tr_source *base, const struct tr_identity *identity, const char *text,
+                        struct tr_error *err)
 {
     struct tr_mysql_source *source = tr_mysql(base);
     struct tr_mysql_position position;
     struct saved saved;
     if (!parse(identity->text, &saved) || strcmp(saved.flavour, base->class->name) != 0) {
-        tr_fail(err, TR_REFUSED, "the checkpoint was not taken from a %s source (\"%.100s\")", base->class->name, identity->text);
-        return tr_error_hint(err, "the task's name was used before with another source: choose another name, or drop its state");
+        tr_fail(err, TR_REFUSED, "the checkpoint was not taken from a %s source (\"%.100s\")",
+                base->class->name, identity->text);
+        return tr_error_hint(
+            err,
+            "the task's name was used before with another source: choose another name, or drop its state");
     }
     bool placed = tr_mysql_position_parse(text, &position);
     int rc = same_server(source, &saved) ? 0 : other_server(source, &saved, &position, err);

@@ -27,7 +27,8 @@ struct tr_mysql_position {
     uint64_t offset;
 };
 
-bool tr_mysql_position_parse(const char *text, struct tr_mysql_position *position); /* fini after either answer */
+bool tr_mysql_position_parse(const char *text,
+                             struct tr_mysql_position *position); /* fini after either answer */
 void tr_mysql_position_fini(struct tr_mysql_position *position);
 void tr_mysql_position_text(const struct tr_mysql_position *position, struct tr_buffer *out);
 
@@ -51,10 +52,10 @@ struct tr_mysql_progress {
     size_t first, count, capacity; /* a ring */
     char file[TR_MYSQL_FILE_MAX];
     uint64_t file_number;
-    uint64_t offset;   /* behind the last event */
-    bool between;      /* no transaction is known to be open at `offset` */
-    bool in_group;     /* a BEGIN was seen since the last GTID */
-    uint64_t told;     /* the last keepalive that was made up here */
+    uint64_t offset;             /* behind the last event */
+    bool between;                /* no transaction is known to be open at `offset` */
+    bool in_group;               /* a BEGIN was seen since the last GTID */
+    uint64_t told;               /* the last keepalive that was made up here */
     struct tr_gtid_set stop_set; /* stop: gtid:SET */
     bool stop_wanted;
 };
@@ -81,15 +82,15 @@ struct tr_mysql_source {
     bool mariadb;
     unsigned long version; /* 101106, 80036 */
     char version_text[64];
-    bool gtid;             /* the server writes GTIDs, and the user lets us use them */
-    char server_uuid[40];  /* MySQL, or MariaDB's server_uid where it has one; else empty */
-    uint64_t server_id;    /* the server's */
-    uint32_t own_id;       /* ours, as a replica */
+    bool gtid;            /* the server writes GTIDs, and the user lets us use them */
+    char server_uuid[40]; /* MySQL, or MariaDB's server_uid where it has one; else empty */
+    uint64_t server_id;   /* the server's */
+    uint32_t own_id;      /* ours, as a replica */
     bool own_id_given;
-    char *database;        /* the URL's; NULL = all databases */
-    char *user;            /* CURRENT_USER() */
+    char *database; /* the URL's; NULL = all databases */
+    char *user;     /* CURRENT_USER() */
     bool row_metadata_full;
-    int lower_case;        /* lower_case_table_names */
+    int lower_case; /* lower_case_table_names */
     int64_t heartbeat_us, lock_wait_us;
     int64_t part_bytes;
     int interrupt_fd;
@@ -112,7 +113,8 @@ tr_mysql(struct tr_source *source)
 
 /* ---- source.c */
 /* A connection of its own to the source; `purpose` ends the program's name. thread: any. */
-int tr_mysql_source_connect(const struct tr_mysql_source *source, const char *purpose, MYSQL **conn, struct tr_error *err);
+int tr_mysql_source_connect(const struct tr_mysql_source *source, const char *purpose, MYSQL **conn,
+                            struct tr_error *err);
 /* On the query connection, made anew when it was lost. */
 int tr_mysql_ask(struct tr_mysql_source *source, const char *sql, MYSQL_RES **res, struct tr_error *err);
 int tr_mysql_ask_text(struct tr_mysql_source *source, const char *sql, char **text, struct tr_error *err);
@@ -128,12 +130,12 @@ struct tr_mysql_packet {
     size_t len;
 };
 /* Ask for the log from the position on. */
-int tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from, int64_t heartbeat_us, struct tr_mysql_dump **dump,
-                       struct tr_error *err);
+int tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from,
+                       int64_t heartbeat_us, struct tr_mysql_dump **dump, struct tr_error *err);
 void tr_mysql_dump_close(struct tr_mysql_source *source, struct tr_mysql_dump *dump); /* NULL is allowed */
 /* 1 = an event, 0 = none within wait_us. */
-int tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump, struct tr_mysql_packet *packet, int64_t wait_us,
-                       struct tr_error *err);
+int tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump,
+                       struct tr_mysql_packet *packet, int64_t wait_us, struct tr_error *err);
 
 /* ---- stream.c: events into frames, and what they say about the position */
 int tr_mysql_start(struct tr_source *source, const char *position, struct tr_error *err);
@@ -141,36 +143,45 @@ int tr_mysql_read(struct tr_source *source, struct tr_frame *frame, int64_t wait
 int tr_mysql_acknowledge(struct tr_source *source, const char *position, bool urgent, struct tr_error *err);
 void tr_mysql_stream_end(struct tr_mysql_source *source);
 /* One event: the place where it begins in *order. Pure but for the progress; also for tests. Returns 1 = for the decoder, 0 = a heartbeat. */
-int tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t len, bool checksum, uint64_t *order, struct tr_error *err);
+int tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t len, bool checksum,
+                    uint64_t *order, struct tr_error *err);
 void tr_mysql_progress_fini(struct tr_mysql_progress *progress);
 
 /* ---- position.c */
-int tr_mysql_checkpoint(struct tr_source *source, struct tr_batch *batch, const char **position, struct tr_error *err);
-int tr_mysql_keepalive_checkpoint(struct tr_source *source, const struct tr_frame *frame, struct tr_batch *batch, const char **position,
-                                  struct tr_error *err);
+int tr_mysql_checkpoint(struct tr_source *source, struct tr_batch *batch, const char **position,
+                        struct tr_error *err);
+int tr_mysql_keepalive_checkpoint(struct tr_source *source, const struct tr_frame *frame,
+                                  struct tr_batch *batch, const char **position, struct tr_error *err);
 bool tr_mysql_covers(struct tr_source *source, const char *position, const struct tr_txn *txn);
 int tr_mysql_compare(const char *a, const char *b);
 /* GTIDs of transactions that began before `order` are done. */
 void tr_mysql_fold(struct tr_mysql_progress *progress, uint64_t order);
 
 /* ---- start.c: where to begin and to end */
-int tr_mysql_start_position(struct tr_source *source, const char *start, char *out, size_t size, struct tr_error *err);
-int tr_mysql_stop_at(struct tr_source *source, const char *stop, uint64_t *order, int64_t *time_us, struct tr_error *err);
+int tr_mysql_start_position(struct tr_source *source, const char *start, char *out, size_t size,
+                            struct tr_error *err);
+int tr_mysql_stop_at(struct tr_source *source, const char *stop, uint64_t *order, int64_t *time_us,
+                     struct tr_error *err);
 int64_t tr_mysql_lag_bytes(struct tr_source *source, const char *position);
 /* The end of the log now, with the GTIDs of all that is in it. `conn` NULL = the query connection. The caller finis it. */
-int tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *end, struct tr_error *err);
+int tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *end,
+                        struct tr_error *err);
 /* Into a text of at most `size` bytes; without the GTIDs when they do not fit. */
-int tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_position *position, char *out, size_t size, struct tr_error *err);
+int tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_position *position, char *out,
+                          size_t size, struct tr_error *err);
 /* Does the server still have the log from there? Refuses with the reason otherwise. */
-int tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position, struct tr_error *err);
+int tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position,
+                         struct tr_error *err);
 
 /* ---- loaders.c: what other tools leave behind */
-int tr_mysql_loader_position(struct tr_mysql_source *source, const char *start, struct tr_mysql_position *position, struct tr_error *err);
+int tr_mysql_loader_position(struct tr_mysql_source *source, const char *start,
+                             struct tr_mysql_position *position, struct tr_error *err);
 bool tr_mysql_time_parse(const char *text, int64_t *unix_us);
 
 /* ---- identity.c, check.c */
 int tr_mysql_identity(struct tr_source *source, struct tr_identity *identity, struct tr_error *err);
-int tr_mysql_identity_check(struct tr_source *source, const struct tr_identity *saved, const char *position, struct tr_error *err);
+int tr_mysql_identity_check(struct tr_source *source, const struct tr_identity *saved, const char *position,
+                            struct tr_error *err);
 int tr_mysql_check(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
 
 /* ---- catalog.c */
@@ -182,15 +193,20 @@ int tr_mysql_prepare(struct tr_source *source, struct tr_cut *cut, struct tr_err
 int tr_mysql_cut(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
 void tr_mysql_cut_release(struct tr_source *source);
 /* One of the cut's connections, waiting for one to become free; back with put. A broken one is closed. thread: any. */
-int tr_mysql_pool_get(struct tr_mysql_source *source, const struct tr_cut *cut, MYSQL **conn, struct tr_error *err);
+int tr_mysql_pool_get(struct tr_mysql_source *source, const struct tr_cut *cut, MYSQL **conn,
+                      struct tr_error *err);
 void tr_mysql_pool_put(struct tr_mysql_source *source, MYSQL *conn, bool broken);
 
 /* ---- reader.c */
-int tr_mysql_table_parts(struct tr_source *source, const struct tr_relation *relation, struct tr_table_part *parts, int max, struct tr_error *err);
-int tr_mysql_reader_open(struct tr_source *source, const struct tr_cut *cut, const struct tr_relation *relation, const struct tr_table_part *part,
+int tr_mysql_table_parts(struct tr_source *source, const struct tr_relation *relation,
+                         struct tr_table_part *parts, int max, struct tr_error *err);
+int tr_mysql_reader_open(struct tr_source *source, const struct tr_cut *cut,
+                         const struct tr_relation *relation, const struct tr_table_part *part,
                          const char *format, struct tr_table_reader **reader, struct tr_error *err);
-int tr_mysql_reader_read(struct tr_table_reader *reader, const char **data, size_t *len, struct tr_error *err);
-int tr_mysql_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes, struct tr_error *err);
+int tr_mysql_reader_read(struct tr_table_reader *reader, const char **data, size_t *len,
+                         struct tr_error *err);
+int tr_mysql_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes,
+                         struct tr_error *err);
 void tr_mysql_reader_close(struct tr_table_reader *reader);
 
 /* ---- schema.c */

@@ -83,7 +83,8 @@ metadata_line(const char *line, size_t len, struct tr_mysql_position *position)
         name--;
     while (rest > 0 && (isspace((unsigned char)*value) || *value == '"' || *value == '\''))
         value++, rest--;
-    while (rest > 0 && (isspace((unsigned char)value[rest - 1]) || value[rest - 1] == '"' || value[rest - 1] == '\'' || value[rest - 1] == ','))
+    while (rest > 0 && (isspace((unsigned char)value[rest - 1]) || value[rest - 1] == '"' ||
+                        value[rest - 1] == '\'' || value[rest - 1] == ','))
         rest--;
     if (named(line, name, files))
         position->has_file = set_file(position, value, rest);
@@ -103,7 +104,8 @@ parse_mydumper(const char *text, struct tr_mysql_position *position)
         if (strncasecmp(text, "[replication", 12) == 0 || strncasecmp(text, "SHOW SLAVE STATUS", 17) == 0 ||
             strncasecmp(text, "SHOW REPLICA STATUS", 19) == 0)
             foreign = true;
-        else if (strncasecmp(text, "[master", 7) == 0 || strncasecmp(text, "[source", 7) == 0 || strncasecmp(text, "SHOW MASTER STATUS", 18) == 0)
+        else if (strncasecmp(text, "[master", 7) == 0 || strncasecmp(text, "[source", 7) == 0 ||
+                 strncasecmp(text, "SHOW MASTER STATUS", 18) == 0)
             foreign = false;
         else if (*text == '[')
             foreign = true;
@@ -158,9 +160,12 @@ parse_dump(const char *text, struct tr_mysql_position *position)
         set_gtid(position, value, len);
         return;
     }
-    value = strcasestr(text, "GTID_PURGED"); /* SET @@GLOBAL.GTID_PURGED=(a comment with a quoted plus) 'a:1-3,(new line)b:1' */
+    value = strcasestr(
+        text,
+        "GTID_PURGED"); /* SET @@GLOBAL.GTID_PURGED=(a comment with a quoted plus) 'a:1-3,(new line)b:1' */
     value = value != NULL ? strchr(value, '=') : NULL;
-    const char *comment = value != NULL ? strstr(value, "/*") : NULL, *quote = value != NULL ? strchr(value, '\'') : NULL;
+    const char *comment = value != NULL ? strstr(value, "/*") : NULL,
+               *quote = value != NULL ? strchr(value, '\'') : NULL;
     if (comment != NULL && quote != NULL && comment < quote && (comment = strstr(comment, "*/")) != NULL)
         quote = strchr(comment, '\'');
     if (quote != NULL)
@@ -189,12 +194,16 @@ static const struct loader {
     void (*parse)(const char *text, struct tr_mysql_position *position);
 } loaders[] = {
     { "mydumper:", { "metadata", "metadata.partial", NULL }, DUMP_HEAD, parse_mydumper },
-    { "xtrabackup:", { "xtrabackup_binlog_info", "mariadb_backup_binlog_info", NULL }, (size_t)1 << 20, parse_xtrabackup },
+    { "xtrabackup:",
+      { "xtrabackup_binlog_info", "mariadb_backup_binlog_info", NULL },
+      (size_t)1 << 20,
+      parse_xtrabackup },
     { "dump:", { NULL }, DUMP_HEAD, parse_dump },
 };
 
 int
-tr_mysql_loader_position(struct tr_mysql_source *source, const char *start, struct tr_mysql_position *position, struct tr_error *err)
+tr_mysql_loader_position(struct tr_mysql_source *source, const char *start,
+                         struct tr_mysql_position *position, struct tr_error *err)
 {
     const struct loader *loader = loaders;
     while (strncmp(start, loader->prefix, strlen(loader->prefix)) != 0)
@@ -213,8 +222,10 @@ tr_mysql_loader_position(struct tr_mysql_source *source, const char *start, stru
         }
         if (!position->has_file && !position->has_gtid)
             rc = tr_fail(err, TR_CONFIG, "start: no position is found in %s", path),
-            tr_error_hint(err, "the loader must write one: mysqldump --source-data=2, mariadb-dump --master-data=2, mydumper with the right to read "
-                               "the log's position");
+            tr_error_hint(
+                err,
+                "the loader must write one: mysqldump --source-data=2, mariadb-dump --master-data=2, mydumper with the right to read "
+                "the log's position");
     }
     free(text);
     free(path);

@@ -7,7 +7,8 @@ const struct tr_option tr_mysql_options[] = {
       .type = TR_OPTION_INT,
       .min = 1,
       .max = UINT32_MAX,
-      .help = "MySQL, MariaDB: the id under which the log is read, unlike that of any server or replica (default: drawn at random)" },
+      .help =
+          "MySQL, MariaDB: the id under which the log is read, unlike that of any server or replica (default: drawn at random)" },
     { .name = "gtid",
       .section = "source",
       .type = TR_OPTION_CHOICE,
@@ -20,7 +21,8 @@ const struct tr_option tr_mysql_options[] = {
       .value = "1s",
       .min = 100000,
       .max = INT64_C(600000000),
-      .help = "MySQL, MariaDB: how often an idle server says that it is there; three missing ones end the connection" },
+      .help =
+          "MySQL, MariaDB: how often an idle server says that it is there; three missing ones end the connection" },
     { .name = "lock_wait",
       .section = "source",
       .type = TR_OPTION_DURATION,
@@ -33,8 +35,9 @@ const struct tr_option tr_mysql_options[] = {
       .type = TR_OPTION_CHOICE,
       .value = "auto",
       .choices = "auto|none|tables|global",
-      .help = "MySQL, MariaDB: what is locked for the moment of a cut: none (MariaDB alone), the task's tables, or everything; auto takes the "
-              "first that works" },
+      .help =
+          "MySQL, MariaDB: what is locked for the moment of a cut: none (MariaDB alone), the task's tables, or everything; auto takes the "
+          "first that works" },
     { .name = "part_size",
       .section = "source",
       .type = TR_OPTION_SIZE,

@@ -80,7 +80,8 @@ tr_mysql_position_text(const struct tr_mysql_position *position, struct tr_buffe
         tr_gtid_set_text(&position->set, out);
     }
     if (position->has_file)
-        tr_buffer_printf(out, "%sfile=%s;pos=%" PRIu64, position->has_gtid ? ";" : "", position->file, position->offset);
+        tr_buffer_printf(out, "%sfile=%s;pos=%" PRIu64, position->has_gtid ? ";" : "", position->file,
+                         position->offset);
 }
 
 static int
@@ -140,7 +141,8 @@ tr_mysql_covers(struct tr_source *base, const char *text, const struct tr_txn *t
         return false;
     if (position->has_gtid && txn->gtid != NULL)
         return tr_gtid_set_has(&position->set, txn->gtid);
-    return position->has_file && txn->commit_order != 0 && txn->commit_order < tr_mysql_position_order(position);
+    return position->has_file && txn->commit_order != 0 &&
+           txn->commit_order < tr_mysql_position_order(position);
 }
 
 /* ------------------------------------------------------------------------------------------------------ checkpoints */
@@ -158,10 +160,12 @@ tr_mysql_fold(struct tr_mysql_progress *progress, uint64_t order)
 }
 
 static int
-write_position(struct tr_mysql_progress *progress, const char *file, uint64_t offset, struct tr_arena *arena, const char **text,
-               struct tr_error *err)
+write_position(struct tr_mysql_progress *progress, const char *file, uint64_t offset, struct tr_arena *arena,
+               const char **text, struct tr_error *err)
 {
-    struct tr_mysql_position position = { .set = progress->set, .has_gtid = progress->gtid, .has_file = file[0] != '\0', .offset = offset };
+    struct tr_mysql_position position = {
+        .set = progress->set, .has_gtid = progress->gtid, .has_file = file[0] != '\0', .offset = offset
+    };
     snprintf(position.file, sizeof position.file, "%s", file);
     struct tr_buffer out;
     tr_buffer_init(&out, TEXT_MAX);
@@ -173,7 +177,8 @@ write_position(struct tr_mysql_progress *progress, const char *file, uint64_t of
 }
 
 int
-tr_mysql_checkpoint(struct tr_source *base, struct tr_batch *batch, const char **position, struct tr_error *err)
+tr_mysql_checkpoint(struct tr_source *base, struct tr_batch *batch, const char **position,
+                    struct tr_error *err)
 {
     struct tr_mysql_progress *progress = &tr_mysql(base)->progress;
     for (uint32_t i = batch->ntxns; i > 0; i--) {
@@ -181,16 +186,16 @@ tr_mysql_checkpoint(struct tr_source *base, struct tr_batch *batch, const char *
         if (!txn->ends)
             continue;
         tr_mysql_fold(progress, txn->end_order);
-        return write_position(progress, txn->file != NULL ? txn->file : progress->file, TR_BINLOG_OFFSET(txn->end_order), &batch->arena,
-                              position, err);
+        return write_position(progress, txn->file != NULL ? txn->file : progress->file,
+                              TR_BINLOG_OFFSET(txn->end_order), &batch->arena, position, err);
     }
     return tr_fail(err, TR_FATAL, "source: a batch without a commit has no checkpoint");
 }
 
 /* The frame is the newest thing read, so the file is the one in hand. Its `end` may be beyond all orders when a stop was reached. */
 int
-tr_mysql_keepalive_checkpoint(struct tr_source *base, const struct tr_frame *frame, struct tr_batch *batch, const char **position,
-                              struct tr_error *err)
+tr_mysql_keepalive_checkpoint(struct tr_source *base, const struct tr_frame *frame, struct tr_batch *batch,
+                              const char **position, struct tr_error *err)
 {
     struct tr_mysql_progress *progress = &tr_mysql(base)->progress;
     uint64_t order = TR_BINLOG_ORDER(progress->file_number, progress->offset);

@@ -61,12 +61,14 @@ write_bound(struct tr_buffer *sql, const struct tr_column *column, uint64_t boun
 }
 
 static int
-ask_size(struct tr_mysql_source *source, const struct tr_relation *relation, uint64_t *rows, uint64_t *bytes, struct tr_error *err)
+ask_size(struct tr_mysql_source *source, const struct tr_relation *relation, uint64_t *rows, uint64_t *bytes,
+         struct tr_error *err)
 {
     struct tr_buffer sql;
     MYSQL_RES *res;
     tr_buffer_init(&sql, 8192);
-    tr_buffer_text(&sql, "SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
+    tr_buffer_text(&sql,
+                   "SELECT TABLE_ROWS, DATA_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
     tr_mysql_literal(&sql, relation->schema, strlen(relation->schema));
     tr_buffer_text(&sql, " AND TABLE_NAME = ");
     tr_mysql_literal(&sql, relation->name, strlen(relation->name));
@@ -82,8 +84,8 @@ ask_size(struct tr_mysql_source *source, const struct tr_relation *relation, uin
 }
 
 static int
-ask_range(struct tr_mysql_source *source, const struct tr_relation *relation, const struct tr_column *column, uint64_t *low, uint64_t *high,
-          bool *found, struct tr_error *err)
+ask_range(struct tr_mysql_source *source, const struct tr_relation *relation, const struct tr_column *column,
+          uint64_t *low, uint64_t *high, bool *found, struct tr_error *err)
 {
     struct tr_buffer sql;
     MYSQL_RES *res;
@@ -110,7 +112,8 @@ ask_range(struct tr_mysql_source *source, const struct tr_relation *relation, co
 
 /* The first part has no lower bound and the last no upper one: rows beyond what was asked for just now belong to them. */
 int
-tr_mysql_table_parts(struct tr_source *base, const struct tr_relation *relation, struct tr_table_part *parts, int max, struct tr_error *err)
+tr_mysql_table_parts(struct tr_source *base, const struct tr_relation *relation, struct tr_table_part *parts,
+                     int max, struct tr_error *err)
 {
     struct tr_mysql_source *source = tr_mysql(base);
     const struct tr_column *column = part_column(relation);
@@ -122,7 +125,8 @@ tr_mysql_table_parts(struct tr_source *base, const struct tr_relation *relation,
     uint64_t count = bytes / (uint64_t)source->part_bytes + 1;
     if (count > (uint64_t)max)
         count = (uint64_t)max;
-    if (column != NULL && count > 1 && (rc = ask_range(source, relation, column, &low, &high, &found, err)) < 0)
+    if (column != NULL && count > 1 &&
+        (rc = ask_range(source, relation, column, &low, &high, &found, err)) < 0)
         return rc;
     if (!found || high - low < count)
         count = 1;
@@ -182,18 +186,21 @@ statement(const struct tr_relation *relation, const struct tr_table_part *part, 
 static int
 read_failed(struct tr_table_reader *reader, struct tr_error *err)
 {
-    int rc = tr_mysql_fail(err, reader->conn, "copying %s.%s from the source", reader->relation->schema, reader->relation->name);
+    int rc = tr_mysql_fail(err, reader->conn, "copying %s.%s from the source", reader->relation->schema,
+                           reader->relation->name);
     unsigned number = mysql_errno(reader->conn);
     if (number != 1412 && number != 1054 && number != 1146) /* altered, a column or the table gone */
         return rc;
-    tr_fail(err, TR_RETRY, "table %s.%s was altered since the cut was taken; it is copied again from a new one", reader->relation->schema,
-            reader->relation->name);
+    tr_fail(err, TR_RETRY,
+            "table %s.%s was altered since the cut was taken; it is copied again from a new one",
+            reader->relation->schema, reader->relation->name);
     return tr_error_hint(err, "keep ALTER TABLE, TRUNCATE and DROP away from the table until it is loaded");
 }
 
 int
-tr_mysql_reader_open(struct tr_source *base, const struct tr_cut *cut, const struct tr_relation *relation, const struct tr_table_part *part,
-                     const char *format, struct tr_table_reader **out, struct tr_error *err)
+tr_mysql_reader_open(struct tr_source *base, const struct tr_cut *cut, const struct tr_relation *relation,
+                     const struct tr_table_part *part, const char *format, struct tr_table_reader **out,
+                     struct tr_error *err)
 {
     *out = NULL;
     if (strcmp(format, "rows") != 0)
@@ -207,10 +214,12 @@ tr_mysql_reader_open(struct tr_source *base, const struct tr_cut *cut, const str
     tr_buffer_init(&sql, (size_t)1 << 20);
     statement(relation, part, &sql);
     int rc = tr_mysql_pool_get(reader->source, cut, &reader->conn, err);
-    if (rc == 0 && (mysql_real_query(reader->conn, sql.data, sql.len) != 0 || (reader->res = mysql_use_result(reader->conn)) == NULL))
+    if (rc == 0 && (mysql_real_query(reader->conn, sql.data, sql.len) != 0 ||
+                    (reader->res = mysql_use_result(reader->conn)) == NULL))
         rc = read_failed(reader, err);
     if (rc == 0 && mysql_num_fields(reader->res) != relation->ncolumns)
-        rc = tr_fail(err, TR_RETRY, "copying %s.%s: the server answers with other columns", relation->schema, relation->name);
+        rc = tr_fail(err, TR_RETRY, "copying %s.%s: the server answers with other columns", relation->schema,
+                     relation->name);
     tr_buffer_fini(&sql);
     if (rc < 0)
         tr_mysql_reader_close(reader);
@@ -224,7 +233,10 @@ tr_mysql_reader_open(struct tr_source *base, const struct tr_cut *cut, const str
 static void
 put(struct tr_batch *batch, struct tr_value *value, const char *text, size_t len, enum tr_codec_id codec)
 {
-    *value = (struct tr_value){ .data = tr_arena_copy(&batch->arena, text, len), .len = (uint32_t)len, .state = TR_PRESENT, .codec = (uint8_t)codec };
+    *value = (struct tr_value){ .data = tr_arena_copy(&batch->arena, text, len),
+                                .len = (uint32_t)len,
+                                .state = TR_PRESENT,
+                                .codec = (uint8_t)codec };
 }
 
 /* "12:34:56.700000" without the zeros. */
@@ -249,7 +261,8 @@ put_timestamp(struct tr_batch *batch, struct tr_value *value, const char *text, 
 }
 
 static void
-put_float(struct tr_table_reader *reader, struct tr_batch *batch, const struct tr_column *column, struct tr_value *value, const char *text)
+put_float(struct tr_table_reader *reader, struct tr_batch *batch, const struct tr_column *column,
+          struct tr_value *value, const char *text)
 {
     tr_buffer_reset(&reader->text);
     double number = strtod(text, NULL);
@@ -262,7 +275,8 @@ put_float(struct tr_table_reader *reader, struct tr_batch *batch, const struct t
 
 /* As many bytes as hold them, high bits first. */
 static void
-put_bits(struct tr_batch *batch, const struct tr_column *column, struct tr_value *value, const char *bytes, size_t len)
+put_bits(struct tr_batch *batch, const struct tr_column *column, struct tr_value *value, const char *bytes,
+         size_t len)
 {
     char digits[65];
     size_t count = column->length > 0 && column->length <= 64 ? (size_t)column->length : len * 8;
@@ -275,7 +289,8 @@ put_bits(struct tr_batch *batch, const struct tr_column *column, struct tr_value
 
 /* ZEROFILL pads what it prints. */
 static void
-put_number(struct tr_batch *batch, const struct tr_column *column, struct tr_value *value, const char *text, size_t len)
+put_number(struct tr_batch *batch, const struct tr_column *column, struct tr_value *value, const char *text,
+           size_t len)
 {
     if (column->is_unsigned)
         while (len > 1 && text[0] == '0' && text[1] != '.')
@@ -284,7 +299,8 @@ put_number(struct tr_batch *batch, const struct tr_column *column, struct tr_val
 }
 
 static void
-put_vector(struct tr_table_reader *reader, struct tr_batch *batch, struct tr_value *value, const char *bytes, size_t len)
+put_vector(struct tr_table_reader *reader, struct tr_batch *batch, struct tr_value *value, const char *bytes,
+           size_t len)
 {
     tr_buffer_reset(&reader->text);
     tr_buffer_byte(&reader->text, '[');
@@ -301,8 +317,8 @@ put_vector(struct tr_table_reader *reader, struct tr_batch *batch, struct tr_val
 }
 
 static void
-put_value(struct tr_table_reader *reader, struct tr_batch *batch, const struct tr_column *column, struct tr_value *value, const char *text,
-          size_t len)
+put_value(struct tr_table_reader *reader, struct tr_batch *batch, const struct tr_column *column,
+          struct tr_value *value, const char *text, size_t len)
 {
     switch (column->logical) {
     case TR_FLOAT32:
@@ -340,7 +356,8 @@ add_row(struct tr_table_reader *reader, struct tr_batch *batch, MYSQL_ROW row, c
 }
 
 int
-tr_mysql_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes, struct tr_error *err)
+tr_mysql_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes,
+                     struct tr_error *err)
 {
     if (reader->ended)
         return 0;

@@ -71,7 +71,8 @@ read_columns(struct builder *b, struct tr_object *object, const char **p)
                 columns[n++] = (uint16_t)c;
             at--;
         } else if (*at == '(') {
-            object->has_expression = object->has_expression || (depth == 1 && (at[-1] == '(' || at[-1] == ','));
+            object->has_expression = object->has_expression ||
+                                     (depth == 1 && (at[-1] == '(' || at[-1] == ','));
             depth++;
         } else if (*at == ')' && --depth == 0) {
             break;
@@ -145,7 +146,8 @@ foreign_key(struct builder *b, const char *line)
 static bool
 index_line(struct builder *b, const char *line)
 {
-    static const char *const starts[] = { "KEY ", "UNIQUE KEY ", "FULLTEXT KEY ", "SPATIAL KEY ", "VECTOR KEY " };
+    static const char *const starts[] = { "KEY ", "UNIQUE KEY ", "FULLTEXT KEY ", "SPATIAL KEY ",
+                                          "VECTOR KEY " };
     for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
         size_t len = strlen(starts[i]);
         if (strncmp(line, starts[i], len) != 0)
@@ -231,7 +233,8 @@ read_create(struct builder *b, struct tr_error *err)
     int rc = tr_mysql_ask(b->source, sql.data, &res, err);
     tr_buffer_fini(&sql);
     if (rc < 0)
-        return tr_error_prefix(err, "source: reading the definition of %s.%s", relation->schema, relation->name);
+        return tr_error_prefix(err, "source: reading the definition of %s.%s", relation->schema,
+                               relation->name);
     MYSQL_ROW row = mysql_fetch_row(res);
     if (row != NULL && row[1] != NULL)
         take_statement(b, row[1]);
@@ -252,11 +255,12 @@ read_sizes(struct tr_mysql_source *source, struct tr_schema *schema, struct tr_e
 {
     MYSQL_RES *res;
     MYSQL_ROW row;
-    int rc = tr_mysql_ask(source,
-                          "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT, EXISTS (SELECT 1 FROM information_schema.TRIGGERS g"
-                          " WHERE g.EVENT_OBJECT_SCHEMA = t.TABLE_SCHEMA AND g.EVENT_OBJECT_TABLE = t.TABLE_NAME) FROM information_schema.TABLES t"
-                          " WHERE TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', 'tailrace')",
-                          &res, err);
+    int rc = tr_mysql_ask(
+        source,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, DATA_LENGTH, TABLE_COMMENT, EXISTS (SELECT 1 FROM information_schema.TRIGGERS g"
+        " WHERE g.EVENT_OBJECT_SCHEMA = t.TABLE_SCHEMA AND g.EVENT_OBJECT_TABLE = t.TABLE_NAME) FROM information_schema.TABLES t"
+        " WHERE TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys', 'tailrace')",
+        &res, err);
     if (rc < 0)
         return rc;
     while ((row = mysql_fetch_row(res)) != NULL) {
@@ -277,8 +281,10 @@ read_comments(struct tr_mysql_source *source, struct tr_schema *schema, struct t
 {
     MYSQL_RES *res;
     MYSQL_ROW row;
-    int rc = tr_mysql_ask(source, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_COMMENT FROM information_schema.COLUMNS WHERE COLUMN_COMMENT <> ''",
-                          &res, err);
+    int rc = tr_mysql_ask(
+        source,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, COLUMN_COMMENT FROM information_schema.COLUMNS WHERE COLUMN_COMMENT <> ''",
+        &res, err);
     if (rc < 0)
         return rc;
     while ((row = mysql_fetch_row(res)) != NULL) {
@@ -302,7 +308,10 @@ link_references(struct tr_schema *schema)
     for (uint32_t i = 0; i < schema->ntables; i++)
         for (uint32_t k = 0; k < schema->tables[i].nobjects; k++) {
             struct tr_object *object = (struct tr_object *)(uintptr_t)&schema->tables[i].objects[k];
-            const struct tr_table *other = object->ref_table != NULL ? tr_schema_table(schema, object->ref_schema, object->ref_table) : NULL;
+            const struct tr_table *other = object->ref_table != NULL
+                                               ? tr_schema_table(schema, object->ref_schema,
+                                                                 object->ref_table)
+                                               : NULL;
             object->ref = other != NULL ? (uint32_t)(other - schema->tables) + 1 : 0;
         }
 }

@@ -12,17 +12,20 @@
 #include "core/url.h"
 
 #define OLDEST_MARIADB 100500
-#define OLDEST_MYSQL   80000
+#define OLDEST_MYSQL 80000
 #define QUERY_TIMEOUT_US INT64_C(300000000)
 
 /* ------------------------------------------------------------------------------------------------------ connections */
 
 int
-tr_mysql_source_connect(const struct tr_mysql_source *source, const char *purpose, MYSQL **conn, struct tr_error *err)
+tr_mysql_source_connect(const struct tr_mysql_source *source, const char *purpose, MYSQL **conn,
+                        struct tr_error *err)
 {
     char name[192];
     snprintf(name, sizeof name, "tailrace %s %s", source->base.env->task, purpose);
-    struct tr_mysql_config config = { .url = source->url, .program_name = name, .group = source->group, .no_database = true };
+    struct tr_mysql_config config = {
+        .url = source->url, .program_name = name, .group = source->group, .no_database = true
+    };
     if (strcmp(purpose, "catalog") == 0)
         config.read_timeout_us = QUERY_TIMEOUT_US;
     int rc = tr_mysql_connect(&config, conn, err);
@@ -69,7 +72,8 @@ tr_mysql_ask_text(struct tr_mysql_source *source, const char *sql, char **text, 
 static bool
 is_system(const char *database)
 {
-    static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys", "tailrace" };
+    static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys",
+                                         "tailrace" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcasecmp(database, names[i]) == 0)
             return true;
@@ -83,7 +87,8 @@ tr_mysql_wants(void *arg, const char *database, const char *table)
     if (is_system(database))
         return false;
     if (source->database != NULL) {
-        int other = source->lower_case != 0 ? strcasecmp(source->database, database) : strcmp(source->database, database);
+        int other = source->lower_case != 0 ? strcasecmp(source->database, database)
+                                            : strcmp(source->database, database);
         if (other != 0)
             return false;
     }
@@ -129,12 +134,14 @@ check_flavour(struct tr_mysql_source *source, struct tr_error *err)
 {
     bool wanted = source->base.class == &tr_mariadb_source;
     if (wanted != source->mariadb) {
-        tr_fail(err, TR_CONFIG, "source: the server is %s %s, the URL says %s", source->mariadb ? "MariaDB" : "MySQL", source->version_text,
-                source->base.class->name);
+        tr_fail(err, TR_CONFIG, "source: the server is %s %s, the URL says %s",
+                source->mariadb ? "MariaDB" : "MySQL", source->version_text, source->base.class->name);
         return tr_error_hint(err, "write the URL as %s://", source->mariadb ? "mariadb" : "mysql");
     }
     if (source->version < (source->mariadb ? OLDEST_MARIADB : OLDEST_MYSQL))
-        return tr_fail(err, TR_CONFIG, "source: %s is too old; MySQL from 8.0 and MariaDB from 10.5 on can be read", source->version_text);
+        return tr_fail(err, TR_CONFIG,
+                       "source: %s is too old; MySQL from 8.0 and MariaDB from 10.5 on can be read",
+                       source->version_text);
     return 0;
 }
 
@@ -151,10 +158,11 @@ learn_variables(struct tr_mysql_source *source, struct tr_error *err)
     MYSQL_RES *res;
     MYSQL_ROW row;
     bool gtid_on = source->mariadb; /* MariaDB writes GTIDs always */
-    int rc = tr_mysql_ask(source,
-                          "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('gtid_mode', 'server_uuid', 'server_uid', 'server_id',"
-                          " 'binlog_row_metadata', 'lower_case_table_names')",
-                          &res, err);
+    int rc = tr_mysql_ask(
+        source,
+        "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('gtid_mode', 'server_uuid', 'server_uid', 'server_id',"
+        " 'binlog_row_metadata', 'lower_case_table_names')",
+        &res, err);
     if (rc < 0)
         return tr_error_prefix(err, "source");
     while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
@@ -188,7 +196,8 @@ learn_server(struct tr_mysql_source *source, struct tr_error *err)
         return rc;
     if ((rc = tr_mysql_ask_text(source, "SELECT CURRENT_USER()", &source->user, err)) < 0)
         return rc;
-    source->format = (struct tr_binlog_format){ .flavour = source->mariadb ? TR_BINLOG_MARIADB : TR_BINLOG_MYSQL,
+    source->format = (struct tr_binlog_format){ .flavour = source->mariadb ? TR_BINLOG_MARIADB
+                                                                           : TR_BINLOG_MYSQL,
                                                 .checksum = true,
                                                 .wants = tr_mysql_wants,
                                                 .arg = source };
@@ -218,7 +227,8 @@ mysql_source_close(struct tr_source *base)
 }
 
 static int
-open_source(const struct tr_source_class *class, const struct tr_source_env *env, struct tr_source **out, struct tr_error *err)
+open_source(const struct tr_source_class *class, const struct tr_source_env *env, struct tr_source **out,
+            struct tr_error *err)
 {
     struct tr_mysql_source *source = tr_calloc(1, sizeof *source);
     source->base.class = class;
@@ -230,7 +240,8 @@ open_source(const struct tr_source_class *class, const struct tr_source_env *env
     pthread_mutex_init(&source->pool.lock, NULL);
     pthread_cond_init(&source->pool.freed, NULL);
     *out = NULL;
-    int rc = source->interrupt_fd < 0 ? tr_fail(err, TR_FATAL, "cannot make an eventfd") : take_settings(source, err);
+    int rc = source->interrupt_fd < 0 ? tr_fail(err, TR_FATAL, "cannot make an eventfd")
+                                      : take_settings(source, err);
     if (rc == 0)
         rc = learn_server(source, err);
     if (rc < 0)
@@ -273,15 +284,23 @@ mysql_source_drop(struct tr_source *base, struct tr_error *err)
     return 0;
 }
 
-#define THE_REST                                                                                                                        \
-    .options = tr_mysql_options, .decoder = &tr_binlog_decoder, .close = mysql_source_close, .interrupt = mysql_source_interrupt,       \
-    .identity = tr_mysql_identity, .identity_check = tr_mysql_identity_check, .check = tr_mysql_check, .relations = tr_mysql_relations, \
-    .schema = tr_mysql_schema, .prepare = tr_mysql_prepare, .cut = tr_mysql_cut, .cut_release = tr_mysql_cut_release,                   \
-    .table_parts = tr_mysql_table_parts, .reader_open = tr_mysql_reader_open, .reader_read = tr_mysql_reader_read,                      \
-    .reader_rows = tr_mysql_reader_rows, .reader_close = tr_mysql_reader_close, .start_position = tr_mysql_start_position,              \
-    .start = tr_mysql_start, .read = tr_mysql_read, .acknowledge = tr_mysql_acknowledge, .checkpoint = tr_mysql_checkpoint,             \
-    .keepalive_checkpoint = tr_mysql_keepalive_checkpoint, .covers = tr_mysql_covers, .compare = tr_mysql_compare,                      \
-    .stop_at = tr_mysql_stop_at, .lag_bytes = tr_mysql_lag_bytes, .drop = mysql_source_drop
+#define THE_REST                                                                                         \
+    .options = tr_mysql_options, .decoder = &tr_binlog_decoder, .close = mysql_source_close,             \
+    .interrupt = mysql_source_interrupt, .identity = tr_mysql_identity,                                  \
+    .identity_check = tr_mysql_identity_check, .check = tr_mysql_check, .relations = tr_mysql_relations, \
+    .schema = tr_mysql_schema, .prepare = tr_mysql_prepare, .cut = tr_mysql_cut,                         \
+    .cut_release = tr_mysql_cut_release, .table_parts = tr_mysql_table_parts,                            \
+    .reader_open = tr_mysql_reader_open, .reader_read = tr_mysql_reader_read,                            \
+    .reader_rows = tr_mysql_reader_rows, .reader_close = tr_mysql_reader_close,                          \
+    .start_position = tr_mysql_start_position, .start = tr_mysql_start, .read = tr_mysql_read,           \
+    .acknowledge = tr_mysql_acknowledge, .checkpoint = tr_mysql_checkpoint,                              \
+    .keepalive_checkpoint = tr_mysql_keepalive_checkpoint, .covers = tr_mysql_covers,                    \
+    .compare = tr_mysql_compare, .stop_at = tr_mysql_stop_at, .lag_bytes = tr_mysql_lag_bytes,           \
+    .drop = mysql_source_drop
 
-const struct tr_source_class tr_mysql_source = { .name = "mysql", .schemes = "mysql", .dialect = "mysql", .open = mysql_open, THE_REST };
-const struct tr_source_class tr_mariadb_source = { .name = "mariadb", .schemes = "mariadb", .dialect = "mariadb", .open = mariadb_open, THE_REST };
+const struct tr_source_class tr_mysql_source = {
+    .name = "mysql", .schemes = "mysql", .dialect = "mysql", .open = mysql_open, THE_REST
+};
+const struct tr_source_class tr_mariadb_source = {
+    .name = "mariadb", .schemes = "mariadb", .dialect = "mariadb", .open = mariadb_open, THE_REST
+};

@@ -8,7 +8,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 
-#define STATUS_VERSION  80200 /* SHOW BINARY LOG STATUS came with 8.2, its old name went with 8.4 */
+#define STATUS_VERSION 80200 /* SHOW BINARY LOG STATUS came with 8.2, its old name went with 8.4 */
 
 static int
 ask(struct tr_mysql_source *source, MYSQL *conn, const char *sql, MYSQL_RES **res, struct tr_error *err)
@@ -18,7 +18,8 @@ ask(struct tr_mysql_source *source, MYSQL *conn, const char *sql, MYSQL_RES **re
 
 /* MariaDB: the GTIDs up to a place in the log. */
 static int
-mariadb_gtid_at(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *position, struct tr_error *err)
+mariadb_gtid_at(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *position,
+                struct tr_error *err)
 {
     struct tr_buffer sql;
     MYSQL_RES *res;
@@ -29,15 +30,19 @@ mariadb_gtid_at(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_pos
     int rc = ask(source, conn, sql.data, &res, err);
     tr_buffer_fini(&sql);
     if (rc < 0)
-        return tr_error_prefix(err, "source: cannot ask for the GTIDs at %s:%" PRIu64, position->file, position->offset);
+        return tr_error_prefix(err, "source: cannot ask for the GTIDs at %s:%" PRIu64, position->file,
+                               position->offset);
     MYSQL_ROW row = res != NULL ? mysql_fetch_row(res) : NULL;
     if (row == NULL || row[0] == NULL) {
-        tr_fail(err, TR_REFUSED, "source: the server has no log %s, or no event begins at its offset %" PRIu64, position->file, position->offset);
+        tr_fail(err, TR_REFUSED,
+                "source: the server has no log %s, or no event begins at its offset %" PRIu64, position->file,
+                position->offset);
         rc = tr_error_hint(err, "SHOW BINARY LOGS lists what it has");
     } else {
         position->has_gtid = true;
         if (!tr_gtid_set_add(&position->set, row[0], strlen(row[0])))
-            rc = tr_fail(err, TR_FATAL, "source: the server's GTID position \"%.200s\" cannot be read", row[0]);
+            rc = tr_fail(err, TR_FATAL, "source: the server's GTID position \"%.200s\" cannot be read",
+                         row[0]);
     }
     mysql_free_result(res);
     return rc;
@@ -47,11 +52,13 @@ static int
 no_log(struct tr_mysql_source *source, struct tr_error *err)
 {
     tr_fail(err, TR_REFUSED, "source: the server writes no binary log");
-    return tr_error_hint(err, "in the server's configuration: log_bin%s; then restart it", source->mariadb ? ", binlog_format = ROW" : "");
+    return tr_error_hint(err, "in the server's configuration: log_bin%s; then restart it",
+                         source->mariadb ? ", binlog_format = ROW" : "");
 }
 
 int
-tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *end, struct tr_error *err)
+tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *end,
+                    struct tr_error *err)
 {
     MYSQL_RES *res;
     memset(end, 0, sizeof *end);
@@ -59,7 +66,8 @@ tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql
     int rc = ask(source, conn, renamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", &res, err);
     if (rc < 0) {
         tr_error_prefix(err, "source: cannot ask for the end of the log");
-        return tr_error_hint(err, "GRANT %s ON *.* TO the account of the task", source->mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT");
+        return tr_error_hint(err, "GRANT %s ON *.* TO the account of the task",
+                             source->mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT");
     }
     MYSQL_ROW row = res != NULL ? mysql_fetch_row(res) : NULL;
     if (row == NULL || strlen(row[0]) >= sizeof end->file) {
@@ -84,20 +92,25 @@ tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql
 }
 
 int
-tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_position *position, char *out, size_t size, struct tr_error *err)
+tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_position *position, char *out,
+                      size_t size, struct tr_error *err)
 {
     struct tr_buffer text;
     struct tr_mysql_position short_one = *position;
     tr_buffer_init(&text, (size_t)16 << 20);
     tr_mysql_position_text(position, &text);
     if (text.len >= size && position->has_file) {
-        tr_log(source->base.env->log, TR_LOG_WARNING, "capture",
-               "the server's GTID set is too long to be kept here (%zu bytes); the position is kept by file and offset", text.len);
+        tr_log(
+            source->base.env->log, TR_LOG_WARNING, "capture",
+            "the server's GTID set is too long to be kept here (%zu bytes); the position is kept by file and offset",
+            text.len);
         short_one.has_gtid = false;
         tr_buffer_reset(&text);
         tr_mysql_position_text(&short_one, &text);
     }
-    int rc = text.len >= size ? tr_fail(err, TR_REFUSED, "source: the GTID set is longer than %zu bytes", size) : 0;
+    int rc = text.len >= size
+                 ? tr_fail(err, TR_REFUSED, "source: the GTID set is longer than %zu bytes", size)
+                 : 0;
     if (rc == 0)
         memcpy(out, text.data, text.len + 1);
     tr_buffer_fini(&text);
@@ -110,8 +123,10 @@ static int
 gone(struct tr_error *err, const char *what)
 {
     tr_fail(err, TR_REFUSED, "source: %s", what);
-    return tr_error_hint(err, "load the tables again (tailrace reload); have the server keep its log for longer (binlog_expire_logs_seconds), "
-                              "and the task run more often");
+    return tr_error_hint(
+        err,
+        "load the tables again (tailrace reload); have the server keep its log for longer (binlog_expire_logs_seconds), "
+        "and the task run more often");
 }
 
 static int
@@ -130,13 +145,19 @@ static int
 gtid_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position, struct tr_error *err)
 {
     struct tr_gtid_set have, purged = { 0 };
-    int rc = ask_set(source, source->mariadb ? "SELECT @@global.gtid_binlog_pos" : "SELECT @@global.gtid_executed", &have, err);
+    int rc = ask_set(source,
+                     source->mariadb ? "SELECT @@global.gtid_binlog_pos" : "SELECT @@global.gtid_executed",
+                     &have, err);
     if (rc == 0 && !source->mariadb)
         rc = ask_set(source, "SELECT @@global.gtid_purged", &purged, err);
     if (rc == 0 && !tr_gtid_set_contains(&have, &position->set)) {
-        tr_fail(err, TR_REFUSED, "source: the task has carried transactions that the server does not have: it was reset, restored from a backup, "
-                                 "or took over without them");
-        rc = tr_error_hint(err, "compare source and target (tailrace validate), then load the tables again (tailrace reload)");
+        tr_fail(
+            err, TR_REFUSED,
+            "source: the task has carried transactions that the server does not have: it was reset, restored from a backup, "
+            "or took over without them");
+        rc = tr_error_hint(
+            err,
+            "compare source and target (tailrace validate), then load the tables again (tailrace reload)");
     } else if (rc == 0 && !tr_gtid_set_contains(&position->set, &purged)) {
         rc = gone(err, "the server has purged transactions from its log that the task has not carried yet");
     }
@@ -155,35 +176,42 @@ file_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *pos
     int rc = tr_mysql_ask(source, "SHOW BINARY LOGS", &res, err);
     if (rc < 0) {
         tr_error_prefix(err, "source: cannot list the server's log files");
-        return err->sqlstate[0] != '\0' ? tr_error_hint(err, "GRANT %s ON *.* TO the account of the task",
-                                                        source->mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT")
-                                        : rc;
+        return err->sqlstate[0] != '\0'
+                   ? tr_error_hint(err, "GRANT %s ON *.* TO the account of the task",
+                                   source->mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT")
+                   : rc;
     }
     while (res != NULL && (row = mysql_fetch_row(res)) != NULL)
         if (strcmp(row[0], position->file) == 0)
             size = strtoull(row[1], NULL, 10);
     mysql_free_result(res);
     if (size == UINT64_MAX) {
-        snprintf(text, sizeof text, "the server no longer has its log file %s, in which the task goes on", position->file);
+        snprintf(text, sizeof text, "the server no longer has its log file %s, in which the task goes on",
+                 position->file);
         return gone(err, text);
     }
     if (position->offset <= size)
         return 0;
-    tr_fail(err, TR_REFUSED, "source: the position %s:%" PRIu64 " lies beyond the end of that file (%" PRIu64 " bytes)", position->file,
-            position->offset, size);
-    return tr_error_hint(err, "the server lost the end of its log in a crash (sync_binlog), or it is another log under the same name: compare source "
-                              "and target, and load the tables again (tailrace reload)");
+    tr_fail(err, TR_REFUSED,
+            "source: the position %s:%" PRIu64 " lies beyond the end of that file (%" PRIu64 " bytes)",
+            position->file, position->offset, size);
+    return tr_error_hint(
+        err,
+        "the server lost the end of its log in a crash (sync_binlog), or it is another log under the same name: compare source "
+        "and target, and load the tables again (tailrace reload)");
 }
 
 int
-tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position, struct tr_error *err)
+tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position,
+                     struct tr_error *err)
 {
     if (source->gtid && position->has_gtid)
         return gtid_reaches(source, position, err);
     if (position->has_file)
         return file_reaches(source, position, err);
-    tr_fail(err, TR_REFUSED, "source: the position is a GTID set, and %s", source->mariadb ? "GTIDs are switched off for this task (gtid: off)"
-                                                                                             : "the server does not write GTIDs");
+    tr_fail(err, TR_REFUSED, "source: the position is a GTID set, and %s",
+            source->mariadb ? "GTIDs are switched off for this task (gtid: off)"
+                            : "the server does not write GTIDs");
     return tr_error_hint(err, "gtid_mode = ON on the source, or start from a file and an offset");
 }
 
@@ -208,24 +236,30 @@ static int
 start_file(const char *text, struct tr_mysql_position *position, struct tr_error *err)
 {
     if (!parse_file(text, position))
-        return tr_fail(err, TR_CONFIG, "start: \"%.200s\" is no file and offset such as mysql-bin.000012:4", text);
+        return tr_fail(err, TR_CONFIG, "start: \"%.200s\" is no file and offset such as mysql-bin.000012:4",
+                       text);
     return 0;
 }
 
 static int
-start_gtid(struct tr_mysql_source *source, const char *text, struct tr_mysql_position *position, struct tr_error *err)
+start_gtid(struct tr_mysql_source *source, const char *text, struct tr_mysql_position *position,
+           struct tr_error *err)
 {
     position->has_gtid = true;
     enum tr_gtid_kind kind = source->mariadb ? TR_GTID_MARIADB : TR_GTID_MYSQL;
-    if (tr_gtid_set_add(&position->set, text, strlen(text)) && (position->set.kind == kind || position->set.count == 0))
+    if (tr_gtid_set_add(&position->set, text, strlen(text)) &&
+        (position->set.kind == kind || position->set.count == 0))
         return 0;
-    tr_fail(err, TR_CONFIG, "start: \"%.200s\" is no GTID set of %s", text, source->mariadb ? "MariaDB" : "MySQL");
-    return tr_error_hint(err, source->mariadb ? "it reads 0-1-100,1-2-7" : "it reads 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-23");
+    tr_fail(err, TR_CONFIG, "start: \"%.200s\" is no GTID set of %s", text,
+            source->mariadb ? "MariaDB" : "MySQL");
+    return tr_error_hint(err, source->mariadb ? "it reads 0-1-100,1-2-7"
+                                              : "it reads 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-23");
 }
 
 /* The last file that begins before the time: earlier transactions of it are told by their own times, and come again. */
 static int
-start_time(struct tr_mysql_source *source, const char *text, struct tr_mysql_position *position, struct tr_error *err)
+start_time(struct tr_mysql_source *source, const char *text, struct tr_mysql_position *position,
+           struct tr_error *err)
 {
     (void)source, (void)position;
     int64_t us;
@@ -236,7 +270,8 @@ start_time(struct tr_mysql_source *source, const char *text, struct tr_mysql_pos
 }
 
 static int
-resolve(struct tr_mysql_source *source, const char *start, struct tr_mysql_position *position, struct tr_error *err)
+resolve(struct tr_mysql_source *source, const char *start, struct tr_mysql_position *position,
+        struct tr_error *err)
 {
     if (strcmp(start, "now") == 0 || strcmp(start, "slot") == 0)
         return tr_mysql_server_end(source, NULL, position, err);
@@ -246,14 +281,18 @@ resolve(struct tr_mysql_source *source, const char *start, struct tr_mysql_posit
         return start_file(start + 7, position, err);
     if (strncmp(start, "time:", 5) == 0)
         return start_time(source, start + 5, position, err);
-    if (strncmp(start, "mydumper:", 9) == 0 || strncmp(start, "xtrabackup:", 11) == 0 || strncmp(start, "dump:", 5) == 0)
+    if (strncmp(start, "mydumper:", 9) == 0 || strncmp(start, "xtrabackup:", 11) == 0 ||
+        strncmp(start, "dump:", 5) == 0)
         return tr_mysql_loader_position(source, start, position, err);
-    tr_fail(err, TR_CONFIG, "start: \"%.200s\" is not understood by a %s source", start, source->base.class->name);
-    return tr_error_hint(err, "it is one of now, gtid:SET, binlog:FILE:POS, mydumper:DIR, xtrabackup:FILE, dump:FILE");
+    tr_fail(err, TR_CONFIG, "start: \"%.200s\" is not understood by a %s source", start,
+            source->base.class->name);
+    return tr_error_hint(
+        err, "it is one of now, gtid:SET, binlog:FILE:POS, mydumper:DIR, xtrabackup:FILE, dump:FILE");
 }
 
 int
-tr_mysql_start_position(struct tr_source *base, const char *start, char *out, size_t size, struct tr_error *err)
+tr_mysql_start_position(struct tr_source *base, const char *start, char *out, size_t size,
+                        struct tr_error *err)
 {
     struct tr_mysql_source *source = tr_mysql(base);
     struct tr_mysql_position position = { 0 };
@@ -282,7 +321,8 @@ stop_gtid(struct tr_mysql_source *source, const char *text, uint64_t *order, str
 }
 
 int
-tr_mysql_stop_at(struct tr_source *base, const char *stop, uint64_t *order, int64_t *time_us, struct tr_error *err)
+tr_mysql_stop_at(struct tr_source *base, const char *stop, uint64_t *order, int64_t *time_us,
+                 struct tr_error *err)
 {
     struct tr_mysql_source *source = tr_mysql(base);
     struct tr_mysql_position position = { 0 };
@@ -305,7 +345,8 @@ tr_mysql_stop_at(struct tr_source *base, const char *stop, uint64_t *order, int6
     if (strncmp(stop, "time:", 5) == 0 && tr_mysql_time_parse(stop + 5, time_us))
         return 0;
     tr_fail(err, TR_CONFIG, "stop: \"%.200s\" is not understood by a %s source", stop, base->class->name);
-    return tr_error_hint(err, "it is one of never, drained, gtid:SET, binlog:FILE:POS, time:2026-01-31T12:00:00Z");
+    return tr_error_hint(err,
+                         "it is one of never, drained, gtid:SET, binlog:FILE:POS, time:2026-01-31T12:00:00Z");
 }
 
 /* ------------------------------------------------------------------------------------------------------------- lag */

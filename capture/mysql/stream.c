@@ -15,7 +15,7 @@
 #include "core/cursor.h"
 #include "core/memory.h"
 
-#define HEADER_SIZE     19
+#define HEADER_SIZE 19
 #define FLAG_ARTIFICIAL 0x20
 #define STOP_HEARTBEAT_US 200000 /* while a run waits for its end */
 
@@ -59,7 +59,8 @@ add_pending(struct tr_mysql_progress *progress, uint64_t order)
         progress->capacity = capacity;
         progress->first = 0;
     }
-    struct tr_mysql_pending *item = &progress->pending[(progress->first + progress->count++) % progress->capacity];
+    struct tr_mysql_pending
+        *item = &progress->pending[(progress->first + progress->count++) % progress->capacity];
     item->order = order;
     item->gtid[0] = '\0';
     return item;
@@ -68,8 +69,9 @@ add_pending(struct tr_mysql_progress *progress, uint64_t order)
 static size_t
 uuid_text(const uint8_t *b, char *out, size_t size)
 {
-    return (size_t)snprintf(out, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-                            b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    return (size_t)snprintf(out, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                            b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+                            b[13], b[14], b[15]);
 }
 
 /* MySQL: uint8 flags, byte[16] uuid, int64 number. */
@@ -132,13 +134,15 @@ take_tagged_gtid(struct tr_mysql_progress *progress, struct tr_cursor *cur, uint
         return false;
     struct tr_mysql_pending *item = add_pending(progress, order);
     size_t len = uuid_text(uuid, item->gtid, sizeof item->gtid);
-    snprintf(item->gtid + len, sizeof item->gtid - len, ":%s%s%" PRIu64, tag, tag[0] != '\0' ? ":" : "", number);
+    snprintf(item->gtid + len, sizeof item->gtid - len, ":%s%s%" PRIu64, tag, tag[0] != '\0' ? ":" : "",
+             number);
     return true;
 }
 
 /* MariaDB: uint64 number, uint32 domain, uint8 flags (1 = a statement on its own follows, which nothing ends). */
 static bool
-take_mariadb_gtid(struct tr_mysql_progress *progress, struct tr_cursor *cur, uint32_t server_id, uint64_t order)
+take_mariadb_gtid(struct tr_mysql_progress *progress, struct tr_cursor *cur, uint32_t server_id,
+                  uint64_t order)
 {
     uint64_t number = tr_cursor_le(cur, 8);
     uint32_t domain = (uint32_t)tr_cursor_le(cur, 4);
@@ -190,7 +194,8 @@ watch_edges(struct tr_mysql_progress *progress, uint8_t type, struct tr_cursor c
 static int
 damaged(const struct tr_mysql_progress *progress, uint8_t type, struct tr_error *err)
 {
-    return tr_fail(err, TR_FATAL, "source: event of type %u at %s:%" PRIu64 " is damaged", type, progress->file, progress->offset);
+    return tr_fail(err, TR_FATAL, "source: event of type %u at %s:%" PRIu64 " is damaged", type,
+                   progress->file, progress->offset);
 }
 
 static bool
@@ -199,7 +204,8 @@ take_rotate(struct tr_mysql_progress *progress, struct tr_cursor *cur)
     uint64_t offset = tr_cursor_le(cur, 8);
     size_t len = tr_cursor_left(cur);
     const uint8_t *name = tr_cursor_bytes(cur, len);
-    if (cur->failed || len == 0 || len >= sizeof progress->file || memchr(name, 0, len) != NULL || offset >= UINT64_C(1) << 40)
+    if (cur->failed || len == 0 || len >= sizeof progress->file || memchr(name, 0, len) != NULL ||
+        offset >= UINT64_C(1) << 40)
         return false;
     memcpy(progress->file, name, len);
     progress->file[len] = '\0';
@@ -217,24 +223,26 @@ widen(uint64_t reached, uint32_t low)
 }
 
 static bool
-take_event(struct tr_mysql_progress *progress, uint8_t type, uint32_t server_id, struct tr_cursor cur, uint64_t order)
+take_event(struct tr_mysql_progress *progress, uint8_t type, uint32_t server_id, struct tr_cursor cur,
+           uint64_t order)
 {
     switch (type) {
-    case EVENT_GTID:
-        progress->between = progress->in_group = false;
-        return take_gtid(progress, &cur, order);
+    case EVENT_GTID: progress->between = progress->in_group = false; return take_gtid(progress, &cur, order);
     case EVENT_ANONYMOUS_GTID: progress->between = progress->in_group = false; return true;
     case EVENT_TAGGED_GTID:
         progress->between = progress->in_group = false;
         return take_tagged_gtid(progress, &cur, order);
-    case EVENT_MARIADB_GTID: progress->between = false; return take_mariadb_gtid(progress, &cur, server_id, order);
+    case EVENT_MARIADB_GTID:
+        progress->between = false;
+        return take_mariadb_gtid(progress, &cur, server_id, order);
     case EVENT_ROTATE: return take_rotate(progress, &cur);
     default: watch_edges(progress, type, cur); return true;
     }
 }
 
 int
-tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t len, bool checksum, uint64_t *order, struct tr_error *err)
+tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t len, bool checksum,
+                uint64_t *order, struct tr_error *err)
 {
     struct tr_cursor cur = tr_cursor(event, len);
     tr_cursor_bytes(&cur, 4);
@@ -305,11 +313,13 @@ stop_reached(struct tr_mysql_progress *progress)
 static bool
 is_gtid(const uint8_t *event, size_t len)
 {
-    return len > 4 && (event[4] == EVENT_GTID || event[4] == EVENT_TAGGED_GTID || event[4] == EVENT_MARIADB_GTID);
+    return len > 4 &&
+           (event[4] == EVENT_GTID || event[4] == EVENT_TAGGED_GTID || event[4] == EVENT_MARIADB_GTID);
 }
 
 static int
-event_frame(struct tr_mysql_source *source, const struct tr_mysql_packet *packet, struct tr_frame *frame, struct tr_error *err)
+event_frame(struct tr_mysql_source *source, const struct tr_mysql_packet *packet, struct tr_frame *frame,
+            struct tr_error *err)
 {
     struct tr_mysql_progress *progress = &source->progress;
     uint64_t order;
@@ -317,15 +327,16 @@ event_frame(struct tr_mysql_source *source, const struct tr_mysql_packet *packet
         return damaged(progress, 0, err);
     if (progress->stop_wanted && is_gtid(packet->data, packet->len) && stop_reached(progress))
         return keepalive(progress, frame, UINT64_MAX - 1);
-    if (packet->data[4] == EVENT_FORMAT && packet->len >= HEADER_SIZE + 62) /* its last five bytes: algorithm, checksum */
+    if (packet->data[4] == EVENT_FORMAT &&
+        packet->len >= HEADER_SIZE + 62) /* its last five bytes: algorithm, checksum */
         source->format.checksum = packet->data[packet->len - 5] == 1;
     int rc = tr_mysql_follow(progress, packet->data, packet->len, source->format.checksum, &order, err);
     if (rc < 0)
         return rc;
     if (rc == 0)
         return keepalive(progress, frame, stop_reached(progress) ? UINT64_MAX - 1 : order_now(progress));
-    uint32_t seconds = (uint32_t)packet->data[0] | (uint32_t)packet->data[1] << 8 | (uint32_t)packet->data[2] << 16 |
-                       (uint32_t)packet->data[3] << 24;
+    uint32_t seconds = (uint32_t)packet->data[0] | (uint32_t)packet->data[1] << 8 |
+                       (uint32_t)packet->data[2] << 16 | (uint32_t)packet->data[3] << 24;
     *frame = (struct tr_frame){ .kind = TR_FRAME_LOG,
                                 .data = packet->data,
                                 .len = packet->len,
@@ -405,7 +416,8 @@ tr_mysql_start(struct tr_source *base, const char *text, struct tr_error *err)
     tr_mysql_stream_end(source);
     if (!tr_mysql_position_parse(text, &from)) {
         tr_mysql_position_fini(&from);
-        return tr_fail(err, TR_REFUSED, "source: \"%.200s\" is no position of a %s source", text, base->class->name);
+        return tr_fail(err, TR_REFUSED, "source: \"%.200s\" is no position of a %s source", text,
+                       base->class->name);
     }
     int rc = tr_mysql_log_reaches(source, &from, err);
     bool by_gtid = source->gtid && from.has_gtid;

@@ -18,10 +18,10 @@
 #include "core/url.h"
 
 #define CONNECT_TIMEOUT_US (15 * TR_US_PER_S)
-#define DEFAULT_PORT       3306
-#define SYSTEM_CA_FILE     "/etc/ssl/certs/ca-certificates.crt"
-#define TCP_TIMEOUT_MS     60000
-#define SQL_MAX            ((size_t)1 << 16)
+#define DEFAULT_PORT 3306
+#define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
+#define TCP_TIMEOUT_MS 60000
+#define SQL_MAX ((size_t)1 << 16)
 
 /* --------------------------------------------------------------------------------------------------------- the group */
 
@@ -120,10 +120,11 @@ tls_mode(const struct tr_url *url, bool local, enum tls_mode *mode, struct tr_er
         const char *name;
         enum tls_mode mode;
     } names[] = {
-        { "disable", TLS_DISABLE },     { "disabled", TLS_DISABLE },        { "prefer", TLS_PREFER },
-        { "preferred", TLS_PREFER },    { "require", TLS_REQUIRE },         { "required", TLS_REQUIRE },
-        { "verify-ca", TLS_VERIFY_CA }, { "verify_ca", TLS_VERIFY_CA },     { "verify-full", TLS_VERIFY_FULL },
-        { "verify_identity", TLS_VERIFY_FULL },
+        { "disable", TLS_DISABLE },         { "disabled", TLS_DISABLE },
+        { "prefer", TLS_PREFER },           { "preferred", TLS_PREFER },
+        { "require", TLS_REQUIRE },         { "required", TLS_REQUIRE },
+        { "verify-ca", TLS_VERIFY_CA },     { "verify_ca", TLS_VERIFY_CA },
+        { "verify-full", TLS_VERIFY_FULL }, { "verify_identity", TLS_VERIFY_FULL },
     };
     const char *given = param(url, "sslmode", "ssl-mode");
     *mode = local ? TLS_PREFER : TLS_VERIFY_FULL;
@@ -164,15 +165,16 @@ set_tls(MYSQL *conn, const struct tr_url *url, enum tls_mode mode)
 static int
 url_params_known(const struct tr_url *url, struct tr_error *err)
 {
-    static const char *const known[] = { "sslmode", "ssl-mode", "sslrootcert", "ssl-ca", "sslcert", "ssl-cert",
-                                         "sslkey",  "ssl-key",  "socket",      "connect_timeout" };
+    static const char *const known[] = { "sslmode",  "ssl-mode", "sslrootcert", "ssl-ca", "sslcert",
+                                         "ssl-cert", "sslkey",   "ssl-key",     "socket", "connect_timeout" };
     for (int i = 0; i < url->nparams; i++) {
         bool found = false;
         for (size_t k = 0; k < sizeof known / sizeof known[0] && !found; k++)
             found = strcmp(url->params[i].key, known[k]) == 0;
         if (!found) {
             tr_fail(err, TR_CONFIG, "the URL's parameter \"%.60s\" is not known", url->params[i].key);
-            return tr_error_hint(err, "known are sslmode, sslrootcert, sslcert, sslkey, socket, connect_timeout");
+            return tr_error_hint(err,
+                                 "known are sslmode, sslrootcert, sslcert, sslkey, socket, connect_timeout");
         }
     }
     return 0;
@@ -196,7 +198,8 @@ set_options(MYSQL *conn, const struct tr_mysql_config *config, const struct tr_u
     mysql_optionsv(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     my_bool no = 0;
     mysql_optionsv(conn, MYSQL_OPT_RECONNECT, &no);
-    mysql_optionsv(conn, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", config->program_name != NULL ? config->program_name : "tailrace");
+    mysql_optionsv(conn, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name",
+                   config->program_name != NULL ? config->program_name : "tailrace");
 }
 
 static int
@@ -208,16 +211,23 @@ connect_failed(MYSQL *conn, const char *host, struct tr_error *err)
     switch (number) {
     case ER_ACCESS_DENIED_ERROR:
     case 1698: /* no password was given */
-    case ER_HOST_NOT_PRIVILEGED: hint = "check user and password, and that the account may connect from this host"; break;
+    case ER_HOST_NOT_PRIVILEGED:
+        hint = "check user and password, and that the account may connect from this host";
+        break;
     case ER_BAD_DB_ERROR: hint = "name an existing database in the URL"; break;
-    case ER_DBACCESS_DENIED_ERROR: hint = "grant the account a right on that database, or name none in the URL"; break;
+    case ER_DBACCESS_DENIED_ERROR:
+        hint = "grant the account a right on that database, or name none in the URL";
+        break;
     case ER_HOST_IS_BLOCKED: hint = "on the server: FLUSH HOSTS"; break;
     case CR_SSL_CONNECTION_ERROR:
         class = TR_FATAL;
-        hint = "connections off this host are encrypted and the server's certificate is verified; give sslrootcert=FILE in the URL, or "
-               "sslmode=disable where plain text is acceptable";
+        hint =
+            "connections off this host are encrypted and the server's certificate is verified; give sslrootcert=FILE in the URL, or "
+            "sslmode=disable where plain text is acceptable";
         break;
-    case CR_AUTH_PLUGIN_CANNOT_LOAD: hint = "the client library lacks the account's authentication plugin"; break;
+    case CR_AUTH_PLUGIN_CANNOT_LOAD:
+        hint = "the client library lacks the account's authentication plugin";
+        break;
     default: break;
     }
     tr_fail(err, class, "cannot connect to %s: %.500s (%u)", host, mysql_error(conn), number);
@@ -246,12 +256,14 @@ pin_session(MYSQL *conn, const struct tr_mysql_config *config, struct tr_error *
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, SQL_MAX);
-    tr_buffer_printf(&sql,
-                     "SET SESSION time_zone = '+00:00', sql_mode = '%s', autocommit = 1, wait_timeout = 86400, net_read_timeout = 3600,"
-                     " net_write_timeout = 3600, sql_quote_show_create = 1, group_concat_max_len = 16777216, character_set_results = utf8mb4,"
-                     " sql_safe_updates = 0, sql_select_limit = DEFAULT, %s",
-                     config->sql_mode != NULL ? config->sql_mode : TR_MYSQL_SQL_MODE,
-                     tr_mysql_is_mariadb(conn) ? "max_statement_time = 0" : "max_execution_time = 0, information_schema_stats_expiry = 0");
+    tr_buffer_printf(
+        &sql,
+        "SET SESSION time_zone = '+00:00', sql_mode = '%s', autocommit = 1, wait_timeout = 86400, net_read_timeout = 3600,"
+        " net_write_timeout = 3600, sql_quote_show_create = 1, group_concat_max_len = 16777216, character_set_results = utf8mb4,"
+        " sql_safe_updates = 0, sql_select_limit = DEFAULT, %s",
+        config->sql_mode != NULL ? config->sql_mode : TR_MYSQL_SQL_MODE,
+        tr_mysql_is_mariadb(conn) ? "max_statement_time = 0"
+                                  : "max_execution_time = 0, information_schema_stats_expiry = 0");
     int rc = tr_mysql_query(conn, sql.data, NULL, err);
     tr_buffer_fini(&sql);
     return rc < 0 ? tr_error_prefix(err, "cannot set up the session") : 0;
@@ -283,24 +295,26 @@ next_host(const char **list, struct host *host)
 
 /* One attempt at one host; on success the connection is in the group. */
 static int
-connect_host(const struct tr_mysql_config *config, const struct tr_url *url, const struct host *host, enum tls_mode mode, MYSQL **out,
-             struct tr_error *err)
+connect_host(const struct tr_mysql_config *config, const struct tr_url *url, const struct host *host,
+             enum tls_mode mode, MYSQL **out, struct tr_error *err)
 {
     MYSQL *conn = mysql_init(NULL);
     if (conn == NULL)
         return tr_fail(err, TR_RETRY, "out of memory for a connection");
     const char *socket_path = tr_url_param(url, "socket");
     const char *name = socket_path != NULL ? NULL : host->name[0] != '\0' ? host->name : NULL;
-    const char *database = config->no_database || url->path == NULL || url->path[0] == '\0' ? NULL : url->path;
+    const char *database = config->no_database || url->path == NULL || url->path[0] == '\0' ? NULL
+                                                                                            : url->path;
     set_options(conn, config, url);
     set_tls(conn, url, mode);
     /* A name of "localhost" means the unix socket to the library; who writes a port means TCP. */
     if (name != NULL && strcmp(name, "localhost") == 0 && socket_path == NULL)
         name = "127.0.0.1";
     char shown[300];
-    snprintf(shown, sizeof shown, "%s:%u", socket_path != NULL ? socket_path : host->name, socket_path != NULL ? 0 : host->port);
-    if (mysql_real_connect(conn, name, url->user, url->password != NULL ? url->password : "", database, host->port, socket_path,
-                           CLIENT_REMEMBER_OPTIONS) == NULL) {
+    snprintf(shown, sizeof shown, "%s:%u", socket_path != NULL ? socket_path : host->name,
+             socket_path != NULL ? 0 : host->port);
+    if (mysql_real_connect(conn, name, url->user, url->password != NULL ? url->password : "", database,
+                           host->port, socket_path, CLIENT_REMEMBER_OPTIONS) == NULL) {
         int rc = connect_failed(conn, shown, err);
         mysql_close(conn);
         return rc;

@@ -24,18 +24,20 @@ void tr_mysql_interrupt(struct tr_mysql_group *group);
 bool tr_mysql_interrupted(struct tr_mysql_group *group);
 
 struct tr_mysql_config {
-    const char *url;             /* mysql:// or mariadb://user:password@host:port/database?...; secrets already resolved */
-    const char *program_name;    /* "tailrace shop apply 2": shown in performance_schema */
+    const char
+        *url; /* mysql:// or mariadb://user:password@host:port/database?...; secrets already resolved */
+    const char *program_name;     /* "tailrace shop apply 2": shown in performance_schema */
     struct tr_mysql_group *group; /* or NULL; outlives the connection */
-    int64_t connect_timeout_us;  /* 0 = 15 s */
-    int64_t read_timeout_us;     /* longest silence of the server; 0 = none: TCP keep-alive finds dead peers */
-    const char *sql_mode;        /* NULL = TR_MYSQL_SQL_MODE */
-    bool local_infile;           /* LOAD DATA LOCAL: the caller installs its handler */
-    bool no_database;            /* do not select the URL's database */
+    int64_t connect_timeout_us;   /* 0 = 15 s */
+    int64_t read_timeout_us; /* longest silence of the server; 0 = none: TCP keep-alive finds dead peers */
+    const char *sql_mode;    /* NULL = TR_MYSQL_SQL_MODE */
+    bool local_infile;       /* LOAD DATA LOCAL: the caller installs its handler */
+    bool no_database;        /* do not select the URL's database */
 };
 
 /* Strict, and exact in both directions: 0 stays 0 in an AUTO_INCREMENT column, and any date that a source held can be written. */
-#define TR_MYSQL_SQL_MODE "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES"
+#define TR_MYSQL_SQL_MODE \
+    "STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES"
 
 /*
  * Connect; the hosts of the URL are tried in turn. The session is pinned (law 4): utf8mb4, time_zone +00:00, sql_mode, autocommit, no
@@ -44,7 +46,8 @@ struct tr_mysql_config {
  * Wrong password, unknown database, missing privilege: TR_FATAL with a hint; refused or lost or starting up: TR_RETRY.
  */
 int tr_mysql_connect(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error *err);
-void tr_mysql_close(struct tr_mysql_group *group, MYSQL *conn); /* the group it was made with; conn NULL is allowed */
+void tr_mysql_close(struct tr_mysql_group *group,
+                    MYSQL *conn); /* the group it was made with; conn NULL is allowed */
 
 /* MariaDB, or MySQL and its kin? */
 bool tr_mysql_is_mariadb(MYSQL *conn);
@@ -60,7 +63,8 @@ int tr_mysql_query_text(MYSQL *conn, const char *sql, char **text, struct tr_err
  * are taken out of duplicate-key and truncation messages. */
 int tr_mysql_fail(struct tr_error *err, MYSQL *conn, const char *fmt, ...) TR_PRINTF(3, 4);
 /* The same of what was read off the wire. */
-int tr_mysql_fail_with(struct tr_error *err, unsigned number, const char *sqlstate, const char *message, const char *fmt, ...) TR_PRINTF(5, 6);
+int tr_mysql_fail_with(struct tr_error *err, unsigned number, const char *sqlstate, const char *message,
+                       const char *fmt, ...) TR_PRINTF(5, 6);
 enum tr_error_class tr_mysql_classify(unsigned number, const char *sqlstate);
 
 /* `name` with every back-tick doubled; always quoted. */

@@ -113,7 +113,8 @@ tr_mysql_classify(unsigned number, const char *sqlstate)
 static void
 hide_values(unsigned number, char *message)
 {
-    bool quotes_value = number == ER_DUP_ENTRY || number == ER_TRUNCATED_WRONG_VALUE_FOR_FIELD || number == ER_TRUNCATED_WRONG_VALUE ||
+    bool quotes_value = number == ER_DUP_ENTRY || number == ER_TRUNCATED_WRONG_VALUE_FOR_FIELD ||
+                        number == ER_TRUNCATED_WRONG_VALUE ||
                         number == 1586 /* duplicate entry with key name */ || number == 1582;
     char *open = quotes_value ? strchr(message, '\'') : NULL;
     if (open == NULL)
@@ -133,7 +134,8 @@ hide_values(unsigned number, char *message)
 }
 
 static int
-fail_at(struct tr_error *err, unsigned number, const char *sqlstate, const char *message, const char *fmt, va_list args)
+fail_at(struct tr_error *err, unsigned number, const char *sqlstate, const char *message, const char *fmt,
+        va_list args)
 {
     char prefix[512], text[640];
     vsnprintf(prefix, sizeof prefix, fmt, args);
@@ -146,7 +148,8 @@ fail_at(struct tr_error *err, unsigned number, const char *sqlstate, const char 
 }
 
 int
-tr_mysql_fail_with(struct tr_error *err, unsigned number, const char *sqlstate, const char *message, const char *fmt, ...)
+tr_mysql_fail_with(struct tr_error *err, unsigned number, const char *sqlstate, const char *message,
+                   const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);

@@ -42,9 +42,12 @@ messages_hold_no_values(void **state)
 {
     (void)state;
     struct tr_error err;
-    assert_int_equal(tr_mysql_fail_with(&err, 1062, "23000", "Duplicate entry 'o'hara-secret' for key 'PRIMARY'", "writing"), -TR_CONFLICT);
+    assert_int_equal(tr_mysql_fail_with(&err, 1062, "23000",
+                                        "Duplicate entry 'o'hara-secret' for key 'PRIMARY'", "writing"),
+                     -TR_CONFLICT);
     assert_string_equal(err.text, "writing: Duplicate entry '...' for key 'PRIMARY' (1062, 23000)");
-    tr_mysql_fail_with(&err, 1366, "HY000", "Incorrect integer value: 'secret' for column `a`.`b`.`c` at row 1", "writing");
+    tr_mysql_fail_with(&err, 1366, "HY000",
+                       "Incorrect integer value: 'secret' for column `a`.`b`.`c` at row 1", "writing");
     assert_null(strstr(err.text, "secret"));
     tr_mysql_fail_with(&err, 1146, "42S02", "Table 'a.b' doesn't exist", "reading");
     assert_string_equal(err.text, "reading: Table 'a.b' doesn't exist (1146, 42S02)");

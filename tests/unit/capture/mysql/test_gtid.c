@@ -64,9 +64,24 @@ static void
 what_is_no_set_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "x",          A,       A ":",      A ":0",   A ":5-4",    A ":1-",       A ":1,,",    A ":a",
-                                       A ":a:",      "0-1",   "0-1-",     "-1-2",   "0-1-2x",    "4294967296-1-1", A ":1,0-1-2", A "x:1",
-                                       A ":1-99999999999999999999", A ":toolongtoolongtoolongtoolongtoolong:1" };
+    static const char *const bad[] = { "x",
+                                       A,
+                                       A ":",
+                                       A ":0",
+                                       A ":5-4",
+                                       A ":1-",
+                                       A ":1,,",
+                                       A ":a",
+                                       A ":a:",
+                                       "0-1",
+                                       "0-1-",
+                                       "-1-2",
+                                       "0-1-2x",
+                                       "4294967296-1-1",
+                                       A ":1,0-1-2",
+                                       A "x:1",
+                                       A ":1-99999999999999999999",
+                                       A ":toolongtoolongtoolongtoolongtoolong:1" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct tr_gtid_set set = { 0 };
         if (tr_gtid_set_add(&set, bad[i], strlen(bad[i])))
@@ -152,8 +167,10 @@ static void
 the_dump_command_carries_the_set(void **state)
 {
     (void)state;
-    static const uint8_t plain[] = { 1, 0, 0, 0, 0, 0, 0, 0, 0x3e, 0x11, 0xfa, 0x47, 0x71, 0xca, 0x11, 0xe1, 0x9e, 0x33, 0xc8, 0x0a,
-                                     0xa9, 0x42, 0x95, 0x62, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0 };
+    static const uint8_t plain[] = { 1,    0,    0,    0,    0,    0,    0,    0,    0x3e, 0x11, 0xfa, 0x47,
+                                     0x71, 0xca, 0x11, 0xe1, 0x9e, 0x33, 0xc8, 0x0a, 0xa9, 0x42, 0x95, 0x62,
+                                     1,    0,    0,    0,    0,    0,    0,    0,    1,    0,    0,    0,
+                                     0,    0,    0,    0,    6,    0,    0,    0,    0,    0,    0,    0 };
     static const uint8_t head[] = { 1, 1, 0, 0, 0, 0, 0, 1 };
     struct tr_buffer out;
     tr_buffer_init(&out, 1 << 20);
@@ -176,9 +193,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sets_come_in_normal_form),  cmocka_unit_test(what_is_no_set_is_refused),
-        cmocka_unit_test(containment_knows_holes_and_domains), cmocka_unit_test(single_ones_are_found),
-        cmocka_unit_test(numbers_close_up),          cmocka_unit_test(the_dump_command_carries_the_set),
+        cmocka_unit_test(sets_come_in_normal_form),
+        cmocka_unit_test(what_is_no_set_is_refused),
+        cmocka_unit_test(containment_knows_holes_and_domains),
+        cmocka_unit_test(single_ones_are_found),
+        cmocka_unit_test(numbers_close_up),
+        cmocka_unit_test(the_dump_command_carries_the_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,10 +19,23 @@ static void
 texts_are_read_and_written(void **state)
 {
     (void)state;
-    static const char *const good[] = { "gtid=" A ":1-5;file=bin.000001;pos=4", "gtid=;file=bin.000001;pos=4", "gtid=0-1-5", "file=a;b.1;pos=9",
-                                        "file=mysql-bin.1000000;pos=1099511627775", "gtid=" };
-    static const char *const bad[] = { "", "0/0", "file=;pos=4", "file=a", "file=a;pos=", "file=a;pos=x", "file=a;pos=1099511627776", "gtid=x;file=a;pos=4",
-                                       "gtid=0-1-5;pos=4", "pos=4", "file=a;pos=4;x=1" };
+    static const char *const good[] = { "gtid=" A ":1-5;file=bin.000001;pos=4",
+                                        "gtid=;file=bin.000001;pos=4",
+                                        "gtid=0-1-5",
+                                        "file=a;b.1;pos=9",
+                                        "file=mysql-bin.1000000;pos=1099511627775",
+                                        "gtid=" };
+    static const char *const bad[] = { "",
+                                       "0/0",
+                                       "file=;pos=4",
+                                       "file=a",
+                                       "file=a;pos=",
+                                       "file=a;pos=x",
+                                       "file=a;pos=1099511627776",
+                                       "gtid=x;file=a;pos=4",
+                                       "gtid=0-1-5;pos=4",
+                                       "pos=4",
+                                       "file=a;pos=4;x=1" };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct tr_mysql_position position;
         struct tr_buffer text;
@@ -55,11 +68,14 @@ positions_compare(void **state)
     assert_int_equal(tr_mysql_compare("file=bin.1;pos=4", "file=bin.1;pos=4"), 0);
     assert_int_equal(tr_mysql_compare("file=bin.1;pos=4294967296", "file=bin.1;pos=4"), 1);
     /* the sets rule, whatever the files of another server are called */
-    assert_int_equal(tr_mysql_compare("gtid=0-1-5;file=bin.000009;pos=4", "gtid=0-1-6;file=bin.000001;pos=4"), -1);
+    assert_int_equal(tr_mysql_compare("gtid=0-1-5;file=bin.000009;pos=4", "gtid=0-1-6;file=bin.000001;pos=4"),
+                     -1);
     assert_int_equal(tr_mysql_compare("gtid=0-1-6;file=bin.000001;pos=4", "gtid=0-1-5"), 1);
-    assert_int_equal(tr_mysql_compare("gtid=0-1-5;file=bin.000002;pos=4", "gtid=0-1-5;file=bin.000001;pos=900"), 0);
+    assert_int_equal(
+        tr_mysql_compare("gtid=0-1-5;file=bin.000002;pos=4", "gtid=0-1-5;file=bin.000001;pos=900"), 0);
     /* neither contains the other: the place in the log decides, where there is one */
-    assert_int_equal(tr_mysql_compare("gtid=0-1-5,1-1-1;file=bin.1;pos=4", "gtid=0-1-6;file=bin.1;pos=8"), -1);
+    assert_int_equal(tr_mysql_compare("gtid=0-1-5,1-1-1;file=bin.1;pos=4", "gtid=0-1-6;file=bin.1;pos=8"),
+                     -1);
     assert_int_equal(tr_mysql_compare("gtid=0-1-5,1-1-1", "gtid=0-1-6"), INT_MIN);
     assert_int_equal(tr_mysql_compare("gtid=0-1-5", "file=bin.1;pos=4"), INT_MIN);
     assert_int_equal(tr_mysql_compare("0/A", "file=bin.1;pos=4"), INT_MIN);
@@ -148,10 +164,12 @@ the_place_in_the_log_is_followed(void **state)
     struct tr_mysql_progress progress = { .gtid = true };
     assert_int_equal(follow(&progress, rotate("bin.000012", 500, 0x20, 0)), TR_BINLOG_ORDER(12, 500));
     assert_string_equal(progress.file, "bin.000012");
-    assert_int_equal(follow(&progress, event(15, 0, 0, "described", 9)), TR_BINLOG_ORDER(12, 500)); /* told again: no place */
+    assert_int_equal(follow(&progress, event(15, 0, 0, "described", 9)),
+                     TR_BINLOG_ORDER(12, 500)); /* told again: no place */
     assert_int_equal(follow(&progress, mariadb_gtid(41, 536)), TR_BINLOG_ORDER(12, 500));
     assert_false(progress.between);
-    assert_int_equal(follow(&progress, event(19, 0, 0, "0123456789", 10)), TR_BINLOG_ORDER(12, 536)); /* inside: by counting */
+    assert_int_equal(follow(&progress, event(19, 0, 0, "0123456789", 10)),
+                     TR_BINLOG_ORDER(12, 536)); /* inside: by counting */
     assert_int_equal(follow(&progress, event(16, 600, 0, "01234567", 8)), TR_BINLOG_ORDER(12, 569));
     assert_true(progress.between);
     /* what we have already was left out by the server */
@@ -168,9 +186,11 @@ a_file_passes_four_gigabytes(void **state)
 {
     (void)state;
     struct tr_mysql_progress progress = { .file_number = 1, .offset = 0xfffffff0 };
-    assert_int_equal(follow(&progress, event(16, 15, 0, "01234567", 8)), TR_BINLOG_ORDER(1, UINT64_C(0xfffffff0)));
+    assert_int_equal(follow(&progress, event(16, 15, 0, "01234567", 8)),
+                     TR_BINLOG_ORDER(1, UINT64_C(0xfffffff0)));
     assert_int_equal(progress.offset, UINT64_C(0x10000000f));
-    assert_int_equal(follow(&progress, event(27, 15, 0x20, "bin.000001", 10)), TR_BINLOG_ORDER(1, UINT64_C(0x10000000f)));
+    assert_int_equal(follow(&progress, event(27, 15, 0x20, "bin.000001", 10)),
+                     TR_BINLOG_ORDER(1, UINT64_C(0x10000000f)));
     assert_int_equal(progress.offset, UINT64_C(0x10000000f));
     tr_mysql_progress_fini(&progress);
 }
@@ -190,7 +210,10 @@ gtids_count_when_their_transaction_has_ended(void **state)
     follow(progress, mariadb_gtid(42, 603));
     struct tr_batch *batch = tr_batch_new();
     assert_int_equal(tr_mysql_checkpoint(&source.base, batch, &text, &err), -TR_FATAL);
-    *tr_batch_txn(batch) = (struct tr_txn){ .commit_order = TR_BINLOG_ORDER(1, 500), .end_order = TR_BINLOG_ORDER(1, 567), .file = "bin.000001", .ends = true };
+    *tr_batch_txn(batch) = (struct tr_txn){ .commit_order = TR_BINLOG_ORDER(1, 500),
+                                            .end_order = TR_BINLOG_ORDER(1, 567),
+                                            .file = "bin.000001",
+                                            .ends = true };
     *tr_batch_txn(batch) = (struct tr_txn){ .commit_order = TR_BINLOG_ORDER(1, 567), .file = "bin.000001" };
     assert_int_equal(tr_mysql_checkpoint(&source.base, batch, &text, &err), 0);
     assert_string_equal(text, "gtid=0-7-41;file=bin.000001;pos=567");
@@ -209,7 +232,8 @@ damaged_events_are_refused(void **state)
     struct tr_mysql_progress progress = { .gtid = true, .offset = 4 };
     struct tr_error err;
     uint64_t order;
-    struct event events[] = { mariadb_gtid(41, 536), rotate("bin.000013", 4, 0, 100), event(33, 100, 0, "0123456789012345678901234", 25) };
+    struct event events[] = { mariadb_gtid(41, 536), rotate("bin.000013", 4, 0, 100),
+                              event(33, 100, 0, "0123456789012345678901234", 25) };
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
         for (size_t len = 0; len < (i == 1 ? 19 + 8 + 4 : events[i].len); len++) {
             struct tr_mysql_progress fresh = { .gtid = true, .offset = 4 };
@@ -250,16 +274,26 @@ static void
 positions_of_loaders_are_found(void **state)
 {
     (void)state;
-    loader_says(false, "mydumper", "# Started dump at: 2026-01-01 00:00:00\n[config]\nquote-character = BACKTICK\n\n[source]\n# Channel_Name = '' # It can be used\n"
-                                   "File = bin.000007\nPosition = 4711\nExecuted_Gtid_Set = \"" A ":1-5\"\n\n[replication]\n#  file = other.000001\n",
-                "gtid=" A ":1-5;file=bin.000007;pos=4711");
-    loader_says(true, "mydumper", "Started dump at: 2024\nSHOW MASTER STATUS:\n\tLog: bin.000007\n\tPos: 4711\n\tGTID:0-1-5\n\nSHOW SLAVE STATUS:\n\tHost: x\n\tLog: other.1\n\tPos: 9\n",
-                "gtid=0-1-5;file=bin.000007;pos=4711");
-    loader_says(false, "xtrabackup", "bin.000003\t157\t" A ":1-9\n", "gtid=" A ":1-9;file=bin.000003;pos=157");
+    loader_says(
+        false, "mydumper",
+        "# Started dump at: 2026-01-01 00:00:00\n[config]\nquote-character = BACKTICK\n\n[source]\n# Channel_Name = '' # It can be used\n"
+        "File = bin.000007\nPosition = 4711\nExecuted_Gtid_Set = \"" A
+        ":1-5\"\n\n[replication]\n#  file = other.000001\n",
+        "gtid=" A ":1-5;file=bin.000007;pos=4711");
+    loader_says(
+        true, "mydumper",
+        "Started dump at: 2024\nSHOW MASTER STATUS:\n\tLog: bin.000007\n\tPos: 4711\n\tGTID:0-1-5\n\nSHOW SLAVE STATUS:\n\tHost: x\n\tLog: other.1\n\tPos: 9\n",
+        "gtid=0-1-5;file=bin.000007;pos=4711");
+    loader_says(false, "xtrabackup", "bin.000003\t157\t" A ":1-9\n",
+                "gtid=" A ":1-9;file=bin.000003;pos=157");
     loader_says(true, "xtrabackup", "bin.000003\t157\n", "file=bin.000003;pos=157");
-    loader_says(true, "dump", "-- x\n-- SET GLOBAL gtid_slave_pos='0-1-8';\n-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000002', MASTER_LOG_POS=344;\n",
-                "gtid=0-1-8;file=bin.000002;pos=344");
-    loader_says(false, "dump", "SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '" A ":1-3';\nCHANGE REPLICATION SOURCE TO SOURCE_LOG_FILE='bin.000002', SOURCE_LOG_POS=344;\n",
+    loader_says(
+        true, "dump",
+        "-- x\n-- SET GLOBAL gtid_slave_pos='0-1-8';\n-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000002', MASTER_LOG_POS=344;\n",
+        "gtid=0-1-8;file=bin.000002;pos=344");
+    loader_says(false, "dump",
+                "SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '" A
+                ":1-3';\nCHANGE REPLICATION SOURCE TO SOURCE_LOG_FILE='bin.000002', SOURCE_LOG_POS=344;\n",
                 "gtid=" A ":1-3;file=bin.000002;pos=344");
     loader_says(false, "dump", "-- nothing\n", NULL);
 }
