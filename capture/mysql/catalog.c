@@ -285,7 +285,7 @@ read_columns(MYSQL_RES *res, struct tr_relation_list *list)
             if (count == capacity) {
                 capacity = (uint16_t)(capacity > 0 ? capacity * 2 : 8);
                 struct tr_column *more = tr_arena_zalloc(&relation->arena, capacity * sizeof *more);
-                if (count > 0)
+                if (columns != NULL)
                     memcpy(more, columns, count * sizeof *more);
                 columns = more;
             }

@@ -89,7 +89,7 @@ read_columns(struct builder *b, struct tr_object *object, const char **p)
 static void
 read_ref_columns(struct builder *b, struct tr_object *object, const char **p)
 {
-    const char *names[64];
+    const char *names[64] = { NULL };
     uint16_t n = 0;
     const char *at = strchr(*p, '(');
     while (at != NULL && *at != ')' && *at != '\0') {
