@@ -71,13 +71,18 @@ def tpcb_backlog(lab):
     return backlog
 
 
-def tailrace_to_null(backlog, **options):
+def tailrace_to_null(backlog, wait_done=None):
+    """wait_done, when given, waits for the end of the work; else the run has a position to stop at."""
     slot = backlog.copy()
     before = server_cpu(backlog.server)
     process = tailrace(backlog.database.url, "null:", mode="cdc", slot=slot, publication="bench",
-                       tables=",".join(backlog.tables), start=f"lsn:{backlog.start}", stop=f"lsn:{backlog.end}", **options)
-    first = first_row(process) if "first" in backlog.wanted() else None
-    wall = process.wait()
+                       tables=",".join(backlog.tables), start=f"lsn:{backlog.start}",
+                       stop="never" if wait_done else f"lsn:{backlog.end}")
+    extra = wait_done(process, slot) if wait_done else {}
+    wall = extra.pop("wall", None) or process.wait()
+    if wait_done:
+        process.terminate()
+        process.wait(30)
     backlog.drop(slot)                 # the walsender has ended, and its time is counted
     cpu = server_cpu(backlog.server) - before
     _, rows, transactions = summary(process)
@@ -85,7 +90,7 @@ def tailrace_to_null(backlog, **options):
     if rows != backlog.rows or transactions < backlog.transactions:
         raise Wrong(f"tailrace counted {rows} changes in {transactions} transactions, not {backlog.rows} in"
                     f" {backlog.transactions}")
-    return Run(wall, rows, process.cpu, cpu, 0, process.rss, {} if first is None else {"first row": first})
+    return Run(wall, rows, process.cpu, cpu, 0, process.rss, extra)
 
 
 def first_row(process):
@@ -105,11 +110,7 @@ def recvlogical_to_null(backlog):
     process = recvlogical(backlog, slot, "/dev/null")
     wall = process.wait()
     backlog.drop(slot)
-    cpu = server_cpu(backlog.server) - before
-    extra = {}
-    if "first" in backlog.wanted():
-        extra["first row"] = recvlogical_first_byte(backlog)
-    return Run(wall, backlog.rows, process.cpu, cpu, 0, process.rss, extra)
+    return Run(wall, backlog.rows, process.cpu, server_cpu(backlog.server) - before, 0, process.rss)
 
 
 def recvlogical_first_byte(backlog):
@@ -141,7 +142,6 @@ class TpcbToNull(Capture):
 
     def prepare(self, lab):
         self.backlog = tpcb_backlog(lab)
-        self.backlog.wanted = lambda: ()
 
 
 class LargeToNull(Capture):
@@ -155,8 +155,28 @@ class LargeToNull(Capture):
         database.sql("CREATE TABLE big (id int PRIMARY KEY, k int, c char(120), pad char(60)); CREATE TABLE bench_done (id int"
                      " PRIMARY KEY); CREATE PUBLICATION bench FOR TABLE big, bench_done")
         self.backlog = Backlog(lab.source, database, ["public.big", "public.bench_done"], rows + 1, 2)
-        self.backlog.wanted = lambda: ("first",)
         database.sql(f"INSERT INTO big SELECT i, i % 1000, md5(i::text) || md5((i + 1)::text), md5((i + 2)::text) FROM"
                      f" generate_series(1, {rows}) i")
+        self.before_done = database.one("SELECT pg_current_wal_insert_lsn()")
         database.sql("INSERT INTO bench_done VALUES (1)")
         self.backlog.close()
+
+    def run(self, side):
+        if side == "tailrace":
+            return tailrace_to_null(self.backlog, self.wait_done)
+        run = recvlogical_to_null(self.backlog)
+        run.extra["first row s"] = recvlogical_first_byte(self.backlog)
+        return run
+
+    def wait_done(self, process, slot):
+        """Without a position to stop at rows go out while their transaction is open: done is what is acknowledged."""
+        first = first_row(process)
+
+        def acknowledged():
+            if process.poll() is not None:
+                raise Wrong(f"tailrace ended with {process.status}:\n{process.tail()}")
+            return self.backlog.database.one("SELECT confirmed_flush_lsn > %s::pg_lsn FROM pg_replication_slots WHERE"
+                                             " slot_name = %s", (self.before_done, slot))
+
+        wait_until(acknowledged, 300, "the acknowledgement", interval=0.02)
+        return {"wall": time.monotonic() - process.begun, "first row s": first}

@@ -40,7 +40,7 @@ class Load:
     def prepare(self, lab):
         self.lab = lab
         self.source = lab.source.database("load")
-        self.source.sql(SCHEMA.format(scale=lab.size(100, 5)))
+        self.source.sql(SCHEMA.format(scale=lab.size(130, 5)))
         self.source.sql("VACUUM ANALYZE")
         lab.source.sql("CHECKPOINT")
         self.wanted = checksum(self.source, TABLES)
