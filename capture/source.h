@@ -41,8 +41,10 @@ struct tr_identity {
 };
 
 /* A consistent cut of all tables: readers that import `snapshot` see exactly what was committed before `position`. */
+#define TR_POSITION_MAX 16384 /* a GTID set of many servers is long */
+
 struct tr_cut {
-    char position[256];
+    char position[TR_POSITION_MAX];
     char snapshot[128]; /* token for table_reader_open; lives as long as the cut is held */
 };
 
@@ -127,7 +129,7 @@ struct tr_source_class {
     int (*reader_rows)(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes, struct tr_error *err);
     void (*reader_close)(struct tr_table_reader *reader);
 
-    /* Resolve a start that is not a checkpoint into a position text (into out, 256 bytes): now, slot (the oldest the server keeps for us), time:T, an own syntax (lsn:, gtid:, binlog:, mydumper:). */
+    /* Resolve a start that is not a checkpoint into a position text (into out, TR_POSITION_MAX bytes): now, slot (the oldest the server keeps for us), time:T, an own syntax (lsn:, gtid:, binlog:, mydumper:). */
     int (*start_position)(struct tr_source *source, const char *start, char *out, size_t size, struct tr_error *err);
     /* Begin to stream from a position. Refuses when the log no longer reaches back to it. */
     int (*start)(struct tr_source *source, const char *position, struct tr_error *err);

@@ -102,6 +102,7 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
                                                .filter = { task->mapping, filter_wants } };
     task->sink_env = (struct tr_sink_env){ .task = task->name, .settings = config->settings, .log = config->log,
                                            .source_name = config->source->name, .source_dialect = config->source->dialect, .encoder = config->encoder,
+                                           .stop_fd = task->stop_fd,
                                            .memory = (uint64_t)tr_setting_int(config->settings, "memory") / 4,
                                            .arg = task, .durable = on_durable, .conflict = on_conflict };
     *out = task;
@@ -278,7 +279,7 @@ load_only(struct tr_task *task, struct tr_error *err)
 static int
 prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_error *err)
 {
-    char position[256];
+    char position[TR_POSITION_MAX];
     const struct tr_source_class *source = task->config.source;
     const char *start = tr_setting_string(task->config.settings, "start");
     int r = source->prepare(task->source, load ? cut : NULL, err);
