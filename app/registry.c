@@ -9,6 +9,7 @@
 #include "offsets/sqlite/sqlite.h"
 #include "sinks/jsonl/jsonl.h"
 #include "sinks/kafka/kafka.h"
+#include "sinks/mysql/mysql.h"
 #include "sinks/null/null.h"
 #include "sinks/postgres/postgres.h"
 
@@ -20,7 +21,7 @@ static const struct tr_source_class *const sources[] = {
 };
 
 static const struct tr_sink_class *const sinks[] = {
-    &tr_postgres_sink, &tr_jsonl_sink, &tr_stdout_sink, &tr_null_sink, &tr_kafka_sink, NULL,
+    &tr_postgres_sink, &tr_mysql_sink, &tr_mariadb_sink, &tr_jsonl_sink, &tr_stdout_sink, &tr_null_sink, &tr_kafka_sink, NULL,
 };
 
 static const struct tr_offset_store_class *const stores[] = {

@@ -1,0 +1,347 @@
+/*
+ * apply.h - the stream's way into MySQL and MariaDB: target tables, groups of transactions, and the connections that apply them.
+ *
+ * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (plan.c) into steps, each
+ * a run of rows of one kind; a worker sends the steps as statements of many rows and reads the answers (worker.c); groups commit in order (apply.c). What fails
+ * goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
+ */
+#ifndef TR_SINKS_MYSQL_APPLY_H
+#define TR_SINKS_MYSQL_APPLY_H
+
+#include "sinks/mysql/internal.h"
+#include "sinks/sql/keys.h"
+#include "sinks/sql/net.h"
+
+/* ------------------------------------------------------------------------------------------- target.c: the target's tables */
+
+/* What a column of the target holds, as far as the form of a value depends on it. */
+enum tr_my_kind {
+    TR_MY_TEXT = 0, /* char, text, enum, set, uuid, inet: characters */
+    TR_MY_INTEGER,  /* year too */
+    TR_MY_DECIMAL,
+    TR_MY_FLOAT,
+    TR_MY_BIT,
+    TR_MY_BINARY,
+    TR_MY_DATE,
+    TR_MY_TIME,
+    TR_MY_DATETIME, /* timestamp too */
+    TR_MY_JSON,
+    TR_MY_GEOMETRY,
+};
+
+struct tr_my_column {
+    const char *name;
+    const char *type; /* as DDL spells it */
+    enum tr_my_kind kind;
+    int64_t length;   /* characters, bytes or bits; -1 = not limited */
+    int precision, scale; /* decimals; `scale` also the digits of a fraction of a second */
+    int64_t minimum;
+    uint64_t maximum; /* integers */
+    bool not_null, generated, has_default, single; /* single: FLOAT, of 32 bits */
+};
+
+struct tr_my_unique {
+    const uint16_t *columns; /* indexes into the table's columns */
+    uint16_t ncolumns;
+    const char *name;
+    bool primary;
+    bool addresses; /* no prefix, no expression, all columns NOT NULL: names one row */
+    bool partial;   /* a prefix or an expression: its keys cannot be computed here */
+};
+
+struct tr_my_table {
+    char *database, *name;
+    struct tr_my_column *columns;
+    uint16_t ncolumns;
+    struct tr_my_unique *uniques;
+    uint16_t nuniques;
+    bool has_triggers;       /* they cannot be kept from firing here */
+    bool transactional;      /* InnoDB */
+    const char *engine;
+    bool exclusive;          /* a unique index whose keys cannot be computed here */
+    uint64_t last_any;       /* the last group that touched it */
+    uint64_t last_exclusive; /* the last group that needs it alone */
+    /* of the group that is being planned */
+    uint64_t plan_group;
+    uint64_t plan_depends;  /* what every row of the table waits for */
+    uint64_t plan_previous; /* last_any before this group */
+    bool plan_dependent;    /* some of its rows wait already: all later ones do, to keep their order */
+    struct tr_my_map *plan_map;
+    struct tr_arena arena;
+};
+
+/* A unique key of the target in terms of the source's columns: what the dependency tracker hashes. */
+struct tr_my_watched {
+    uint64_t seed;
+    uint16_t *columns;
+    uint16_t ncolumns;
+};
+
+/* One version of a source relation, laid over its target table. */
+struct tr_my_map {
+    struct tr_relation *relation; /* one reference */
+    struct tr_my_table *table;
+    char *label;       /* database.name for messages */
+    int32_t *target;   /* per source column: index of the target's column, -1 = not written */
+    uint16_t *key;     /* source columns that name the row */
+    uint16_t nkey;     /* 0: rows are found by their whole old image */
+    bool key_unique;   /* the target has a unique index over the key */
+    const char *index; /* its name */
+    bool upserts;      /* that index is the table's only unique one: an INSERT ... ON DUPLICATE KEY UPDATE can only meet the row that is meant */
+    bool from_postgresql;
+    struct tr_my_watched *watched;
+    uint16_t nwatched;
+    struct tr_net net; /* of the group that is being planned */
+};
+
+/* Read a table's shape from the catalogue; *table is NULL when there is no such table. thread: that of `conn`. */
+int tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct tr_my_table **table, struct tr_error *err);
+void tr_my_table_free(struct tr_my_table *table);
+int tr_my_table_column(const struct tr_my_table *table, const char *name);
+
+/* A map by itself, over a table that the caller owns and keeps: for loaders. Refuses when a column is missing. */
+int tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_table *table,
+                   struct tr_my_map **map, struct tr_error *err);
+void tr_my_map_free(struct tr_my_map *map);
+
+/* The map of a relation, made at first use. Refuses when the target lacks the table or a column. */
+int tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **map, struct tr_error *err);
+/* Forget what is known of a table (its shape changed); maps of it are made anew at their next use. */
+void tr_my_map_forget(struct tr_my_apply *apply, const char *database, const char *name);
+void tr_my_maps_free(struct tr_my_apply *apply);
+
+/* ------------------------------------------------------------------------------------------- value.c: values as the target takes them */
+
+struct tr_my_values {
+    enum tr_my_value_policy policy;
+    struct tr_buffer canonical, converted; /* scratch */
+    uint64_t misfits;                      /* values that were stored otherwise, by the policy */
+};
+
+void tr_my_values_init(struct tr_my_values *values, enum tr_my_value_policy policy);
+void tr_my_values_fini(struct tr_my_values *values);
+
+/* Append a value of source column `column` as an SQL literal, or as a field of LOAD DATA (`load`). -TR_CONFLICT when the target's column cannot hold it. */
+int tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column, const struct tr_value *value,
+                      bool load, struct tr_buffer *out, struct tr_error *err);
+/* A PostgreSQL array as a JSON array; hstore as a JSON object. False when the text is not one. */
+bool tr_my_array_json(const char *text, size_t len, enum tr_logical element, struct tr_buffer *out);
+bool tr_my_hstore_json(const char *text, size_t len, struct tr_buffer *out);
+/* PostGIS's EWKB in hex as the server's own form: the SRID, then WKB. False for a third dimension and for anything else. */
+bool tr_my_geometry(const char *hex, size_t len, struct tr_buffer *out);
+
+/* ------------------------------------------------------------------------------------------- statement.c: SQL of many rows */
+
+enum tr_my_op {
+    TR_MY_INSERT,
+    TR_MY_UPDATE,     /* several: as an upsert where that is safe, else statement after statement */
+    TR_MY_UPDATE_KEY, /* the key changes too */
+    TR_MY_DELETE,
+    TR_MY_UPDATE_ROW, /* found by the whole old image; one row at a time */
+    TR_MY_DELETE_ROW,
+};
+
+/* How the answers to a call are checked. */
+enum tr_my_count {
+    TR_MY_COUNT_NONE,
+    TR_MY_COUNT_AFFECTED, /* all rows were inserted or deleted by the one statement */
+    TR_MY_COUNT_UPSERTED, /* none was inserted */
+    TR_MY_COUNT_EACH,     /* a statement for each row, which found it */
+};
+
+/*
+ * One call for as many of the rows as fit: at most `limit` bytes and the op's own number. The SQL is appended to `out`. Returns how many rows it takes
+ * (at least 1), or an error.
+ */
+int tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op, const struct tr_net_row *const *rows,
+                    uint32_t nrows, size_t limit, struct tr_buffer *out, enum tr_my_count *count, struct tr_error *err);
+/* "INSERT INTO t (columns)" of the columns that `row` brings. */
+void tr_my_insert_head(const struct tr_my_map *map, const struct tr_value *row, struct tr_buffer *out);
+/* "`a` = 1 AND `b` = 2" of the key. */
+int tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out,
+                        struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
+
+struct tr_my_step {
+    const char *sql; /* instead of rows; any number of rows is right */
+    enum tr_my_op op;
+    struct tr_my_map *map;
+    const struct tr_net_row **rows; /* all with the same set of present columns */
+    uint32_t nrows;
+};
+
+struct tr_my_steps {
+    struct tr_my_step *items;
+    uint32_t count, cap;
+};
+
+struct tr_my_group {
+    struct tr_my_group *next;
+    uint64_t number; /* grows by one with each group, from 1 */
+    struct tr_batch *first, *last;
+    uint64_t sequence; /* of its last batch */
+    char *checkpoint;  /* NULL while its last transaction has not ended */
+    uint64_t rows, bytes;
+    bool ddl;     /* holds a change of shape */
+    bool alone;   /* everything before it must be committed first, everything after it waits */
+    bool large;   /* a transaction that comes in slices */
+    bool early;   /* failed or was rolled back before its turn: it runs again as the head */
+    bool careful; /* goes change by change (conflict.c) */
+    struct tr_my_parked *parked; /* left over from a slice that went change by change */
+    unsigned slices;             /* begun so far, of a large one */
+    unsigned tries;              /* as the head */
+    uint64_t depends;            /* the last group that its dependent steps wait for */
+    struct tr_my_steps free, dependent;
+    struct tr_arena arena; /* of the plan */
+    struct tr_my_worker *worker;
+};
+
+/* Take pending batches into a new group, up to the limits; NULL when the end of the transaction has not come. */
+struct tr_my_group *tr_my_group_form(struct tr_my_apply *apply);
+/* The next slice of a large group; false when nothing of it has come yet. */
+bool tr_my_group_continue(struct tr_my_apply *apply, struct tr_my_group *group);
+void tr_my_group_free(struct tr_my_group *group);
+/* Give back the batches of a slice that is applied. */
+void tr_my_group_drop_batches(struct tr_my_group *group);
+/* Turn its batches into steps. May ask the catalogue. */
+int tr_my_plan(struct tr_mysql_sink *sink, struct tr_my_group *group, struct tr_error *err);
+/* Key and row image of a row event. */
+void tr_my_event_images(const struct tr_event *event, const struct tr_value **key, const struct tr_value **row);
+/* Does an update change the columns that name the row? */
+bool tr_my_key_changes(const struct tr_my_map *map, const struct tr_event *event);
+/* "DELETE FROM t" of each table: TRUNCATE would commit by itself. */
+int tr_my_truncate_statement(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_buffer *out, struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- worker.c: one connection */
+
+enum tr_my_worker_state {
+    TR_MY_IDLE = 0,
+    TR_MY_RUN,    /* sending steps, reading answers */
+    TR_MY_READY,  /* every answer was right; waits for its turn to commit, or for the next slice */
+    TR_MY_COMMIT, /* checkpoint and COMMIT are sent */
+    TR_MY_FAILED, /* a step failed; its answer was read, next comes ROLLBACK */
+    TR_MY_UNDO,   /* ROLLBACK is sent */
+    TR_MY_AGAIN,  /* rolled back; runs again as the head */
+};
+
+enum tr_my_io { TR_MY_IO_NONE, TR_MY_IO_QUERY, TR_MY_IO_NEXT };
+
+struct tr_my_worker {
+    struct tr_my_apply *apply;
+    MYSQL *conn;
+    unsigned long id; /* of the connection at the server */
+    int index;
+    enum tr_my_worker_state state;
+    struct tr_my_group *group;
+    bool begun;        /* START TRANSACTION was sent */
+    bool in_savepoint; /* a slice of a large transaction: SAVEPOINT slice was sent */
+    bool lost_all;     /* the server rolled the whole transaction back by itself (deadlock) */
+    /* the call under way */
+    enum tr_my_io io;
+    int wait;             /* MYSQL_WAIT_* of a suspended function of the library */
+    struct tr_buffer sql; /* must stay as it is while the call is under way */
+    enum tr_my_count count;
+    uint32_t expected;   /* rows */
+    uint32_t statements; /* before the counted ones: START TRANSACTION and the like */
+    uint32_t seen;       /* answers so far */
+    bool call_failed;
+    const struct tr_my_step *called;
+    /* the next rows to send */
+    bool in_dependent;
+    uint32_t step, row;
+    int64_t waiting_since; /* monotonic: the call's answer is awaited since; 0 = none */
+    struct tr_error failure;
+    bool failed_as_head; /* the failure is the head's, not one of coming too early */
+    bool told_to_yield;  /* rolled back for the sake of the head */
+};
+
+int tr_my_worker_open(struct tr_my_apply *apply, struct tr_my_worker *worker, struct tr_error *err);
+void tr_my_worker_close(struct tr_my_worker *worker);
+/* Begin to apply a planned group (or its next slice). */
+void tr_my_worker_start(struct tr_my_worker *worker, struct tr_my_group *group);
+/* Go on with what came (`ready`: MYSQL_WAIT_* of what poll saw), send what can be sent. *moved is set when anything changed. Fails when the connection is lost. */
+int tr_my_worker_turn(struct tr_my_worker *worker, int ready, bool *moved, struct tr_error *err);
+/* Roll back a group that is not the head. */
+int tr_my_worker_yield(struct tr_my_worker *worker, struct tr_error *err);
+/* Send the checkpoint and COMMIT; the group is the head and READY. */
+int tr_my_worker_commit(struct tr_my_worker *worker, struct tr_error *err);
+/* Waiting for the answer: one statement; the checkpoint and COMMIT. Nothing may be under way. */
+int tr_my_worker_ask(struct tr_my_worker *worker, const char *sql, struct tr_error *err);
+int tr_my_worker_commit_now(struct tr_my_worker *worker, struct tr_error *err);
+/* Is this failure one that goes away by itself: a deadlock, a lock not had in time? */
+bool tr_my_passing(const struct tr_error *failure);
+
+/* ------------------------------------------------------------------------------------------- conflict.c: one change at a time */
+
+/*
+ * Apply the head's batches change by change on its worker, which has nothing under way: the conflict policy is consulted here and nowhere else. in_transaction: a
+ * slice of a large transaction, after ROLLBACK TO. Commits (with the checkpoint) unless the group's end has not come yet.
+ */
+int tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction, struct tr_error *err);
+struct tr_my_parked; /* rows that a transaction moved out of the way of others */
+void tr_my_parked_free(struct tr_my_parked *parked);
+/* "id=5, part=2" of the key, for messages. */
+void tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out);
+
+/* ------------------------------------------------------------------------------------------- ddl.c */
+
+/* Carry the changes of shape of a group to the target, before its rows: DDL commits by itself here, so each is such that the old rows fit too. */
+int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, struct tr_error *err);
+/* Columns of the relation that the target lacks: added when that is safe and the policy allows it. *changed tells. */
+int tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation, const struct tr_my_table *table,
+                              bool *changed, struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
+
+struct tr_my_counts {
+    uint64_t groups, rows, early, yielded, careful, conflicts;
+};
+
+struct tr_my_renamed { /* a column that was renamed while older shapes of it were still under way */
+    char *table, *from, *to;
+};
+
+struct tr_my_apply {
+    struct tr_mysql_sink *sink;
+    struct tr_my_worker *workers;
+    int nworkers;
+    uint64_t rows_limit, bytes_limit;
+    size_t call_bytes; /* of one statement */
+    struct tr_batch *pending, *pending_last;
+    uint64_t pending_rows, pending_bytes;
+    struct tr_my_group *head, *tail; /* groups in flight, oldest first */
+    uint64_t next_group;
+    uint64_t barrier; /* the last group that must be alone */
+    struct tr_keys keys;
+    struct tr_my_table **tables;
+    uint32_t ntables, tables_cap;
+    struct tr_my_map **maps; /* by relation number */
+    uint32_t maps_cap;
+    struct tr_my_map **retired; /* of shapes that are no more */
+    struct tr_my_table **retired_tables;
+    uint32_t nretired, nretired_tables;
+    struct tr_my_renamed *renamed;
+    uint32_t nrenamed;
+    uint64_t committed, durable; /* sequences */
+    int64_t asked_flush_us, asked_blocked_us;
+    struct tr_my_counts counts;
+    struct tr_my_table **touched; /* tables of the group that is being planned */
+    uint32_t ntouched, touched_cap;
+    struct tr_my_values values; /* of whoever writes a statement just now */
+};
+
+/* Group numbers below it are committed. */
+static inline uint64_t
+tr_my_oldest(const struct tr_my_apply *apply)
+{
+    return apply->head != NULL ? apply->head->number : apply->next_group;
+}
+
+int tr_my_apply_open(struct tr_mysql_sink *sink, struct tr_error *err);
+void tr_my_apply_close(struct tr_my_apply *apply);
+int tr_my_apply_write(struct tr_sink *sink, struct tr_batch *batch, struct tr_error *err);
+int tr_my_apply_poll(struct tr_sink *sink, int64_t wait_us, struct tr_error *err);
+int tr_my_apply_flush(struct tr_sink *sink, int64_t deadline_us, struct tr_error *err);
+
+#endif

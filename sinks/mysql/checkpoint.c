@@ -1,0 +1,245 @@
+/*
+ * checkpoint.c - the task's state in the target: tailrace.checkpoint and tailrace.table_cut.
+ *
+ * Every group of changes moves the checkpoint in its own transaction (worker.c). `epoch` fences: whoever loads the checkpoint raises it, and a commit under an
+ * older epoch fails. Raising it waits for a commit of the older process that is under way, so that what is read is the truth.
+ */
+#include <mysqld_error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "sinks/mysql/internal.h"
+
+#define SQL_MAX ((size_t)1 << 24)
+
+static const char *const make_sql[] = {
+    "CREATE DATABASE IF NOT EXISTS tailrace CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS tailrace.checkpoint (task VARCHAR(128) NOT NULL PRIMARY KEY, position LONGTEXT, identity LONGTEXT, phase VARCHAR(32),"
+    " epoch BIGINT UNSIGNED NOT NULL DEFAULT 0, updated_at DATETIME(6) NOT NULL) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "CREATE TABLE IF NOT EXISTS tailrace.table_cut (task VARCHAR(128) NOT NULL, table_name VARCHAR(600) NOT NULL, position LONGTEXT, done TINYINT(1) NOT NULL,"
+    " PRIMARY KEY (task, table_name)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+};
+
+static void
+text(struct tr_buffer *sql, const char *value)
+{
+    if (value == NULL)
+        tr_buffer_text(sql, "NULL");
+    else
+        tr_mysql_literal(sql, value, strlen(value));
+}
+
+/* "... %s ..." with each %s a literal; NULL stands for NULL. */
+static int
+run(MYSQL *conn, MYSQL_RES **res, struct tr_error *err, const char *format, const char *const *values)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, SQL_MAX);
+    for (const char *p = format; *p != '\0'; p++) {
+        if (p[0] == '%' && p[1] == 's') {
+            text(&sql, *values++);
+            p++;
+        } else {
+            tr_buffer_byte(&sql, *p);
+        }
+    }
+    int rc = tr_mysql_query(conn, sql.data, res, err);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+int
+tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    char *count = NULL;
+    if (sink->state_tables)
+        return 0;
+    int rc = tr_mysql_query_text(sink->meta,
+                                 "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'tailrace' AND table_name IN ('checkpoint', 'table_cut')"
+                                 " AND engine = 'InnoDB'",
+                                 &count, err);
+    bool there = rc == 0 && count != NULL && strcmp(count, "2") == 0;
+    free(count);
+    for (size_t i = 0; rc == 0 && !there && i < sizeof make_sql / sizeof *make_sql; i++)
+        rc = tr_mysql_query(sink->meta, make_sql[i], NULL, err);
+    if (rc < 0) {
+        tr_error_prefix(err, "making the tables of database tailrace at the target");
+        if (strcmp(err->sqlstate, "42000") == 0)
+            tr_error_hint(err, "GRANT ALL ON tailrace.* TO the target's account (docs/sink-mysql.md)");
+        return -(int)err->class;
+    }
+    sink->state_tables = true;
+    return 0;
+}
+
+static int
+load_cuts(struct tr_mysql_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err)
+{
+    MYSQL_RES *res = NULL;
+    const char *values[] = { sink->base.env->task };
+    int rc = run(sink->meta, &res, err, "SELECT table_name, position, done FROM tailrace.table_cut WHERE task = %s", values);
+    for (MYSQL_ROW row; rc == 0 && (row = mysql_fetch_row(res)) != NULL;)
+        tr_checkpoint_set_table(checkpoint, row[0], row[1] != NULL ? row[1] : "", row[2][0] == '1');
+    mysql_free_result(res);
+    return rc;
+}
+
+static int
+raise_epoch(struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    const char *values[] = { sink->base.env->task };
+    int rc = tr_mysql_query(sink->meta, "SET SESSION innodb_lock_wait_timeout = 10", NULL, err);
+    if (rc == 0)
+        rc = run(sink->meta, NULL, err,
+                 "INSERT INTO tailrace.checkpoint (task, epoch, updated_at) VALUES (%s, 1, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE epoch = epoch + 1", values);
+    if (rc < 0)
+        return tr_error_prefix(err, "taking over the task \"%s\" at the target", sink->base.env->task);
+    return tr_mysql_query(sink->meta, "SET SESSION innodb_lock_wait_timeout = 50", NULL, err);
+}
+
+int
+tr_my_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    MYSQL_RES *res = NULL;
+    const char *values[] = { base->env->task };
+    memset(checkpoint, 0, sizeof(*checkpoint));
+    int rc = tr_my_state_tables(sink, err);
+    if (rc == 0)
+        rc = tr_mysql_query(sink->meta, "START TRANSACTION", NULL, err);
+    if (rc == 0)
+        rc = raise_epoch(sink, err);
+    if (rc == 0)
+        rc = run(sink->meta, &res, err, "SELECT position, identity, phase, epoch FROM tailrace.checkpoint WHERE task = %s", values);
+    MYSQL_ROW row = rc == 0 ? mysql_fetch_row(res) : NULL;
+    if (rc == 0 && row == NULL)
+        rc = tr_fail(err, TR_RETRY, "the target lost the checkpoint of task \"%s\" as it was read", base->env->task);
+    if (rc == 0) {
+        checkpoint->position = tr_strdup(row[0]);
+        checkpoint->identity = tr_strdup(row[1]);
+        checkpoint->phase = tr_strdup(row[2]);
+        sink->epoch = strtoull(row[3], NULL, 10);
+    }
+    mysql_free_result(res);
+    if (rc == 0)
+        rc = tr_mysql_query(sink->meta, "COMMIT", NULL, err);
+    if (rc == 0)
+        rc = load_cuts(sink, checkpoint, err);
+    if (rc < 0) {
+        struct tr_error ignored;
+        tr_mysql_query(sink->meta, "ROLLBACK", NULL, &ignored);
+        tr_checkpoint_fini(checkpoint);
+    }
+    return rc;
+}
+
+static int
+save(struct tr_mysql_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err)
+{
+    char epoch[24];
+    const char *task = sink->base.env->task;
+    const char *make[] = { task };
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)sink->epoch);
+    const char *values[] = { checkpoint->position, checkpoint->identity, checkpoint->phase, task, epoch };
+    int rc = run(sink->meta, NULL, err, "INSERT IGNORE INTO tailrace.checkpoint (task, epoch, updated_at) VALUES (%s, 0, UTC_TIMESTAMP(6))", make);
+    if (rc == 0)
+        rc = run(sink->meta, NULL, err,
+                 "UPDATE tailrace.checkpoint SET position = %s, identity = %s, phase = %s, updated_at = UTC_TIMESTAMP(6) WHERE task = %s AND epoch = %s", values);
+    if (rc == 0 && tr_my_matched(sink->meta) != 1)
+        rc = tr_my_taken_over(sink, err);
+    if (rc == 0)
+        rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", make);
+    for (size_t i = 0; rc == 0 && i < checkpoint->ntables; i++)
+        rc = tr_my_record_cut(sink, sink->meta, &checkpoint->tables[i], err);
+    return rc;
+}
+
+int
+tr_my_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoint, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    int rc = tr_my_state_tables(sink, err);
+    if (rc == 0)
+        rc = tr_mysql_query(sink->meta, "START TRANSACTION", NULL, err);
+    if (rc < 0)
+        return rc;
+    rc = save(sink, checkpoint, err);
+    if (rc == 0)
+        return tr_mysql_query(sink->meta, "COMMIT", NULL, err);
+    struct tr_error ignored;
+    tr_mysql_query(sink->meta, "ROLLBACK", NULL, &ignored);
+    return tr_error_prefix(err, "saving the checkpoint at the target");
+}
+
+int
+tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_table_cut *cut, struct tr_error *err)
+{
+    const char *values[] = { sink->base.env->task, cut->table, cut->position, cut->done ? "1" : "0" };
+    return run(conn, NULL, err,
+               "INSERT INTO tailrace.table_cut (task, table_name, position, done) VALUES (%s, %s, %s, %s)"
+               " ON DUPLICATE KEY UPDATE position = VALUES(position), done = VALUES(done)",
+               values);
+}
+
+int
+tr_my_taken_over(const struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target", sink->base.env->task);
+    return tr_error_hint(err, "only one tailrace may run a task; stop one of the two");
+}
+
+int
+tr_my_check_epoch(const struct tr_mysql_sink *sink, MYSQL *conn, struct tr_error *err)
+{
+    char epoch[24];
+    MYSQL_RES *res = NULL;
+    if (sink->epoch == 0)
+        return 0;
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)sink->epoch);
+    const char *values[] = { sink->base.env->task, epoch };
+    int rc = run(conn, &res, err, "SELECT 1 FROM tailrace.checkpoint WHERE task = %s AND epoch = %s LOCK IN SHARE MODE", values);
+    if (rc == 0 && mysql_num_rows(res) != 1)
+        rc = tr_my_taken_over(sink, err);
+    mysql_free_result(res);
+    return rc;
+}
+
+/* ROW_COUNT() is 1 when the row was there under our epoch; otherwise the exponent is an error (1690), and the COMMIT behind it is not run. */
+void
+tr_my_commit_sql(const struct tr_mysql_sink *sink, const char *position, struct tr_buffer *out)
+{
+    tr_buffer_text(out, "UPDATE tailrace.checkpoint SET position = ");
+    text(out, position);
+    tr_buffer_text(out, ", phase = 'stream', updated_at = GREATEST(UTC_TIMESTAMP(6), updated_at + INTERVAL 1 MICROSECOND) WHERE task = ");
+    text(out, sink->base.env->task);
+    tr_buffer_printf(out, " AND epoch = %llu;SET @tailrace = EXP(800 * (ROW_COUNT() <> 1));COMMIT", (unsigned long long)sink->epoch);
+}
+
+int
+tr_my_drop(struct tr_sink *base, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    const char *values[] = { base->env->task };
+    char *there = NULL;
+    int rc = tr_mysql_query_text(sink->meta, "SELECT 1 FROM information_schema.tables WHERE table_schema = 'tailrace' AND table_name = 'checkpoint'", &there, err);
+    bool known = there != NULL;
+    free(there);
+    if (rc < 0 || !known)
+        return rc;
+    rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", values);
+    if (rc == 0)
+        rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.checkpoint WHERE task = %s", values);
+    there = NULL;
+    if (rc == 0)
+        rc = tr_mysql_query_text(sink->meta, "SELECT 1 FROM tailrace.checkpoint LIMIT 1", &there, err);
+    /* The last task takes the tables with it, if they are ours to drop. */
+    struct tr_error ignored;
+    if (rc == 0 && there == NULL && tr_mysql_query(sink->meta, "DROP TABLE tailrace.checkpoint, tailrace.table_cut", NULL, &ignored) == 0) {
+        tr_mysql_query(sink->meta, "DROP DATABASE tailrace", NULL, &ignored);
+        sink->state_tables = false;
+    }
+    free(there);
+    return rc;
+}

@@ -1,0 +1,707 @@
+/*
+ * conflict.c - the head's changes one by one, in the order of the source.
+ *
+ * A group comes here when its runs failed. Chunks of changes stand under a savepoint; a chunk that fails is gone through again with a savepoint for
+ * each change, so that the one at fault is found and the policy asked.
+ *
+ * Unique values that are exchanged inside a transaction (UPDATE t SET k = k + 1) collide when they are written row by row. A row that collides is
+ * parked: taken out of the table, changed here as a list of literals, and put back when its transaction ends.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/text.h"
+#include "sinks/mysql/apply.h"
+
+#define CHUNK 64
+#define SQL_MAX TR_BUFFER_MAX
+#define MISSING "02000" /* SQLSTATE "no data": the row that was to change is not there */
+
+struct parked_row {
+    struct parked_row *next;
+    struct tr_my_map *map;
+    const char **key;      /* literals, map->nkey */
+    const char **row;      /* literals by source column; NULL = not written */
+    struct tr_event event; /* for messages: position and relation */
+};
+
+struct tr_my_parked {
+    struct tr_arena arena;
+    struct parked_row *rows;
+};
+
+struct careful {
+    struct tr_mysql_sink *sink;
+    struct tr_my_worker *worker;
+    struct tr_my_group *group;
+    struct tr_my_values *values;
+};
+
+void
+tr_my_parked_free(struct tr_my_parked *parked)
+{
+    if (parked == NULL)
+        return;
+    tr_arena_fini(&parked->arena);
+    free(parked);
+}
+
+/* ------------------------------------------------------------------------------------------- words for the operator */
+
+void
+tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out)
+{
+    struct tr_buffer scratch;
+    struct tr_error ignored;
+    tr_buffer_init(&scratch, TR_BUFFER_MAX);
+    for (uint16_t i = 0; i < map->nkey; i++) {
+        const struct tr_column *column = &map->relation->columns[map->key[i]];
+        const struct tr_value *value = &image[map->key[i]];
+        const char *text = NULL;
+        size_t len = 0;
+        tr_buffer_printf(out, "%s%s=", i > 0 ? ", " : "", column->name);
+        if (value->state != TR_PRESENT || tr_value_text(map->relation, column, value, &scratch, &text, &len, &ignored) < 0)
+            tr_buffer_text(out, value->state == TR_NULL ? "NULL" : "?");
+        else
+            tr_text_printable(out, text, len < 64 ? len : 64);
+    }
+    if (map->nkey == 0)
+        tr_buffer_text(out, "no key");
+    tr_buffer_fini(&scratch);
+}
+
+static const char *
+verb(const struct tr_event *event)
+{
+    return event->kind == TR_UPDATE ? "update" : event->kind == TR_DELETE ? "delete" : "insert";
+}
+
+static void
+position_text(const struct careful *c, const struct tr_event *event, char out[24])
+{
+    if (c->sink->from_postgresql)
+        snprintf(out, 24, "%X/%X", (unsigned)(event->position >> 32), (unsigned)event->position);
+    else
+        snprintf(out, 24, "%llu", (unsigned long long)event->position);
+}
+
+static bool
+is_duplicate(const struct tr_error *failure)
+{
+    return strstr(failure->text, "(1062,") != NULL || strstr(failure->text, "(1586,") != NULL;
+}
+
+static bool
+is_missing(const struct tr_error *failure)
+{
+    return strcmp(failure->sqlstate, MISSING) == 0;
+}
+
+/* ------------------------------------------------------------------------------------------- one change */
+
+static int
+fail_missing(struct tr_error *err)
+{
+    tr_fail(err, TR_CONFLICT, "the row is not there");
+    memcpy(err->sqlstate, MISSING, sizeof MISSING);
+    return -TR_CONFLICT;
+}
+
+static int
+execute(struct careful *c, const struct tr_my_map *map, const struct tr_buffer *sql, struct tr_error *err)
+{
+    if (sql->overflow)
+        return tr_fail(err, TR_CONFLICT, "a row of %s is larger than 1 GiB", map->label);
+    if (mysql_real_query(c->worker->conn, sql->data, (unsigned long)sql->len) != 0)
+        return tr_mysql_fail(err, c->worker->conn, "applying a change to %s", map->label);
+    return 0;
+}
+
+/* Exactly one row must be touched. */
+static int
+run_one(struct careful *c, struct tr_my_map *map, enum tr_my_op op, const struct tr_value *key, const struct tr_value *row, struct tr_error *err)
+{
+    struct tr_net_row one = { .key = key, .row = row };
+    const struct tr_net_row *list[] = { &one };
+    enum tr_my_count count;
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, SQL_MAX);
+    int rc = tr_my_statement(c->values, map, op, list, 1, SIZE_MAX, &sql, &count, err);
+    if (rc > 0)
+        rc = execute(c, map, &sql, err);
+    tr_buffer_fini(&sql);
+    if (rc < 0)
+        return rc;
+    uint64_t touched = count == TR_MY_COUNT_EACH ? tr_my_matched(c->worker->conn) : mysql_affected_rows(c->worker->conn);
+    if (touched == 1)
+        return 0;
+    return touched == 0 ? fail_missing(err) : tr_fail(err, TR_CONFLICT, "%llu rows have this key", (unsigned long long)touched);
+}
+
+static enum tr_my_op
+op_of(const struct tr_my_map *map, const struct tr_event *event)
+{
+    if (event->kind == TR_UPDATE)
+        return map->nkey == 0 ? TR_MY_UPDATE_ROW : tr_my_key_changes(map, event) ? TR_MY_UPDATE_KEY : TR_MY_UPDATE;
+    if (event->kind == TR_DELETE)
+        return map->nkey == 0 ? TR_MY_DELETE_ROW : TR_MY_DELETE;
+    return TR_MY_INSERT;
+}
+
+static int
+apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_my_map *map;
+    const struct tr_value *key, *row;
+    int rc = tr_my_map_get(c->sink, event->relation, &map, err);
+    if (rc < 0)
+        return rc;
+    tr_my_event_images(event, &key, &row);
+    return run_one(c, map, op_of(map, event), key, row, err);
+}
+
+static int
+savepoint(struct careful *c, const char *sql, struct tr_error *err)
+{
+    return tr_my_worker_ask(c->worker, sql, err);
+}
+
+static int
+apply_truncate(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    int rc = 0;
+    tr_buffer_init(&sql, SQL_MAX);
+    for (uint32_t i = 0; rc == 0 && i < event->truncate.nrelations; i++) {
+        if (event->truncate.relations[i]->skip)
+            continue;
+        tr_buffer_reset(&sql);
+        rc = tr_my_truncate_statement(c->sink, event->truncate.relations[i], &sql, err);
+        if (rc == 0)
+            rc = savepoint(c, sql.data, err);
+    }
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+static bool
+is_row(const struct tr_event *event)
+{
+    return event->kind > 0 && event->kind <= TR_READ && !event->relation->skip;
+}
+
+static int
+apply_event(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    if (event->kind == TR_TRUNCATE)
+        return apply_truncate(c, event, err);
+    return is_row(event) ? apply_row(c, event, err) : 0;
+}
+
+/* ------------------------------------------------------------------------------------------- policy */
+
+static bool
+complete(const struct tr_my_map *map, const struct tr_value *row)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++)
+        if (map->target[i] >= 0 && row[i].state == TR_ABSENT)
+            return false;
+    return true;
+}
+
+/* Make the target's row what the source's is. The failed change was rolled back to the savepoint. */
+static int
+overwrite(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *row, const struct tr_error *failure,
+          struct tr_error *err)
+{
+    bool missing = is_missing(failure);
+    *err = *failure;
+    if (missing && event->kind == TR_DELETE)
+        return 0;
+    if (missing && event->kind == TR_UPDATE && complete(map, row))
+        return run_one(c, map, TR_MY_INSERT, row, row, err);
+    if (is_duplicate(failure) && row != NULL && map->nkey > 0 && complete(map, row))
+        return run_one(c, map, TR_MY_UPDATE, row, row, err);
+    return -(int)failure->class;
+}
+
+static int
+stop(struct careful *c, const struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image, const struct tr_error *failure,
+     struct tr_error *err)
+{
+    struct tr_buffer key;
+    char position[24];
+    struct tr_error copy = *failure;
+    tr_buffer_init(&key, 4096);
+    tr_my_key_text(map, image, &key);
+    position_text(c, event, position);
+    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label, verb(event), key.data, position, copy.text);
+    memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
+    if (copy.hint[0] != '\0')
+        tr_error_hint(err, "%s", copy.hint);
+    else
+        tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
+    tr_buffer_fini(&key);
+    return -TR_CONFLICT;
+}
+
+static void
+tell(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image, const char *what,
+     const struct tr_error *failure)
+{
+    const struct tr_sink_env *env = c->sink->base.env;
+    struct tr_buffer key;
+    char position[24];
+    tr_buffer_init(&key, 4096);
+    tr_my_key_text(map, image, &key);
+    position_text(c, event, position);
+    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label, verb(event), key.data, position, what, failure->text);
+    tr_buffer_fini(&key);
+    c->worker->apply->counts.conflicts++;
+    env->conflict(env->arg, map->label, what);
+}
+
+/* A conflict, known to be real: by the policy. Savepoint r is there to go back to. */
+static int
+settle(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image, const struct tr_value *row,
+       const struct tr_error *failure, struct tr_error *err)
+{
+    if (c->sink->on_conflict == TR_MY_CONFLICT_STOP)
+        return stop(c, map, event, image, failure, err);
+    if (c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE) {
+        struct tr_error again;
+        int rc = overwrite(c, map, event, row, failure, &again);
+        if (rc < 0 && again.class == TR_CONFLICT)
+            return stop(c, map, event, image, &again, err);
+        if (rc < 0) {
+            *err = again;
+            return rc;
+        }
+    }
+    tell(c, map, event, image, c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE ? "overwritten" : "skipped", failure);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------- parking */
+
+static void
+need_parked(struct careful *c)
+{
+    if (c->group->parked != NULL)
+        return;
+    c->group->parked = tr_calloc(1, sizeof(*c->group->parked));
+    tr_arena_init(&c->group->parked->arena);
+}
+
+/* Lay what is present in an image over a list of literals. */
+static int
+overlay(struct careful *c, struct tr_my_map *map, const char **literals, const struct tr_value *image, struct tr_error *err)
+{
+    struct tr_buffer text;
+    int rc = 0;
+    tr_buffer_init(&text, SQL_MAX);
+    for (uint16_t i = 0; rc == 0 && i < map->relation->ncolumns; i++) {
+        if (map->target[i] < 0 || image[i].state == TR_ABSENT)
+            continue;
+        tr_buffer_reset(&text);
+        rc = tr_my_value_write(c->values, map, i, &image[i], false, &text, err);
+        literals[i] = tr_arena_copy(&c->group->parked->arena, text.data, text.len);
+    }
+    tr_buffer_fini(&text);
+    return rc;
+}
+
+static int
+key_literals(struct careful *c, struct tr_my_map *map, const struct tr_value *image, const char **key, struct tr_error *err)
+{
+    struct tr_buffer text;
+    int rc = 0;
+    tr_buffer_init(&text, SQL_MAX);
+    for (uint16_t k = 0; rc == 0 && k < map->nkey; k++) {
+        tr_buffer_reset(&text);
+        rc = tr_my_value_write(c->values, map, map->key[k], &image[map->key[k]], false, &text, err);
+        key[k] = tr_arena_copy(&c->group->parked->arena, text.data, text.len);
+    }
+    tr_buffer_fini(&text);
+    return rc;
+}
+
+static struct parked_row *
+parked_new(struct careful *c, struct tr_my_map *map, const struct tr_event *event)
+{
+    need_parked(c);
+    struct tr_arena *arena = &c->group->parked->arena;
+    struct parked_row *entry = tr_arena_zalloc(arena, sizeof(*entry));
+    entry->map = map;
+    entry->key = tr_arena_zalloc(arena, (map->nkey + 1u) * sizeof(*entry->key));
+    entry->row = tr_arena_zalloc(arena, (map->relation->ncolumns + 1u) * sizeof(*entry->row));
+    entry->event = *event;
+    entry->event.before = entry->event.after = NULL;
+    return entry;
+}
+
+static void
+park(struct careful *c, struct parked_row *entry)
+{
+    entry->next = c->group->parked->rows;
+    c->group->parked->rows = entry;
+}
+
+static bool
+as_hex(enum tr_my_kind kind)
+{
+    return kind == TR_MY_BIT || kind == TR_MY_BINARY || kind == TR_MY_GEOMETRY;
+}
+
+/* The columns of the row as it stands, in forms that lose nothing: a FLOAT as a double, bytes in hex. */
+static void
+select_row(const struct tr_my_map *map, struct tr_buffer *sql)
+{
+    const char *comma = "";
+    tr_buffer_text(sql, "SELECT ");
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        if (map->target[i] < 0)
+            continue;
+        const struct tr_my_column *column = &map->table->columns[map->target[i]];
+        tr_buffer_text(sql, comma);
+        tr_buffer_text(sql, as_hex(column->kind) ? "HEX(" : "(");
+        tr_mysql_identifier(sql, column->name);
+        tr_buffer_text(sql, column->kind == TR_MY_FLOAT ? "+0e0)" : ")");
+        comma = ", ";
+    }
+    tr_buffer_text(sql, " FROM ");
+    tr_mysql_qualified(sql, map->table->database, map->table->name);
+    tr_buffer_text(sql, " WHERE ");
+}
+
+static void
+take_literals(struct careful *c, const struct tr_my_map *map, MYSQL_ROW row, const unsigned long *lengths, const char **literals)
+{
+    struct tr_buffer text;
+    unsigned at = 0;
+    tr_buffer_init(&text, SQL_MAX);
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        if (map->target[i] < 0)
+            continue;
+        tr_buffer_reset(&text);
+        if (row[at] == NULL) {
+            tr_buffer_text(&text, "NULL");
+        } else if (as_hex(map->table->columns[map->target[i]].kind)) {
+            tr_buffer_text(&text, "x'");
+            tr_buffer_add(&text, row[at], lengths[at]);
+            tr_buffer_byte(&text, '\'');
+        } else {
+            tr_mysql_literal(&text, row[at], lengths[at]);
+        }
+        literals[i] = tr_arena_copy(&c->group->parked->arena, text.data, text.len);
+        at++;
+    }
+    tr_buffer_fini(&text);
+}
+
+static int
+fetch_row(struct careful *c, struct tr_my_map *map, const struct tr_value *key, const char **literals, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    MYSQL_RES *res = NULL;
+    tr_buffer_init(&sql, SQL_MAX);
+    select_row(map, &sql);
+    int rc = tr_my_key_condition(c->values, map, key, &sql, err);
+    tr_buffer_text(&sql, " FOR UPDATE");
+    if (rc == 0)
+        rc = execute(c, map, &sql, err);
+    tr_buffer_fini(&sql);
+    if (rc < 0)
+        return rc;
+    res = mysql_store_result(c->worker->conn);
+    MYSQL_ROW row = res != NULL && mysql_num_rows(res) == 1 ? mysql_fetch_row(res) : NULL;
+    if (row != NULL)
+        take_literals(c, map, row, mysql_fetch_lengths(res), literals);
+    else
+        rc = fail_missing(err);
+    mysql_free_result(res);
+    return rc;
+}
+
+/* Take the row out of the table, as it is there, and lay the change over it. */
+static int
+park_update(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *key, const struct tr_value *row,
+            struct tr_error *err)
+{
+    struct parked_row *entry = parked_new(c, map, event);
+    int rc = fetch_row(c, map, key, entry->row, err);
+    if (rc == 0)
+        rc = run_one(c, map, TR_MY_DELETE, key, NULL, err);
+    if (rc == 0)
+        rc = overlay(c, map, entry->row, row, err);
+    if (rc == 0)
+        rc = key_literals(c, map, row, entry->key, err);
+    if (rc == 0)
+        park(c, entry);
+    return rc;
+}
+
+static int
+park_insert(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *row, struct tr_error *err)
+{
+    struct parked_row *entry = parked_new(c, map, event);
+    int rc = overlay(c, map, entry->row, row, err);
+    if (rc == 0)
+        rc = key_literals(c, map, row, entry->key, err);
+    if (rc == 0)
+        park(c, entry);
+    return rc;
+}
+
+static bool
+same_key(const struct tr_my_map *map, const char *const *a, const char *const *b)
+{
+    bool same = map->nkey > 0;
+    for (uint16_t k = 0; same && k < map->nkey; k++)
+        same = strcmp(a[k], b[k]) == 0;
+    return same;
+}
+
+/* A change of a row that is parked is made there: 1, or 0 when there is none. */
+static int
+change_parked(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *key, struct tr_error *err)
+{
+    struct tr_my_parked *parked = c->group->parked;
+    if (parked == NULL || map->nkey == 0 || event->kind == TR_INSERT || event->kind == TR_READ)
+        return 0;
+    const char **wanted = tr_arena_zalloc(&parked->arena, map->nkey * sizeof(*wanted));
+    int rc = key_literals(c, map, key, wanted, err);
+    for (struct parked_row **at = &parked->rows; rc == 0 && *at != NULL; at = &(*at)->next) {
+        if ((*at)->map != map || !same_key(map, (*at)->key, wanted))
+            continue;
+        if (event->kind == TR_DELETE) {
+            *at = (*at)->next;
+            return 1;
+        }
+        rc = overlay(c, map, (*at)->row, event->after, err);
+        for (uint16_t k = 0; rc == 0 && k < map->nkey; k++)
+            (*at)->key[k] = (*at)->row[map->key[k]];
+        return rc < 0 ? rc : 1;
+    }
+    return rc;
+}
+
+static int
+put_back(struct careful *c, const struct parked_row *entry, struct tr_error *err)
+{
+    const struct tr_my_map *map = entry->map;
+    struct tr_buffer sql;
+    const char *comma = " (";
+    tr_buffer_init(&sql, SQL_MAX);
+    tr_buffer_text(&sql, "INSERT INTO ");
+    tr_mysql_qualified(&sql, map->table->database, map->table->name);
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        if (entry->row[i] == NULL)
+            continue;
+        tr_buffer_text(&sql, comma);
+        tr_mysql_identifier(&sql, map->table->columns[map->target[i]].name);
+        comma = ",";
+    }
+    comma = ") VALUES (";
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        if (entry->row[i] == NULL)
+            continue;
+        tr_buffer_text(&sql, comma);
+        tr_buffer_text(&sql, entry->row[i]);
+        comma = ",";
+    }
+    tr_buffer_byte(&sql, ')');
+    int rc = execute(c, map, &sql, err);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+/* A parked row found no place: for messages its key is shown as the literals say. */
+static int
+refuse_parked(struct careful *c, const struct parked_row *entry, const struct tr_error *failure, struct tr_error *err)
+{
+    char position[24];
+    struct tr_error copy = *failure;
+    position_text(c, &entry->event, position);
+    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s %s at %s does not fit the target: %s", entry->map->label, verb(&entry->event),
+            entry->map->nkey > 0 ? "key" : "no key", entry->map->nkey > 0 ? entry->key[0] : "", position, copy.text);
+    return tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to skip");
+}
+
+/* The row that stands in its place goes; only that with its own key can be meant. */
+static int
+put_over(struct careful *c, const struct parked_row *entry, struct tr_error *err)
+{
+    const struct tr_my_map *map = entry->map;
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, SQL_MAX);
+    tr_buffer_text(&sql, "DELETE FROM ");
+    tr_mysql_qualified(&sql, map->table->database, map->table->name);
+    for (uint16_t k = 0; k < map->nkey; k++) {
+        tr_buffer_text(&sql, k > 0 ? " AND " : " WHERE ");
+        tr_mysql_identifier(&sql, map->table->columns[map->target[map->key[k]]].name);
+        tr_buffer_printf(&sql, "=%s", entry->key[k]);
+    }
+    int rc = map->nkey > 0 ? execute(c, map, &sql, err) : 0;
+    tr_buffer_fini(&sql);
+    return rc < 0 ? rc : put_back(c, entry, err);
+}
+
+static int
+settle_parked(struct careful *c, const struct parked_row *entry, const struct tr_error *failure, struct tr_error *err)
+{
+    const struct tr_sink_env *env = c->sink->base.env;
+    struct tr_error again = *failure;
+    const char *what = "skipped";
+    if (c->sink->on_conflict == TR_MY_CONFLICT_STOP)
+        return refuse_parked(c, entry, failure, err);
+    if (c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE) {
+        what = "overwritten";
+        int rc = put_over(c, entry, &again);
+        if (rc < 0)
+            return refuse_parked(c, entry, &again, err);
+    }
+    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: a row whose unique value was taken is %s: %s", entry->map->label, what, failure->text);
+    c->worker->apply->counts.conflicts++;
+    env->conflict(env->arg, entry->map->label, what);
+    return 0;
+}
+
+/* The transaction ends: every parked row has its place now, or the conflict is real. */
+static int
+unpark(struct careful *c, struct tr_error *err)
+{
+    struct tr_my_parked *parked = c->group->parked;
+    int rc = 0;
+    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL; entry = entry->next) {
+        struct tr_error failure;
+        rc = put_back(c, entry, &failure); /* a failed statement leaves nothing behind */
+        if (rc == -TR_CONFLICT)
+            rc = settle_parked(c, entry, &failure, err);
+        else if (rc < 0)
+            *err = failure;
+    }
+    tr_my_parked_free(parked);
+    c->group->parked = NULL;
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- the walk */
+
+/* It failed and was rolled back to its savepoint: parked, or by the policy. */
+static int
+settle_slowly(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *key, const struct tr_value *row,
+              const struct tr_error *failure, struct tr_error *err)
+{
+    /* two rows share a key while it is exchanged: the one that still stands in the table is meant first */
+    int rc = is_missing(failure) ? change_parked(c, map, event, key, err) : 0;
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    if (is_duplicate(failure) && map->nkey > 0 && row != NULL) {
+        struct tr_error ignored;
+        rc = event->kind == TR_UPDATE ? park_update(c, map, event, key, row, &ignored) : park_insert(c, map, event, row, &ignored);
+        if (rc == 0)
+            return 0;
+        rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
+    }
+    return rc < 0 ? rc : settle(c, map, event, key, row, failure, err);
+}
+
+/* One change under a savepoint of its own. */
+static int
+apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_my_map *map;
+    const struct tr_value *key, *row;
+    struct tr_error failure;
+    if (!is_row(event))
+        return apply_event(c, event, err);
+    int rc = tr_my_map_get(c->sink, event->relation, &map, err);
+    if (rc < 0)
+        return rc;
+    tr_my_event_images(event, &key, &row);
+    rc = savepoint(c, "SAVEPOINT r", err);
+    if (rc < 0)
+        return rc;
+    tr_error_clear(&failure);
+    rc = apply_row(c, event, &failure);
+    if (rc < 0 && failure.class != TR_CONFLICT) {
+        *err = failure;
+        return rc;
+    }
+    if (rc < 0) {
+        rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
+        if (rc == 0)
+            rc = settle_slowly(c, map, event, key, row, &failure, err);
+    }
+    return rc < 0 ? rc : savepoint(c, "RELEASE SAVEPOINT r", err);
+}
+
+/* Does a transaction end right after this event of the batch? */
+static bool
+ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *txn)
+{
+    while (*txn < batch->ntxns && batch->txns[*txn].first_event + batch->txns[*txn].nevents <= index)
+        (*txn)++;
+    return *txn < batch->ntxns && batch->txns[*txn].ends && index + 1 == batch->txns[*txn].first_event + batch->txns[*txn].nevents;
+}
+
+static int
+walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = from; rc == 0 && i < to; i++) {
+        rc = apply_slowly(c, &batch->events[i], err);
+        if (rc == 0 && ends_after(batch, i, txn))
+            rc = unpark(c, err);
+    }
+    return rc;
+}
+
+static int
+walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+{
+    if (c->group->parked != NULL)
+        return walk_slowly(c, batch, from, to, txn, err);
+    int rc = savepoint(c, "SAVEPOINT chunk", err);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = from; rc == 0 && i < to; i++)
+        rc = apply_event(c, &batch->events[i], err);
+    if (rc < 0 && err->class == TR_CONFLICT) {
+        rc = savepoint(c, "ROLLBACK TO SAVEPOINT chunk", err);
+        if (rc == 0)
+            rc = walk_slowly(c, batch, from, to, txn, err);
+    }
+    return rc < 0 ? rc : savepoint(c, "RELEASE SAVEPOINT chunk", err);
+}
+
+static int
+walk(struct careful *c, struct tr_error *err)
+{
+    int rc = 0;
+    for (struct tr_batch *batch = c->group->first; rc == 0 && batch != NULL; batch = batch->next) {
+        uint32_t txn = 0;
+        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends && batch->txns[0].nevents == 0)
+            rc = unpark(c, err); /* nothing but the end of the transaction came */
+        for (uint32_t i = 0; rc == 0 && i < batch->nevents; i += CHUNK)
+            rc = walk_chunk(c, batch, i, i + CHUNK < batch->nevents ? i + CHUNK : batch->nevents, &txn, err);
+    }
+    return rc;
+}
+
+int
+tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction, struct tr_error *err)
+{
+    struct careful c = { .sink = sink, .worker = worker, .group = worker->group, .values = &worker->apply->values };
+    int rc = in_transaction ? 0 : tr_my_worker_ask(worker, "START TRANSACTION", err);
+    if (rc == 0)
+        rc = walk(&c, err);
+    if (rc == 0 && c.group->checkpoint != NULL)
+        rc = unpark(&c, err);
+    if (rc == 0 && c.group->checkpoint != NULL)
+        rc = tr_my_worker_commit_now(worker, err);
+    return rc;
+}

@@ -1,0 +1,284 @@
+/*
+ * ddl.c - changes of a table's shape, carried over as the difference of two shapes.
+ *
+ * DDL commits by itself in MySQL, so it cannot stand in the middle of a group's transaction. It is run before the group, and only such changes are carried under
+ * which the rows that came before it still fit: new columns, wider types, new names. Run twice after a crash, each finds itself done.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/failpoint.h"
+#include "core/memory.h"
+#include "sinks/mysql/apply.h"
+
+struct change {
+    struct tr_mysql_sink *sink;
+    const struct tr_relation *relation;
+    struct tr_my_table *table;
+    struct tr_buffer sql, type, note;
+};
+
+static void
+change_init(struct change *c, struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_my_table *table)
+{
+    *c = (struct change){ .sink = sink, .relation = relation, .table = table };
+    tr_buffer_init(&c->sql, (size_t)1 << 20);
+    tr_buffer_init(&c->type, (size_t)1 << 20);
+    tr_buffer_init(&c->note, (size_t)1 << 16);
+}
+
+static void
+change_fini(struct change *c)
+{
+    tr_buffer_fini(&c->sql);
+    tr_buffer_fini(&c->type);
+    tr_buffer_fini(&c->note);
+}
+
+static void
+alter(struct change *c, const char *what, const char *column)
+{
+    tr_buffer_reset(&c->sql);
+    tr_buffer_text(&c->sql, "ALTER TABLE ");
+    tr_mysql_qualified(&c->sql, c->table->database, c->table->name);
+    tr_buffer_printf(&c->sql, " %s ", what);
+    tr_mysql_identifier(&c->sql, column);
+}
+
+static void
+write_type(struct change *c, const struct tr_column *column)
+{
+    const char *dialect = c->sink->base.env->source_dialect;
+    tr_buffer_reset(&c->type);
+    tr_buffer_reset(&c->note);
+    tr_convert_to_mysql(dialect != NULL ? dialect : "postgresql", column, &c->sink->target, column->key > 0 ? TR_CONVERT_KEYED : TR_CONVERT_PLAIN, 1,
+                        &c->type, &c->note);
+}
+
+static int
+run(struct change *c, struct tr_error *err)
+{
+    TR_FAILPOINT("sink.mysql.shape");
+    int rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+    if (rc == 0) {
+        tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s", c->table->database, c->table->name, c->sql.data);
+    } else if (err->class != TR_RETRY) {
+        err->class = TR_REFUSED;
+        tr_error_prefix(err, "carrying a change of table %s.%s (%s)", c->table->database, c->table->name, c->sql.data);
+        rc = -TR_REFUSED;
+    }
+    return rc;
+}
+
+static int
+refuse(struct change *c, const char *what, const char *column, struct tr_error *err)
+{
+    tr_fail(err, TR_REFUSED, "table %s.%s: the source has %s column \"%s\"; carrying that over could lose or falsify data", c->table->database,
+            c->table->name, what, column);
+    return tr_error_hint(err, "run at the target: %s; then start again. Rows that the source rewrote need a reload of the table", c->sql.data);
+}
+
+/* ADD COLUMN with the default as a constant; false when the default is not one: the rows that are there would differ. */
+static bool
+add_column(struct change *c, const struct tr_column *column)
+{
+    struct tr_buffer value;
+    bool from_postgresql = c->sink->from_postgresql, known = true;
+    write_type(c, column);
+    alter(c, "ADD COLUMN", column->name);
+    tr_buffer_printf(&c->sql, " %s", c->type.data);
+    if (column->default_expression == NULL) {
+        tr_buffer_text(&c->sql, " NULL"); /* NOT NULL without a default: the table was empty, or is filled by the rows that come */
+        return !column->generated;
+    }
+    tr_buffer_init(&value, (size_t)1 << 20);
+    if (from_postgresql)
+        known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value) && strstr(value.data, "UUID()") == NULL &&
+                strstr(value.data, "CURRENT_TIMESTAMP") == NULL;
+    else
+        tr_buffer_text(&value, column->default_expression);
+    if (known)
+        tr_buffer_printf(&c->sql, "%s DEFAULT %s", column->not_null ? " NOT NULL" : " NULL", value.data);
+    tr_buffer_fini(&value);
+    return known && !column->generated;
+}
+
+static const struct tr_column *
+column_of(const struct change *c, const struct tr_relation *relation, const struct tr_column *like)
+{
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        const struct tr_column *column = &relation->columns[i];
+        /* PostgreSQL numbers a column for life; MySQL's number is its place */
+        bool numbered = like->number > 0 && column->number > 0 && c->sink->from_postgresql;
+        if (numbered ? column->number == like->number : strcmp(column->name, like->name) == 0)
+            return column;
+    }
+    return NULL;
+}
+
+static int
+carry_new(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    if (column->generated || tr_my_table_column(c->table, column->name) >= 0)
+        return 0;
+    return add_column(c, column) ? run(c, err) : refuse(c, "a new", column->name, err);
+}
+
+/* Does every value of the old type keep its meaning in the new one? */
+static bool
+widens(const struct tr_column *from, const struct tr_column *to)
+{
+    bool integers = from->logical >= TR_INT8 && from->logical <= TR_INT64 && to->logical >= TR_INT8 && to->logical <= TR_INT64;
+    if (integers)
+        return to->logical > from->logical && (from->logical % 2 == to->logical % 2 || to->logical % 2 == TR_INT8 % 2);
+    if ((from->logical == TR_TEXT || from->logical == TR_CHAR) && to->logical == TR_TEXT)
+        return to->length < 0 || (from->length >= 0 && to->length >= from->length);
+    if (from->logical == TR_DECIMAL && to->logical == TR_DECIMAL)
+        return to->precision < 0 || (from->precision >= 0 && to->scale >= from->scale && to->precision - to->scale >= from->precision - from->scale);
+    if (from->logical == TR_ENUM && to->logical == TR_ENUM && to->nlabels >= from->nlabels) {
+        for (uint32_t i = 0; i < from->nlabels; i++)
+            if (strcmp(from->labels[i], to->labels[i]) != 0)
+                return false;
+        return true;
+    }
+    return (from->logical == TR_TIMESTAMP || from->logical == TR_TIME || from->logical == TR_TIMESTAMPTZ) && from->logical == to->logical &&
+           to->scale >= from->scale;
+}
+
+static void
+remember_name(struct tr_my_apply *apply, const struct tr_my_table *table, const char *from, const char *to)
+{
+    apply->renamed = tr_realloc(apply->renamed, (apply->nrenamed + 1) * sizeof(*apply->renamed));
+    apply->renamed[apply->nrenamed++] =
+        (struct tr_my_renamed){ tr_asprintf("%s.%s", table->database, table->name), tr_strdup(from), tr_strdup(to) };
+}
+
+static int
+carry_name(struct change *c, const struct tr_column *before, const struct tr_column *after, struct tr_error *err)
+{
+    int rc = 0;
+    if (strcmp(before->name, after->name) == 0)
+        return 0;
+    if (tr_my_table_column(c->table, before->name) >= 0 && tr_my_table_column(c->table, after->name) < 0) {
+        alter(c, "RENAME COLUMN", before->name);
+        tr_buffer_text(&c->sql, " TO ");
+        tr_mysql_identifier(&c->sql, after->name);
+        rc = run(c, err);
+    }
+    if (rc == 0)
+        remember_name(c->sink->apply, c->table, before->name, after->name);
+    return rc;
+}
+
+static bool
+same_type(struct change *c, const struct tr_column *before, const struct tr_column *after)
+{
+    write_type(c, before);
+    char *old = tr_strdup(c->type.data);
+    write_type(c, after);
+    bool same = strcmp(old, c->type.data) == 0;
+    free(old);
+    return same;
+}
+
+static int
+carry_changed(struct change *c, const struct tr_column *before, const struct tr_column *after, struct tr_error *err)
+{
+    int rc = carry_name(c, before, after, err);
+    bool retyped = before->logical != after->logical || before->length != after->length || before->precision != after->precision ||
+                   before->scale != after->scale || before->nlabels != after->nlabels;
+    if (rc < 0 || after->generated || !retyped || same_type(c, before, after))
+        return rc;
+    int at = tr_my_table_column(c->table, before->name);
+    alter(c, "MODIFY COLUMN", after->name);
+    tr_buffer_printf(&c->sql, " %s%s", c->type.data, at >= 0 && c->table->columns[at].not_null ? " NOT NULL" : " NULL");
+    return widens(before, after) ? run(c, err) : refuse(c, "another type for", after->name, err);
+}
+
+static int
+carry_dropped(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    int at = tr_my_table_column(c->table, column->name);
+    if (at < 0)
+        return 0;
+    tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink", "the source dropped column \"%s\" of %s.%s; the target keeps it", column->name,
+           c->table->database, c->table->name);
+    if (!c->table->columns[at].not_null || c->table->columns[at].has_default)
+        return 0;
+    alter(c, "MODIFY COLUMN", column->name);
+    tr_buffer_printf(&c->sql, " %s NULL", c->table->columns[at].type);
+    return run(c, err);
+}
+
+static int
+carry(struct change *c, const struct tr_relation *before, const struct tr_relation *after, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint16_t i = 0; rc == 0 && i < before->ncolumns; i++) {
+        const struct tr_column *column = column_of(c, after, &before->columns[i]);
+        rc = column != NULL ? carry_changed(c, &before->columns[i], column, err) : carry_dropped(c, &before->columns[i], err);
+    }
+    for (uint16_t i = 0; rc == 0 && i < after->ncolumns; i++)
+        if (column_of(c, before, &after->columns[i]) == NULL)
+            rc = carry_new(c, &after->columns[i], err);
+    return rc;
+}
+
+static int
+apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err)
+{
+    const struct tr_relation *before = event->schema.previous, *after = event->relation;
+    struct tr_my_table *table = NULL;
+    int rc = 0;
+    if (before == NULL || after->skip || tr_relation_same_shape(before, after))
+        return 0;
+    if (sink->ddl == TR_MY_DDL_STOP) {
+        tr_fail(err, TR_REFUSED, "the source changed the columns of table %s.%s", after->schema, after->name);
+        return tr_error_hint(err, "change the target's table to match and start again with ddl: apply or ignore");
+    }
+    if (sink->ddl == TR_MY_DDL_APPLY)
+        rc = tr_my_table_read(sink->meta, tr_my_database(sink, after), after->target_name, &table, err);
+    if (rc == 0 && table != NULL) {
+        struct change c;
+        change_init(&c, sink, after, table);
+        rc = carry(&c, before, after, err);
+        change_fini(&c);
+    }
+    tr_my_table_free(table);
+    tr_my_map_forget(sink->apply, tr_my_database(sink, after), after->target_name);
+    return rc;
+}
+
+int
+tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, struct tr_error *err)
+{
+    int rc = 0;
+    for (const struct tr_batch *batch = group->first; rc == 0 && batch != NULL; batch = batch->next)
+        for (uint32_t i = 0; rc == 0 && i < batch->nevents; i++)
+            if (batch->events[i].kind == TR_SCHEMA)
+                rc = apply_shape(sink, &batch->events[i], err);
+    return rc;
+}
+
+int
+tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation, const struct tr_my_table *table, bool *changed,
+                          struct tr_error *err)
+{
+    struct change c;
+    int rc = 0;
+    *changed = false;
+    if (sink->ddl != TR_MY_DDL_APPLY)
+        return 0;
+    /* Groups in flight may hold the table: rather begin anew than wait for ourselves. */
+    rc = tr_mysql_query(sink->meta, "SET SESSION lock_wait_timeout = 2", NULL, err);
+    change_init(&c, sink, relation, (struct tr_my_table *)table);
+    for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++) {
+        const struct tr_column *column = &relation->columns[i];
+        if (column->generated || tr_my_table_column(table, column->name) >= 0 || !add_column(&c, column))
+            continue;
+        rc = run(&c, err);
+        *changed = *changed || rc == 0;
+    }
+    change_fini(&c);
+    return rc < 0 ? rc : tr_mysql_query(sink->meta, "SET SESSION lock_wait_timeout = 86400", NULL, err);
+}

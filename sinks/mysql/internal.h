@@ -1,0 +1,71 @@
+/*
+ * internal.h - the context of a MySQL or MariaDB sink, shared by the files of this folder.
+ *
+ * The stream is applied by the one sink thread, which drives all connections without blocking (worker.c). Loaders have connections and threads of
+ * their own and read only what is constant after open.
+ */
+#ifndef TR_SINKS_MYSQL_INTERNAL_H
+#define TR_SINKS_MYSQL_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clients/mysql/connection.h"
+#include "schema/convert.h"
+#include "sinks/sink.h"
+
+struct tr_my_apply;
+
+enum tr_my_conflict_policy { TR_MY_CONFLICT_STOP, TR_MY_CONFLICT_OVERWRITE, TR_MY_CONFLICT_SKIP };
+enum tr_my_value_policy { TR_MY_VALUE_STOP, TR_MY_VALUE_NULL, TR_MY_VALUE_CLAMP };
+enum tr_my_ddl_policy { TR_MY_DDL_APPLY, TR_MY_DDL_IGNORE, TR_MY_DDL_STOP };
+
+struct tr_mysql_sink {
+    struct tr_sink base;
+    const char *url;                 /* borrowed from the settings */
+    char *database;                  /* of the URL, or NULL */
+    MYSQL *meta;                     /* catalogue, checkpoint, who blocks whom; the sink thread's */
+    struct tr_convert_target target; /* what the server is */
+    size_t packet;                   /* max_allowed_packet */
+    bool from_postgresql;
+    bool local_infile;     /* the server takes LOAD DATA LOCAL */
+    bool commits_are_safe; /* innodb_flush_log_at_trx_commit = 1: an answered COMMIT is on disk */
+    bool flush_is_allowed; /* FLUSH ENGINE LOGS is permitted */
+    bool locks_are_shown;  /* information_schema or performance_schema tells who blocks whom */
+    bool state_tables;     /* tailrace.checkpoint and tailrace.table_cut are known to exist */
+    uint64_t epoch;        /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
+    enum tr_my_conflict_policy on_conflict;
+    enum tr_my_value_policy on_value;
+    enum tr_my_ddl_policy ddl;
+    struct tr_my_apply *apply; /* NULL until the first write */
+};
+
+/* "mysql" or "mariadb": what the server is, whatever the URL calls it. */
+const char *tr_my_dialect(const struct tr_mysql_sink *sink);
+/* The database in which a relation's target table lies. */
+const char *tr_my_database(const struct tr_mysql_sink *sink, const struct tr_relation *relation);
+
+/* A connection for work of this sink: pinned session, READ COMMITTED, no foreign key checks. `purpose` ("load public.t") is part of the program's name. thread: any. */
+int tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool local_infile, MYSQL **conn,
+                       struct tr_error *err);
+
+/* How many rows the last UPDATE found, changed or not: the server's own "Rows matched". */
+uint64_t tr_my_matched(MYSQL *conn);
+
+/* checkpoint.c. The state tables are made when missing. thread: sink, but for record_cut and check_epoch. */
+int tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err);
+int tr_my_load_checkpoint(struct tr_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err);
+int tr_my_save_checkpoint(struct tr_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err);
+int tr_my_drop(struct tr_sink *sink, struct tr_error *err);
+/* Record a table's cut inside the open transaction of `conn` (a loader's last statement). thread: any. */
+int tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_table_cut *cut, struct tr_error *err);
+/* Is the task still ours? Holds the checkpoint row until this transaction ends, so that a younger process waits for it. */
+int tr_my_check_epoch(const struct tr_mysql_sink *sink, MYSQL *conn, struct tr_error *err);
+/* "UPDATE checkpoint; fail unless it was ours; COMMIT" as one packet of three statements. */
+void tr_my_commit_sql(const struct tr_mysql_sink *sink, const char *position, struct tr_buffer *out);
+int tr_my_taken_over(const struct tr_mysql_sink *sink, struct tr_error *err);
+
+/* check.c */
+int tr_my_sink_check(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings, struct tr_error *err);
+
+#endif

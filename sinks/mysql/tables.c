@@ -1,0 +1,391 @@
+/*
+ * tables.c - the target's tables: made or compared before the load, finished after it.
+ *
+ * Nothing here remembers how far it got. What exists is asked of the target's catalogue, what is missing is made, each object by one statement: so a run that was
+ * killed anywhere is simply done again.
+ */
+#include "sinks/mysql/tables.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/failpoint.h"
+#include "core/memory.h"
+#include "schema/ddl.h"
+#include "sinks/mysql/apply.h"
+
+#define NOTES_SHOWN 20
+#define NAMED_AT_MOST 12 /* differences in one message */
+
+static bool
+setting_is(const struct tr_mysql_sink *sink, const char *name, const char *value)
+{
+    const char *text = tr_setting_string(sink->base.env->settings, name);
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+/* Partitions of a root come with the root. */
+static bool
+is_carried(const struct tr_table *table)
+{
+    return table->parent == 0 && !table->relation->skip;
+}
+
+/* ---- what exists */
+
+/* Is there a row? `a` and `b` are literals in the place of each %s. */
+static int
+exists(MYSQL *conn, const char *format, const char *a, const char *b, const char *c, bool *there, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    const char *values[] = { a, b, c };
+    MYSQL_RES *res = NULL;
+    size_t n = 0;
+    tr_buffer_init(&sql, (size_t)1 << 16);
+    for (const char *p = format; *p != '\0'; p++) {
+        if (*p == '?' && n < 3) {
+            tr_mysql_literal(&sql, values[n], strlen(values[n]));
+            n++;
+        } else {
+            tr_buffer_byte(&sql, *p);
+        }
+    }
+    int rc = tr_mysql_query(conn, sql.data, &res, err);
+    *there = rc == 0 && mysql_num_rows(res) > 0;
+    mysql_free_result(res);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+static int
+object_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema, const struct tr_ddl_statement *statement, bool *there,
+              struct tr_error *err)
+{
+    const struct tr_relation *relation = statement->table != TR_DDL_NO_TABLE ? schema->tables[statement->table].relation : NULL;
+    const char *table = relation != NULL ? relation->target_name : "";
+    switch (statement->kind) {
+    case TR_OBJECT_SCHEMA:
+        return exists(conn, "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?", statement->name, "", "", there, err);
+    case TR_OBJECT_TABLE:
+        return exists(conn, "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", statement->schema, statement->name, "",
+                      there, err);
+    case TR_OBJECT_UNIQUE:
+    case TR_OBJECT_INDEX:
+        return exists(conn, "SELECT 1 FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? AND index_name = ?",
+                      tr_my_database(sink, relation), table, statement->name, there, err);
+    case TR_OBJECT_FOREIGN_KEY:
+    case TR_OBJECT_CHECK:
+        return exists(conn,
+                      "SELECT 1 FROM information_schema.table_constraints WHERE constraint_schema = ? AND table_name = ? AND constraint_name = ?",
+                      tr_my_database(sink, relation), table, statement->name, there, err);
+    default: *there = false; return 0;
+    }
+}
+
+/* ---- making what is missing */
+
+static int
+statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
+{
+    bool two = statement->schema != NULL && strcmp(statement->schema, statement->name) != 0;
+    tr_error_prefix(err, "making %s %s%s%s at the target", tr_object_kind_name(statement->kind), two ? statement->schema : "", two ? "." : "",
+                    statement->name);
+    if (err->class == TR_RETRY)
+        return -TR_RETRY;
+    if (strstr(err->text, "(1142,") != NULL || strstr(err->text, "(1044,") != NULL)
+        tr_error_hint(err, "grant the target's account CREATE, ALTER, INDEX, REFERENCES and DROP there, or make the objects yourself (tailrace schema prints them)"
+                           " and run with schema: expect");
+    else
+        tr_error_hint(err, "tailrace schema prints all statements; make the object yourself and start again");
+    err->class = TR_FATAL;
+    return -TR_FATAL;
+}
+
+static int
+make(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema, const struct tr_ddl_statement *statement, bool *made,
+     struct tr_error *err)
+{
+    bool there;
+    int rc = object_exists(sink, conn, schema, statement, &there, err);
+    *made = rc == 0 && !there;
+    if (rc < 0 || there)
+        return rc;
+    rc = tr_mysql_query(conn, statement->sql, NULL, err);
+    TR_FAILPOINT("sink.mysql.tables.made");
+    return rc < 0 ? statement_failed(statement, err) : 0;
+}
+
+static void
+log_notes(const struct tr_mysql_sink *sink, const struct tr_schema_note *notes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && i < NOTES_SHOWN; i++)
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%s: %s", notes[i].object, notes[i].text);
+    if (count > NOTES_SHOWN)
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%u more notes on the schema: tailrace schema lists all", count - NOTES_SHOWN);
+}
+
+static int
+create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_ddl *ddl;
+    unsigned tables = 0;
+    int rc = tr_ddl_new_at(schema, tr_my_dialect(sink), &sink->target, TR_DDL_NO_TABLE, &ddl, err);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; rc == 0 && i < ddl->count && ddl->statements[i].phase == TR_DDL_BEFORE; i++) {
+        bool made;
+        rc = make(sink, sink->meta, schema, &ddl->statements[i], &made, err);
+        tables += made && ddl->statements[i].kind == TR_OBJECT_TABLE;
+    }
+    if (rc == 0 && tables > 0) {
+        log_notes(sink, schema->notes, schema->nnotes);
+        log_notes(sink, ddl->notes, ddl->nnotes);
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%u tables were made at the target", tables);
+    }
+    tr_ddl_free(ddl);
+    return rc;
+}
+
+/* ---- comparing */
+
+struct differences {
+    struct tr_buffer text;
+    unsigned count;
+};
+
+static void differ(struct differences *diff, const char *fmt, ...) TR_PRINTF(2, 3);
+
+static void
+differ(struct differences *diff, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+    if (diff->count++ >= NAMED_AT_MOST)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    tr_buffer_printf(&diff->text, "%s%s", diff->count > 1 ? "; " : "", text);
+}
+
+static void
+compare_columns(struct differences *diff, const char *label, const struct tr_relation *relation, const struct tr_my_table *table)
+{
+    bool *seen = tr_calloc(table->ncolumns + 1u, sizeof(*seen));
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        const struct tr_column *column = &relation->columns[i];
+        int at = tr_my_table_column(table, column->name);
+        if (at >= 0)
+            seen[at] = true;
+        if (at < 0 && !column->generated)
+            differ(diff, "%s: column %s is missing", label, column->name);
+        else if (at >= 0 && table->columns[at].generated && !column->generated)
+            differ(diff, "%s: column %s is generated at the target only", label, column->name);
+        else if (at >= 0 && table->columns[at].not_null && !column->not_null && column->key == 0 && !column->generated)
+            differ(diff, "%s: column %s is NOT NULL and the source's is not", label, column->name);
+    }
+    for (uint16_t i = 0; i < table->ncolumns; i++)
+        if (!seen[i] && table->columns[i].not_null && !table->columns[i].has_default && !table->columns[i].generated)
+            differ(diff, "%s: column %s is unknown at the source, NOT NULL and without a default", label, table->columns[i].name);
+    free(seen);
+}
+
+static int
+compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_my_table *table;
+    const char *database = tr_my_database(sink, relation);
+    int rc = tr_my_table_read(sink->meta, database, relation->target_name, &table, err);
+    if (rc < 0)
+        return rc;
+    char *label = tr_asprintf("%s.%s", database, relation->target_name);
+    if (table == NULL) {
+        differ(diff, "%s: the table does not exist", label);
+    } else {
+        if (!table->transactional)
+            differ(diff, "%s: the table is kept by %s, and only InnoDB can take part in a transaction", label, table->engine);
+        if (table->has_triggers)
+            differ(diff, "%s: the table has triggers, which would fire again for every change", label);
+        compare_columns(diff, label, relation, table);
+    }
+    free(label);
+    tr_my_table_free(table);
+    return 0;
+}
+
+static int
+compare_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct differences diff = { .count = 0 };
+    int rc = 0;
+    tr_buffer_init(&diff.text, (size_t)1 << 20);
+    for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++)
+        if (is_carried(&schema->tables[t]))
+            rc = compare_table(sink, &diff, schema->tables[t].relation, err);
+    if (rc == 0 && diff.count > 0) {
+        tr_fail(err, TR_REFUSED, "the target's tables do not take the source's rows: %s%s", diff.text.data, diff.count > NAMED_AT_MOST ? "; and more" : "");
+        rc = tr_error_hint(err, "alter the target's tables, or drop them and run with schema: create; tailrace schema prints how they would be made");
+    }
+    tr_buffer_fini(&diff.text);
+    return rc;
+}
+
+/* ---- rows that are there already */
+
+static int
+has_rows(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *filled, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    char *one = NULL;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SELECT 1 FROM ");
+    tr_mysql_qualified(&sql, tr_my_database(sink, relation), relation->target_name);
+    tr_buffer_text(&sql, " LIMIT 1");
+    int rc = tr_mysql_query_text(sink->meta, sql.data, &one, err);
+    *filled = one != NULL;
+    free(one);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+/* The tables that this task has begun or finished loading: their rows are ours. */
+static int
+is_begun(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *begun, struct tr_error *err)
+{
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    int rc = exists(sink->meta, "SELECT 1 FROM tailrace.table_cut WHERE task = ? AND table_name = ?", sink->base.env->task, name, "", begun, err);
+    free(name);
+    return rc;
+}
+
+static int
+truncate_table(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "TRUNCATE TABLE ");
+    tr_mysql_qualified(&sql, tr_my_database(sink, relation), relation->target_name);
+    int rc = tr_mysql_query(sink->meta, sql.data, NULL, err);
+    tr_buffer_fini(&sql);
+    return rc < 0 ? tr_error_prefix(err, "emptying the target's table %s.%s", tr_my_database(sink, relation), relation->target_name) : 0;
+}
+
+static int
+existing_rows(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct differences names = { .count = 0 };
+    bool truncate = setting_is(sink, "on_existing", "truncate");
+    int rc = 0;
+    if (setting_is(sink, "on_existing", "append"))
+        return 0;
+    tr_buffer_init(&names.text, (size_t)1 << 20);
+    for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++) {
+        const struct tr_relation *relation = schema->tables[t].relation;
+        bool begun = false, filled = false;
+        if (!is_carried(&schema->tables[t]))
+            continue;
+        rc = is_begun(sink, relation, &begun, err);
+        if (rc == 0 && !begun)
+            rc = has_rows(sink, relation, &filled, err);
+        if (rc == 0 && filled && truncate)
+            rc = truncate_table(sink, relation, err);
+        else if (rc == 0 && filled)
+            differ(&names, "%s.%s", tr_my_database(sink, relation), relation->target_name);
+    }
+    if (rc == 0 && names.count > 0) {
+        tr_fail(err, TR_REFUSED, "%u of the target's tables already hold%s rows: %s%s", names.count, names.count == 1 ? "s" : "", names.text.data,
+                names.count > NAMED_AT_MOST ? "; ..." : "");
+        rc = tr_error_hint(err, "empty them, or run with on_existing: truncate (removes their rows) or append (keeps them)");
+    }
+    tr_buffer_fini(&names.text);
+    return rc;
+}
+
+int
+tr_my_prepare_tables(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    int rc = tr_my_state_tables(sink, err);
+    if (rc == 0 && setting_is(sink, "schema", "create"))
+        rc = create_tables(sink, schema, err);
+    if (rc == 0)
+        rc = compare_tables(sink, schema, err);
+    return rc < 0 ? rc : existing_rows(sink, schema, err);
+}
+
+int
+tr_my_reset_table(struct tr_sink *base, const struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    bool filled;
+    if (!setting_is(sink, "on_existing", "append"))
+        return truncate_table(sink, relation, err);
+    int rc = has_rows(sink, relation, &filled, err);
+    if (rc < 0 || !filled)
+        return rc;
+    tr_fail(err, TR_REFUSED, "the load of %s.%s was cut short, and with on_existing: append its rows cannot be told from those that were there before",
+            tr_my_database(sink, relation), relation->target_name);
+    return tr_error_hint(err, "empty the table and start again");
+}
+
+/* ---- after the rows */
+
+/* DDL commits by itself, and an ALTER that was cut short left nothing behind: what is missing is made. */
+static int
+make_phase(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema, const struct tr_ddl *ddl, enum tr_ddl_phase phase,
+           struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
+        bool made;
+        if (ddl->statements[i].phase == phase)
+            rc = make(sink, conn, schema, &ddl->statements[i], &made, err);
+    }
+    return rc;
+}
+
+int
+tr_my_finish_table(struct tr_sink *base, const struct tr_schema *schema, const struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    MYSQL *conn = NULL;
+    struct tr_ddl *ddl = NULL;
+    if (!setting_is(sink, "schema", "create"))
+        return 0;
+    for (uint32_t t = 0; t < schema->ntables; t++) {
+        const struct tr_relation *known = schema->tables[t].relation;
+        if (strcmp(known->name, relation->name) != 0 || strcmp(known->schema, relation->schema) != 0)
+            continue;
+        int rc = tr_ddl_new_at(schema, tr_my_dialect(sink), &sink->target, t, &ddl, err);
+        if (rc == 0 && ddl->count > 0)
+            rc = tr_my_sink_connect(sink, "index", false, &conn, err);
+        if (rc == 0)
+            rc = make_phase(sink, conn, schema, ddl, TR_DDL_TABLE_AFTER, err);
+        tr_mysql_close(NULL, conn);
+        tr_ddl_free(ddl);
+        return rc < 0 ? tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name) : 0;
+    }
+    return 0;
+}
+
+int
+tr_my_finish_tables(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    struct tr_ddl *ddl = NULL;
+    MYSQL *conn = NULL;
+    if (!setting_is(sink, "schema", "create") || schema->ntables == 0)
+        return 0;
+    int rc = tr_ddl_new_at(schema, tr_my_dialect(sink), &sink->target, TR_DDL_NO_TABLE, &ddl, err);
+    if (rc == 0)
+        rc = tr_my_sink_connect(sink, "finish", false, &conn, err);
+    if (rc == 0)
+        rc = make_phase(sink, conn, schema, ddl, TR_DDL_TABLE_AFTER, err);
+    if (rc == 0)
+        rc = make_phase(sink, conn, schema, ddl, TR_DDL_END, err);
+    tr_mysql_close(NULL, conn);
+    tr_ddl_free(ddl);
+    return rc < 0 ? tr_error_prefix(err, "finishing the load") : 0;
+}

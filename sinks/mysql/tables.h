@@ -1,0 +1,12 @@
+/* tables.h - the target's tables, made before the load and finished after it: functions of struct tr_sink_class (sinks/sink.h). */
+#ifndef TR_SINKS_MYSQL_TABLES_H
+#define TR_SINKS_MYSQL_TABLES_H
+
+#include "sinks/sink.h"
+
+int tr_my_prepare_tables(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+int tr_my_reset_table(struct tr_sink *sink, const struct tr_relation *relation, struct tr_error *err);
+int tr_my_finish_table(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_relation *relation, struct tr_error *err);
+int tr_my_finish_tables(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+
+#endif

@@ -1,0 +1,490 @@
+/* value.c - values as the target takes them: SQL literals and fields of LOAD DATA; what a column cannot hold is found here, not by the server's silence. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/text.h"
+#include "sinks/mysql/apply.h"
+
+#define LOW_DATE "0001-01-01"
+#define HIGH_DATE "9999-12-31"
+
+enum form { FORM_NULL, FORM_BARE, FORM_TEXT, FORM_BINARY };
+
+struct cell {
+    enum form form;
+    const char *data;
+    size_t len;
+};
+
+struct context {
+    struct tr_my_values *values;
+    const struct tr_my_map *map;
+    const struct tr_column *source;
+    const struct tr_my_column *target;
+    struct tr_error *err;
+};
+
+void
+tr_my_values_init(struct tr_my_values *values, enum tr_my_value_policy policy)
+{
+    *values = (struct tr_my_values){ .policy = policy };
+    tr_buffer_init(&values->canonical, TR_BUFFER_MAX);
+    tr_buffer_init(&values->converted, TR_BUFFER_MAX);
+}
+
+void
+tr_my_values_fini(struct tr_my_values *values)
+{
+    tr_buffer_fini(&values->canonical);
+    tr_buffer_fini(&values->converted);
+}
+
+static int
+give(struct cell *cell, enum form form, const char *data, size_t len)
+{
+    *cell = (struct cell){ form, data, len };
+    return 0;
+}
+
+/* The target's column cannot hold the value: by the policy. clamp: the nearest value, or NULL when there is none. */
+static int
+misfit(struct context *c, struct cell *cell, enum form form, const char *clamp, size_t len, const char *why)
+{
+    enum tr_my_value_policy policy = c->values->policy;
+    c->values->misfits++;
+    if (policy == TR_MY_VALUE_CLAMP && clamp != NULL)
+        return give(cell, form, clamp, len);
+    if (policy != TR_MY_VALUE_STOP && !c->target->not_null)
+        return give(cell, FORM_NULL, NULL, 0);
+    tr_fail(c->err, TR_CONFLICT, "column %s: %s (%s at the source, %s at the target)", c->source->name, why,
+            c->source->native != NULL ? c->source->native : tr_logical_name(c->source->logical), c->target->type);
+    tr_error_hint(c->err, "widen the target's column, mend the value at the source, or set on_value to clamp or null");
+    return -TR_CONFLICT;
+}
+
+/* ------------------------------------------------------------------------------------------- numbers */
+
+static bool
+is_not_finite(const char *text, size_t len)
+{
+    return (len == 3 && memcmp(text, "NaN", 3) == 0) || (len >= 8 && memcmp(text + len - 8, "Infinity", 8) == 0);
+}
+
+/* [-+]digits[.digits][e[-+]digits], and nothing else: it goes into SQL without quotes. */
+static bool
+is_numeral(const char *p, size_t len)
+{
+    const char *end = p + len, *start;
+    p += p < end && (*p == '-' || *p == '+');
+    start = p;
+    while (p < end && isdigit((unsigned char)*p))
+        p++;
+    size_t digits = (size_t)(p - start);
+    if (p < end && *p == '.') {
+        start = ++p;
+        while (p < end && isdigit((unsigned char)*p))
+            p++;
+        digits += (size_t)(p - start);
+    }
+    if (digits == 0)
+        return false;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += p < end && (*p == '-' || *p == '+');
+        start = p;
+        while (p < end && isdigit((unsigned char)*p))
+            p++;
+        if (p == start)
+            return false;
+    }
+    return p == end;
+}
+
+static int
+integer_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    char number[32], *end;
+    if (c->source->logical == TR_BOOL && len == 1 && (text[0] == 't' || text[0] == 'f'))
+        return give(cell, FORM_BARE, text[0] == 't' ? "1" : "0", 1);
+    if (len == 0 || len >= sizeof number || !is_numeral(text, len) || memchr(text, '.', len) != NULL || memchr(text, 'e', len) != NULL)
+        return misfit(c, cell, FORM_BARE, NULL, 0, "the value is not a whole number");
+    memcpy(number, text, len);
+    number[len] = '\0';
+    errno = 0;
+    bool negative = number[0] == '-';
+    unsigned long long magnitude = strtoull(number + negative, &end, 10);
+    bool low = negative && (errno != 0 || magnitude > (unsigned long long)INT64_MAX + 1 || -(int64_t)(magnitude - 1) - 1 < c->target->minimum) &&
+               magnitude > 0;
+    bool high = !negative && (errno != 0 || magnitude > c->target->maximum);
+    if (!low && !high)
+        return give(cell, FORM_BARE, text, len);
+    struct tr_buffer *out = &c->values->converted;
+    tr_buffer_reset(out);
+    if (low)
+        tr_buffer_int(out, c->target->minimum);
+    else
+        tr_buffer_uint(out, c->target->maximum);
+    return misfit(c, cell, FORM_BARE, out->data, out->len, "the number is out of range");
+}
+
+/* "$1,234.50" and "-$1.00" without what is not of the number. */
+static void
+plain_money(const char *text, size_t len, struct tr_buffer *out)
+{
+    tr_buffer_reset(out);
+    for (size_t i = 0; i < len; i++)
+        if (isdigit((unsigned char)text[i]) || text[i] == '.' || text[i] == '-')
+            tr_buffer_byte(out, text[i]);
+}
+
+static size_t
+fraction_digits(const char *text, size_t len)
+{
+    const char *point = memchr(text, '.', len);
+    size_t digits = point != NULL ? (size_t)(text + len - point - 1) : 0;
+    while (digits > 0 && point[digits] == '0')
+        digits--;
+    return digits;
+}
+
+static size_t
+whole_digits(const char *text, size_t len)
+{
+    size_t i = 0, digits = 0;
+    while (i < len && (text[i] == '-' || text[i] == '+' || text[i] == '0'))
+        i++;
+    for (; i < len && isdigit((unsigned char)text[i]); i++)
+        digits++;
+    return digits;
+}
+
+static void
+nines(struct tr_buffer *out, bool negative, int precision, int scale)
+{
+    tr_buffer_reset(out);
+    if (negative)
+        tr_buffer_byte(out, '-');
+    for (int i = 0; i < precision; i++) {
+        if (i == precision - scale)
+            tr_buffer_byte(out, '.');
+        tr_buffer_byte(out, '9');
+    }
+}
+
+static int
+decimal_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    if (c->source->logical == TR_BOOL)
+        return integer_cell(c, text, len, cell);
+    if (c->source->logical == TR_MONEY) {
+        plain_money(text, len, &c->values->converted);
+        text = c->values->converted.data;
+        len = c->values->converted.len;
+    }
+    int precision = c->target->precision, scale = c->target->scale;
+    bool infinite = is_not_finite(text, len);
+    if (infinite && text[0] == 'N')
+        return misfit(c, cell, FORM_NULL, NULL, 0, "NaN has no form there");
+    if (!infinite && (!is_numeral(text, len) || memchr(text, 'e', len) != NULL))
+        return give(cell, FORM_TEXT, text, len); /* the server reads it, in strict mode */
+    if (infinite || whole_digits(text, len) > (size_t)(precision - scale)) {
+        char negative = text[0];
+        nines(&c->values->converted, negative == '-', precision, scale);
+        return misfit(c, cell, FORM_BARE, c->values->converted.data, c->values->converted.len, "the number is out of range");
+    }
+    if (fraction_digits(text, len) > (size_t)scale)
+        return misfit(c, cell, FORM_BARE, text, len, "the number has more digits behind the point");
+    return give(cell, FORM_BARE, text, len);
+}
+
+static int
+float_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    static const char *const most[2][2] = { { "1.7976931348623157e308", "-1.7976931348623157e308" }, { "3.40282346e38", "-3.40282346e38" } };
+    if (c->source->logical == TR_BOOL)
+        return integer_cell(c, text, len, cell);
+    if (is_not_finite(text, len)) {
+        const char *clamp = text[0] == 'N' ? NULL : most[c->target->single][text[0] == '-'];
+        return misfit(c, cell, FORM_BARE, clamp, clamp != NULL ? strlen(clamp) : 0, "NaN and infinity have no form there");
+    }
+    return give(cell, is_numeral(text, len) ? FORM_BARE : FORM_TEXT, text, len);
+}
+
+/* A string of bits as big-endian bytes, right-aligned as BIT(n) is. */
+static int
+bit_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    enum tr_logical logical = c->source->logical;
+    struct tr_buffer *out = &c->values->converted;
+    tr_buffer_reset(out);
+    if (logical == TR_BOOL)
+        return give(cell, FORM_BINARY, text[0] == 't' ? "\1" : "\0", 1);
+    if (logical != TR_BIT && logical != TR_VARBIT)
+        return give(cell, FORM_TEXT, text, len);
+    if ((int64_t)len > c->target->length && c->target->length >= 0)
+        return misfit(c, cell, FORM_NULL, NULL, 0, "it has more bits");
+    unsigned byte = 0;
+    for (size_t i = 0; i < len; i++) {
+        byte = byte << 1 | (text[i] == '1');
+        if ((len - i - 1) % 8 == 0) {
+            tr_buffer_byte(out, (char)byte);
+            byte = 0;
+        }
+    }
+    return give(cell, FORM_BINARY, out->data, out->len);
+}
+
+/* ------------------------------------------------------------------------------------------- bytes and texts */
+
+static int
+hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bool
+unhex(const char *text, size_t len, struct tr_buffer *out)
+{
+    tr_buffer_reset(out);
+    for (size_t i = 0; i < len; i += 2) {
+        int high = hex_digit(text[i]), low = i + 1 < len ? hex_digit(text[i + 1]) : -1;
+        if (high < 0 || low < 0)
+            return false;
+        tr_buffer_byte(out, (char)(high << 4 | low));
+    }
+    return true;
+}
+
+static bool
+is_hex(const char *text, size_t len)
+{
+    return len >= 2 && text[0] == '\\' && text[1] == 'x' && len % 2 == 0;
+}
+
+static int
+binary_cell(struct context *c, const struct tr_value *value, const char *text, size_t len, struct cell *cell)
+{
+    struct tr_buffer *out = &c->values->converted;
+    bool wide;
+    if (value->codec != TR_CODEC_RAW && c->source->logical == TR_BYTES && is_hex(text, len)) {
+        if (!unhex(text + 2, len - 2, out))
+            return misfit(c, cell, FORM_NULL, NULL, 0, "the value is not a string of bytes");
+        text = out->len > 0 ? out->data : "";
+        len = out->len;
+    } else if (c->source->logical == TR_UUID && c->target->length == 16 && len == 36) {
+        char digits[32];
+        size_t n = 0;
+        for (size_t i = 0; i < len && n < sizeof digits; i++)
+            if (text[i] != '-')
+                digits[n++] = text[i];
+        if (unhex(digits, n, out)) {
+            text = out->data;
+            len = out->len;
+        }
+    }
+    wide = c->target->length >= 0 && (int64_t)len > c->target->length;
+    return wide ? misfit(c, cell, FORM_BINARY, text, (size_t)c->target->length, "it has more bytes") : give(cell, FORM_BINARY, text, len);
+}
+
+/* Bytes of the first n characters, or len when there are no more. */
+static size_t
+bytes_of_characters(const char *text, size_t len, int64_t n)
+{
+    size_t at = 0;
+    for (; at < len; at++)
+        if (((unsigned char)text[at] & 0xc0) != 0x80 && n-- == 0)
+            return at;
+    return len;
+}
+
+static int
+text_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    if (c->target->length >= 0 && (int64_t)len > c->target->length) {
+        size_t fits = bytes_of_characters(text, len, c->target->length);
+        bool blanks = c->source->logical == TR_CHAR; /* blanks at the end of a char(n) carry no meaning */
+        for (size_t i = fits; i < len && blanks; i++)
+            blanks = text[i] == ' ';
+        if (fits < len && !blanks)
+            return misfit(c, cell, FORM_TEXT, text, fits, "the text is longer");
+        len = fits;
+    }
+    return give(cell, FORM_TEXT, text, len);
+}
+
+/* ------------------------------------------------------------------------------------------- dates and times */
+
+/* Cut a fraction to the digits that the target has; *lost when that is not zeros. */
+static size_t
+cut_fraction(const char *text, size_t len, int scale, bool *lost)
+{
+    const char *point = memchr(text, '.', len);
+    *lost = false;
+    if (point == NULL || (int64_t)(text + len - point - 1) <= scale)
+        return len;
+    size_t keep = (size_t)(point - text) + (scale > 0 ? (size_t)scale + 1 : 0);
+    for (const char *p = point + 1 + scale; p < text + len; p++)
+        *lost = *lost || *p != '0';
+    return keep;
+}
+
+/* Too early or too late for four digits of a year: -1 or 1. */
+static int
+beyond(const char *text, size_t len)
+{
+    if (len == 8 && memcmp(text, "infinity", 8) == 0)
+        return 1;
+    if ((len == 9 && memcmp(text, "-infinity", 9) == 0) || (len > 3 && memcmp(text + len - 3, " BC", 3) == 0))
+        return -1;
+    const char *hyphen = memchr(text, '-', len);
+    return hyphen != NULL && hyphen - text > 4 ? 1 : 0;
+}
+
+static int
+date_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    int out = beyond(text, len);
+    if (out != 0)
+        return misfit(c, cell, FORM_TEXT, out < 0 ? LOW_DATE : HIGH_DATE, 10, "the date is out of range");
+    if (len > 10 && c->source->logical != TR_DATE && memcmp(text + 10, " 00:00:00", len - 10 < 9 ? len - 10 : 9) != 0)
+        return misfit(c, cell, FORM_TEXT, text, 10, "it has a time of day");
+    return give(cell, FORM_TEXT, text, len < 10 ? len : 10);
+}
+
+static int
+datetime_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    bool lost;
+    int out = beyond(text, len);
+    if (out != 0) {
+        const char *clamp = out < 0 ? LOW_DATE " 00:00:00" : HIGH_DATE " 23:59:59";
+        return misfit(c, cell, FORM_TEXT, clamp, strlen(clamp), "the time is out of range");
+    }
+    if (c->source->logical == TR_TIMESTAMPTZ && len > 3 && memcmp(text + len - 3, "+00", 3) == 0)
+        len -= 3;
+    size_t keep = cut_fraction(text, len, c->target->scale, &lost);
+    if (lost)
+        return misfit(c, cell, FORM_TEXT, text, keep, "the time has more digits of a second");
+    return give(cell, FORM_TEXT, text, keep);
+}
+
+static int
+time_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    bool lost;
+    size_t keep = cut_fraction(text, len, c->target->scale, &lost);
+    if (c->source->logical == TR_TIMETZ)
+        return misfit(c, cell, FORM_NULL, NULL, 0, "a time with a zone has no form there");
+    if (lost)
+        return misfit(c, cell, FORM_TEXT, text, keep, "the time has more digits of a second");
+    return give(cell, FORM_TEXT, text, keep);
+}
+
+/* ------------------------------------------------------------------------------------------- structures */
+
+static int
+json_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    struct tr_buffer *out = &c->values->converted;
+    tr_buffer_reset(out);
+    bool known = true;
+    if (c->source->logical == TR_ARRAY)
+        known = tr_my_array_json(text, len, c->source->element, out);
+    else if (c->source->logical == TR_HSTORE)
+        known = tr_my_hstore_json(text, len, out);
+    else
+        return give(cell, FORM_TEXT, text, len);
+    if (!known)
+        return misfit(c, cell, FORM_NULL, NULL, 0, "the value has no form in JSON");
+    return give(cell, FORM_TEXT, out->data, out->len);
+}
+
+static int
+geometry_cell(struct context *c, const struct tr_value *value, const char *text, size_t len, struct cell *cell)
+{
+    struct tr_buffer *out = &c->values->converted;
+    if (value->codec == TR_CODEC_RAW)
+        return give(cell, FORM_BINARY, text, len);
+    tr_buffer_reset(out);
+    bool known = c->map->from_postgresql ? tr_my_geometry(text, len, out) : is_hex(text, len) && unhex(text + 2, len - 2, out);
+    if (!known)
+        return misfit(c, cell, FORM_NULL, NULL, 0, "the geometry has no form there");
+    return give(cell, FORM_BINARY, out->data, out->len);
+}
+
+static int
+cell_of(struct context *c, const struct tr_value *value, struct cell *cell)
+{
+    const char *text = value->data;
+    size_t len = value->len;
+    if (value->state == TR_NULL)
+        return give(cell, FORM_NULL, NULL, 0);
+    if (value->codec != TR_CODEC_TEXT && value->codec != TR_CODEC_RAW) {
+        int rc = tr_value_text(c->map->relation, c->source, value, &c->values->canonical, &text, &len, c->err);
+        if (rc < 0)
+            return rc;
+    }
+    if (value->codec == TR_CODEC_RAW && c->target->kind != TR_MY_GEOMETRY && c->source->logical == TR_BYTES)
+        return binary_cell(c, value, text, len, cell);
+    switch (c->target->kind) {
+    case TR_MY_INTEGER: return integer_cell(c, text, len, cell);
+    case TR_MY_DECIMAL: return decimal_cell(c, text, len, cell);
+    case TR_MY_FLOAT: return float_cell(c, text, len, cell);
+    case TR_MY_BIT: return bit_cell(c, text, len, cell);
+    case TR_MY_BINARY: return binary_cell(c, value, text, len, cell);
+    case TR_MY_DATE: return date_cell(c, text, len, cell);
+    case TR_MY_TIME: return time_cell(c, text, len, cell);
+    case TR_MY_DATETIME: return datetime_cell(c, text, len, cell);
+    case TR_MY_JSON: return json_cell(c, text, len, cell);
+    case TR_MY_GEOMETRY: return geometry_cell(c, value, text, len, cell);
+    case TR_MY_TEXT: return text_cell(c, text, len, cell);
+    }
+    return text_cell(c, text, len, cell);
+}
+
+/* ------------------------------------------------------------------------------------------- writing */
+
+/* The escapes of LOAD DATA: what would end a field or a row, and the escape itself. */
+static void
+load_escape(struct tr_buffer *out, const char *text, size_t len)
+{
+    size_t from = 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c != '\\' && c != '\n' && c != '\t' && c != '\0')
+            continue;
+        tr_buffer_add(out, text + from, i - from);
+        tr_buffer_byte(out, '\\');
+        tr_buffer_byte(out, c == '\0' ? '0' : c);
+        from = i + 1;
+    }
+    tr_buffer_add(out, text + from, len - from);
+}
+
+int
+tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column, const struct tr_value *value,
+                  bool load, struct tr_buffer *out, struct tr_error *err)
+{
+    struct cell cell;
+    struct context c = { values, map, &map->relation->columns[column], &map->table->columns[map->target[column]], err };
+    int rc = cell_of(&c, value, &cell);
+    if (rc < 0)
+        return rc;
+    if (cell.form == FORM_NULL)
+        tr_buffer_text(out, load ? "\\N" : "NULL");
+    else if (load)
+        load_escape(out, cell.data, cell.len);
+    else if (cell.form == FORM_BARE)
+        tr_buffer_add(out, cell.data, cell.len);
+    else if (cell.form == FORM_TEXT)
+        tr_mysql_literal(out, cell.data, cell.len);
+    else {
+        tr_buffer_text(out, "x'");
+        tr_buffer_hex(out, cell.data, cell.len);
+        tr_buffer_byte(out, '\'');
+    }
+    return 0;
+}
