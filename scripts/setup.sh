@@ -7,7 +7,8 @@ BUILD_PACKAGES="build-essential pkg-config libpq-dev libssl-dev libsqlite3-dev l
 libzstd-dev zlib1g-dev libmariadb-dev librdkafka-dev libavro-dev libcurl4-openssl-dev libmicrohttpd-dev"
 CHECK_PACKAGES="clang clang-format cppcheck shellcheck libclang-rt-14-dev libcmocka-dev"
 SERVER_PACKAGES="postgresql-15 postgresql-client-15 mariadb-server-core mariadb-client-core mariadb-client"
-TEST_PACKAGES="python3 python3-psycopg2 python3-pytest python3-pymysql python3-yaml openssl
+TEST_PACKAGES="python3 python3-psycopg2 python3-pytest python3-pymysql python3-yaml
+python3-confluent-kafka openjdk-17-jre-headless maven openssl
 patchelf zstd unzip xz-utils"
 
 case "${1:-}" in

@@ -26,7 +26,7 @@ const struct tr_option kafka_options[] = {
       .section = "target",
       .type = TR_OPTION_DURATION,
       .value = "60s",
-      .min = 5000000,
+      .min = 1000000,
       .max = INT64_C(900000000),
       .help =
           "exactly_once: when the brokers give up a transaction of a task that is gone; at most their transaction.max.timeout.ms" },
@@ -76,7 +76,8 @@ const struct tr_option kafka_options[] = {
       .value = "1ms",
       .min = 0,
       .max = INT64_C(1000000),
-      .help = "how long a message waits for others to travel with" },
+      .help =
+          "how long a message waits for others to travel with under load; when the source is quiet it waits for none" },
     { .name = "tls",
       .section = "target",
       .type = TR_OPTION_CHOICE,

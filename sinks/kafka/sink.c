@@ -17,6 +17,7 @@
 #include "sinks/kafka/internal.h"
 
 #define CONNECT_MS 10000
+#define FLUSH_MS 5
 #define COMMIT_POLL_US 20000 /* a commit under way is asked for this often */
 
 static const struct tr_sink_class transactional_sink;
@@ -244,6 +245,11 @@ kafka_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
         rc = txn_advance(sink, sink->first == NULL, err);
     if (rc < 0)
         return settle(sink, rc, err);
+    if (sink->first == NULL && sink->bytes_out > 0 && !sink->exactly_once) {
+        /* Nothing more will travel with them: a flush sends at once what would linger, and ends with the answer. */
+        rd_kafka_flush(sink->rk, FLUSH_MS);
+        flights_report(sink);
+    }
     if (sink->txn == TXN_COMMITTING || (sink->first != NULL && sink->bytes_out < sink->bytes_max))
         wait_us = wait_us < COMMIT_POLL_US ? wait_us : COMMIT_POLL_US;
     wait_for_news(sink, wait_us);

@@ -6,6 +6,7 @@
 #include "sinks/kafka/internal.h"
 
 #define ADMIN_MS 30000
+#define TRY_MS 1000
 #define METADATA_MS 10000
 
 static int
@@ -19,8 +20,13 @@ topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err)
 {
     const struct rd_kafka_metadata *metadata;
     /* All topics are asked for, because to ask for one by name may make it. */
-    rd_kafka_resp_err_t code = rd_kafka_metadata(sink->rk, 1, NULL, &metadata, timeout_ms);
-    rd_kafka_poll(sink->rk, 0); /* errors of the connections come by callback */
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (int tries = 1; code != RD_KAFKA_RESP_ERR_NO_ERROR && tries * TRY_MS <= timeout_ms; tries++) {
+        code = rd_kafka_metadata(sink->rk, 1, NULL, &metadata, TRY_MS);
+        rd_kafka_poll(sink->rk, 0); /* errors of the connections come by callback */
+        if (tries > 1 && sink->last_broken != RD_KAFKA_RESP_ERR_NO_ERROR)
+            break;
+    }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_fail(sink, err, code, NULL, "cannot reach the brokers %s", sink->brokers);
     sink->existing = tr_calloc((size_t)metadata->topic_cnt + 1, sizeof(char *));

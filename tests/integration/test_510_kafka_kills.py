@@ -117,15 +117,16 @@ def test_each_step_of_a_transaction_may_be_the_last(source, kafka, make_tailrace
 
 
 @pytest.mark.time_limit(300)
-def test_a_transaction_longer_than_the_brokers_patience(source, kafka, tailrace):
-    """The broker gives a transaction 5 s; this one takes longer to read. It comes in parts, and a kill between does not double them."""
+def test_a_transaction_longer_than_the_brokers_patience(source, kafka, tailrace, tmp_path):
+    """The broker gives a transaction 1 s; this one takes longer to read. It comes in parts, and a kill between does not double them."""
     source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
-    config = make_config(source, kafka, transaction_timeout="5s") | {"tables": {"include": ["public.t"]}}
+    trace = tmp_path / "names"
+    config = make_config(source, kafka, transaction_timeout="1s") | {"tables": {"include": ["public.t"]}}
     drain(tailrace, config)
     source.sql("INSERT INTO t SELECT i, repeat('x', 800) FROM generate_series(1, 400000) i")
     source.sql("INSERT INTO t VALUES (0, 'behind')")
     for _ in range(4):
-        tailrace.start("run", config={**config, "stop": "drained"})
+        tailrace.start("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT_TRACE": str(trace)})
         try:
             tailrace.child.popen.wait(4)
             break
@@ -136,6 +137,8 @@ def test_a_transaction_longer_than_the_brokers_patience(source, kafka, tailrace)
     replay = Replay().apply(kafka.read(["shop.public.t"]))
     assert not replay.faults, "\n".join(replay.faults[:20])
     assert len(replay.rows["public.t"]) == 400001
+    if trace.exists():  # fail points are compiled in
+        assert "sink.kafka.commit.part" in trace.read_text(), "it was too fast to come in parts"
 
 
 @pytest.mark.time_limit(120)

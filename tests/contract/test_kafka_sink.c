@@ -1,0 +1,327 @@
+/*
+ * test_kafka_sink.c - the Kafka sink against librdkafka's mock brokers, which can be told to fail: what is durable, what is tried again, what stops.
+ * The same on real brokers, and exactly_once, is in tests/integration/test_5*.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "encoders/json/json.h"
+#include "sinks/kafka/internal.h"
+#include "tests/unit/encoders/sample.h"
+
+#define TOPIC "shop.public.t"
+#define API_PRODUCE 0
+
+static const struct tr_option target_option[] = {
+    { .name = "target", .section = "target", .type = TR_OPTION_STRING },
+    { .name = NULL },
+};
+
+struct fixture {
+    rd_kafka_t *host; /* of the mock brokers */
+    rd_kafka_mock_cluster_t *mock;
+    struct tr_settings *settings;
+    struct tr_sink_env env;
+    struct tr_sink *sink;
+    struct tr_relation *relation;
+    struct tr_error err;
+    uint64_t sequence, durable;
+    _Atomic int64_t held; /* bytes of batches that the sink has not given back */
+    int next;
+};
+
+static void
+on_durable(void *arg, uint64_t sequence, const char *sink_state)
+{
+    struct fixture *fx = arg;
+    assert_null(sink_state);
+    assert_true(sequence > fx->durable && sequence <= fx->sequence);
+    fx->durable = sequence;
+}
+
+static int
+set(struct fixture *fx, const char *name, const char *value)
+{
+    return tr_settings_set(fx->settings, "target", name, value, false, "test", &fx->err);
+}
+
+static int
+setup(void **state)
+{
+    struct fixture *fx = tr_calloc(1, sizeof(*fx));
+    char why[256];
+    fx->host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof(why));
+    assert_non_null(fx->host);
+    fx->mock = rd_kafka_mock_cluster_new(fx->host, 1);
+    assert_int_equal(rd_kafka_mock_topic_create(fx->mock, TOPIC, 2, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    fx->settings = tr_settings_new();
+    assert_int_equal(tr_settings_add_table(fx->settings, target_option, &fx->err), 0);
+    assert_int_equal(tr_settings_add_table(fx->settings, tr_kafka_sink.options, &fx->err), 0);
+    assert_int_equal(tr_settings_add_table(fx->settings, tr_debezium_json_encoder.options, &fx->err), 0);
+    char *url = tr_asprintf("kafka://%s", rd_kafka_mock_cluster_bootstraps(fx->mock));
+    assert_int_equal(set(fx, "target", url), 0);
+    free(url);
+    fx->env = (struct tr_sink_env){ .task = "shop",
+                                    .settings = fx->settings,
+                                    .source_name = "postgresql",
+                                    .source_dialect = "postgresql",
+                                    .source_database = "shop",
+                                    .encoder = &tr_debezium_json_encoder,
+                                    .memory = 64 << 10,
+                                    .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                                    .arg = fx,
+                                    .durable = on_durable };
+    fx->relation = sample_relation(1, "public", "t", 2, (const char *[]){ "id:int32:k", "note:text" });
+    *state = fx;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *fx = *state;
+    tr_kafka_sink.close(fx->sink);
+    assert_int_equal(fx->held, 0);
+    close(fx->env.wake_fd);
+    tr_relation_unref(fx->relation);
+    tr_settings_free(fx->settings);
+    rd_kafka_mock_cluster_destroy(fx->mock);
+    rd_kafka_destroy(fx->host);
+    free(fx);
+    return 0;
+}
+
+static void
+open_sink(struct fixture *fx)
+{
+    if (tr_kafka_sink.open(&fx->env, &fx->sink, &fx->err) < 0)
+        fail_msg("%s", fx->err.text);
+}
+
+static int
+write_rows(struct fixture *fx, int rows)
+{
+    struct tr_batch *batch = tr_batch_new();
+    sample_txn(batch)->ends = true;
+    for (int i = 0; i < rows; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "%d", ++fx->next);
+        sample_event(batch, TR_INSERT, fx->relation, NULL,
+                     sample_row(batch, 2, (const char *[]){ id, "a row like any other" }));
+    }
+    batch->sequence = ++fx->sequence;
+    batch->checkpoint = "0/800";
+    batch->account = &fx->held;
+    batch->charged = (int64_t)tr_batch_bytes(batch);
+    fx->held += batch->charged;
+    return tr_kafka_sink.write(fx->sink, batch, &fx->err);
+}
+
+static int
+flush_for(struct fixture *fx, int64_t us)
+{
+    return tr_kafka_sink.flush(fx->sink, tr_clock_us() + us, &fx->err);
+}
+
+/* Until it fails or everything is durable, but not for ever. */
+static int
+poll_on(struct fixture *fx)
+{
+    int64_t deadline = tr_clock_us() + 20 * TR_US_PER_S;
+    int rc = 0;
+    while (rc == 0 && fx->durable < fx->sequence && tr_clock_us() < deadline)
+        rc = tr_kafka_sink.poll(fx->sink, 100000, &fx->err);
+    return rc;
+}
+
+static void
+what_was_flushed_is_durable(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    for (int i = 0; i < 30; i++)
+        assert_int_equal(write_rows(fx, 10), 0);
+    assert_int_equal(flush_for(fx, 10 * TR_US_PER_S), 0);
+    assert_int_equal(fx->durable, 30);
+    assert_int_equal(write_rows(fx, 0), 0); /* an empty one moves the checkpoint */
+    assert_int_equal(flush_for(fx, 10 * TR_US_PER_S), 0);
+    assert_int_equal(fx->durable, 31);
+}
+
+static void
+poll_reports_and_wakes(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 1), 0);
+    assert_int_equal(poll_on(fx), 0);
+    assert_int_equal(fx->durable, 1);
+    uint64_t one = 1;
+    assert_int_equal(write(fx->env.wake_fd, &one, sizeof(one)), sizeof(one));
+    int64_t before = tr_clock_us();
+    assert_int_equal(tr_kafka_sink.poll(fx->sink, 60 * TR_US_PER_S, &fx->err), 0);
+    assert_true(tr_clock_us() - before < 30 * TR_US_PER_S);
+}
+
+/* Batches wait, still charged, and nothing counts, until the broker is back. */
+static void
+a_broker_that_is_away_holds_back_the_source(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 1), 0);
+    assert_int_equal(flush_for(fx, 10 * TR_US_PER_S), 0);
+    rd_kafka_mock_broker_set_down(fx->mock, 1);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(write_rows(fx, 100), 0);
+    assert_int_equal(fx->durable, 1);
+    assert_true(fx->held > 90 * 100 * 20);
+    assert_true(((struct kafka_sink *)fx->sink)->bytes_out < (64 << 10) + 100 * 1000);
+    assert_int_equal(flush_for(fx, 50000), -TR_RETRY);
+    rd_kafka_mock_broker_set_up(fx->mock, 1);
+    assert_int_equal(flush_for(fx, 30 * TR_US_PER_S), 0);
+    assert_int_equal(fx->durable, 101);
+    assert_int_equal(fx->held, 0);
+}
+
+static void
+passing_errors_pass(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    rd_kafka_mock_push_request_errors(fx->mock, API_PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                      RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+                                      RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(write_rows(fx, 10), 0);
+    assert_int_equal(poll_on(fx), 0);
+    assert_int_equal(fx->durable, 5);
+}
+
+static void
+a_refused_message_stops_everything_behind_it(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 1), 0);
+    assert_int_equal(poll_on(fx), 0);
+    rd_kafka_mock_push_request_errors(fx->mock, API_PRODUCE, 2, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    int rc = write_rows(fx, 10);
+    for (int i = 0; i < 3 && rc == 0; i++)
+        rc = write_rows(fx, 10);
+    if (rc == 0)
+        rc = poll_on(fx);
+    assert_int_equal(rc, -TR_FATAL);
+    assert_non_null(strstr(fx->err.text, "cannot write to topic " TOPIC));
+    assert_non_null(strstr(fx->err.hint, "grant"));
+    assert_int_equal(fx->durable, 1);
+    assert_int_equal(tr_kafka_sink.poll(fx->sink, 0, &fx->err), -TR_FATAL);
+    assert_int_equal(fx->durable, 1);
+}
+
+static void
+closing_with_work_in_flight_says_nothing_more(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 1), 0);
+    assert_int_equal(poll_on(fx), 0);
+    rd_kafka_mock_broker_set_down(fx->mock, 1);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(write_rows(fx, 100), 0);
+    uint64_t durable = fx->durable;
+    int64_t before = tr_clock_us();
+    tr_kafka_sink.close(fx->sink);
+    fx->sink = NULL;
+    assert_true(tr_clock_us() - before < 5 * TR_US_PER_S);
+    assert_int_equal(fx->durable, durable);
+}
+
+static void
+a_missing_topic_is_refused(void **state)
+{
+    struct fixture *fx = *state;
+    tr_relation_unref(fx->relation);
+    fx->relation = sample_relation(1, "public", "missing", 2, (const char *[]){ "id:int32:k", "note:text" });
+    assert_int_equal(set(fx, "create_topics", "false"), 0);
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 1), -TR_REFUSED);
+    assert_non_null(strstr(fx->err.text, "shop.public.missing does not exist"));
+}
+
+static void
+properties_that_break_a_promise_are_refused(void **state)
+{
+    struct fixture *fx = *state;
+    static const char *const bad[] = { "acks=1",          "enable.idempotence=false", "retries=0",
+                                       "sasl.password=x", "plugin.library.paths=x",   "nonsense" };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(set(fx, "kafka", bad[i]), 0);
+        assert_int_equal(tr_kafka_sink.open(&fx->env, &fx->sink, &fx->err), -TR_CONFIG);
+        assert_null(fx->sink);
+    }
+    assert_int_equal(set(fx, "kafka", "socket.keepalive.enable=true"), 0);
+    open_sink(fx);
+}
+
+static void
+brokers_that_nobody_knows(void **state)
+{
+    struct fixture *fx = *state;
+    assert_int_equal(set(fx, "target", "kafka://127.0.0.1:1"), 0);
+    assert_int_equal(tr_kafka_sink.open(&fx->env, &fx->sink, &fx->err), -TR_RETRY);
+    assert_non_null(strstr(fx->err.text, "Connection refused"));
+    assert_null(fx->sink);
+}
+
+/* Figures from the tests of Kafka's own Java clients. */
+static void
+murmur2_is_javas(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        int32_t hash;
+    } known[] = { { "21", -973932308 },
+                  { "foobar", -790332482 },
+                  { "a-little-bit-long-string", -985981536 },
+                  { "a-little-bit-longer-string", -1486304829 },
+                  { "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971 } };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        assert_int_equal((int32_t)kafka_murmur2(known[i].key, strlen(known[i].key)), known[i].hash);
+    assert_int_equal(kafka_partition(0xffffffff, 10), 0x7fffffff % 10);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(murmur2_is_javas),
+        TEST(what_was_flushed_is_durable),
+        TEST(poll_reports_and_wakes),
+        TEST(a_broker_that_is_away_holds_back_the_source),
+        TEST(passing_errors_pass),
+        TEST(a_refused_message_stops_everything_behind_it),
+        TEST(closing_with_work_in_flight_says_nothing_more),
+        TEST(a_missing_topic_is_refused),
+        TEST(properties_that_break_a_promise_are_refused),
+        TEST(brokers_that_nobody_knows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
