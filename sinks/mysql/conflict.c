@@ -518,16 +518,24 @@ put_back(struct careful *c, const struct parked_row *entry, struct tr_error *err
     return rc;
 }
 
-/* A parked row found no place: for messages its key is shown as the literals say. */
+/* A parked row found no place: of its key the literals are known. */
 static int
 refuse_parked(struct careful *c, const struct parked_row *entry, const struct tr_error *failure, struct tr_error *err)
 {
-    char position[24];
+    const struct tr_my_map *map = entry->map;
     struct tr_error copy = *failure;
+    struct tr_buffer key;
+    char position[24];
+    tr_buffer_init(&key, 4096);
+    for (uint16_t k = 0; k < map->nkey; k++) {
+        tr_buffer_printf(&key, "%s%s=", k > 0 ? ", " : "", map->relation->columns[map->key[k]].name);
+        tr_text_printable(&key, entry->key[k], strnlen(entry->key[k], 64));
+    }
     position_text(c, &entry->event, position);
-    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s %s at %s does not fit the target: %s", entry->map->label, verb(&entry->event),
-            entry->map->nkey > 0 ? "key" : "no key", entry->map->nkey > 0 ? entry->key[0] : "", position, copy.text);
-    return tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to skip");
+    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label, verb(&entry->event), key.data, position,
+            copy.text);
+    tr_buffer_fini(&key);
+    return tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
 }
 
 /* The row that stands in its place goes; only that with its own key can be meant. */

@@ -210,10 +210,29 @@ carry_dropped(struct change *c, const struct tr_column *column, struct tr_error 
     return run(c, err);
 }
 
+/* One column is gone and another has come, and no number tells whether they are the same one. */
+static int
+refuse_doubt(struct change *c, const struct tr_relation *before, const struct tr_relation *after, struct tr_error *err)
+{
+    const struct tr_column *gone = NULL, *come = NULL;
+    for (uint16_t i = 0; i < before->ncolumns; i++)
+        if (column_of(c, after, &before->columns[i]) == NULL && (before->columns[i].number == 0 || !c->sink->from_postgresql))
+            gone = &before->columns[i];
+    for (uint16_t i = 0; i < after->ncolumns; i++)
+        if (column_of(c, before, &after->columns[i]) == NULL && tr_my_table_column(c->table, after->columns[i].name) < 0)
+            come = &after->columns[i];
+    if (gone == NULL || come == NULL || tr_my_table_column(c->table, gone->name) < 0)
+        return 0;
+    tr_fail(err, TR_REFUSED, "table %s.%s: the source has no column \"%s\" any more and a new one \"%s\"; whether it was renamed cannot be known",
+            c->table->database, c->table->name, gone->name, come->name);
+    return tr_error_hint(err, "run at the target: ALTER TABLE `%s`.`%s` ADD COLUMN `%s` ...; if it is a new one. If it was renamed: add it so, fill it by"
+                              " UPDATE ... SET `%s` = `%s`, and start again", c->table->database, c->table->name, come->name, come->name, gone->name);
+}
+
 static int
 carry(struct change *c, const struct tr_relation *before, const struct tr_relation *after, struct tr_error *err)
 {
-    int rc = 0;
+    int rc = refuse_doubt(c, before, after, err);
     for (uint16_t i = 0; rc == 0 && i < before->ncolumns; i++) {
         const struct tr_column *column = column_of(c, after, &before->columns[i]);
         rc = column != NULL ? carry_changed(c, &before->columns[i], column, err) : carry_dropped(c, &before->columns[i], err);
