@@ -76,7 +76,17 @@ infile_error(void *at, char *out, unsigned size)
 
 /* ---- opening */
 
-/* Bytes go as they are; MySQL's JSON alone wants to be told that they are characters. */
+/* Bytes go as they are; these types alone want to be told that they are characters: as bytes they would have to be in the server's own form. */
+static bool
+wants_characters(const struct tr_my_column *column)
+{
+    static const char *const types[] = { "json", "uuid", "inet4", "inet6", "xmltype" };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(column->type, types[i]) == 0)
+            return true;
+    return false;
+}
+
 static void
 load_head(struct tr_loader *loader)
 {
@@ -91,10 +101,9 @@ load_head(struct tr_loader *loader)
         if (map->target[i] < 0)
             continue;
         const struct tr_my_column *column = &map->table->columns[map->target[i]];
-        bool json = strcmp(column->type, "json") == 0;
         tr_buffer_text(sql, comma);
         comma = ", ";
-        if (!json) {
+        if (!wants_characters(column)) {
             tr_mysql_identifier(sql, column->name);
             continue;
         }

@@ -23,7 +23,7 @@ def config(source, maria, **more):
 
 def drain(tailrace, settings):
     result = tailrace.run("run", "--stop", "drained", config=settings, timeout=90)
-    assert result.status == 0, result
+    assert result.status == 0, result.stderr[-3000:]
     return result
 
 
