@@ -100,6 +100,7 @@ write_key(struct json_encoder *enc, const struct relation_plan *plan, const stru
     tr_buffer_reset(out);
     if (plan->nkeys == 0)
         return 0;
+    tr_buffer_add(out, plan->key_head, plan->key_head_len);
     for (uint16_t k = 0; k < plan->nkeys; k++) {
         const struct column_plan *column = &plan->columns[plan->keys[k]];
         if (k == 0)
@@ -109,7 +110,7 @@ write_key(struct json_encoder *enc, const struct relation_plan *plan, const stru
         if (rc < 0)
             return rc;
     }
-    tr_buffer_byte(out, '}');
+    tr_buffer_text(out, enc->schemas ? "}}" : "}");
     return 0;
 }
 
@@ -161,8 +162,10 @@ emit_record(const struct record *rec, const struct tr_buffer *key, const struct 
         message.value_len = value->len;
     }
     if (rec->header != NULL) {
-        message.header_value = rec->header->data;
-        message.header_len = rec->header->len;
+        /* Connect's own converter of headers knows no schemas. */
+        uint32_t head = rec->plan->key_head_len;
+        message.header_value = rec->header->data + head;
+        message.header_len = rec->header->len - head - rec->enc->schemas;
     }
     return rec->emit->message(rec->emit->arg, &message, rec->err);
 }
@@ -184,7 +187,7 @@ finish_envelope(const struct record *rec, char op)
     text[7] = op;
     tr_buffer_add(out, text, sizeof(text) - 1);
     tail_append(enc, false, out);
-    tr_buffer_byte(out, '}');
+    tr_buffer_text(out, enc->schemas ? "}}" : "}");
 }
 
 static int
@@ -194,6 +197,7 @@ change(const struct record *rec, char op, const struct tr_value *before, const s
     struct tr_buffer *out = &rec->enc->value;
     int rc = 0;
     tr_buffer_reset(out);
+    tr_buffer_add(out, rec->plan->value_head, rec->plan->value_head_len);
     if (before == NULL)
         json_literal(out, "{\"before\":null,\"after\":");
     else {
@@ -292,9 +296,13 @@ message_event(struct record *rec)
     static const char no_table[] = ",\"schema\":\"\",\"table\":\"\",\"txId\":";
     tr_buffer_reset(key);
     tr_buffer_reset(value);
+    if (enc->schemas) {
+        schema_of_message(enc, true, key);
+        schema_of_message(enc, false, value);
+    }
     json_literal(key, "{\"prefix\":");
     json_string(key, event->message.prefix, strlen(event->message.prefix));
-    tr_buffer_byte(key, '}');
+    tr_buffer_text(key, enc->schemas ? "}}" : "}");
     json_literal(value, "{\"op\":\"m\"");
     tail_append(enc, true, value);
     tr_buffer_byte(value, ',');
@@ -303,7 +311,7 @@ message_event(struct record *rec)
     json_string(value, event->message.prefix, strlen(event->message.prefix));
     json_literal(value, ",\"content\":");
     value_bytes(&enc->renderer, event->message.content, event->message.len, value);
-    json_literal(value, "}}");
+    tr_buffer_text(value, enc->schemas ? "}}}" : "}}");
     if (key->overflow || value->overflow)
         return tr_fail(rec->err, TR_REFUSED, "a logical message passes the limit of 1 GiB as JSON");
     const struct tr_message message = { .topic = enc->message_topic,
@@ -391,6 +399,7 @@ static int
 read_settings(struct json_encoder *enc, const struct tr_settings *settings, struct tr_error *err)
 {
     struct value_modes *modes = &enc->renderer.modes;
+    enc->schemas = json_option_bool(settings, "schemas_enable");
     enc->tombstones = json_option_bool(settings, "tombstones_on_delete");
     enc->transaction_metadata = json_option_bool(settings, "provide_transaction_metadata");
     modes->decimal = (enum decimal_mode)json_option_choice(settings, "decimal_handling_mode");

@@ -103,6 +103,8 @@ struct relation_plan {
     uint16_t nkeys;
     const char *source; /* `","schema":"public","table":"t","txId":` and its kin */
     uint32_t source_len;
+    const char *key_head, *value_head; /* with schemas_enable: all of `{"schema":...,"payload":`; else empty */
+    uint32_t key_head_len, value_head_len;
     const char *collection; /* "schema.table" of transaction metadata */
     uint64_t txn_number;    /* the transaction for which `collection_at` holds */
     uint32_t collection_at; /* in encoder->collections */
@@ -112,6 +114,12 @@ struct relation_plan {
 struct json_encoder;
 struct relation_plan *relation_plan_get(struct json_encoder *encoder, struct tr_relation *relation);
 void relation_plans_free(struct json_encoder *encoder);
+
+/* schema.c: `{"schema":...,"payload":` for schemas_enable; a closing brace belongs behind the payload */
+void schema_of_key(struct json_encoder *encoder, const struct relation_plan *plan, struct tr_buffer *out);
+void schema_of_value(struct json_encoder *encoder, const struct relation_plan *plan, struct tr_buffer *out);
+void schema_of_message(struct json_encoder *encoder, bool key, struct tr_buffer *out);
+void schema_of_transaction(bool key, struct tr_buffer *out);
 
 /* defaults.c: the JSON of a column's literal default; false when it has none, or a function's. */
 bool default_literal(struct renderer *r, const struct column_plan *plan, const char *expression,
@@ -123,6 +131,7 @@ struct json_encoder {
     struct tr_encoder base;
     struct renderer renderer;
     bool tombstones;
+    bool schemas; /* schemas_enable */
     bool transaction_metadata;
     bool skip_create, skip_update, skip_delete, skip_truncate;
     const char *prefix; /* logical name: topic prefix and source.name */

@@ -100,15 +100,19 @@ emit_edge(struct json_encoder *enc, const struct tr_txn *txn, bool end, const st
 {
     tr_buffer_reset(&enc->key);
     tr_buffer_reset(&enc->value);
+    if (enc->schemas) {
+        schema_of_transaction(true, &enc->key);
+        schema_of_transaction(false, &enc->value);
+    }
     json_literal(&enc->key, "{\"id\":");
     append_id(txn, &enc->key);
-    tr_buffer_byte(&enc->key, '}');
+    tr_buffer_text(&enc->key, enc->schemas ? "}}" : "}");
     tr_buffer_text(&enc->value, end ? "{\"status\":\"END\",\"id\":" : "{\"status\":\"BEGIN\",\"id\":");
     append_id(txn, &enc->value);
     append_counts(enc, end, &enc->value);
     json_literal(&enc->value, ",\"ts_ms\":");
     tr_buffer_int(&enc->value, txn->commit_us / 1000);
-    tr_buffer_byte(&enc->value, '}');
+    tr_buffer_text(&enc->value, enc->schemas ? "}}" : "}");
     const struct tr_message message = { .topic = enc->transaction_topic,
                                         .key = enc->key.data,
                                         .key_len = enc->key.len,

@@ -205,6 +205,21 @@ plan_source(const struct json_encoder *enc, struct relation_plan *plan)
     tr_buffer_fini(&text);
 }
 
+static void
+plan_heads(struct json_encoder *enc, struct relation_plan *plan)
+{
+    struct tr_buffer text;
+    plan->key_head = plan->value_head = "";
+    if (!enc->schemas)
+        return;
+    tr_buffer_init(&text, 1 << 26);
+    schema_of_key(enc, plan, &text);
+    plan->key_head = keep(&plan->arena, &text, &plan->key_head_len);
+    schema_of_value(enc, plan, &text);
+    plan->value_head = keep(&plan->arena, &text, &plan->value_head_len);
+    tr_buffer_fini(&text);
+}
+
 static struct relation_plan *
 plan_new(struct json_encoder *enc, struct tr_relation *relation)
 {
@@ -217,6 +232,7 @@ plan_new(struct json_encoder *enc, struct tr_relation *relation)
         plan_column(enc, &plan->arena, &plan->columns[i], &relation->columns[i]);
     plan_key(plan);
     plan_source(enc, plan);
+    plan_heads(enc, plan);
     return plan;
 }
 

@@ -74,7 +74,7 @@ main(int argc, char **argv)
     struct tr_encoder *encoder;
     struct tr_error err;
     struct total total = { 0, 0 };
-    const struct tr_emit emit = { &total, count };
+    const struct tr_emit emit = { .arg = &total, .message = count };
     fill(batch, tables);
     if (tr_debezium_json_encoder.open(&env, &encoder, &err) < 0)
         return 1;

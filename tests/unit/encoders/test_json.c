@@ -77,7 +77,7 @@ set(struct bench *b, const char *name, const char *value)
 static int
 encode_event(struct bench *b, const struct tr_event *event)
 {
-    const struct tr_emit emit = { &b->out, gather };
+    const struct tr_emit emit = { .arg = &b->out, .message = gather };
     if (b->encoder == NULL)
         assert_int_equal(tr_debezium_json_encoder.open(&b->env, &b->encoder, &b->err), 0);
     tr_buffer_reset(&b->out);
@@ -246,7 +246,7 @@ transaction_metadata_has_one_id_and_counts(void **state)
     table_with_key(b);
     set(b, "provide_transaction_metadata", "true");
     struct tr_event *event = sample_event(b->batch, TR_INSERT, b->relation, NULL, ROW(b, "1", "a", "5"));
-    const struct tr_emit emit = { &b->out, gather };
+    const struct tr_emit emit = { .arg = &b->out, .message = gather };
     assert_int_equal(tr_debezium_json_encoder.open(&b->env, &b->encoder, &b->err), 0);
     assert_int_equal(tr_debezium_json_encoder.begin(b->encoder, b->batch, b->batch->txns, &emit, &b->err), 0);
     assert_string_equal(
