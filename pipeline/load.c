@@ -7,9 +7,13 @@
  * A sink with a loader gets the copy stream as it is (or decoded rows) over several connections at once. Every other sink gets TR_READ rows through the queue,
  * one table after the other, so that cutting its output back to a finished table is always possible.
  */
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/failpoint.h"
@@ -40,7 +44,12 @@ struct load {
     struct load_part *parts;
     size_t nparts, next_part;
     struct tr_cut cut;
-    pthread_mutex_t lock; /* guards next_part, parts_left, failed, error */
+    pthread_mutex_t lock; /* guards next_part, parts_left, failed, error, workers, of_parts */
+    struct part_sums {    /* estimates of all parts and of those that have ended, and what came; with what earlier attempts had brought */
+        uint64_t rows_all, bytes_all, rows_ended, bytes_ended, rows_came, bytes_came, rows_before, bytes_before;
+    } of_parts;
+    size_t workers; /* threads that have not ended */
+    int ended_fd;   /* eventfd: readable when the last one has */
     bool failed;
     struct tr_error error;
 };
@@ -75,6 +84,23 @@ find_tables(struct load *load, struct tr_error *err)
     return 0;
 }
 
+/* What came, and what is still to come if it differs from its estimate as what has come did. */
+static uint64_t
+corrected(uint64_t came, uint64_t all, uint64_t ended)
+{
+    uint64_t left = all - ended;
+    return came + (ended > 0 ? (uint64_t)((double)left * (double)came / (double)ended) : left);
+}
+
+static void
+expect(struct load *load)
+{
+    const struct part_sums *of = &load->of_parts;
+    struct tr_task_counters *count = &load->task->count;
+    atomic_store(&count->load_rows_expected, of->rows_before + corrected(of->rows_came, of->rows_all, of->rows_ended));
+    atomic_store(&count->load_bytes_expected, of->bytes_before + corrected(of->bytes_came, of->bytes_all, of->bytes_ended));
+}
+
 static int
 by_size(const void *a, const void *b)
 {
@@ -88,6 +114,8 @@ plan(struct load *load, int max, struct tr_error *err)
 {
     struct tr_task *task = load->task;
     struct tr_table_part parts[MAX_PARTS];
+    load->of_parts.rows_before = atomic_load(&task->count.load_rows);
+    load->of_parts.bytes_before = atomic_load(&task->count.load_bytes);
     for (size_t i = 0; i < load->ntables; i++) {
         struct load_table *table = &load->tables[i];
         int n = task->config.source->table_parts(task->source, table->relation, parts, max, err);
@@ -96,17 +124,32 @@ plan(struct load *load, int max, struct tr_error *err)
         load->parts = tr_realloc(load->parts, (load->nparts + (size_t)n) * sizeof(*load->parts));
         for (int p = 0; p < n; p++) {
             load->parts[load->nparts++] = (struct load_part){ table, parts[p] };
-            atomic_fetch_add(&task->count.load_rows_expected, parts[p].rows);
-            atomic_fetch_add(&task->count.load_bytes_expected, parts[p].bytes);
+            load->of_parts.rows_all += parts[p].rows;
+            load->of_parts.bytes_all += parts[p].bytes;
         }
         table->parts_left = (uint32_t)n;
     }
+    expect(load);
     if (load->nparts > 0)
         qsort(load->parts, load->nparts, sizeof(*load->parts), by_size);
     return 0;
 }
 
 /* --- a sink with a loader --- */
+
+/* A table takes another number of bytes on the source's disk than on the wire: each part that ends tells how many, so that in the end the estimates are the truth. */
+static void
+learn_sizes(struct load *load, const struct tr_table_part *part, uint64_t rows, uint64_t bytes)
+{
+    struct part_sums *of = &load->of_parts;
+    pthread_mutex_lock(&load->lock);
+    of->rows_ended += part->rows;
+    of->bytes_ended += part->bytes;
+    of->rows_came += rows;
+    of->bytes_came += bytes;
+    expect(load);
+    pthread_mutex_unlock(&load->lock);
+}
 
 static bool
 given_up(struct load *load)
@@ -117,23 +160,35 @@ given_up(struct load *load)
     return failed || tr_task_stopping(load->task);
 }
 
+/* What one reader has handed out. */
+struct pumped {
+    uint64_t rows, bytes;
+};
+
+static void
+count_pumped(struct tr_task *task, struct pumped *pumped, uint64_t rows, uint64_t bytes)
+{
+    atomic_fetch_add_explicit(&task->count.load_rows, rows, memory_order_relaxed);
+    atomic_fetch_add_explicit(&task->count.load_bytes, bytes, memory_order_relaxed);
+    pumped->rows += rows;
+    pumped->bytes += bytes;
+}
+
 static int
-pump_bytes(struct load *load, struct tr_table_reader *reader, struct tr_loader *loader, struct tr_error *err)
+pump_bytes(struct load *load, struct tr_table_reader *reader, struct tr_loader *loader, struct pumped *pumped,
+           struct tr_error *err)
 {
     struct tr_task *task = load->task;
     const struct tr_source_class *source = task->config.source;
     const char *data;
     size_t len;
-    uint64_t counted = 0;
     int r;
     while ((r = source->reader_read(reader, &data, &len, err)) > 0) {
         if (given_up(load))
             return tr_fail(err, TR_RETRY, "stopped");
         TR_FAILPOINT("load.write");
-        atomic_fetch_add_explicit(&task->count.load_bytes, len, memory_order_relaxed);
         uint64_t rows = source->reader_count != NULL ? source->reader_count(reader) : 0;
-        atomic_fetch_add_explicit(&task->count.load_rows, rows - counted, memory_order_relaxed);
-        counted = rows;
+        count_pumped(task, pumped, rows - pumped->rows, len);
         if ((r = task->config.sink->loader_write(loader, data, len, err)) < 0)
             return r;
     }
@@ -141,7 +196,8 @@ pump_bytes(struct load *load, struct tr_table_reader *reader, struct tr_loader *
 }
 
 static int
-pump_rows(struct load *load, struct tr_table_reader *reader, struct tr_loader *loader, struct tr_error *err)
+pump_rows(struct load *load, struct tr_table_reader *reader, struct tr_loader *loader, struct pumped *pumped,
+          struct tr_error *err)
 {
     struct tr_task *task = load->task;
     int r = 1;
@@ -151,8 +207,7 @@ pump_rows(struct load *load, struct tr_table_reader *reader, struct tr_loader *l
         struct tr_batch *batch = tr_batch_new();
         r = task->config.source->reader_rows(reader, batch, ROWS_BATCH_BYTES, err);
         TR_FAILPOINT("load.write");
-        atomic_fetch_add_explicit(&task->count.load_rows, batch->nevents, memory_order_relaxed);
-        atomic_fetch_add_explicit(&task->count.load_bytes, batch->arena.used, memory_order_relaxed);
+        count_pumped(task, pumped, batch->nevents, batch->arena.used);
         int w = r >= 0 && batch->nevents > 0 ? task->config.sink->loader_rows(loader, batch, err) : 0;
         tr_batch_free(batch);
         if (w < 0)
@@ -216,11 +271,15 @@ copy_part(struct load *load, struct load_part *part, struct tr_error *err)
     const char *format = choose_format(task, table->relation);
     struct tr_table_reader *reader = NULL;
     struct tr_loader *loader = NULL;
+    struct pumped pumped = { 0, 0 };
     int r = source->reader_open(task->source, &load->cut, table->relation, &part->part, format, &reader, err);
     if (r == 0)
         r = sink->loader_open(task->sink, table->relation, format, &loader, err);
     if (r == 0)
-        r = strcmp(format, "rows") == 0 ? pump_rows(load, reader, loader, err) : pump_bytes(load, reader, loader, err);
+        r = strcmp(format, "rows") == 0 ? pump_rows(load, reader, loader, &pumped, err)
+                                         : pump_bytes(load, reader, loader, &pumped, err);
+    if (r == 0)
+        learn_sizes(load, &part->part, pumped.rows, pumped.bytes);
     if (r == 0)
         r = finish_part(load, table, loader, err);
     source->reader_close(reader);
@@ -260,20 +319,45 @@ load_worker(void *arg)
         load->failed = true;
         pthread_mutex_unlock(&load->lock);
     }
+    pthread_mutex_lock(&load->lock);
+    bool last = --load->workers == 0;
+    pthread_mutex_unlock(&load->lock);
+    if (last)
+        eventfd_write(load->ended_fd, 1);
     return NULL;
 }
 
+/* A worker may be waiting long for a server: for a lock, for an index. Asked to stop, the sink wakes its side by stop_fd; the source is woken here. */
 static void
-run_workers(struct load *load)
+watch_workers(struct load *load)
+{
+    struct tr_task *task = load->task;
+    struct pollfd fds[2] = { { .fd = load->ended_fd, .events = POLLIN }, { .fd = task->stop_fd, .events = POLLIN } };
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        ;
+    if (fds[0].revents == 0)
+        task->config.source->interrupt(task->source);
+}
+
+static int
+run_workers(struct load *load, struct tr_error *err)
 {
     pthread_t threads[64];
     size_t count = (size_t)tr_setting_int(load->task->config.settings, "readers");
     if (count > load->nparts)
         count = load->nparts;
+    load->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (load->ended_fd < 0)
+        return tr_fail(err, TR_FATAL, "full load: no eventfd: %s", strerror(errno));
+    load->workers = count;
     for (size_t i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, load_worker, load);
+    if (count > 0)
+        watch_workers(load);
     for (size_t i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
+    close(load->ended_fd);
+    return 0;
 }
 
 static int
@@ -284,7 +368,8 @@ load_in_bulk(struct load *load, struct tr_error *err)
     int r = plan(load, MAX_PARTS, err);
     if (r < 0)
         return r;
-    run_workers(load);
+    if ((r = run_workers(load, err)) < 0)
+        return r;
     if (load->failed) {
         *err = load->error;
         return -(int)err->class;

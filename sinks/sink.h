@@ -39,6 +39,7 @@ struct tr_sink_env {
     const struct tr_encoder_class *encoder; /* TR_SINK_ENCODES: what the target's `format` names, its options are in the settings; else NULL */
     uint64_t memory;             /* bytes the sink may hold on its own */
     int wake_fd;                 /* eventfd: readable when the pipeline wants poll() to return */
+    int stop_fd;                 /* eventfd: readable once the task is to stop: loaders and index builders give up with TR_RETRY; 0 = none */
     void *arg;
     /*
      * Everything up to and including this batch is durable. thread: sink. sink_state: NULL, or with TR_SINK_STATE_IN_STORE the state just behind

@@ -2,7 +2,7 @@
  * internal.h - what the files of capture/postgres share. Nothing outside this folder includes it.
  *
  * Threads: the source belongs to the capture thread. Table readers (snapshot.c) run in threads of their own; of this struct they may read
- * what open() filled in and nobody changes later: base, url, server_version, slot, publication, interrupt_fd.
+ * what open() filled in and nobody changes later: base, url, server_version, slot, publication, interrupt_fd; and take from the pool `readers`.
  */
 #ifndef TR_CAPTURE_POSTGRES_INTERNAL_H
 #define TR_CAPTURE_POSTGRES_INTERNAL_H
@@ -12,6 +12,7 @@
 
 #include "capture/postgres/postgres.h"
 #include "clients/postgres/connection.h"
+#include "clients/postgres/pool.h"
 #include "decoders/pgoutput/pgoutput.h"
 
 #define TR_PG_NAME_MAX 64 /* NAMEDATALEN */
@@ -27,6 +28,7 @@ struct tr_postgres_reading {
     bool judged;           /* it is empty, and what came before was judged */
     int quick;             /* times in a row that it did not stay empty */
     int poor;              /* naps in a row that brought next to nothing */
+    bool behind;           /* the server sends what was committed a while ago: a nap costs nobody anything */
     int64_t nap_us;        /* 0 = block in poll() until something comes */
     size_t receive_buffer; /* SO_RCVBUF as the kernel counts it */
 };
@@ -47,6 +49,7 @@ struct tr_postgres_source {
 
     PGconn *query; /* ordinary connection: catalogue, WAL position. Through tr_postgres_query() */
     PGconn *repl;  /* walsender that streams, from start() on */
+    struct tr_pg_pool readers; /* for table readers, between two tables; emptied by cut_release() */
     PGconn *cut;   /* walsender that made a slot, temporary or not, and holds the snapshot exported with it */
     bool slot_made;        /* by prepare(), now */
     bool publication_made; /* by prepare(), now */

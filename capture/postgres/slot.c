@@ -351,6 +351,7 @@ void
 tr_postgres_cut_release(struct tr_source *base)
 {
     struct tr_postgres_source *source = tr_postgres(base);
+    tr_pg_pool_clear(&source->readers);
     tr_pg_close(source->cut);
     source->cut = NULL;
 }

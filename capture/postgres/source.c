@@ -235,6 +235,7 @@ postgres_close(struct tr_source *base)
     tr_pg_close(source->repl);
     tr_pg_close(source->cut);
     tr_pg_close(source->query);
+    tr_pg_pool_fini(&source->readers);
     tr_postgres_types_free(source);
     if (source->interrupt_fd >= 0)
         close(source->interrupt_fd);
@@ -246,6 +247,7 @@ postgres_open(const struct tr_source_env *env, struct tr_source **out, struct tr
 {
     struct tr_postgres_source *source = tr_calloc(1, sizeof *source);
     source->base.class = &tr_postgres_source;
+    tr_pg_pool_init(&source->readers);
     source->base.env = env;
     source->base.catalog = (struct tr_catalog){ .arg = source, .complete = tr_postgres_complete };
     source->base.decoder_format = &source->format;

@@ -2,7 +2,7 @@
  * internal.h - the context of a PostgreSQL sink, shared by the files of this folder.
  *
  * The stream is applied by the one sink thread, which drives all connections without blocking (worker.c). Loaders have connections and
- * threads of their own and read only what is constant after open: env, url, server_version, replica_role.
+ * threads of their own and read only what is constant after open: env, url, server_version, replica_role; and take from the pool `loaders`.
  */
 #ifndef TR_SINKS_POSTGRES_INTERNAL_H
 #define TR_SINKS_POSTGRES_INTERNAL_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "clients/postgres/connection.h"
+#include "clients/postgres/pool.h"
 #include "sinks/sink.h"
 
 struct tr_pg_apply;
@@ -31,6 +32,7 @@ struct tr_postgres_sink {
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_pg_conflict_policy on_conflict;
     enum tr_pg_ddl_policy ddl;
+    struct tr_pg_pool loaders; /* for loaders and index builders, between two tables; emptied by finish_tables */
     struct tr_pg_apply *apply; /* NULL until the first write */
 };
 
@@ -40,6 +42,11 @@ struct tr_postgres_sink {
  */
 int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, bool synchronous,
                        PGconn **conn, struct tr_error *err);
+
+/* loader.c: a connection for loading or building indexes, from the pool or new; given back with tr_pg_pool_give. *conn is set even on failure. thread: any. */
+int tr_pg_take_loader(struct tr_postgres_sink *sink, PGconn **conn, struct tr_error *err);
+/* The descriptor that interrupts loading, or -1. */
+int tr_pg_stop_fd(const struct tr_postgres_sink *sink);
 
 /* checkpoint.c. The state tables are made when missing. thread: sink, but for record_cut. */
 int tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err);

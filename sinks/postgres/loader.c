@@ -1,8 +1,9 @@
 /*
  * loader.c - rows into tables by COPY, as the source's own COPY made them or rendered from decoded values.
  *
- * A loader is one transaction on a connection of its own. With the last part of a table the table's cut is committed in the same
- * transaction, so a table is done exactly when all of its rows are there.
+ * A loader is one transaction on a connection of its own, lent by the sink's pool. With the last part of a table the table's cut is committed in the same
+ * transaction, so a table is done exactly when all of its rows are there. Its commit does not wait for the disk: what a crash of the target takes away it takes
+ * from the end of its log, rows and cut together, and finish_tables waits for all of it.
  */
 #include "sinks/postgres/loader.h"
 
@@ -72,6 +73,57 @@ tr_pg_loader_accepts(struct tr_sink *base, const struct tr_relation *relation, c
 
 /* ---- opening */
 
+/* The statement that asks for a table's columns, and what checks and records at the end: planned once for all tables. */
+static const char prepare_load[] =
+    "PREPARE tr_columns(text) AS SELECT a.attname, coalesce(b.oid, t.oid), coalesce(b.typtype, t.typtype) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+    " LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+
+int
+tr_pg_stop_fd(const struct tr_postgres_sink *sink)
+{
+    return sink->base.env->stop_fd > 0 ? sink->base.env->stop_fd : -1;
+}
+
+/*
+ * Sorting is what index building does: give it room, but not what an operator has set higher. From 14 on a server on Linux looks while it builds whether its client is
+ * still there: a killed run leaves no work behind that the next one would wait for. Where it cannot, it says so, and nothing is lost.
+ */
+static int
+set_up(struct tr_postgres_sink *sink, PGconn *conn, struct tr_error *err)
+{
+    struct tr_error unable;
+    tr_error_clear(&unable);
+    int rc = tr_pg_exec(
+        conn, tr_pg_stop_fd(sink),
+        "SELECT set_config('maintenance_work_mem', '256MB', false) FROM pg_settings WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144",
+        NULL, err);
+    if (rc == 0)
+        rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), prepare_load, NULL, err);
+    if (rc == 0 && sink->server_version >= 140000 &&
+        tr_pg_exec(conn, tr_pg_stop_fd(sink), "SET client_connection_check_interval = '1s'", NULL, &unable) < 0 &&
+        unable.class == TR_RETRY) {
+        *err = unable;
+        rc = -TR_RETRY;
+    }
+    return rc;
+}
+
+int
+tr_pg_take_loader(struct tr_postgres_sink *sink, PGconn **conn, struct tr_error *err)
+{
+    *conn = tr_pg_pool_take(&sink->loaders);
+    if (*conn != NULL)
+        return 0;
+    int rc = tr_pg_sink_connect(sink, "load", false, conn, err);
+    return rc < 0 ? rc : set_up(sink, *conn, err);
+}
+
+static int
+ask(struct tr_loader *loader, const char *sql, PGresult **res, struct tr_error *err)
+{
+    return tr_pg_exec(loader->conn, tr_pg_stop_fd(loader->sink), sql, res, err);
+}
+
 static void
 column_names(const struct tr_relation *relation, struct tr_buffer *sql)
 {
@@ -88,19 +140,22 @@ column_names(const struct tr_relation *relation, struct tr_buffer *sql)
 
 /* Binary rows only fit columns of the same types; an existing table may have wider ones. *same is whether all agree. */
 static int
-types_agree(struct tr_loader *loader, bool *same, struct tr_error *err)
+begin(struct tr_loader *loader, bool binary, bool *same, struct tr_error *err)
 {
-    static const char query[] =
-        "SELECT a.attname, coalesce(b.oid, t.oid), coalesce(b.typtype, t.typtype) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
-        " LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
     const struct tr_relation *relation = loader->relation;
-    struct tr_buffer name;
+    struct tr_buffer name, sql;
     PGresult *res = NULL;
-    tr_buffer_init(&name, 4096);
-    tr_pg_qualified(&name, relation->target_schema, relation->target_name);
-    const char *params[] = { name.data };
-    int rc = tr_pg_exec_params(loader->conn, -1, query, 1, params, &res, err);
     *same = true;
+    if (!binary)
+        return ask(loader, "BEGIN", NULL, err);
+    tr_buffer_init(&name, 4096);
+    tr_buffer_init(&sql, 8192);
+    tr_pg_qualified(&name, relation->target_schema, relation->target_name);
+    tr_buffer_text(&sql, "BEGIN; EXECUTE tr_columns(");
+    tr_pg_literal(&sql, name.data);
+    tr_buffer_text(&sql, ")");
+    int rc = ask(loader, sql.data, &res, err);
+    tr_buffer_fini(&sql);
     for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
         int c = tr_relation_column(relation, PQgetvalue(res, row, 0));
         uint32_t oid = (uint32_t)strtoul(PQgetvalue(res, row, 1), NULL, 10);
@@ -135,7 +190,7 @@ make_staging(struct tr_loader *loader, struct tr_error *err)
         any = true;
     }
     tr_buffer_printf(&sql, ") ON COMMIT DROP'%s); END $tr$", types.data != NULL ? types.data : "");
-    int rc = tr_pg_exec(loader->conn, -1, sql.data, NULL, err);
+    int rc = ask(loader, sql.data, NULL, err);
     tr_buffer_fini(&sql);
     tr_buffer_fini(&types);
     return rc;
@@ -155,7 +210,7 @@ begin_copy(struct tr_loader *loader, bool binary, struct tr_error *err)
         column_names(loader->relation, &sql);
     }
     tr_buffer_printf(&sql, " FROM STDIN%s", binary ? " (FORMAT binary)" : "");
-    int rc = tr_pg_exec(loader->conn, -1, sql.data, &res, err);
+    int rc = ask(loader, sql.data, &res, err);
     if (rc == 0 && PQresultStatus(res) != PGRES_COPY_IN)
         rc = tr_fail(err, TR_FATAL, "the server answers COPY with something else");
     loader->copying = rc == 0;
@@ -179,11 +234,9 @@ tr_pg_loader_open(struct tr_sink *base, const struct tr_relation *relation, cons
     loader->relation = tr_relation_ref((struct tr_relation *)relation);
     tr_buffer_init(&loader->text, TR_BUFFER_MAX);
     tr_buffer_init(&loader->value, TR_BUFFER_MAX);
-    int rc = tr_pg_sink_connect(loader->sink, "load", true, &loader->conn, err);
+    int rc = tr_pg_take_loader(loader->sink, &loader->conn, err);
     if (rc == 0)
-        rc = tr_pg_exec(loader->conn, -1, "BEGIN", NULL, err);
-    if (rc == 0 && binary)
-        rc = types_agree(loader, &same, err);
+        rc = begin(loader, binary, &same, err);
     loader->staged = !same;
     if (rc == 0 && loader->staged)
         rc = make_staging(loader, err);
@@ -234,7 +287,7 @@ drain(struct tr_loader *loader, struct tr_error *err)
     int unsent;
     loader->queued = 0;
     while ((unsent = PQflush(loader->conn)) > 0) {
-        int rc = tr_pg_wait(loader->conn, true, -1, -1, err);
+        int rc = tr_pg_wait(loader->conn, true, tr_pg_stop_fd(loader->sink), -1, err);
         if (rc < 0)
             return rc;
         if (PQconsumeInput(loader->conn) == 0)
@@ -356,6 +409,28 @@ tr_pg_loader_rows(struct tr_loader *loader, const struct tr_batch *batch, struct
 
 /* ---- finishing */
 
+/* Rows may still wait for a trigger, a full disk or a lock over there: an interrupt ends this too. */
+static int
+await_copy(struct tr_loader *loader, struct tr_error *err)
+{
+    PGresult *res;
+    int rc = 0;
+    for (;;) {
+        while (PQflush(loader->conn) > 0 || PQisBusy(loader->conn)) {
+            int ready = tr_pg_wait(loader->conn, PQflush(loader->conn) > 0, tr_pg_stop_fd(loader->sink), -1, err);
+            if (ready < 0)
+                return ready;
+            if (PQconsumeInput(loader->conn) == 0)
+                return failed(loader, NULL, err);
+        }
+        if ((res = PQgetResult(loader->conn)) == NULL)
+            return rc;
+        if (rc == 0 && PQresultStatus(res) != PGRES_COMMAND_OK)
+            rc = failed(loader, res, err);
+        PQclear(res);
+    }
+}
+
 static int
 end_copy(struct tr_loader *loader, struct tr_error *err)
 {
@@ -366,13 +441,7 @@ end_copy(struct tr_loader *loader, struct tr_error *err)
     if (PQputCopyEnd(loader->conn, NULL) < 0)
         return copy_refused(loader, err);
     loader->copying = false;
-    PGresult *res;
-    while ((res = PQgetResult(loader->conn)) != NULL) {
-        if (rc == 0 && PQresultStatus(res) != PGRES_COMMAND_OK)
-            rc = failed(loader, res, err);
-        PQclear(res);
-    }
-    return rc;
+    return await_copy(loader, err);
 }
 
 static int
@@ -384,7 +453,7 @@ unstage(struct tr_loader *loader, struct tr_error *err)
     tr_pg_qualified(&sql, loader->relation->target_schema, loader->relation->target_name);
     column_names(loader->relation, &sql);
     tr_buffer_text(&sql, " OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.tailrace_load");
-    int rc = tr_pg_exec(loader->conn, -1, sql.data, NULL, err);
+    int rc = ask(loader, sql.data, NULL, err);
     tr_buffer_fini(&sql);
     return rc;
 }
@@ -399,7 +468,7 @@ check_epoch(struct tr_loader *loader, struct tr_error *err)
         return 0;
     snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)loader->sink->epoch);
     const char *params[] = { loader->sink->base.env->task, epoch };
-    int rc = tr_pg_exec_params(loader->conn, -1,
+    int rc = tr_pg_exec_params(loader->conn, tr_pg_stop_fd(loader->sink),
                                "SELECT epoch = $2::bigint FROM tailrace.checkpoint WHERE task = $1 FOR SHARE",
                                2, params, &res, err);
     if (rc == 0 && (PQntuples(res) != 1 || PQgetvalue(res, 0, 0)[0] != 't')) {
@@ -424,7 +493,7 @@ tr_pg_loader_finish(struct tr_loader *loader, const struct tr_table_cut *table_d
         rc = tr_pg_record_cut(loader->sink, loader->conn, table_done, err);
     TR_FAILPOINT("sink.postgres.load.commit");
     if (rc == 0)
-        rc = tr_pg_exec(loader->conn, -1, "COMMIT", NULL, err);
+        rc = ask(loader, "COMMIT", NULL, err);
     return rc < 0 ? tr_error_prefix(err, "finishing the load of %s.%s", loader->relation->target_schema,
                                     loader->relation->target_name)
                   : 0;
@@ -435,7 +504,7 @@ tr_pg_loader_close(struct tr_loader *loader)
 {
     if (loader == NULL)
         return;
-    tr_pg_close(loader->conn); /* an open transaction is rolled back by the server */
+    tr_pg_pool_give(&loader->sink->loaders, loader->conn); /* with an open transaction it is closed, and the server rolls back */
     tr_relation_unref(loader->relation);
     tr_buffer_fini(&loader->text);
     tr_buffer_fini(&loader->value);

@@ -103,6 +103,7 @@ sink_close(struct tr_sink *base)
         return;
     tr_pg_apply_close(sink->apply);
     tr_pg_close(sink->meta);
+    tr_pg_pool_fini(&sink->loaders);
     free(sink);
 }
 
@@ -112,6 +113,7 @@ sink_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *
     struct tr_postgres_sink *sink = tr_calloc(1, sizeof(*sink));
     *out = NULL;
     sink->base.class = &tr_postgres_sink;
+    tr_pg_pool_init(&sink->loaders);
     sink->base.env = env;
     sink->url = tr_setting_string(env->settings, "target");
     sink->on_conflict = conflict_policy(tr_setting_string(env->settings, "on_conflict"));

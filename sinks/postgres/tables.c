@@ -163,14 +163,14 @@ statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
 
 /* Some statements as one transaction; when that fails, one by one to learn which it is. */
 int
-tr_pg_run_statements(PGconn *conn, const struct tr_ddl_statement *const *statements, size_t count,
-                     struct tr_error *err)
+tr_pg_run_statements(const struct tr_postgres_sink *sink, PGconn *conn,
+                     const struct tr_ddl_statement *const *statements, size_t count, struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, TR_BUFFER_MAX);
     for (size_t i = 0; i < count; i++)
         tr_buffer_printf(&sql, "%s%s", i > 0 ? ";\n" : "", statements[i]->sql);
-    int rc = count > 0 ? tr_pg_exec(conn, -1, sql.data, NULL, err) : 0;
+    int rc = count > 0 ? tr_pg_exec(conn, tr_pg_stop_fd(sink), sql.data, NULL, err) : 0;
     tr_buffer_fini(&sql);
     TR_FAILPOINT("sink.postgres.tables.made");
     if (rc == 0 || err->class == TR_RETRY)
@@ -179,7 +179,7 @@ tr_pg_run_statements(PGconn *conn, const struct tr_ddl_statement *const *stateme
         return statement_failed(statements[0], err);
     rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = tr_pg_run_statements(conn, &statements[i], 1, err);
+        rc = tr_pg_run_statements(sink, conn, &statements[i], 1, err);
     return rc;
 }
 
@@ -196,11 +196,11 @@ make_missing(struct tr_postgres_sink *sink, const struct tr_ddl *ddl, const bool
         some[count++] = &ddl->statements[i];
         if (count < STATEMENTS_AT_ONCE)
             continue;
-        rc = tr_pg_run_statements(sink->meta, some, count, err);
+        rc = tr_pg_run_statements(sink, sink->meta, some, count, err);
         count = 0;
     }
     if (rc == 0)
-        rc = tr_pg_run_statements(sink->meta, some, count, err);
+        rc = tr_pg_run_statements(sink, sink->meta, some, count, err);
     if (rc == 0 && made > 0)
         tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%zu tables were made at the target", made);
     return rc;
@@ -269,8 +269,8 @@ struct keys {
 };
 
 static int
-read_keys(PGconn *conn, const struct tr_schema *schema, uint32_t first, uint32_t count, struct keys *keys,
-          struct tr_error *err)
+read_keys(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema, uint32_t first,
+          uint32_t count, struct keys *keys, struct tr_error *err)
 {
     struct tr_buffer schemas, names;
     tr_buffer_init(&schemas, TR_BUFFER_MAX);
@@ -281,7 +281,7 @@ read_keys(PGconn *conn, const struct tr_schema *schema, uint32_t first, uint32_t
     }
     const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&names) };
     *keys = (struct keys){ 0 };
-    int rc = tr_pg_exec_params(conn, -1, keys_query, 2, params, &keys->res, err);
+    int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), keys_query, 2, params, &keys->res, err);
     tr_buffer_fini(&schemas);
     tr_buffer_fini(&names);
     return rc;
@@ -321,8 +321,8 @@ key_exists(const struct keys *keys, const struct tr_ddl_statement *statement)
 
 /* An index that an interrupted CREATE INDEX CONCURRENTLY left behind serves no query. */
 static int
-rebuild_invalid(PGconn *conn, const struct keys *keys, const struct tr_relation *relation,
-                struct tr_error *err)
+rebuild_invalid(const struct tr_postgres_sink *sink, PGconn *conn, const struct keys *keys,
+                const struct tr_relation *relation, struct tr_error *err)
 {
     int rc = 0;
     for (int row = keys->first; rc == 0 && row < keys->end && relation->kind != 'p'; row++) {
@@ -332,22 +332,9 @@ rebuild_invalid(PGconn *conn, const struct keys *keys, const struct tr_relation 
         tr_buffer_init(&sql, 4096);
         tr_buffer_text(&sql, "REINDEX INDEX ");
         tr_pg_qualified(&sql, relation->target_schema, PQgetvalue(keys->res, row, 1));
-        rc = tr_pg_exec(conn, -1, sql.data, NULL, err);
+        rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), sql.data, NULL, err);
         tr_buffer_fini(&sql);
     }
-    return rc;
-}
-
-/* Sorting is what index building does: give it room, but not what an operator has set higher. */
-static int
-finish_connection(struct tr_postgres_sink *sink, const char *what, PGconn **conn, struct tr_error *err)
-{
-    int rc = tr_pg_sink_connect(sink, what, true, conn, err);
-    if (rc == 0)
-        rc = tr_pg_exec(
-            *conn, -1,
-            "SELECT set_config('maintenance_work_mem', '256MB', false) FROM pg_settings WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144",
-            NULL, err);
     return rc;
 }
 
@@ -358,20 +345,20 @@ wants_schema(const struct tr_postgres_sink *sink)
 }
 
 static int
-analyze(PGconn *conn, const struct tr_relation *relation, struct tr_error *err)
+analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relation *relation, struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, 4096);
     tr_buffer_text(&sql, "ANALYZE ");
     tr_pg_qualified(&sql, relation->target_schema, relation->target_name);
-    int rc = tr_pg_exec(conn, -1, sql.data, NULL, err);
+    int rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), sql.data, NULL, err);
     tr_buffer_fini(&sql);
     return rc;
 }
 
 static int
-make_keys(PGconn *conn, const struct tr_schema *schema, uint32_t table, struct keys *keys,
-          struct tr_error *err)
+make_keys(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema, uint32_t table,
+          struct keys *keys, struct tr_error *err)
 {
     struct tr_ddl *ddl;
     int rc = tr_ddl_new_for_table(schema, "postgresql", table, &ddl, err);
@@ -380,10 +367,10 @@ make_keys(PGconn *conn, const struct tr_schema *schema, uint32_t table, struct k
     for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
         const struct tr_ddl_statement *statement = &ddl->statements[i];
         if (!key_exists(keys, statement))
-            rc = tr_pg_run_statements(conn, &statement, 1, err);
+            rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
     }
     tr_ddl_free(ddl);
-    return rc < 0 ? rc : rebuild_invalid(conn, keys, schema->tables[table].relation, err);
+    return rc < 0 ? rc : rebuild_invalid(sink, conn, keys, schema->tables[table].relation, err);
 }
 
 /* Partitions that stand in the schema for their root's sake have keys of their own at times; they go with the root. */
@@ -396,7 +383,8 @@ belongs_to(const struct tr_schema *schema, uint32_t table, uint32_t root)
 }
 
 static int
-finish_family(PGconn *conn, const struct tr_schema *schema, uint32_t root, struct tr_error *err)
+finish_family(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema, uint32_t root,
+              struct tr_error *err)
 {
     bool partitioned = schema->tables[root].relation->kind == 'p';
     uint32_t end = partitioned ? schema->ntables : root + 1;
@@ -405,14 +393,14 @@ finish_family(PGconn *conn, const struct tr_schema *schema, uint32_t root, struc
         struct keys keys;
         if (!belongs_to(schema, t, root))
             continue;
-        rc = read_keys(conn, schema, t, 1, &keys, err);
+        rc = read_keys(sink, conn, schema, t, 1, &keys, err);
         if (rc == 0) {
             keys_of(&keys, 1);
-            rc = make_keys(conn, schema, t, &keys, err);
+            rc = make_keys(sink, conn, schema, t, &keys, err);
         }
         PQclear(keys.res);
     }
-    return rc < 0 ? rc : analyze(conn, schema->tables[root].relation, err);
+    return rc < 0 ? rc : analyze(sink, conn, schema->tables[root].relation, err);
 }
 
 int
@@ -426,10 +414,10 @@ tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
     for (uint32_t t = 0; t < schema->ntables; t++) {
         if (schema->tables[t].relation->id != relation->id)
             continue;
-        int rc = finish_connection(sink, "index", &conn, err);
+        int rc = tr_pg_take_loader(sink, &conn, err);
         if (rc == 0)
-            rc = finish_family(conn, schema, t, err);
-        tr_pg_close(conn);
+            rc = finish_family(sink, conn, schema, t, err);
+        tr_pg_pool_give(&sink->loaders, conn);
         return rc < 0
                    ? tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name)
                    : 0;
@@ -439,7 +427,7 @@ tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
 
 /* What finish_table of a killed run did not get to, and then what stands between tables. */
 static int
-make_rest(PGconn *conn, const struct tr_schema *schema, const struct tr_ddl *ddl, struct keys *keys,
+make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, struct keys *keys,
           struct tr_error *err)
 {
     int rc = 0;
@@ -457,14 +445,13 @@ make_rest(PGconn *conn, const struct tr_schema *schema, const struct tr_ddl *ddl
             keys_of(keys, statement->table + 1);
         at = statement->table;
         if (!key_exists(keys, statement))
-            rc = tr_pg_run_statements(conn, &statement, 1, err);
+            rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
     }
-    (void)schema;
     return rc;
 }
 
 static int
-set_sequences(PGconn *conn, const struct tr_ddl *ddl, struct tr_error *err)
+set_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, struct tr_error *err)
 {
     const struct tr_ddl_statement *some[STATEMENTS_AT_ONCE];
     size_t count = 0;
@@ -475,32 +462,65 @@ set_sequences(PGconn *conn, const struct tr_ddl *ddl, struct tr_error *err)
         some[count++] = &ddl->statements[i];
         if (count < STATEMENTS_AT_ONCE)
             continue;
-        rc = tr_pg_run_statements(conn, some, count, err);
+        rc = tr_pg_run_statements(sink, conn, some, count, err);
         count = 0;
     }
-    return rc < 0 ? rc : tr_pg_run_statements(conn, some, count, err);
+    return rc < 0 ? rc : tr_pg_run_statements(sink, conn, some, count, err);
+}
+
+/*
+ * Loads and indexes were committed without waiting for the disk. One transaction that waits puts all of them there, before anyone believes that the load is done; it
+ * also tells whether the task is still ours.
+ */
+static int
+make_durable(struct tr_postgres_sink *sink, struct tr_error *err)
+{
+    char epoch[24];
+    PGresult *res = NULL;
+    const char *params[] = { sink->base.env->task, epoch };
+    if (sink->epoch == 0)
+        return 0;
+    snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)sink->epoch);
+    int rc = tr_pg_exec_params(
+        sink->meta, -1,
+        "UPDATE tailrace.checkpoint SET updated_at = now() WHERE task = $1 AND epoch = $2::bigint", 2, params,
+        &res, err);
+    if (rc == 0 && strcmp(PQcmdTuples(res), "1") != 0) {
+        tr_fail(err, TR_FATAL, "task %s has been taken over by another process", sink->base.env->task);
+        rc = tr_error_hint(err, "run one process per task and target");
+    }
+    PQclear(res);
+    return rc;
+}
+
+static int
+finish_schema(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct keys keys = { 0 };
+    struct tr_ddl *ddl = NULL;
+    PGconn *conn = NULL;
+    int rc = tr_ddl_new(schema, "postgresql", &ddl, err);
+    if (rc == 0)
+        rc = tr_pg_take_loader(sink, &conn, err);
+    if (rc == 0)
+        rc = read_keys(sink, conn, schema, 0, schema->ntables, &keys, err);
+    if (rc == 0)
+        rc = make_rest(sink, conn, ddl, &keys, err);
+    if (rc == 0)
+        rc = set_sequences(sink, conn, ddl, err);
+    PQclear(keys.res);
+    tr_pg_pool_give(&sink->loaders, conn);
+    tr_ddl_free(ddl);
+    return rc;
 }
 
 int
 tr_pg_finish_tables(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
 {
     struct tr_postgres_sink *sink = down(base);
-    struct keys keys = { 0 };
-    struct tr_ddl *ddl = NULL;
-    PGconn *conn = NULL;
-    if (!wants_schema(sink) || schema->ntables == 0)
-        return 0;
-    int rc = tr_ddl_new(schema, "postgresql", &ddl, err);
+    int rc = wants_schema(sink) && schema->ntables > 0 ? finish_schema(sink, schema, err) : 0;
+    tr_pg_pool_clear(&sink->loaders);
     if (rc == 0)
-        rc = finish_connection(sink, "finish", &conn, err);
-    if (rc == 0)
-        rc = read_keys(conn, schema, 0, schema->ntables, &keys, err);
-    if (rc == 0)
-        rc = make_rest(conn, schema, ddl, &keys, err);
-    if (rc == 0)
-        rc = set_sequences(conn, ddl, err);
-    PQclear(keys.res);
-    tr_pg_close(conn);
-    tr_ddl_free(ddl);
+        rc = make_durable(sink, err);
     return rc < 0 ? tr_error_prefix(err, "finishing the load") : 0;
 }
