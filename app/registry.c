@@ -31,6 +31,7 @@ static const struct tr_offset_store_class *const stores[] = {
 
 static const struct tr_encoder_class *const encoders[] = {
     &tr_debezium_json_encoder,
+    &tr_plain_json_encoder,
     NULL,
 };
 
@@ -39,7 +40,7 @@ static const struct tr_option format[] = {
       .section = "target",
       .type = TR_OPTION_CHOICE,
       .value = "debezium-json",
-      .choices = "debezium-json",
+      .choices = "debezium-json|plain-json",
       .help = "form of the events; each form has options of its own" },
     { .name = NULL },
 };

@@ -190,12 +190,38 @@ finish_envelope(const struct record *rec, char op)
     tr_buffer_text(out, enc->schemas ? "}}" : "}");
 }
 
+/* The new row, and behind its columns what happened to it, where and when. */
+static int
+plain_change(const struct record *rec, char op, const struct tr_value *after, const struct tr_value *other,
+             const struct tr_buffer *key)
+{
+    struct tr_buffer *out = &rec->enc->value;
+    tr_buffer_reset(out);
+    int rc = write_row(rec->enc, rec->plan, after, other, IMAGE_NEW, out, rec->err);
+    if (rc < 0)
+        return rc;
+    out->len--; /* the closing brace */
+    tr_buffer_printf(out, "%s\"__op\":\"%c\",\"__table\":", out->data[out->len - 1] == '{' ? "" : ",", op);
+    json_string(out, rec->plan->collection, strlen(rec->plan->collection));
+    json_literal(out, ",\"__ts_ms\":");
+    if (rec->txn != NULL && rec->txn->commit_us != 0)
+        tr_buffer_int(out, rec->txn->commit_us / 1000);
+    else
+        json_literal(out, "null");
+    json_literal(out, ",\"__position\":");
+    tr_buffer_uint(out, rec->event->position);
+    tr_buffer_byte(out, '}');
+    return emit_record(rec, key, out);
+}
+
 static int
 change(const struct record *rec, char op, const struct tr_value *before, const struct tr_value *after,
        const struct tr_value *other, const struct tr_buffer *key)
 {
     struct tr_buffer *out = &rec->enc->value;
     int rc = 0;
+    if (rec->enc->plain)
+        return after != NULL ? plain_change(rec, op, after, other, key) : 0;
     tr_buffer_reset(out);
     tr_buffer_add(out, rec->plan->value_head, rec->plan->value_head_len);
     if (before == NULL)
@@ -218,6 +244,9 @@ change(const struct record *rec, char op, const struct tr_value *before, const s
 static int
 delete_and_tombstone(const struct record *rec, const struct tr_buffer *key)
 {
+    /* Without a key there is nothing that a plain tombstone could name. */
+    if (rec->enc->plain)
+        return key->len > 0 ? emit_record(rec, key, NULL) : 0;
     int rc = change(rec, 'd', rec->event->before, NULL, NULL, key);
     if (rc == 0 && rec->enc->tombstones)
         rc = emit_record(rec, key, NULL);
@@ -449,10 +478,12 @@ json_close(struct tr_encoder *base)
 }
 
 static int
-json_open(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct tr_error *err)
+open_class(const struct tr_encoder_class *class, const struct tr_encoder_env *env,
+           struct tr_encoder **encoder, struct tr_error *err)
 {
     struct json_encoder *enc = tr_calloc(1, sizeof(*enc));
-    enc->base.class = &tr_debezium_json_encoder;
+    enc->base.class = class;
+    enc->plain = class == &tr_plain_json_encoder;
     enc->base.env = env;
     enc->head_snapshot = -1;
     tr_arena_init(&enc->names);
@@ -480,6 +511,31 @@ json_open(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct 
     *encoder = &enc->base;
     return 0;
 }
+
+static int
+json_open(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct tr_error *err)
+{
+    return open_class(&tr_debezium_json_encoder, env, encoder, err);
+}
+
+static int
+plain_open(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct tr_error *err)
+{
+    if (json_option_bool(env->settings, "schemas_enable"))
+        return tr_fail(err, TR_CONFIG,
+                       "schemas_enable is of the format debezium-json; plain-json has no schemas");
+    return open_class(&tr_plain_json_encoder, env, encoder, err);
+}
+
+const struct tr_encoder_class tr_plain_json_encoder = {
+    .name = "plain-json",
+    .options = json_options,
+    .open = plain_open,
+    .close = json_close,
+    .event = json_event,
+    .begin = metadata_begin,
+    .commit = metadata_commit,
+};
 
 const struct tr_encoder_class tr_debezium_json_encoder = {
     .name = "debezium-json",

@@ -131,6 +131,7 @@ struct json_encoder {
     struct tr_encoder base;
     struct renderer renderer;
     bool tombstones;
+    bool plain;   /* plain-json: the new row alone, a delete is its tombstone */
     bool schemas; /* schemas_enable */
     bool transaction_metadata;
     bool skip_create, skip_update, skip_delete, skip_truncate;

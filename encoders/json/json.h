@@ -5,5 +5,6 @@
 #include "encoders/encoder.h"
 
 extern const struct tr_encoder_class tr_debezium_json_encoder;
+extern const struct tr_encoder_class tr_plain_json_encoder; /* the new row and a few facts; no envelope */
 
 #endif

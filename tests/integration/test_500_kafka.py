@@ -167,7 +167,7 @@ def test_properties_that_break_a_promise_are_refused(source, tailrace, config, p
 
 def test_unknown_property_and_format(source, tailrace, config):
     refused(tailrace, config(kafka=["lingr.ms=5"]), "No such configuration property", status=2)
-    refused(tailrace, config(format="debezium-jsn"), "is not one of debezium-json", status=2)
+    refused(tailrace, config(format="debezium-jsn"), "is not one of debezium-json|plain-json", status=2)
 
 
 def test_nobody_listens(source, tailrace, config):

@@ -15,6 +15,7 @@
 struct bench {
     struct tr_encoder_env env;
     struct tr_settings *settings;
+    bool plain;
     struct tr_encoder *encoder;
     struct tr_batch *batch;
     struct tr_relation *relation;
@@ -79,7 +80,9 @@ encode_event(struct bench *b, const struct tr_event *event)
 {
     const struct tr_emit emit = { .arg = &b->out, .message = gather };
     if (b->encoder == NULL)
-        assert_int_equal(tr_debezium_json_encoder.open(&b->env, &b->encoder, &b->err), 0);
+        assert_int_equal((b->plain ? &tr_plain_json_encoder : &tr_debezium_json_encoder)
+                             ->open(&b->env, &b->encoder, &b->err),
+                         0);
     tr_buffer_reset(&b->out);
     const struct tr_txn *txn = b->batch->ntxns > 0 ? &b->batch->txns[b->batch->ntxns - 1] : NULL;
     return tr_debezium_json_encoder.event(b->encoder, b->batch, txn, event, &emit, &b->err);
@@ -488,6 +491,34 @@ no_logical_type_is_forgotten(void **state)
 }
 
 static void
+plain_rows_have_no_envelope(void **state)
+{
+    struct bench *b = *state;
+    b->plain = true;
+    table_with_key(b);
+#define FACTS ",\"__table\":\"public.t\",\"__ts_ms\":1709210096789,\"__position\":1999}\n"
+    assert_encoded(b, sample_event(b->batch, TR_INSERT, b->relation, NULL, ROW(b, "1", "a", "5")),
+                   "p.public.t {\"id\":1} -> {\"id\":1,\"note\":\"a\",\"count\":5,\"__op\":\"c\"" FACTS);
+    assert_encoded(
+        b, sample_event(b->batch, TR_DELETE, b->relation, ROW(b, "1", SAMPLE_ABSENT, SAMPLE_ABSENT), NULL),
+        "p.public.t {\"id\":1} -> null\n");
+    struct tr_event *moved = sample_event(b->batch, TR_UPDATE, b->relation,
+                                          ROW(b, "1", SAMPLE_ABSENT, SAMPLE_ABSENT), ROW(b, "2", "a", "5"));
+    assert_int_equal(encode_event(b, moved), 0);
+    assert_non_null(strstr(b->out.data, "-> null [__debezium.newkey="));
+    assert_non_null(strstr(b->out.data, "p.public.t {\"id\":2}"));
+    assert_non_null(strstr(b->out.data, "{\"id\":2,\"note\":\"a\",\"count\":5,\"__op\":\"c\"" FACTS));
+}
+
+static void
+plain_rows_take_no_schemas(void **state)
+{
+    struct bench *b = *state;
+    set(b, "schemas_enable", "true");
+    assert_int_equal(tr_plain_json_encoder.open(&b->env, &b->encoder, &b->err), -TR_CONFIG);
+}
+
+static void
 wrong_settings_are_refused(void **state)
 {
     struct bench *b = *state;
@@ -514,6 +545,8 @@ main(void)
         CASE(transaction_metadata_has_one_id_and_counts),
         CASE(a_snapshot_row_is_r_with_the_same_values),
         CASE(topics_hold_only_what_kafka_allows),
+        CASE(plain_rows_have_no_envelope),
+        CASE(plain_rows_take_no_schemas),
         CASE(wrong_settings_are_refused),
         cmocka_unit_test(each_type_is_written_as_the_contract_says),
         cmocka_unit_test(no_logical_type_is_forgotten),
