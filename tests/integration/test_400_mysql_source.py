@@ -48,7 +48,9 @@ def config_for(source, target_url, **options):
 
 
 def files_config(source, tailrace, **options):
-    return config_for(source, f"file://{tailrace.dir}/out", **options)
+    config = config_for(source, f"file://{tailrace.dir}/out", **options)
+    config["target"]["skipped_operations"] = "none"
+    return config
 
 
 def assert_postgres_equal(source, target):
