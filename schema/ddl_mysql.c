@@ -44,6 +44,13 @@ is_mysql(const struct tr_ddl_builder *b)
     return strcmp(b->schema->dialect, "mysql") == 0 || strcmp(b->schema->dialect, "mariadb") == 0;
 }
 
+/* The same server at both ends: its own statement says everything. */
+static bool
+is_same(const struct tr_ddl_builder *b)
+{
+    return strcmp(b->schema->dialect, b->target.mariadb ? "mariadb" : "mysql") == 0;
+}
+
 static const char *
 database_of(const struct tr_ddl_builder *b, const struct tr_relation *relation)
 {
@@ -246,11 +253,26 @@ write_primary_key(struct tr_ddl_builder *b, const struct tr_relation *relation, 
 }
 
 static void
+add_table(struct tr_ddl_builder *b, uint32_t index)
+{
+    const struct tr_relation *relation = b->schema->tables[index].relation;
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE, .kind = TR_OBJECT_TABLE, .schema = database_of(b, relation),
+                                             .name = relation->target_name, .table = index });
+}
+
+static void
 build_table(struct tr_ddl_builder *b, uint32_t index)
 {
     const struct tr_table *table = &b->schema->tables[index];
     const struct tr_relation *relation = table->relation;
     struct tr_buffer type, note;
+    if (is_same(b) && table->create != NULL) {
+        tr_buffer_text(&b->text, "CREATE TABLE ");
+        table_name(b, table);
+        tr_buffer_printf(&b->text, " %s", table->create);
+        add_table(b, index);
+        return;
+    }
     tr_buffer_init(&type, (size_t)1 << 20);
     tr_buffer_init(&note, (size_t)1 << 16);
     bool crowded = is_crowded(b, table, &type, &note), any = false;
@@ -276,8 +298,7 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     write_comment(&b->text, " COMMENT=", table->comment);
     if (relation->kind == 'p')
         tr_ddl_note(b, relation, NULL, "is partitioned at the source and becomes one table");
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE, .kind = TR_OBJECT_TABLE, .schema = database_of(b, relation),
-                                             .name = relation->target_name, .table = index });
+    add_table(b, index);
     tr_buffer_fini(&type);
     tr_buffer_fini(&note);
 }
@@ -314,15 +335,12 @@ build_before(struct tr_ddl_builder *b)
 
 /* ---- indexes */
 
-/* PostgreSQL's other index methods have no counterpart; a MySQL index that is not a tree says so in its text. */
-static const char *
-index_word(const struct tr_ddl_builder *b, const struct tr_object *object)
+/* PostgreSQL's other index methods have no counterpart. */
+static bool
+is_tree(const struct tr_object *object)
 {
     const char *native = object->native != NULL ? object->native : "";
-    if (is_mysql(b))
-        return strcasestr(native, "FULLTEXT") != NULL ? "FULLTEXT KEY " : strcasestr(native, "SPATIAL") != NULL ? "SPATIAL KEY " : "KEY ";
-    bool tree = strncmp(native, "USING ", 6) != 0 || strncmp(native + 6, "btree", 5) == 0 || strncmp(native + 6, "hash", 4) == 0;
-    return tree ? "KEY " : NULL;
+    return strncmp(native, "USING ", 6) != 0 || strncmp(native + 6, "btree", 5) == 0 || strncmp(native + 6, "hash", 4) == 0;
 }
 
 static bool
@@ -349,9 +367,7 @@ write_index_columns(struct tr_ddl_builder *b, const struct tr_table *table, cons
         possible = possible && strncmp(type.data, "JSON", 4) != 0 && strncmp(type.data, "GEOMETRY", 8) != 0;
         tr_buffer_text(&b->text, i > 0 ? ", " : "");
         identifier(&b->text, table->relation->columns[c].name);
-        tr_buffer_text(&b->text, !whole && !is_mysql(b) && (needs_prefix(type.data) || (object->ncolumns > 2 && strncmp(type.data, "VARCHAR", 7) == 0)) ? PREFIX : "");
-        if (is_mysql(b) && needs_prefix(type.data) && strcasestr(object->native != NULL ? object->native : "", "FULLTEXT") == NULL)
-            tr_buffer_text(&b->text, PREFIX);
+        tr_buffer_text(&b->text, !whole && (needs_prefix(type.data) || (object->ncolumns > 2 && strncmp(type.data, "VARCHAR", 7) == 0)) ? PREFIX : "");
     }
     tr_buffer_byte(&b->text, ')');
     tr_buffer_fini(&type);
@@ -360,19 +376,41 @@ write_index_columns(struct tr_ddl_builder *b, const struct tr_table *table, cons
 }
 
 static void
+add_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
+{
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_TABLE_AFTER, .kind = object->kind, .name = object->name, .table = index,
+                                             .schema = database_of(b, b->schema->tables[index].relation) });
+}
+
+/* The line of the source's own CREATE TABLE: "KEY `n` (`a`(20)) USING BTREE". */
+static void
+build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
+{
+    if (object->in_create && is_same(b))
+        return;
+    tr_buffer_text(&b->text, "ALTER TABLE ");
+    table_name(b, &b->schema->tables[index]);
+    tr_buffer_printf(&b->text, " ADD %s", object->native);
+    add_index(b, index, object);
+}
+
+static void
 build_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
 {
     const struct tr_table *table = &b->schema->tables[index];
     bool unique = object->kind == TR_OBJECT_UNIQUE;
-    const char *word = unique ? "UNIQUE KEY " : index_word(b, object);
-    if (object->has_expression || word == NULL) {
+    if (is_mysql(b)) {
+        build_own_index(b, index, object);
+        return;
+    }
+    if (object->has_expression || (!unique && !is_tree(object))) {
         tr_ddl_note(b, table->relation, NULL, "%s %s is not made: %s", tr_object_kind_name(object->kind), object->name,
                     object->has_expression ? "it has an expression or a condition" : "its method has no counterpart");
         return;
     }
     tr_buffer_text(&b->text, "ALTER TABLE ");
     table_name(b, table);
-    tr_buffer_printf(&b->text, " ADD %s", word);
+    tr_buffer_text(&b->text, unique ? " ADD UNIQUE KEY " : " ADD KEY ");
     identifier(&b->text, object->name);
     if (!write_index_columns(b, table, object, unique)) {
         tr_buffer_reset(&b->text);
@@ -380,8 +418,7 @@ build_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *ob
         return;
     }
     write_comment(&b->text, " COMMENT ", object->comment);
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_TABLE_AFTER, .kind = object->kind, .schema = database_of(b, table->relation),
-                                             .name = object->name, .table = index });
+    add_index(b, index, object);
 }
 
 static void
@@ -464,6 +501,8 @@ static void
 build_check(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
 {
     const struct tr_table *table = &b->schema->tables[index];
+    if (object->in_create && is_same(b))
+        return;
     if (!is_mysql(b) || object->native == NULL) {
         tr_ddl_note(b, table->relation, NULL, "check constraint %s is not carried", object->name);
         return;

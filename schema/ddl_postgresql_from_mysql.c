@@ -141,6 +141,34 @@ write_generated(struct tr_ddl_builder *b, const struct tr_relation *relation, co
     return known;
 }
 
+/* Does a foreign key of the column lead to an AUTO_INCREMENT column? */
+static bool
+refers_to_counter(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column)
+{
+    for (uint32_t i = 0; i < table->nobjects; i++) {
+        const struct tr_object *object = &table->objects[i];
+        for (uint16_t k = 0; object->kind == TR_OBJECT_FOREIGN_KEY && object->ref > 0 && k < object->ncolumns; k++) {
+            const struct tr_relation *parent = b->schema->tables[object->ref - 1].relation;
+            int at = object->columns[k] == column ? tr_relation_column(parent, object->ref_columns[k]) : -1;
+            if (at >= 0 && parent->columns[at].auto_increment)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A column that counts is of an integer type in PostgreSQL, and what refers to it is of the same: BIGINT UNSIGNED loses its upper half there. */
+static struct tr_column
+as_counter(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t index)
+{
+    struct tr_column column = table->relation->columns[index];
+    if (column.logical == TR_UINT64 && (column.auto_increment || refers_to_counter(b, table, index))) {
+        column.logical = TR_INT64;
+        tr_ddl_note(b, table->relation, column.name, "%s: a number above 9223372036854775807 is refused", column.native != NULL ? column.native : "number");
+    }
+    return column;
+}
+
 static bool
 write_column(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column)
 {
@@ -197,8 +225,9 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     tr_buffer_text(&b->text, " (");
     for (uint16_t c = 0; c < relation->ncolumns; c++) {
         size_t before = b->text.len;
+        struct tr_column column = as_counter(b, table, c);
         tr_buffer_text(&b->text, any ? ", " : "");
-        if (write_column(b, relation, &relation->columns[c]))
+        if (write_column(b, relation, &column))
             any = true;
         else
             b->text.len = before;
