@@ -103,7 +103,8 @@ struct relation_plan {
     uint16_t nkeys;
     const char *source; /* `","schema":"public","table":"t","txId":` and its kin */
     uint32_t source_len;
-    const char *key_head, *value_head; /* with schemas_enable: all of `{"schema":...,"payload":`; else empty */
+    const char *key_head,
+        *value_head; /* with schemas_enable: all of `{"schema":...,"payload":`; else empty */
     uint32_t key_head_len, value_head_len;
     const char *collection; /* "schema.table" of transaction metadata */
     uint64_t txn_number;    /* the transaction for which `collection_at` holds */

@@ -61,9 +61,8 @@ meaning_of(rd_kafka_resp_err_t code)
     return &passing;
 }
 
-/* SCRAM of librdkafka before 2.6.1 sends its nonce twice, which newer brokers take for a wrong password. */
-static bool
-scram_is_broken(const struct kafka_sink *sink)
+bool
+kafka_scram_is_broken(const struct kafka_sink *sink)
 {
     return rd_kafka_version() < 0x02060100 &&
            strncmp(tr_setting_string(sink->base.env->settings, "sasl_mechanism"), "SCRAM", 5) == 0;
@@ -90,7 +89,7 @@ kafka_fail(struct kafka_sink *sink, struct tr_error *err, rd_kafka_resp_err_t co
             detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(code));
     if (meaning->hint != NULL)
         tr_error_hint(err, "%s", meaning->hint);
-    if (meaning->class == TR_FATAL && scram_is_broken(sink))
+    if (meaning->class == TR_FATAL && kafka_scram_is_broken(sink))
         tr_error_hint(
             err,
             "librdkafka %s cannot log in by SCRAM to brokers of version 4; 2.6.1 can, and so can PLAIN over TLS",

@@ -106,6 +106,13 @@ int kafka_fail_error(struct kafka_sink *sink, struct tr_error *err, rd_kafka_err
 void kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque);
 void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
 
+/* SCRAM of librdkafka before 2.6.1 sends its nonce twice, which newer brokers take for a wrong password. */
+bool kafka_scram_is_broken(const struct kafka_sink *sink);
+
+/* check.c */
+int kafka_check(struct tr_sink *base, const struct tr_schema *schema, const struct tr_findings *findings,
+                struct tr_error *err);
+
 /* topics.c */
 int topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err);
 struct topic *topic_get(struct kafka_sink *sink, const char *name, struct tr_error *err);

@@ -306,6 +306,7 @@ const struct tr_sink_class tr_kafka_sink = {
     .write = kafka_write,
     .poll = kafka_poll,
     .flush = kafka_flush,
+    .check = kafka_check,
     .drop = kafka_drop,
 };
 
@@ -322,5 +323,6 @@ static const struct tr_sink_class transactional_sink = {
     .write = kafka_write,
     .poll = kafka_poll,
     .flush = kafka_flush,
+    .check = kafka_check,
     .drop = kafka_drop,
 };

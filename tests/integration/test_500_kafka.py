@@ -115,6 +115,24 @@ def test_drop_removes_the_checkpoint_topic(source, kafka, tailrace, config):
     assert f"tailrace-checkpoint-{task['task']}" not in kafka.topics()
 
 
+def test_check_tells_what_would_hurt(source, kafka, tailrace, config):
+    source.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    task = config(topic_partitions=4)
+    kafka.create(f"{task['task']}.public.t", partitions=3)
+    result = tailrace.run("check", "--format", "json", config=task)
+    assert result.status == 3, result
+    found = {(f["level"], f["id"], f["object"]) for f in json.loads(result.stdout)["findings"]}
+    assert ("error", "kafka-topic-partitions", f"{task['task']}.public.t") in found
+    assert ("warning", "kafka-one-broker", None) in found
+    assert ("note", "kafka-at-least-once", None) in found
+
+
+def test_a_compacted_topic_refuses_rows_without_key(source, kafka, tailrace, config):
+    source.sql("CREATE TABLE nokey (v int)")
+    source.sql("INSERT INTO nokey VALUES (1)")
+    refused(tailrace, config(topic_config=["cleanup.policy=compact"]), "give the table a primary key")
+
+
 # ------------------------------------------------------------------------------------------ bad input
 def refused(tailrace, task, words, status=1):
     result = tailrace.run("run", config={**task, "stop": "drained"}, timeout=60)

@@ -100,7 +100,8 @@ def test_each_step_of_a_transaction_may_be_the_last(source, kafka, make_tailrace
     config = make_config(source, kafka) | {"tables": {"include": ["public.t"]}}
     source.sql("INSERT INTO t SELECT i, 'loaded' FROM generate_series(1, 20) i")
     tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT_TRACE": str(trace)})
-    names = sorted({name for name in trace.read_text().split() if name.startswith("sink.kafka.")}) if trace.exists() else []
+    words = trace.read_text().split() if trace.exists() else []
+    names = sorted({name for name in words if name.startswith("sink.kafka.")})
     if not names:
         pytest.skip("the program was built without fail points (FAILPOINTS=1)")
     for number, name in enumerate(names):
@@ -118,7 +119,7 @@ def test_each_step_of_a_transaction_may_be_the_last(source, kafka, make_tailrace
 
 @pytest.mark.time_limit(300)
 def test_a_transaction_longer_than_the_brokers_patience(source, kafka, tailrace, tmp_path):
-    """The broker gives a transaction 1 s; this one takes longer to read. It comes in parts, and a kill between does not double them."""
+    """The broker gives a transaction 1 s; this one takes longer. It comes in parts, and a kill between does not double them."""
     source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
     trace = tmp_path / "names"
     config = make_config(source, kafka, transaction_timeout="1s") | {"tables": {"include": ["public.t"]}}

@@ -1,4 +1,4 @@
-"""schemas_enable: every payload is what its schema says, for all types, modes and kinds of record. Read as Connect's converter reads them."""
+"""schemas_enable: every payload is what its schema says, for all types, modes and kinds of record."""
 
 import base64
 import itertools

@@ -496,9 +496,9 @@ plain_rows_have_no_envelope(void **state)
     struct bench *b = *state;
     b->plain = true;
     table_with_key(b);
-#define FACTS ",\"__table\":\"public.t\",\"__ts_ms\":1709210096789,\"__position\":1999}\n"
+#define FACTS ",\"__table\":\"public.t\",\"__ts_ms\":1709210096789,\"__position\":1999}"
     assert_encoded(b, sample_event(b->batch, TR_INSERT, b->relation, NULL, ROW(b, "1", "a", "5")),
-                   "p.public.t {\"id\":1} -> {\"id\":1,\"note\":\"a\",\"count\":5,\"__op\":\"c\"" FACTS);
+                   "p.public.t {\"id\":1} -> {\"id\":1,\"note\":\"a\",\"count\":5,\"__op\":\"c\"" FACTS "\n");
     assert_encoded(
         b, sample_event(b->batch, TR_DELETE, b->relation, ROW(b, "1", SAMPLE_ABSENT, SAMPLE_ABSENT), NULL),
         "p.public.t {\"id\":1} -> null\n");
