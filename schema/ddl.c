@@ -74,6 +74,41 @@ tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, 
                                                          .text = tr_arena_strdup(&ddl->arena, text) };
 }
 
+/* "`name` type GENERATED ALWAYS AS (expression) STORED" is a line of its own; a parenthesis inside quotes does not count. */
+bool
+tr_ddl_generated(const struct tr_table *table, const char *column, struct tr_buffer *expression)
+{
+    struct tr_buffer start;
+    tr_buffer_init(&start, 4096);
+    tr_buffer_text(&start, "\n  `");
+    for (const char *p = column; *p != '\0'; p++) {
+        if (*p == '`')
+            tr_buffer_byte(&start, '`');
+        tr_buffer_byte(&start, *p);
+    }
+    tr_buffer_text(&start, "` ");
+    const char *line = table->create != NULL ? strstr(table->create, start.data) : NULL;
+    const char *end = line != NULL ? strchrnul(line + 1, '\n') : NULL;
+    const char *at = line != NULL ? strstr(line, " AS (") : NULL;
+    tr_buffer_fini(&start);
+    if (at == NULL || at > end)
+        return false;
+    int depth = 1;
+    char quote = '\0';
+    for (at += 5; at < end; at++) {
+        if (quote != '\0')
+            quote = *at == quote ? '\0' : quote;
+        else if (*at == '\'' || *at == '`' || *at == '"')
+            quote = *at;
+        else if (*at == '(')
+            depth++;
+        else if (*at == ')' && --depth == 0)
+            return true;
+        tr_buffer_byte(expression, *at);
+    }
+    return false;
+}
+
 static int
 builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, const char *dialect,
              const struct tr_convert_target *target, const struct tr_ddl_dialect **printer, struct tr_error *err)

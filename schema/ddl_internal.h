@@ -27,6 +27,9 @@ void tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statemen
 /* Something that is carried otherwise than it was; `column` may be NULL. */
 void tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column, const char *fmt, ...) TR_PRINTF(4, 5);
 
+/* The expression of a generated column of MySQL or MariaDB, without its parentheses, out of the table's own statement; false when it has none. */
+bool tr_ddl_generated(const struct tr_table *table, const char *column, struct tr_buffer *expression);
+
 extern const struct tr_ddl_dialect tr_ddl_postgresql;
 extern const struct tr_ddl_dialect tr_ddl_postgresql_from_mysql;
 extern const struct tr_ddl_dialect tr_ddl_mysql;

@@ -191,15 +191,14 @@ write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, cons
 
 /* False when the column cannot be made. */
 static bool
-write_generated(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column, const char *type)
+write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column, const char *type)
 {
+    const struct tr_relation *relation = table->relation;
     struct tr_buffer expression;
     tr_buffer_init(&expression, (size_t)1 << 20);
-    bool known = column->default_expression != NULL;
-    if (known && is_mysql(b))
-        tr_buffer_text(&expression, column->default_expression);
-    else
-        known = known && tr_convert_expression(relation, column->default_expression, '`', &expression);
+    bool known = is_mysql(b) ? tr_ddl_generated(table, column->name, &expression)
+                             : column->default_expression != NULL &&
+                                   tr_convert_expression(relation, column->default_expression, '`', &expression);
     if (known) {
         identifier(&b->text, column->name);
         tr_buffer_printf(&b->text, " %s GENERATED ALWAYS AS (%s) STORED", type, expression.data);
@@ -225,7 +224,7 @@ write_column(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t in
     const struct tr_relation *relation = table->relation;
     const struct tr_column *column = &relation->columns[index];
     if (column->generated)
-        return write_generated(b, relation, column, type);
+        return write_generated(b, table, column, type);
     identifier(&b->text, column->name);
     tr_buffer_printf(&b->text, " %s%s", type, column->not_null || column->key > 0 ? " NOT NULL" : " NULL");
     if (counting)

@@ -126,11 +126,14 @@ write_value(struct tr_ddl_builder *b, const struct tr_relation *relation, const 
 }
 
 static bool
-write_generated(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column, const char *type)
+write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column, const char *type)
 {
-    struct tr_buffer expression;
+    const struct tr_relation *relation = table->relation;
+    struct tr_buffer own, expression;
+    tr_buffer_init(&own, (size_t)1 << 20);
     tr_buffer_init(&expression, (size_t)1 << 20);
-    bool known = column->default_expression != NULL && tr_convert_expression(relation, column->default_expression, '"', &expression);
+    bool known = tr_ddl_generated(table, column->name, &own) && tr_convert_expression(relation, own.data, '"', &expression);
+    tr_buffer_fini(&own);
     if (known) {
         identifier(&b->text, column->name);
         tr_buffer_printf(&b->text, " %s GENERATED ALWAYS AS (%s) STORED", type, expression.data);
@@ -170,8 +173,9 @@ as_counter(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t inde
 }
 
 static bool
-write_column(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column)
+write_column(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column)
 {
+    const struct tr_relation *relation = table->relation;
     struct tr_buffer type, note, name;
     tr_buffer_init(&type, (size_t)1 << 16);
     tr_buffer_init(&note, (size_t)1 << 16);
@@ -181,7 +185,7 @@ write_column(struct tr_ddl_builder *b, const struct tr_relation *relation, const
         qualified(&name, relation->target_schema, joined(b, relation->target_name, column->name));
     tr_convert_to_postgresql(column, is_enum ? name.data : NULL, &type, &note);
     if (column->generated) {
-        made = write_generated(b, relation, column, type.data);
+        made = write_generated(b, table, column, type.data);
     } else {
         identifier(&b->text, column->name);
         tr_buffer_printf(&b->text, " %s", type.data);
@@ -227,7 +231,7 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
         size_t before = b->text.len;
         struct tr_column column = as_counter(b, table, c);
         tr_buffer_text(&b->text, any ? ", " : "");
-        if (write_column(b, relation, &column))
+        if (write_column(b, table, &column))
             any = true;
         else
             b->text.len = before;
