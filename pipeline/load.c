@@ -44,12 +44,11 @@ struct load {
     struct load_part *parts;
     size_t nparts, next_part;
     struct tr_cut cut;
-    pthread_mutex_t lock; /* guards next_part, parts_left, failed, error, workers, of_parts */
+    pthread_mutex_t lock; /* guards next_part, parts_left, failed, error, of_parts */
     struct part_sums {    /* estimates of all parts and of those that have ended, and what came; with what earlier attempts had brought */
         uint64_t rows_all, bytes_all, rows_ended, bytes_ended, rows_came, bytes_came, rows_before, bytes_before;
     } of_parts;
-    size_t workers; /* threads that have not ended */
-    int ended_fd;   /* eventfd: readable when the last one has */
+    int ended_fd; /* eventfd: readable when the load is over */
     bool failed;
     struct tr_error error;
 };
@@ -319,45 +318,20 @@ load_worker(void *arg)
         load->failed = true;
         pthread_mutex_unlock(&load->lock);
     }
-    pthread_mutex_lock(&load->lock);
-    bool last = --load->workers == 0;
-    pthread_mutex_unlock(&load->lock);
-    if (last)
-        eventfd_write(load->ended_fd, 1);
     return NULL;
 }
 
-/* A worker may be waiting long for a server: for a lock, for an index. Asked to stop, the sink wakes its side by stop_fd; the source is woken here. */
 static void
-watch_workers(struct load *load)
-{
-    struct tr_task *task = load->task;
-    struct pollfd fds[2] = { { .fd = load->ended_fd, .events = POLLIN }, { .fd = task->stop_fd, .events = POLLIN } };
-    while (poll(fds, 2, -1) < 0 && errno == EINTR)
-        ;
-    if (fds[0].revents == 0)
-        task->config.source->interrupt(task->source);
-}
-
-static int
-run_workers(struct load *load, struct tr_error *err)
+run_workers(struct load *load)
 {
     pthread_t threads[64];
     size_t count = (size_t)tr_setting_int(load->task->config.settings, "readers");
     if (count > load->nparts)
         count = load->nparts;
-    load->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (load->ended_fd < 0)
-        return tr_fail(err, TR_FATAL, "full load: no eventfd: %s", strerror(errno));
-    load->workers = count;
     for (size_t i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, load_worker, load);
-    if (count > 0)
-        watch_workers(load);
     for (size_t i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
-    close(load->ended_fd);
-    return 0;
 }
 
 static int
@@ -368,8 +342,7 @@ load_in_bulk(struct load *load, struct tr_error *err)
     int r = plan(load, MAX_PARTS, err);
     if (r < 0)
         return r;
-    if ((r = run_workers(load, err)) < 0)
-        return r;
+    run_workers(load);
     if (load->failed) {
         *err = load->error;
         return -(int)err->class;
@@ -575,13 +548,49 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
     return bulk ? load_in_bulk(load, err) : load_through_queue(load, err);
 }
 
+/*
+ * A load waits for servers: for a lock, for rows, for an index. Asked to stop, the sink wakes its side by stop_fd; the source is woken here, for good, because a load that
+ * is stopped has nothing left to ask it.
+ */
+static void *
+watch_stop(void *arg)
+{
+    struct load *load = arg;
+    struct tr_task *task = load->task;
+    struct pollfd fds[2] = { { .fd = load->ended_fd, .events = POLLIN }, { .fd = task->stop_fd, .events = POLLIN } };
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        ;
+    if (fds[0].revents == 0)
+        task->config.source->interrupt(task->source);
+    return NULL;
+}
+
+static int
+run_watched(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
+{
+    pthread_t watcher;
+    load->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (load->ended_fd < 0)
+        return tr_fail(err, TR_FATAL, "full load: no eventfd: %s", strerror(errno));
+    int r = pthread_create(&watcher, NULL, watch_stop, load);
+    if (r != 0) {
+        close(load->ended_fd);
+        return tr_fail(err, TR_FATAL, "full load: no thread: %s", strerror(r));
+    }
+    r = run(load, first_cut, err);
+    eventfd_write(load->ended_fd, 1);
+    pthread_join(watcher, NULL);
+    close(load->ended_fd);
+    return r;
+}
+
 int
 tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err)
 {
     struct load load = { .task = task };
     pthread_mutex_init(&load.lock, NULL);
     tr_task_phase_set(task, TR_PHASE_LOADING);
-    int r = run(&load, first_cut, err);
+    int r = run_watched(&load, first_cut, err);
     task->config.source->cut_release(task->source);
     for (size_t i = 0; i < load.ntables; i++)
         free(load.tables[i].name);

@@ -234,7 +234,7 @@ postgres_close(struct tr_source *base)
     tr_postgres_stream_end(source);
     tr_pg_close(source->repl);
     tr_pg_close(source->cut);
-    tr_pg_close(source->query);
+    tr_pg_abandon(source->query);
     tr_pg_pool_fini(&source->readers);
     tr_postgres_types_free(source);
     if (source->interrupt_fd >= 0)

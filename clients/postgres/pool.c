@@ -33,6 +33,14 @@ cancel(PGconn *conn)
     PQfreeCancel(handle);
 }
 
+void
+tr_pg_abandon(PGconn *conn)
+{
+    if (conn != NULL && PQtransactionStatus(conn) == PQTRANS_ACTIVE)
+        cancel(conn);
+    tr_pg_close(conn);
+}
+
 static void
 keep(struct tr_pg_pool *pool, PGconn *conn)
 {
@@ -51,12 +59,10 @@ tr_pg_pool_give(struct tr_pg_pool *pool, PGconn *conn)
     if (conn == NULL)
         return;
     PGTransactionStatusType status = PQtransactionStatus(conn);
-    if (status == PQTRANS_ACTIVE)
-        cancel(conn);
     if (status == PQTRANS_IDLE && PQstatus(conn) == CONNECTION_OK)
         keep(pool, conn);
     else
-        tr_pg_close(conn);
+        tr_pg_abandon(conn);
 }
 
 void

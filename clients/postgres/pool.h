@@ -21,10 +21,9 @@ struct tr_pg_pool {
 void tr_pg_pool_init(struct tr_pg_pool *pool);
 /* NULL = none is idle: connect. thread: any. */
 PGconn *tr_pg_pool_take(struct tr_pg_pool *pool);
-/*
- * Give back, or close when it is of no further use: lost, in a transaction, or at work. A statement still at work is cancelled first (one that builds an index
- * would not notice that its client has gone). conn may be NULL. thread: any.
- */
+/* Close; a statement still at work is cancelled first (one that waits for a lock or builds an index would not notice that its client has gone). NULL is allowed. */
+void tr_pg_abandon(PGconn *conn);
+/* Give back, or abandon when it is of no further use: lost, in a transaction, or at work. conn may be NULL. thread: any. */
 void tr_pg_pool_give(struct tr_pg_pool *pool, PGconn *conn);
 /* Close what is idle; the pool can be used on. thread: any. */
 void tr_pg_pool_clear(struct tr_pg_pool *pool);

@@ -185,7 +185,7 @@ read_columns(struct tr_postgres_sink *sink, const struct tr_schema *schema, PGre
     }
     const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&names) };
     *res = NULL;
-    int rc = tr_pg_exec_params(sink->meta, -1, columns_query, 2, params, res, err);
+    int rc = tr_pg_exec_params(sink->meta, tr_pg_stop_fd(sink), columns_query, 2, params, res, err);
     tr_buffer_fini(&schemas);
     tr_buffer_fini(&names);
     return rc;
@@ -228,7 +228,7 @@ read_begun(struct tr_postgres_sink *sink, PGresult **res, struct tr_error *err)
 {
     const char *params[] = { sink->base.env->task };
     return tr_pg_exec_params(
-        sink->meta, -1,
+        sink->meta, tr_pg_stop_fd(sink),
         "SELECT table_name FROM tailrace.table_cut WHERE task = $1 ORDER BY table_name COLLATE \"C\"", 1,
         params, res, err);
 }
@@ -265,7 +265,7 @@ find_filled(struct tr_postgres_sink *sink, const struct tr_schema *schema, const
         tr_pg_qualified(&sql, relation->target_schema, relation->target_name);
         tr_buffer_byte(&sql, ')');
     }
-    int rc = count > 0 ? tr_pg_exec(sink->meta, -1, sql.data, &res, err) : 0;
+    int rc = count > 0 ? tr_pg_exec(sink->meta, tr_pg_stop_fd(sink), sql.data, &res, err) : 0;
     for (int row = 0; rc == 0 && res != NULL && row < PQntuples(res); row++)
         filled[strtoul(PQgetvalue(res, row, 0), NULL, 10)] = true;
     PQclear(res);
@@ -317,7 +317,7 @@ truncate_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, c
         tr_buffer_text(&sql, count++ > 0 ? ", " : "");
         truncate_name(&sql, schema->tables[t].relation);
     }
-    int rc = count > 0 ? tr_pg_exec(sink->meta, -1, sql.data, NULL, err) : 0;
+    int rc = count > 0 ? tr_pg_exec(sink->meta, tr_pg_stop_fd(sink), sql.data, NULL, err) : 0;
     tr_buffer_fini(&sql);
     if (rc == 0)
         return 0;
@@ -377,7 +377,7 @@ reset_appended(struct tr_postgres_sink *sink, const struct tr_relation *relation
     tr_buffer_text(&sql, "SELECT EXISTS (SELECT FROM ");
     tr_pg_qualified(&sql, relation->target_schema, relation->target_name);
     tr_buffer_byte(&sql, ')');
-    int rc = tr_pg_exec(sink->meta, -1, sql.data, &res, err);
+    int rc = tr_pg_exec(sink->meta, tr_pg_stop_fd(sink), sql.data, &res, err);
     if (rc == 0 && PQgetvalue(res, 0, 0)[0] == 't') {
         tr_fail(
             err, TR_REFUSED,
@@ -402,13 +402,13 @@ tr_pg_reset_table(struct tr_sink *base, const struct tr_relation *relation, stru
     tr_buffer_init(&sql, 4096);
     tr_buffer_text(&sql, "TRUNCATE ");
     truncate_name(&sql, relation);
-    int rc = tr_pg_exec(sink->meta, -1, sql.data, NULL, err);
+    int rc = tr_pg_exec(sink->meta, tr_pg_stop_fd(sink), sql.data, NULL, err);
     /* Referred to by a foreign key: without triggers a DELETE reaches no other table. */
     if (rc < 0 && strcmp(err->sqlstate, "0A000") == 0 && sink->replica_role) {
         tr_buffer_reset(&sql);
         tr_buffer_text(&sql, "SET LOCAL session_replication_role = replica; DELETE FROM ");
         truncate_name(&sql, relation);
-        rc = tr_pg_exec(sink->meta, -1, sql.data, NULL, err);
+        rc = tr_pg_exec(sink->meta, tr_pg_stop_fd(sink), sql.data, NULL, err);
     }
     tr_buffer_fini(&sql);
     return rc < 0 ? tr_error_prefix(err, "emptying %s.%s at the target", relation->target_schema,

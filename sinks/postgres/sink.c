@@ -102,7 +102,7 @@ sink_close(struct tr_sink *base)
     if (sink == NULL)
         return;
     tr_pg_apply_close(sink->apply);
-    tr_pg_close(sink->meta);
+    tr_pg_abandon(sink->meta);
     tr_pg_pool_fini(&sink->loaders);
     free(sink);
 }

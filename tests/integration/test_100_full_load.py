@@ -2,10 +2,12 @@
 
 import re
 import subprocess
+import time
 
 import pytest
 
 from harness.replication import assert_equal, drain, task_config
+from harness.wait import wait_until
 
 ZOO = r"""
 CREATE SCHEMA shop; CREATE SCHEMA "we""ird USING x";
@@ -242,3 +244,57 @@ def test_hundreds_of_tables_take_seconds(source, target, tailrace):
     assert sequences(source) == sequences(target)
 
 
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tailrace%%' AND state = 'active' AND (wait_event_type = 'Lock' OR query ~ '{}')"
+FUNCTION = "CREATE OR REPLACE FUNCTION slow(v int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep({}); RETURN v; END'"
+
+
+def stop_while(tailrace, config, server, doing):
+    """Starts a run, ends it while it waits for a server, and sees that it leaves nobody at work there."""
+    tailrace.start("run", config=config)
+    wait_until(lambda: server.one(WAITING.format(doing)) > 0, what=f"the load to wait: {doing}")
+    begun = time.monotonic()
+    tailrace.term()
+    assert tailrace.wait_exit() == 0, tailrace.stderr
+    assert time.monotonic() - begun < 5
+    wait_until(lambda: server.one("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tailrace%'") == 0, 5, "the server to be left alone")
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_stop_does_not_wait_for_a_lock(source, target, make_tailrace, side):
+    source.sql("CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 1000)")
+    target.sql("CREATE TABLE a (id int PRIMARY KEY)")
+    server, config = {"source": source, "target": target}[side], load_config(source, target)
+    tailrace = make_tailrace()
+    with server.connect(autocommit=False) as lock:
+        lock.cursor().execute("LOCK TABLE a IN " + {"source": "ACCESS EXCLUSIVE", "target": "SHARE"}[side] + " MODE")
+        stop_while(tailrace, config, server, "no statement")
+        lock.rollback()
+    load(tailrace, config)
+    assert_equal(source, target, ["public.a"])
+
+
+def test_a_stop_does_not_wait_for_an_index(source, target, make_tailrace):
+    source.sql(FUNCTION.format(0) + "; CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a SELECT generate_series(1, 1000); CREATE INDEX slowly ON a (slow(id))")
+    target.sql(FUNCTION.format(1))
+    config, tailrace = load_config(source, target), make_tailrace()
+    stop_while(tailrace, config, target, "^CREATE INDEX")
+    assert target.one("SELECT to_regclass('slowly')") is None
+    target.sql(FUNCTION.format(0))
+    load(tailrace, config)
+    assert target.one("SELECT to_regclass('slowly')") == "slowly"
+    assert_equal(source, target, ["public.a"])
+
+
+def test_rows_are_counted_as_they_are(source, target, tailrace):
+    """The binary format has a header and an end beside the rows, an empty table nothing else."""
+    source.sql("CREATE TABLE a (id int); CREATE TABLE b (id int); INSERT INTO b VALUES (1); CREATE TABLE c (v json); INSERT INTO c SELECT '{}' FROM generate_series(1, 7000)")
+    assert "7001 rows loaded in 3 tables" in load(tailrace, load_config(source, target)).stderr
+
+
+def test_more_tables_than_the_server_has_locks_for(source_server, target, tailrace):
+    """Each reader holds the lock of the table it reads and of no other."""
+    source = source_server.database()
+    slots = int(source.one("SELECT current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int + 10)"))
+    source.sql("DO $$ BEGIN FOR i IN 1..%s LOOP EXECUTE format('CREATE TABLE t%%s (id int)', i); IF i %% 500 = 0 THEN COMMIT; END IF; END LOOP; END $$", (slots,))
+    assert f"0 rows loaded in {slots} tables" in load(tailrace, load_config(source, target)).stderr
+    source.drop()
