@@ -50,7 +50,7 @@ class Broker:
         self.kafka, self.number = kafka, number
         self.dir = kafka.dir / f"n{number}"
         self.dir.mkdir()
-        self.port, self.controller_port = free_port(), free_port()
+        self.port, self.controller_port, self.tls_port = free_port(), free_port(), free_port()
         self.log = self.dir / "log"
         self.child = None
 
@@ -65,9 +65,9 @@ class Broker:
         settings = {
             "process.roles": "broker,controller", "node.id": self.number, "controller.quorum.voters": quorum,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{self.listeners()},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": self.listeners(),
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "PLAINTEXT", "log.dirs": self.dir / "data",
             "auto.create.topics.enable": "false", "num.partitions": 1, "default.replication.factor": count,
             "min.insync.replicas": 2 if count > 1 else 1, "offsets.topic.replication.factor": count,
@@ -78,12 +78,26 @@ class Broker:
             "broker.session.timeout.ms": 4000, "broker.heartbeat.interval.ms": 500,
             "num.network.threads": 2, "num.io.threads": 2, "background.threads": 2, "log.retention.ms": -1,
             "log.cleaner.dedupe.buffer.size": 16777216,
-            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500, **self.kafka.options,
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500, **self.tls_settings(), **self.kafka.options,
         }
         (self.dir / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in settings.items()), encoding="ascii")
         done = subprocess.run(self.command("kafka.tools.StorageTool", "format", "-t", self.kafka.cluster, "-c",
                                            self.dir / "server.properties"), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def listeners(self):
+        plain = f"PLAINTEXT://127.0.0.1:{self.port}"
+        return f"{plain},SASL_SSL://127.0.0.1:{self.tls_port}" if self.kafka.certificate else plain
+
+    def tls_settings(self):
+        """A listener with the certificate, for the user alice."""
+        if not self.kafka.certificate:
+            return {}
+        both = self.dir / "server.pem"
+        both.write_bytes(b"".join(Path(part).read_bytes() for part in reversed(self.kafka.certificate)))
+        return {"ssl.keystore.type": "PEM", "ssl.keystore.location": both, "sasl.enabled.mechanisms": "PLAIN",
+                "listener.name.sasl_ssl.plain.sasl.jaas.config":
+                    'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="alice-secret";'}
 
     def launch(self):
         self.log.write_bytes(b"")
@@ -114,8 +128,10 @@ class Record:
 class Kafka:
     """A cluster of `brokers` nodes with a folder of its own."""
 
-    def __init__(self, brokers=1, **options):
+    def __init__(self, brokers=1, certificate=None, **options):
+        """certificate: files (certificate, key) of a second listener, with TLS and a login (tls_address)."""
         self.jars = need_kafka()
+        self.certificate = certificate
         self.options = {name.replace("_", "."): value for name, value in options.items()}
         # Sorted, so that the class archive, which remembers the class path, fits.
         self.classpath = ":".join(str(path) for path in sorted(self.jars.glob("*.jar")))
@@ -128,6 +144,10 @@ class Kafka:
     @property
     def bootstrap(self):
         return ",".join(f"127.0.0.1:{broker.port}" for broker in self.brokers)
+
+    @property
+    def tls_address(self):
+        return f"127.0.0.1:{self.brokers[0].tls_port}"
 
     @property
     def url(self):
