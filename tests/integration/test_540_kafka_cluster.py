@@ -1,0 +1,41 @@
+"""Three brokers: the leader of the topic is killed under load, and the idempotent producer goes on."""
+
+import pytest
+
+from harness.kafka import Kafka, need_kafka
+from harness.replication import drain, task_config
+from harness.topics import Replay
+from harness.wait import wait_until
+from harness.workload import Workload
+
+
+@pytest.mark.time_limit(600)
+@pytest.mark.parametrize("exactly_once", [False, True], ids=["idempotent", "exactly_once"])
+def test_a_leader_killed_under_load(source, tailrace, exactly_once):
+    need_kafka()
+    kafka = Kafka(brokers=3).start()
+    try:
+        load = Workload(source, seed=31, clients=2, pause=0.005).create_tables()
+        config = task_config(source.url, None, task="shop") | {
+            "target": {"url": kafka.url, "exactly_once": exactly_once, "topic_partitions": 3}}
+        drain(tailrace, config)
+        tailrace.start("run", config=config)
+        load.start()
+        for broker in kafka.brokers[:2]:
+            reached = load.commits + 100
+            wait_until(lambda: load.commits >= reached, 60, "commits")
+            broker.kill9()
+            reached = load.commits + 100
+            wait_until(lambda: load.commits >= reached, 60, "commits")
+            broker.up()
+        load.stop()
+        tailrace.check_running()
+        assert tailrace.stop() == 0, tailrace.stderr
+        drain(tailrace, config)
+        topics = sorted(name for name in kafka.topics() if name.startswith("shop.wl."))
+        replay = Replay().apply(kafka.read(topics))
+        assert not replay.faults, "\n".join(replay.faults[:20])
+        journal = [(row["client"], row["n"]) for row in replay.inserted["wl.journal"]]
+        assert sorted(journal) == sorted(source.sql("SELECT client, n FROM wl.journal"))
+    finally:
+        kafka.remove()
