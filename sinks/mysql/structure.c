@@ -183,7 +183,8 @@ tr_my_geometry(const char *hex, size_t len, struct tr_buffer *out)
     for (size_t i = 0; i + 1 < len && known; i += 2) {
         int high = digit(hex[i]), low = digit(hex[i + 1]);
         known = high >= 0 && low >= 0;
-        tr_buffer_byte(&wkb, (char)(high << 4 | (low & 15)));
+        if (known)
+            tr_buffer_byte(&wkb, (char)(high << 4 | low));
     }
     known = known && wkb.len > 0 && restamp((const unsigned char *)wkb.data, wkb.len, out);
     tr_buffer_fini(&wkb);

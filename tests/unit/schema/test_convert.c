@@ -1,0 +1,258 @@
+/* test_convert.c - columns, defaults and expressions of one engine for another, and the statements made of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "schema/convert.h"
+#include "schema/ddl.h"
+
+static char type_text[256], note_text[512];
+
+static const char *
+take(char *to, size_t size, struct tr_buffer *from)
+{
+    snprintf(to, size, "%s", from->len > 0 ? from->data : "");
+    tr_buffer_fini(from);
+    return to;
+}
+
+static const char *
+to_mysql(const struct tr_column *column, enum tr_convert_use use, unsigned share, bool mariadb)
+{
+    struct tr_convert_target target = { .mariadb = mariadb, .version = mariadb ? 101100 : 80400 };
+    struct tr_buffer type, note;
+    tr_buffer_init(&type, 4096);
+    tr_buffer_init(&note, 4096);
+    tr_convert_to_mysql("postgresql", column, &target, use, share, &type, &note);
+    take(note_text, sizeof note_text, &note);
+    return take(type_text, sizeof type_text, &type);
+}
+
+static const char *
+mysql_of(enum tr_logical logical, int32_t length, int32_t precision, int32_t scale)
+{
+    struct tr_column column = { .name = "c", .logical = logical, .length = length, .precision = precision, .scale = scale };
+    return to_mysql(&column, TR_CONVERT_PLAIN, 1, true);
+}
+
+static const char *
+postgresql_of(enum tr_logical logical, int32_t length, int32_t precision, int32_t scale, const char *native)
+{
+    struct tr_column column = { .name = "c", .logical = logical, .length = length, .precision = precision, .scale = scale, .native = native, .type_name = native };
+    struct tr_buffer type, note;
+    tr_buffer_init(&type, 4096);
+    tr_buffer_init(&note, 4096);
+    tr_convert_to_postgresql(&column, NULL, &type, &note);
+    take(note_text, sizeof note_text, &note);
+    return take(type_text, sizeof type_text, &type);
+}
+
+/* A new logical type cannot be forgotten: each has a form in both directions. */
+static void
+test_every_type_has_a_form(void **state)
+{
+    (void)state;
+    for (int logical = 0; logical < TR_LOGICAL_COUNT; logical++) {
+        assert_true(mysql_of((enum tr_logical)logical, -1, -1, -1)[0] != '\0');
+        assert_true(postgresql_of((enum tr_logical)logical, -1, -1, -1, "x")[0] != '\0');
+    }
+}
+
+static void
+test_postgresql_types_for_mysql(void **state)
+{
+    (void)state;
+    assert_string_equal(mysql_of(TR_BOOL, -1, -1, -1), "TINYINT(1)");
+    assert_string_equal(mysql_of(TR_DECIMAL, -1, 20, 6), "DECIMAL(20,6)");
+    assert_string_equal(mysql_of(TR_DECIMAL, -1, -1, -1), "DECIMAL(65,30)");
+    assert_non_null(strstr(note_text, "refused"));
+    assert_string_equal(mysql_of(TR_DECIMAL, -1, 66, 6), "DECIMAL(65,30)");
+    assert_string_equal(mysql_of(TR_TIMESTAMP, -1, -1, 3), "DATETIME(3)");
+    assert_string_equal(mysql_of(TR_TIME, -1, -1, -1), "TIME(6)");
+    assert_string_equal(mysql_of(TR_UUID, -1, -1, -1), "UUID");
+    assert_string_equal(mysql_of(TR_BIT, 12, -1, -1), "BIT(12)");
+    assert_string_equal(mysql_of(TR_TEXT, 40, -1, -1), "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+    assert_string_equal(mysql_of(TR_TEXT, -1, -1, -1), "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+    assert_string_equal(mysql_of(TR_ARRAY, -1, -1, -1), "JSON");
+    assert_non_null(strstr(note_text, "JSON array"));
+}
+
+static void
+test_keys_have_room(void **state)
+{
+    (void)state;
+    struct tr_column text = { .name = "c", .logical = TR_TEXT, .length = -1, .precision = -1, .scale = -1 };
+    assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 1, false), "VARCHAR(728) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin");
+    assert_non_null(strstr(note_text, "728"));
+    assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 2, false), "VARCHAR(364) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin");
+    text.logical = TR_BYTES;
+    assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 1, true), "VARBINARY(2912)");
+    static const char *const labels[] = { "a", "it's" };
+    struct tr_column mood = { .name = "m", .logical = TR_ENUM, .labels = labels, .nlabels = 2 };
+    assert_string_equal(to_mysql(&mood, TR_CONVERT_PLAIN, 1, true), "ENUM('a','it''s') CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+}
+
+static void
+test_mysql_types_for_postgresql(void **state)
+{
+    (void)state;
+    assert_string_equal(postgresql_of(TR_UINT64, -1, -1, -1, "bigint(20) unsigned"), "numeric(20,0)");
+    assert_string_equal(postgresql_of(TR_UINT32, -1, -1, -1, "int(10) unsigned"), "bigint");
+    assert_string_equal(postgresql_of(TR_INT24, -1, -1, -1, "mediumint(9)"), "integer");
+    assert_string_equal(postgresql_of(TR_TIMESTAMPTZ, -1, -1, 3, "timestamp(3)"), "timestamp(3) with time zone");
+    assert_string_equal(postgresql_of(TR_TIMESTAMP, -1, -1, 0, "datetime"), "timestamp(0)");
+    assert_non_null(strstr(note_text, "zero"));
+    assert_string_equal(postgresql_of(TR_TEXT, 40, -1, -1, "varchar"), "varchar(40)");
+    assert_string_equal(postgresql_of(TR_TEXT, 65535, -1, -1, "text"), "text");
+    assert_string_equal(postgresql_of(TR_DECIMAL, -1, 65, 30, "decimal(65,30)"), "numeric(65,30)");
+    assert_string_equal(postgresql_of(TR_BIT, 12, -1, -1, "bit(12)"), "bit(12)");
+    assert_string_equal(postgresql_of(TR_JSON, -1, -1, -1, "json"), "jsonb");
+}
+
+static const char *
+default_for_mysql(enum tr_logical logical, const char *type, const char *expression)
+{
+    static char out[256];
+    struct tr_convert_target target = { .mariadb = true };
+    struct tr_column column = { .name = "c", .logical = logical, .default_expression = expression };
+    struct tr_buffer text;
+    tr_buffer_init(&text, 4096);
+    bool known = tr_convert_default_to_mysql(&column, type, &target, &text);
+    take(out, sizeof out, &text);
+    return known ? out : "none";
+}
+
+static const char *
+default_for_postgresql(enum tr_logical logical, int32_t length, const char *type, const char *expression)
+{
+    static char out[256];
+    struct tr_column column = { .name = "c", .logical = logical, .length = length, .default_expression = expression };
+    struct tr_buffer text;
+    tr_buffer_init(&text, 4096);
+    bool known = tr_convert_default_to_postgresql(&column, type, &text);
+    take(out, sizeof out, &text);
+    return known ? out : "none";
+}
+
+static void
+test_defaults(void **state)
+{
+    (void)state;
+    assert_string_equal(default_for_mysql(TR_TEXT, "VARCHAR(9)", "'it''s \\'::character varying(9)"), "'it''s \\\\'");
+    assert_string_equal(default_for_mysql(TR_INT32, "INT", "'-1'::integer"), "'-1'");
+    assert_string_equal(default_for_mysql(TR_INT32, "INT", "(-1)"), "-1");
+    assert_string_equal(default_for_mysql(TR_INT32, "INT", "7"), "7");
+    assert_string_equal(default_for_mysql(TR_BOOL, "TINYINT(1)", "true"), "1");
+    assert_string_equal(default_for_mysql(TR_TIMESTAMPTZ, "DATETIME(6)", "now()"), "CURRENT_TIMESTAMP(6)");
+    assert_string_equal(default_for_mysql(TR_UUID, "UUID", "gen_random_uuid()"), "(UUID())");
+    assert_string_equal(default_for_mysql(TR_INT32, "INT", "nextval('s'::regclass)"), "none");
+    assert_string_equal(default_for_mysql(TR_TEXT, "LONGTEXT", "('a'::text || 'b'::text)"), "none");
+    assert_string_equal(default_for_mysql(TR_BYTES, "LONGBLOB", "'\\x00'::bytea"), "none");
+    assert_string_equal(default_for_postgresql(TR_TIMESTAMP, -1, "timestamp(3)", "current_timestamp(3)"), "CURRENT_TIMESTAMP");
+    assert_string_equal(default_for_postgresql(TR_TEXT, -1, "text", "'it''s'"), "'it''s'");
+    assert_string_equal(default_for_postgresql(TR_INT32, -1, "integer", "7"), "'7'");
+    assert_string_equal(default_for_postgresql(TR_BIT, 4, "bit(4)", "b'10'"), "B'0010'");
+    assert_string_equal(default_for_postgresql(TR_DATE, -1, "date", "'0000-00-00'"), "none");
+    assert_string_equal(default_for_postgresql(TR_TEXT, -1, "text", "concat('a','b')"), "none");
+}
+
+static const char *
+expression(const char *text)
+{
+    static char out[256];
+    static const struct tr_column columns[] = { { .name = "a", .logical = TR_INT32 }, { .name = "t", .logical = TR_TEXT } };
+    struct tr_relation relation = { .columns = columns, .ncolumns = 2 };
+    struct tr_buffer buffer;
+    tr_buffer_init(&buffer, 4096);
+    bool known = tr_convert_expression(&relation, text, '`', &buffer);
+    take(out, sizeof out, &buffer);
+    return known ? out : "none";
+}
+
+static void
+test_expressions(void **state)
+{
+    (void)state;
+    assert_string_equal(expression("(a + 1) * a"), "(`a` + 1) * `a`");
+    assert_string_equal(expression("\"a\" - 2"), "`a` - 2");
+    assert_string_equal(expression("a / 2"), "none"); /* one divides whole numbers, the other does not */
+    assert_string_equal(expression("t + 1"), "none");
+    assert_string_equal(expression("lower(t)"), "none");
+    assert_string_equal(expression("a + 'x'"), "none");
+}
+
+/* ---- whole tables */
+
+static const uint16_t first[] = { 0 }, second[] = { 1 };
+
+static const struct tr_object objects[] = {
+    { .kind = TR_OBJECT_UNIQUE, .name = "code", .columns = second, .ncolumns = 1, .native = "UNIQUE KEY `code` (`code`)" },
+    { .kind = TR_OBJECT_INDEX, .name = "g", .columns = second, .ncolumns = 1, .native = "USING gin (code)" },
+    { .kind = TR_OBJECT_CHECK, .name = "positive", .native = "CHECK (id > 0)" },
+};
+
+static struct tr_column columns[] = {
+    { .name = "id", .logical = TR_INT64, .native = "bigint(20)", .key = 1, .not_null = true, .auto_increment = true, .length = -1 },
+    { .name = "code", .logical = TR_TEXT, .native = "varchar(20)", .length = 20, .default_expression = "'x'" },
+};
+
+static void
+print(const char *dialect, const char *source, struct tr_buffer *out, struct tr_buffer *report)
+{
+    struct tr_error err;
+    struct tr_relation relation = { .schema = "public", .name = "t", .target_schema = "public", .target_name = "t", .columns = columns, .ncolumns = 2,
+                                    .keys = first, .nkeys = 1, .kind = 'r' };
+    struct tr_table table = { .relation = &relation, .objects = objects, .nobjects = 3 };
+    struct tr_schema schema = { .dialect = source, .tables = &table, .ntables = 1 };
+    tr_buffer_init(out, 65536);
+    tr_buffer_init(report, 65536);
+    assert_int_equal(tr_schema_print_ddl(&schema, dialect, out, report, &err), 0);
+}
+
+static void
+test_a_postgresql_table_for_mariadb(void **state)
+{
+    (void)state;
+    struct tr_buffer out, report;
+    print("mariadb", "postgresql", &out, &report);
+    assert_non_null(strstr(out.data, "`id` BIGINT NOT NULL AUTO_INCREMENT"));
+    assert_non_null(strstr(out.data, "PRIMARY KEY (`id`)) ENGINE=InnoDB"));
+    assert_non_null(strstr(out.data, "COLLATE utf8mb4_nopad_bin NULL DEFAULT 'x'"));
+    assert_non_null(strstr(out.data, "ALTER TABLE `public`.`t` ADD UNIQUE KEY `code` (`code`)"));
+    assert_null(strstr(out.data, "gin"));
+    assert_non_null(strstr(report.data, "index g is not made"));
+    assert_non_null(strstr(report.data, "check constraint positive is not carried"));
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&report);
+}
+
+static void
+test_a_mariadb_table_for_postgresql(void **state)
+{
+    (void)state;
+    struct tr_buffer out, report;
+    print("postgresql", "mariadb", &out, &report);
+    assert_non_null(strstr(out.data, "CREATE TABLE \"public\".\"t\" (\"id\" bigint GENERATED BY DEFAULT AS IDENTITY NOT NULL, \"code\" varchar(20) DEFAULT 'x')"));
+    assert_non_null(strstr(out.data, "ADD CONSTRAINT \"t_pkey\" PRIMARY KEY (\"id\")"));
+    assert_non_null(strstr(out.data, "CREATE UNIQUE INDEX \"t_code\""));
+    assert_non_null(strstr(out.data, "setval("));
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&report);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_type_has_a_form),      cmocka_unit_test(test_postgresql_types_for_mysql), cmocka_unit_test(test_keys_have_room),
+        cmocka_unit_test(test_mysql_types_for_postgresql), cmocka_unit_test(test_defaults),                   cmocka_unit_test(test_expressions),
+        cmocka_unit_test(test_a_postgresql_table_for_mariadb), cmocka_unit_test(test_a_mariadb_table_for_postgresql),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
