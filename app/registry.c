@@ -21,7 +21,8 @@ static const struct tr_source_class *const sources[] = {
 };
 
 static const struct tr_sink_class *const sinks[] = {
-    &tr_postgres_sink, &tr_mysql_sink, &tr_mariadb_sink, &tr_jsonl_sink, &tr_stdout_sink, &tr_null_sink, &tr_kafka_sink, NULL,
+    &tr_postgres_sink, &tr_mysql_sink, &tr_mariadb_sink, &tr_jsonl_sink,
+    &tr_stdout_sink,   &tr_null_sink,  &tr_kafka_sink,   NULL,
 };
 
 static const struct tr_offset_store_class *const stores[] = {

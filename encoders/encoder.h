@@ -18,15 +18,15 @@ struct tr_encoder;
 /* The facts of the task that stand in every event's source block. Borrowed for the encoder's life. */
 struct tr_encoder_env {
     const struct tr_settings *settings;
-    const char *connector;  /* "postgresql", "mysql", "mariadb" */
-    const char *prefix;     /* topic.prefix = logical name */
-    const char *database;   /* source database (PostgreSQL) */
+    const char *connector; /* "postgresql", "mysql", "mariadb" */
+    const char *prefix;    /* topic.prefix = logical name */
+    const char *database;  /* source database (PostgreSQL) */
 };
 
 /* One message. All bytes are valid until `emit` returns. */
 struct tr_message {
     const char *topic;
-    const char *key;   /* NULL = null key */
+    const char *key; /* NULL = null key */
     size_t key_len;
     const char *value; /* NULL = tombstone */
     size_t value_len;
@@ -54,11 +54,13 @@ struct tr_encoder_class {
     int (*open)(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct tr_error *err);
     void (*close)(struct tr_encoder *encoder);
     /* All messages of one event, in order (an update that changes the key gives three). */
-    int (*event)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn, const struct tr_event *event,
-                 const struct tr_emit *emit, struct tr_error *err);
+    int (*event)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn,
+                 const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err);
     /* Transaction metadata, called at the edges of each transaction; NULL when the format has none. */
-    int (*begin)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn, const struct tr_emit *emit, struct tr_error *err);
-    int (*commit)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn, const struct tr_emit *emit, struct tr_error *err);
+    int (*begin)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn,
+                 const struct tr_emit *emit, struct tr_error *err);
+    int (*commit)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn,
+                  const struct tr_emit *emit, struct tr_error *err);
     /* A sign of life for an idle source. NULL when the format has none. */
     int (*heartbeat)(struct tr_encoder *encoder, const struct tr_emit *emit, struct tr_error *err);
 };

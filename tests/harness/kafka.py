@@ -81,7 +81,8 @@ class Broker:
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500, **self.tls_settings(), **self.kafka.options,
         }
         (self.dir / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in settings.items()), encoding="ascii")
-        command = self.command("kafka.tools.StorageTool", "format", "-t", self.kafka.cluster, "-c", self.dir / "server.properties")
+        command = self.command("kafka.tools.StorageTool", "format", "-t", self.kafka.cluster,
+                               "-c", self.dir / "server.properties")
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
