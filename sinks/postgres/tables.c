@@ -470,7 +470,8 @@ set_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr
 
 /*
  * Loads and indexes were committed without waiting for the disk. One transaction that waits puts all of them there, before anyone believes that the load is done; it
- * also tells whether the task is still ours.
+ * also tells whether the task is still ours. On `meta`, which is older than any of those commits: had the target crashed since, this connection would be dead, and the load
+ * is done again from what the target remembers.
  */
 static int
 make_durable(struct tr_postgres_sink *sink, struct tr_error *err)
