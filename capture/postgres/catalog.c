@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/postgres/attributes.h"
 #include "capture/postgres/internal.h"
 #include "core/memory.h"
 
@@ -137,7 +138,7 @@ tr_postgres_tables(struct tr_postgres_source *source, struct tr_postgres_table *
 
 /* --------------------------------------------------------------------------------------------------------- columns */
 
-/* $1 the tables' oids, $2 the publication whose column lists count. prattrs came with 15. */
+/* $1 the tables' oids, $2 the publication whose column lists count (prattrs came with 15), $3 whether dropped columns are told too. */
 static const char columns_query[] =
     "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated,"
     "  a.attidentity, pg_get_expr(d.adbin, d.adrelid),"
@@ -146,15 +147,15 @@ static const char columns_query[] =
     "  CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false"
     "    WHEN 'i' THEN coalesce(array_position(ri.indkey::int2[], a.attnum) < ri.indnkeyatts, false)"
     "    ELSE pk.indimmediate AND coalesce(array_position(pk.indkey::int2[], a.attnum) < pk.indnkeyatts, false) END,"
-    "  c.relreplident, c.relkind, c.relispartition, %s"
-    "  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid"
+    "  c.relreplident, c.relkind, c.relispartition, a.attisdropped, %s"
+    "  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_type t ON t.oid = a.atttypid"
     "  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     "  LEFT JOIN pg_collation co ON co.oid = a.attcollation"
     "  LEFT JOIN pg_index pk ON pk.indrelid = a.attrelid AND pk.indisprimary"
     "  LEFT JOIN pg_index ri ON ri.indrelid = a.attrelid AND ri.indisreplident"
     "  LEFT JOIN pg_publication p ON p.pubname = $2"
     "  LEFT JOIN pg_publication_rel pr ON pr.prpubid = p.oid AND pr.prrelid = a.attrelid"
-    " WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum";
+    " WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND ($3::bool OR NOT a.attisdropped) ORDER BY a.attrelid, a.attnum";
 
 enum {
     C_TABLE,
@@ -174,6 +175,7 @@ enum {
     C_REPLIDENT,
     C_KIND,
     C_PARTITION,
+    C_DROPPED,
     C_PUBLISHED
 };
 
@@ -190,13 +192,14 @@ published_expression(int version)
 }
 
 static int
-query_columns(struct tr_postgres_source *source, const char *oids, PGresult **res, struct tr_error *err)
+query_columns(struct tr_postgres_source *source, const char *oids, bool dropped, PGresult **res,
+              struct tr_error *err)
 {
-    const char *params[] = { oids, source->publication };
+    const char *params[] = { oids, source->publication, dropped ? "t" : "f" };
     struct tr_buffer sql;
     tr_buffer_init(&sql, 16384);
     tr_buffer_printf(&sql, columns_query, published_expression(source->server_version));
-    int rc = tr_postgres_query(source, sql.data, 2, params, res, err);
+    int rc = tr_postgres_query(source, sql.data, 3, params, res, err);
     tr_buffer_fini(&sql);
     return rc;
 }
@@ -340,7 +343,7 @@ tr_postgres_relations(struct tr_source *base, struct tr_relation_list *list, str
     for (size_t i = 0; i < count; i++)
         tr_buffer_printf(&oids, "%c%u", i == 0 ? '{' : ',', tables[i].oid);
     tr_buffer_text(&oids, count == 0 ? "{}" : "}");
-    rc = query_columns(source, oids.data, &res, err);
+    rc = query_columns(source, oids.data, false, &res, err);
     tr_buffer_fini(&oids);
     if (rc == 0) {
         rc = load_column_types(source, res, err);
@@ -374,29 +377,46 @@ spell_type(struct tr_postgres_source *source, struct tr_arena *arena, const stru
     return native;
 }
 
-static int
-row_of(const PGresult *res, const char *name)
-{
-    for (int row = 0; row < PQntuples(res); row++)
-        if (strcmp(PQgetvalue(res, row, C_NAME), name) == 0)
-            return row;
-    return -1;
-}
-
 static void
 complete_column(struct tr_postgres_source *source, struct tr_relation *relation, struct tr_column *column,
-                const PGresult *res)
+                const PGresult *res, int row)
 {
     struct tr_arena *arena = &relation->arena;
-    int row = row_of(res, column->name);
+    bool live = row >= 0 && PQgetvalue(res, row, C_DROPPED)[0] != 't';
     tr_postgres_type_fill(source, arena, column);
-    if (row >= 0)
+    if (live)
         fill_from_catalog(arena, column, res, row);
-    if (row >= 0 && oid_cell(res, row, C_TYPE) == column->type_id &&
+    else if (row >= 0)
+        column->number = (uint16_t)oid_cell(res, row, C_NUMBER);
+    if (live && oid_cell(res, row, C_TYPE) == column->type_id &&
         (int32_t)strtol(PQgetvalue(res, row, C_MOD), NULL, 10) == column->type_mod)
         column->native = text_cell(arena, res, row, C_NATIVE);
     else
         column->native = spell_type(source, arena, column);
+}
+
+/* The columns of the log may have been renamed or dropped since: found by their place among all that ever were. */
+static void
+complete_columns(struct tr_postgres_source *source, struct tr_relation *relation, struct tr_column *columns,
+                 const PGresult *res)
+{
+    size_t m = (size_t)PQntuples(res);
+    struct tr_postgres_attribute *attributes = tr_calloc(m + 1, sizeof *attributes);
+    const char **names = tr_calloc(relation->ncolumns + 1u, sizeof *names);
+    int *place = tr_calloc(relation->ncolumns + 1u, sizeof *place);
+    for (size_t i = 0; i < m; i++) {
+        bool dropped = PQgetvalue(res, (int)i, C_DROPPED)[0] == 't';
+        attributes[i].name = dropped ? NULL : PQgetvalue(res, (int)i, C_NAME);
+        attributes[i].optional = dropped || PQgetvalue(res, (int)i, C_PUBLISHED)[0] != 't';
+    }
+    for (uint16_t i = 0; i < relation->ncolumns; i++)
+        names[i] = columns[i].name;
+    tr_postgres_align(names, relation->ncolumns, attributes, m, place);
+    for (uint16_t i = 0; i < relation->ncolumns; i++)
+        complete_column(source, relation, &columns[i], res, place[i]);
+    free(place);
+    free(names);
+    free(attributes);
 }
 
 static int
@@ -420,13 +440,13 @@ tr_postgres_complete(void *arg, struct tr_relation *relation, struct tr_error *e
     char oids[32];
     PGresult *res;
     snprintf(oids, sizeof oids, "{%u}", (unsigned)relation->id);
-    int rc = query_columns(source, oids, &res, err);
+    int rc = query_columns(source, oids, true, &res, err);
     if (rc < 0)
         return tr_error_prefix(err, "source: cannot read the catalogue for table %s.%s", relation->schema,
                                relation->name);
     rc = load_relation_types(source, relation, err);
-    for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++)
-        complete_column(source, relation, &columns[i], res);
+    if (rc == 0)
+        complete_columns(source, relation, columns, res);
     relation->database = tr_arena_strdup(&relation->arena, source->database);
     relation->kind = 'r';
     if (PQntuples(res) > 0 && PQgetvalue(res, 0, C_PARTITION)[0] == 't')
