@@ -6,6 +6,8 @@
  * bounded, depth has a cap, and no document yields more values and bytes of strings than it has bytes
  * itself.
  */
+#include <math.h>
+
 #include "core/cursor.h"
 #include "core/text.h"
 #include "decoders/binlog/text.h"
@@ -140,17 +142,17 @@ write_literal(struct json *j, uint8_t value)
     return true;
 }
 
-/* A double stays one: 1 is printed as 1.0. */
-static void
+/* No server writes a number that JSON does not have. */
+static bool
 write_number(struct json *j, const uint8_t *b)
 {
     uint64_t bits = binlog_load_le(b, 8);
     double value;
     memcpy(&value, &bits, sizeof value);
-    size_t start = j->out->len;
-    binlog_write_double(j->out, value);
-    if (!j->out->overflow && strpbrk(j->out->data + start, ".eNI") == NULL)
-        tr_buffer_text(j->out, ".0");
+    if (!isfinite(value))
+        return false;
+    binlog_write_json_double(j->out, value);
+    return true;
 }
 
 static bool
@@ -167,10 +169,7 @@ write_scalar(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *end
     case JSON_INT64: tr_buffer_int(j->out, (int64_t)tr_cursor_le(&cur, 8)); break;
     case JSON_UINT64: tr_buffer_uint(j->out, tr_cursor_le(&cur, 8)); break;
     case JSON_DOUBLE:
-        if (left < 8)
-            return false;
-        write_number(j, at);
-        break;
+        return left >= 8 && write_number(j, at);
     case JSON_STRING:
         if (!read_length(&cur, &len))
             return false;

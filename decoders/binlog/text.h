@@ -17,6 +17,8 @@ struct moment {
 
 /* Shortest decimal that reads back as the same number, in PostgreSQL's notation. */
 void binlog_write_double(struct tr_buffer *out, double value);
+/* As MySQL prints a finite double inside JSON (1.0, 1e20, 0.000001), so that a document is the same text from a SELECT. */
+void binlog_write_json_double(struct tr_buffer *out, double value);
 void binlog_write_float(struct tr_buffer *out, float value);
 
 /* A packed decimal; false when the bytes do not fit precision and scale. */

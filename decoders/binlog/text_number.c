@@ -8,45 +8,69 @@
 #include "decoders/binlog/text.h"
 #include "decoders/binlog/types.h"
 
-/*
- * d.ddde+xx without needless zeros; fixed notation for exponents from -4 up to `fixed_below`, as
- * PostgreSQL has it.
- */
+struct digits {
+    char text[20];
+    size_t count;
+    int exponent; /* of the first digit */
+    bool negative;
+};
+
+/* What printf's %e wrote, without the zeros at its end. */
+static struct digits
+split_digits(const char *text)
+{
+    struct digits d = { .negative = *text == '-' };
+    const char *e = strchr(text, 'e');
+    for (const char *p = text; p < e; p++)
+        if (*p >= '0' && *p <= '9' && d.count < sizeof d.text)
+            d.text[d.count++] = *p;
+    while (d.count > 1 && d.text[d.count - 1] == '0')
+        d.count--;
+    d.exponent = atoi(e + 1);
+    return d;
+}
+
+/* The digits with one before the point; the exponent is the caller's to write. */
+static void
+write_mantissa(struct tr_buffer *out, const struct digits *d)
+{
+    tr_buffer_byte(out, d->text[0]);
+    if (d->count > 1) {
+        tr_buffer_byte(out, '.');
+        tr_buffer_add(out, d->text + 1, d->count - 1);
+    }
+}
+
+static void
+write_fixed(struct tr_buffer *out, const struct digits *d)
+{
+    if (d->exponent < 0) {
+        tr_buffer_text(out, "0.");
+        for (int i = -1; i > d->exponent; i--)
+            tr_buffer_byte(out, '0');
+        tr_buffer_add(out, d->text, d->count);
+        return;
+    }
+    for (int i = 0; i <= d->exponent || (size_t)i < d->count; i++) {
+        if (i == d->exponent + 1)
+            tr_buffer_byte(out, '.');
+        tr_buffer_byte(out, (size_t)i < d->count ? d->text[i] : '0');
+    }
+}
+
+/* PostgreSQL's form: exponents from -4 to below FIXED_BELOW without e, others with two digits or more. */
 static void
 write_scientific(struct tr_buffer *out, const char *text, int fixed_below)
 {
-    char digits[32];
-    size_t n = 0;
-    const char *e = strchr(text, 'e');
-    for (const char *p = text; p < e; p++)
-        if (*p >= '0' && *p <= '9' && n < sizeof digits)
-            digits[n++] = *p;
-    while (n > 1 && digits[n - 1] == '0')
-        n--;
-    int exponent = atoi(e + 1);
-    if (*text == '-')
+    struct digits d = split_digits(text);
+    if (d.negative)
         tr_buffer_byte(out, '-');
-    if (exponent < -4 || exponent >= fixed_below) {
-        tr_buffer_byte(out, digits[0]);
-        if (n > 1) {
-            tr_buffer_byte(out, '.');
-            tr_buffer_add(out, digits + 1, n - 1);
-        }
-        tr_buffer_printf(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+    if (d.exponent >= -4 && d.exponent < fixed_below) {
+        write_fixed(out, &d);
         return;
     }
-    if (exponent < 0) {
-        tr_buffer_text(out, "0.");
-        for (int i = -1; i > exponent; i--)
-            tr_buffer_byte(out, '0');
-        tr_buffer_add(out, digits, n);
-        return;
-    }
-    for (int i = 0; i <= exponent || (size_t)i < n; i++) {
-        if (i == exponent + 1)
-            tr_buffer_byte(out, '.');
-        tr_buffer_byte(out, (size_t)i < n ? digits[i] : '0');
-    }
+    write_mantissa(out, &d);
+    tr_buffer_printf(out, "e%c%02d", d.exponent < 0 ? '-' : '+', abs(d.exponent));
 }
 
 static bool
@@ -64,18 +88,46 @@ write_special(struct tr_buffer *out, double value)
 }
 
 /* Below the normal numbers precision fades: fewer digits can do there. */
+static void
+shortest_double(double value, char *text, size_t size)
+{
+    for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
+        snprintf(text, size, "%.*e", digits - 1, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+}
+
 void
 binlog_write_double(struct tr_buffer *out, double value)
 {
     char text[40];
     if (write_special(out, value))
         return;
-    for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*e", digits - 1, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
+    shortest_double(value, text, sizeof text);
     write_scientific(out, text, 15);
+}
+
+void
+binlog_write_json_double(struct tr_buffer *out, double value)
+{
+    char text[40];
+    if (value == 0) {
+        tr_buffer_text(out, signbit(value) ? "-0.0" : "0.0");
+        return;
+    }
+    shortest_double(value, text, sizeof text);
+    struct digits d = split_digits(text);
+    if (d.negative)
+        tr_buffer_byte(out, '-');
+    if (d.exponent >= -15 && (d.exponent < 15 || d.count > (size_t)d.exponent + 1)) {
+        write_fixed(out, &d);
+        if (d.exponent >= 0 && d.count <= (size_t)d.exponent + 1)
+            tr_buffer_text(out, ".0");
+        return;
+    }
+    write_mantissa(out, &d);
+    tr_buffer_printf(out, "e%d", d.exponent);
 }
 
 void
