@@ -29,8 +29,9 @@ enum tr_convert_use {
 
 /* The target's type (with character set and collation) into `type`, and a note when the type is not simply the same; either may stay empty. `share` is
  * the number of text columns that share an index with this one (at least 1). */
-void tr_convert_to_mysql(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
-                         enum tr_convert_use use, unsigned share, struct tr_buffer *type, struct tr_buffer *note);
+void tr_convert_to_mysql(const char *dialect, const struct tr_column *column,
+                         const struct tr_convert_target *target, enum tr_convert_use use, unsigned share,
+                         struct tr_buffer *type, struct tr_buffer *note);
 
 /* A column of MySQL or MariaDB as PostgreSQL would have it. `enum_type` is the quoted name of the type made for an enum column, or NULL. */
 void tr_convert_to_postgresql(const struct tr_column *column, const char *enum_type, struct tr_buffer *type,
@@ -43,11 +44,13 @@ uint32_t tr_convert_row_bytes(const char *mysql_type);
  * A default of PostgreSQL as MySQL's, of MySQL as PostgreSQL's: constants, the current time, a new UUID. False when it cannot be said in the other
  * dialect. `type` is the converted type of the column.
  */
-bool tr_convert_default_to_mysql(const struct tr_column *column, const char *type, const struct tr_convert_target *target,
-                                 struct tr_buffer *out);
-bool tr_convert_default_to_postgresql(const struct tr_column *column, const char *type, struct tr_buffer *out);
+bool tr_convert_default_to_mysql(const struct tr_column *column, const char *type,
+                                 const struct tr_convert_target *target, struct tr_buffer *out);
+bool tr_convert_default_to_postgresql(const struct tr_column *column, const char *type,
+                                      struct tr_buffer *out);
 
 /* Sums, differences and products of columns and whole numbers mean the same everywhere; false for any other expression. `quote` is the target's. */
-bool tr_convert_expression(const struct tr_relation *relation, const char *text, char quote, struct tr_buffer *out);
+bool tr_convert_expression(const struct tr_relation *relation, const char *text, char quote,
+                           struct tr_buffer *out);
 
 #endif

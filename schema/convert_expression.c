@@ -99,7 +99,8 @@ among(const char *word, const char *const *list)
 static bool
 stored_apart(const char *type)
 {
-    return strstr(type, "TEXT") != NULL || strstr(type, "BLOB") != NULL || strncmp(type, "JSON", 4) == 0 || strncmp(type, "GEOMETRY", 8) == 0;
+    return strstr(type, "TEXT") != NULL || strstr(type, "BLOB") != NULL || strncmp(type, "JSON", 4) == 0 ||
+           strncmp(type, "GEOMETRY", 8) == 0;
 }
 
 /* Types whose constants PostgreSQL writes as MySQL does. */
@@ -131,15 +132,16 @@ same_spelling(enum tr_logical logical)
 }
 
 static bool
-constant_to_mysql(const struct tr_column *column, const char *type, const struct tr_convert_target *target, const char *text,
-                  struct tr_buffer *out)
+constant_to_mysql(const struct tr_column *column, const char *type, const struct tr_convert_target *target,
+                  const char *text, struct tr_buffer *out)
 {
     struct tr_buffer value;
     bool known = false;
     tr_buffer_init(&value, (size_t)1 << 20);
     const char *end = quoted(text, false, &value);
     if (end != NULL && only_casts(end) && same_spelling(column->logical)) {
-        bool apart = stored_apart(type) && !target->mariadb; /* MySQL takes a default there as an expression only */
+        bool apart = stored_apart(type) &&
+                     !target->mariadb; /* MySQL takes a default there as an expression only */
         tr_buffer_text(out, apart ? "(" : "");
         mysql_literal(value.len > 0 ? value.data : "", out);
         tr_buffer_text(out, apart ? ")" : "");
@@ -152,7 +154,10 @@ constant_to_mysql(const struct tr_column *column, const char *type, const struct
 static bool
 now_to_mysql(const struct tr_column *column, const char *type, struct tr_buffer *out)
 {
-    static const char *const now[] = { "now()", "current_timestamp", "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()", NULL };
+    static const char *const now[] = {
+        "now()", "current_timestamp", "transaction_timestamp()", "statement_timestamp()", "clock_timestamp()",
+        NULL
+    };
     const char *text = column->default_expression;
     if (strncmp(type, "DATETIME(", 9) == 0 && among(text, now)) {
         tr_buffer_printf(out, "CURRENT_TIMESTAMP(%c)", type[9]);
@@ -162,8 +167,8 @@ now_to_mysql(const struct tr_column *column, const char *type, struct tr_buffer 
 }
 
 bool
-tr_convert_default_to_mysql(const struct tr_column *column, const char *type, const struct tr_convert_target *target,
-                            struct tr_buffer *out)
+tr_convert_default_to_mysql(const struct tr_column *column, const char *type,
+                            const struct tr_convert_target *target, struct tr_buffer *out)
 {
     const char *text = column->default_expression;
     if (now_to_mysql(column, type, out))
@@ -255,7 +260,8 @@ operand(const struct tr_relation *relation, const char *p, char quote, struct tr
     size_t n = 0;
     char open = *p == '"' || *p == '`' ? *p : '\0';
     p += open != '\0';
-    while (*p != '\0' && n < sizeof name - 1 && (open != '\0' ? *p != open : isalnum((unsigned char)*p) || *p == '_'))
+    while (*p != '\0' && n < sizeof name - 1 &&
+           (open != '\0' ? *p != open : isalnum((unsigned char)*p) || *p == '_'))
         name[n++] = *p++;
     name[n] = '\0';
     if (open != '\0' && *p++ != open)

@@ -5,7 +5,8 @@
 
 #include "schema/convert.h"
 
-#define INDEX_BYTES 2912 /* for the texts of an index: InnoDB's 3,072 less what ten numbers or times beside them may take */
+#define INDEX_BYTES \
+    2912 /* for the texts of an index: InnoDB's 3,072 less what ten numbers or times beside them may take */
 #define UTF8_BYTES 4     /* of a character in utf8mb4, for limits */
 #define VARCHAR_MAX 4095 /* characters: longer ones are stored apart, as TEXT */
 
@@ -38,7 +39,8 @@ static const char *const fixed[TR_LOGICAL_COUNT] = {
 
 /* Texts that are short by their nature, in ASCII: their longest form. */
 static const uint16_t ascii[TR_LOGICAL_COUNT] = {
-    [TR_TIMETZ] = 32, [TR_INTERVAL] = 128, [TR_UUID] = 36, [TR_INET] = 50, [TR_CIDR] = 50, [TR_MACADDR] = 23, [TR_POINT] = 100,
+    [TR_TIMETZ] = 32, [TR_INTERVAL] = 128, [TR_UUID] = 36,   [TR_INET] = 50,
+    [TR_CIDR] = 50,   [TR_MACADDR] = 23,   [TR_POINT] = 100,
 };
 
 static const char *const notes[TR_LOGICAL_COUNT] = {
@@ -47,7 +49,8 @@ static const char *const notes[TR_LOGICAL_COUNT] = {
     [TR_MONEY] = "the currency is not carried",
     [TR_DATE] = "infinity and years before 0 or after 9999 have no form in the target",
     [TR_TIMESTAMP] = "infinity and years before 0 or after 9999 have no form in the target",
-    [TR_TIMESTAMPTZ] = "stored as the time in UTC; infinity and years before 0 or after 9999 have no form in the target",
+    [TR_TIMESTAMPTZ] =
+        "stored as the time in UTC; infinity and years before 0 or after 9999 have no form in the target",
     [TR_TIMETZ] = "kept as text, for the target has no time with a zone",
     [TR_INTERVAL] = "kept as text, for the target has no intervals",
     [TR_INET] = "kept as text",
@@ -82,17 +85,19 @@ binary_collation(const struct tr_convert_target *target)
 
 /* The source's own collation where the target knows it; a PostgreSQL text compares by its bytes, unless it is citext. */
 static void
-collate(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target, struct tr_buffer *type,
-        struct tr_buffer *note)
+collate(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
+        struct tr_buffer *type, struct tr_buffer *note)
 {
     const char *collation = column->collation;
     if (!same_family(dialect)) {
         bool folded = column->type_name != NULL && strcmp(column->type_name, "citext") == 0;
-        tr_buffer_printf(type, " CHARACTER SET utf8mb4 COLLATE %s", folded ? "utf8mb4_unicode_ci" : binary_collation(target));
+        tr_buffer_printf(type, " CHARACTER SET utf8mb4 COLLATE %s",
+                         folded ? "utf8mb4_unicode_ci" : binary_collation(target));
         return;
     }
     bool foreign = collation != NULL && (target->mariadb ? strstr(collation, "_0900_") != NULL
-                                                         : strstr(collation, "uca1400") != NULL || strstr(collation, "nopad") != NULL);
+                                                         : strstr(collation, "uca1400") != NULL ||
+                                                               strstr(collation, "nopad") != NULL);
     if (column->charset != NULL)
         tr_buffer_printf(type, " CHARACTER SET %s", column->charset);
     if (collation != NULL && foreign) {
@@ -114,8 +119,8 @@ index_room(unsigned share, unsigned width)
 }
 
 static void
-text_type(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target, enum tr_convert_use use, unsigned share,
-          struct tr_buffer *type, struct tr_buffer *note)
+text_type(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
+          enum tr_convert_use use, unsigned share, struct tr_buffer *type, struct tr_buffer *note)
 {
     int32_t length = column->length;
     unsigned room = index_room(share, UTF8_BYTES);
@@ -135,7 +140,8 @@ text_type(const char *dialect, const struct tr_column *column, const struct tr_c
 }
 
 static void
-bytes_type(const struct tr_column *column, enum tr_convert_use use, unsigned share, struct tr_buffer *type, struct tr_buffer *note)
+bytes_type(const struct tr_column *column, enum tr_convert_use use, unsigned share, struct tr_buffer *type,
+           struct tr_buffer *note)
 {
     unsigned room = index_room(share, 1);
     if (use == TR_CONVERT_KEYED && (column->length < 0 || (unsigned)column->length > room)) {
@@ -155,7 +161,9 @@ decimal_type(const struct tr_column *column, struct tr_buffer *type, struct tr_b
         return;
     }
     tr_buffer_text(type, "DECIMAL(65,30)");
-    tr_buffer_text(note, "a value with more than 35 digits before the point or 30 behind it, NaN or infinity is refused");
+    tr_buffer_text(
+        note,
+        "a value with more than 35 digits before the point or 30 behind it, NaN or infinity is refused");
 }
 
 static void
@@ -165,7 +173,9 @@ bit_type(const struct tr_column *column, struct tr_buffer *type, struct tr_buffe
         tr_buffer_printf(type, "BIT(%d)", column->length);
         return;
     }
-    tr_buffer_printf(type, column->length >= 0 && column->length <= VARCHAR_MAX ? "VARCHAR(%d) CHARACTER SET ascii" : "LONGTEXT CHARACTER SET ascii",
+    tr_buffer_printf(type,
+                     column->length >= 0 && column->length <= VARCHAR_MAX ? "VARCHAR(%d) CHARACTER SET ascii"
+                                                                          : "LONGTEXT CHARACTER SET ascii",
                      column->length);
     tr_buffer_text(note, "kept as a text of 0 and 1");
 }
@@ -188,8 +198,8 @@ labels_type(const struct tr_column *column, const char *word, struct tr_buffer *
 
 /* The rest: texts of some form. */
 static void
-other_type(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target, enum tr_convert_use use, unsigned share,
-           struct tr_buffer *type, struct tr_buffer *note)
+other_type(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
+           enum tr_convert_use use, unsigned share, struct tr_buffer *type, struct tr_buffer *note)
 {
     if (ascii[column->logical] > 0) {
         tr_buffer_printf(type, "VARCHAR(%u) CHARACTER SET ascii COLLATE ascii_bin", ascii[column->logical]);
@@ -205,12 +215,13 @@ other_type(const char *dialect, const struct tr_column *column, const struct tr_
 }
 
 static void
-converted(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target, enum tr_convert_use use, unsigned share,
-          struct tr_buffer *type, struct tr_buffer *note)
+converted(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
+          enum tr_convert_use use, unsigned share, struct tr_buffer *type, struct tr_buffer *note)
 {
     int scale = column->scale >= 0 && column->scale <= 6 ? column->scale : 6;
     enum tr_logical logical = column->logical;
-    if ((logical == TR_JSON || logical == TR_JSONB || logical == TR_ARRAY || logical == TR_HSTORE) && use == TR_CONVERT_KEYED)
+    if ((logical == TR_JSON || logical == TR_JSONB || logical == TR_ARRAY || logical == TR_HSTORE) &&
+        use == TR_CONVERT_KEYED)
         other_type(dialect, column, target, use, share, type, note); /* JSON cannot be a key */
     else if (fixed[logical] != NULL)
         tr_buffer_text(type, fixed[logical]);
@@ -250,8 +261,9 @@ unknown_native(const struct tr_column *column, const struct tr_convert_target *t
 }
 
 void
-tr_convert_to_mysql(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
-                    enum tr_convert_use use, unsigned share, struct tr_buffer *type, struct tr_buffer *note)
+tr_convert_to_mysql(const char *dialect, const struct tr_column *column,
+                    const struct tr_convert_target *target, enum tr_convert_use use, unsigned share,
+                    struct tr_buffer *type, struct tr_buffer *note)
 {
     if (same_family(dialect) && column->native != NULL && !unknown_native(column, target)) {
         tr_buffer_text(type, column->native);

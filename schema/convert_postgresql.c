@@ -4,14 +4,37 @@
 #include "schema/convert.h"
 
 static const char *const types[TR_LOGICAL_COUNT] = {
-    [TR_BOOL] = "boolean",      [TR_INT8] = "smallint",    [TR_UINT8] = "smallint",  [TR_INT16] = "smallint",
-    [TR_UINT16] = "integer",    [TR_INT24] = "integer",    [TR_UINT24] = "integer",  [TR_INT32] = "integer",
-    [TR_UINT32] = "bigint",     [TR_INT64] = "bigint",     [TR_UINT64] = "numeric(20,0)", [TR_FLOAT32] = "real",
-    [TR_FLOAT64] = "double precision", [TR_MONEY] = "money", [TR_BYTES] = "bytea",   [TR_DATE] = "date",
-    [TR_YEAR] = "smallint",     [TR_UUID] = "uuid",        [TR_JSON] = "jsonb",      [TR_JSONB] = "jsonb",
-    [TR_XML] = "xml",           [TR_SET] = "text",         [TR_INET] = "inet",       [TR_CIDR] = "cidr",
-    [TR_MACADDR] = "macaddr",   [TR_OID] = "oid",          [TR_INTERVAL] = "interval", [TR_POINT] = "bytea",
-    [TR_GEOMETRY] = "bytea",    [TR_GEOGRAPHY] = "bytea",  [TR_VECTOR] = "text",
+    [TR_BOOL] = "boolean",
+    [TR_INT8] = "smallint",
+    [TR_UINT8] = "smallint",
+    [TR_INT16] = "smallint",
+    [TR_UINT16] = "integer",
+    [TR_INT24] = "integer",
+    [TR_UINT24] = "integer",
+    [TR_INT32] = "integer",
+    [TR_UINT32] = "bigint",
+    [TR_INT64] = "bigint",
+    [TR_UINT64] = "numeric(20,0)",
+    [TR_FLOAT32] = "real",
+    [TR_FLOAT64] = "double precision",
+    [TR_MONEY] = "money",
+    [TR_BYTES] = "bytea",
+    [TR_DATE] = "date",
+    [TR_YEAR] = "smallint",
+    [TR_UUID] = "uuid",
+    [TR_JSON] = "jsonb",
+    [TR_JSONB] = "jsonb",
+    [TR_XML] = "xml",
+    [TR_SET] = "text",
+    [TR_INET] = "inet",
+    [TR_CIDR] = "cidr",
+    [TR_MACADDR] = "macaddr",
+    [TR_OID] = "oid",
+    [TR_INTERVAL] = "interval",
+    [TR_POINT] = "bytea",
+    [TR_GEOMETRY] = "bytea",
+    [TR_GEOGRAPHY] = "bytea",
+    [TR_VECTOR] = "text",
 };
 
 static const char *const notes[TR_LOGICAL_COUNT] = {
@@ -78,8 +101,10 @@ tr_convert_to_postgresql(const struct tr_column *column, const char *enum_type, 
         tr_buffer_text(type, "text");
     if (notes[logical] != NULL)
         tr_buffer_text(note, notes[logical]);
-    else if (column->type_name != NULL && logical == TR_INT8 && column->native != NULL && strcmp(column->native, "tinyint(1)") == 0)
+    else if (column->type_name != NULL && logical == TR_INT8 && column->native != NULL &&
+             strcmp(column->native, "tinyint(1)") == 0)
         tr_buffer_text(note, "stays a number: tinyint(1) holds more than true and false");
-    else if ((logical == TR_TEXT || logical == TR_CHAR) && column->collation != NULL && strstr(column->collation, "_ci") != NULL)
+    else if ((logical == TR_TEXT || logical == TR_CHAR) && column->collation != NULL &&
+             strstr(column->collation, "_ci") != NULL)
         tr_buffer_printf(note, "collation %s is not carried: the target compares exactly", column->collation);
 }

@@ -8,7 +8,8 @@
 #include "core/memory.h"
 #include "schema/ddl_internal.h"
 
-static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql, &tr_ddl_mysql, &tr_ddl_mariadb };
+static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql,
+                                                         &tr_ddl_mysql, &tr_ddl_mariadb };
 
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
@@ -57,7 +58,8 @@ tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statement)
 }
 
 void
-tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column, const char *fmt, ...)
+tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column,
+            const char *fmt, ...)
 {
     struct tr_ddl *ddl = builder->ddl;
     char object[400], text[800];
@@ -65,7 +67,8 @@ tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, 
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    snprintf(object, sizeof object, "%s.%s%s%s", relation->schema, relation->name, column != NULL ? "." : "", column != NULL ? column : "");
+    snprintf(object, sizeof object, "%s.%s%s%s", relation->schema, relation->name, column != NULL ? "." : "",
+             column != NULL ? column : "");
     if (ddl->nnotes == builder->notes_capacity) {
         builder->notes_capacity = builder->notes_capacity > 0 ? 2 * builder->notes_capacity : 16;
         ddl->notes = tr_realloc(ddl->notes, builder->notes_capacity * sizeof(*ddl->notes));
@@ -111,7 +114,8 @@ tr_ddl_generated(const struct tr_table *table, const char *column, struct tr_buf
 
 static int
 builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, const char *dialect,
-             const struct tr_convert_target *target, const struct tr_ddl_dialect **printer, struct tr_error *err)
+             const struct tr_convert_target *target, const struct tr_ddl_dialect **printer,
+             struct tr_error *err)
 {
     *printer = dialect_find(schema, dialect, err);
     if (*printer == NULL)
@@ -138,8 +142,8 @@ builder_finish(struct tr_ddl_builder *builder, struct tr_ddl **ddl, struct tr_er
 }
 
 int
-tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const struct tr_convert_target *target, uint32_t only_table,
-              struct tr_ddl **ddl, struct tr_error *err)
+tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const struct tr_convert_target *target,
+              uint32_t only_table, struct tr_ddl **ddl, struct tr_error *err)
 {
     const struct tr_ddl_dialect *printer;
     struct tr_ddl_builder builder;
@@ -165,7 +169,8 @@ tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_ddl **
 }
 
 int
-tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl, struct tr_error *err)
+tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_ddl **ddl,
+                     struct tr_error *err)
 {
     return tr_ddl_new_at(schema, dialect, NULL, table, ddl, err);
 }

@@ -25,7 +25,8 @@ struct tr_ddl_dialect {
 void tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statement);
 
 /* Something that is carried otherwise than it was; `column` may be NULL. */
-void tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column, const char *fmt, ...) TR_PRINTF(4, 5);
+void tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column,
+                 const char *fmt, ...) TR_PRINTF(4, 5);
 
 /* The expression of a generated column of MySQL or MariaDB, without its parentheses, out of the table's own statement; false when it has none. */
 bool tr_ddl_generated(const struct tr_table *table, const char *column, struct tr_buffer *expression);

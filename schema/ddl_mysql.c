@@ -11,7 +11,7 @@
 
 #include "schema/ddl_internal.h"
 
-#define PREFIX "(191)" /* characters of a long text that an ordinary index holds */
+#define PREFIX "(191)"  /* characters of a long text that an ordinary index holds */
 #define ROW_BYTES 60000 /* of the 65,535 that the columns of a row may take beside those stored apart */
 
 static void
@@ -55,7 +55,8 @@ static const char *
 database_of(const struct tr_ddl_builder *b, const struct tr_relation *relation)
 {
     bool is_public = strcmp(relation->target_schema, "public") == 0 && !is_mysql(b);
-    return is_public && b->target.public_database != NULL ? b->target.public_database : relation->target_schema;
+    return is_public && b->target.public_database != NULL ? b->target.public_database
+                                                          : relation->target_schema;
 }
 
 static void
@@ -125,7 +126,8 @@ use_of(const struct tr_table *table, uint16_t column, bool crowded, unsigned *sh
     *share = keyed ? textual_columns(relation, relation->keys, relation->nkeys) : 1;
     for (uint32_t i = 0; i < table->nobjects; i++) {
         const struct tr_object *object = &table->objects[i];
-        if ((object->kind != TR_OBJECT_UNIQUE && object->kind != TR_OBJECT_FOREIGN_KEY && object->kind != TR_OBJECT_PRIMARY_KEY) ||
+        if ((object->kind != TR_OBJECT_UNIQUE && object->kind != TR_OBJECT_FOREIGN_KEY &&
+             object->kind != TR_OBJECT_PRIMARY_KEY) ||
             object->has_expression || !holds(object, column))
             continue;
         unsigned texts = textual_columns(relation, object->columns, object->ncolumns);
@@ -136,18 +138,20 @@ use_of(const struct tr_table *table, uint16_t column, bool crowded, unsigned *sh
 }
 
 static void
-column_type(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column, bool crowded, struct tr_buffer *type,
-            struct tr_buffer *note)
+column_type(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column, bool crowded,
+            struct tr_buffer *type, struct tr_buffer *note)
 {
     unsigned share;
     enum tr_convert_use use = use_of(table, column, crowded, &share);
     tr_buffer_reset(type);
     tr_buffer_reset(note);
-    tr_convert_to_mysql(b->schema->dialect, &table->relation->columns[column], &b->target, use, share, type, note);
+    tr_convert_to_mysql(b->schema->dialect, &table->relation->columns[column], &b->target, use, share, type,
+                        note);
 }
 
 static bool
-is_crowded(const struct tr_ddl_builder *b, const struct tr_table *table, struct tr_buffer *type, struct tr_buffer *note)
+is_crowded(const struct tr_ddl_builder *b, const struct tr_table *table, struct tr_buffer *type,
+           struct tr_buffer *note)
 {
     uint32_t bytes = 0;
     for (uint16_t c = 0; c < table->relation->ncolumns && !is_mysql(b); c++) {
@@ -170,7 +174,8 @@ counting_column(const struct tr_relation *relation)
 }
 
 static void
-write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column, const char *type)
+write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column,
+              const char *type)
 {
     if (column->default_expression == NULL)
         return;
@@ -181,7 +186,8 @@ write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, cons
     struct tr_buffer value;
     tr_buffer_init(&value, (size_t)1 << 20);
     if (column->auto_increment)
-        tr_ddl_note(b, relation, column->name, "counts by a sequence at the source; the target does so for one column of a table only");
+        tr_ddl_note(b, relation, column->name,
+                    "counts by a sequence at the source; the target does so for one column of a table only");
     else if (tr_convert_default_to_mysql(column, type, &b->target, &value))
         tr_buffer_printf(&b->text, " DEFAULT %s", value.data);
     else
@@ -191,19 +197,23 @@ write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, cons
 
 /* False when the column cannot be made. */
 static bool
-write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column, const char *type)
+write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column,
+                const char *type)
 {
     const struct tr_relation *relation = table->relation;
     struct tr_buffer expression;
     tr_buffer_init(&expression, (size_t)1 << 20);
-    bool known = is_mysql(b) ? tr_ddl_generated(table, column->name, &expression)
-                             : column->default_expression != NULL &&
-                                   tr_convert_expression(relation, column->default_expression, '`', &expression);
+    bool known = is_mysql(b)
+                     ? tr_ddl_generated(table, column->name, &expression)
+                     : column->default_expression != NULL &&
+                           tr_convert_expression(relation, column->default_expression, '`', &expression);
     if (known) {
         identifier(&b->text, column->name);
         tr_buffer_printf(&b->text, " %s GENERATED ALWAYS AS (%s) STORED", type, expression.data);
     } else {
-        tr_ddl_note(b, relation, column->name, "is generated by an expression that is not known to mean the same: the column is not made");
+        tr_ddl_note(
+            b, relation, column->name,
+            "is generated by an expression that is not known to mean the same: the column is not made");
     }
     tr_buffer_fini(&expression);
     return known;
@@ -219,7 +229,8 @@ write_comment(struct tr_buffer *out, const char *word, const char *comment)
 }
 
 static bool
-write_column(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t index, const char *type, bool counting)
+write_column(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t index, const char *type,
+             bool counting)
 {
     const struct tr_relation *relation = table->relation;
     const struct tr_column *column = &relation->columns[index];
@@ -255,8 +266,11 @@ static void
 add_table(struct tr_ddl_builder *b, uint32_t index)
 {
     const struct tr_relation *relation = b->schema->tables[index].relation;
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE, .kind = TR_OBJECT_TABLE, .schema = database_of(b, relation),
-                                             .name = relation->target_name, .table = index });
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
+                                             .kind = TR_OBJECT_TABLE,
+                                             .schema = database_of(b, relation),
+                                             .name = relation->target_name,
+                                             .table = index });
 }
 
 static void
@@ -289,7 +303,8 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
         }
         any = true;
         if (note.len > 0)
-            tr_ddl_note(b, relation, relation->columns[c].name, "%s: %s", relation->columns[c].native != NULL ? relation->columns[c].native : "value",
+            tr_ddl_note(b, relation, relation->columns[c].name, "%s: %s",
+                        relation->columns[c].native != NULL ? relation->columns[c].native : "value",
                         note.data);
     }
     write_primary_key(b, relation, counting);
@@ -324,7 +339,10 @@ build_before(struct tr_ddl_builder *b)
         tr_buffer_text(&b->text, "CREATE DATABASE IF NOT EXISTS ");
         identifier(&b->text, database);
         tr_buffer_text(&b->text, " CHARACTER SET utf8mb4");
-        tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE, .kind = TR_OBJECT_SCHEMA, .schema = database, .name = database,
+        tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
+                                                 .kind = TR_OBJECT_SCHEMA,
+                                                 .schema = database,
+                                                 .name = database,
                                                  .table = TR_DDL_NO_TABLE });
     }
     for (uint32_t t = 0; t < schema->ntables; t++)
@@ -339,7 +357,8 @@ static bool
 is_tree(const struct tr_object *object)
 {
     const char *native = object->native != NULL ? object->native : "";
-    return strncmp(native, "USING ", 6) != 0 || strncmp(native + 6, "btree", 5) == 0 || strncmp(native + 6, "hash", 4) == 0;
+    return strncmp(native, "USING ", 6) != 0 || strncmp(native + 6, "btree", 5) == 0 ||
+           strncmp(native + 6, "hash", 4) == 0;
 }
 
 static bool
@@ -347,13 +366,14 @@ needs_prefix(const char *type)
 {
     if (strncmp(type, "VARCHAR(", 8) == 0)
         return strtoul(type + 8, NULL, 10) > 768;
-    return strncasecmp(type, "LONG", 4) == 0 || strncasecmp(type, "TEXT", 4) == 0 || strncasecmp(type, "MEDIUM", 6) == 0 ||
-           strncasecmp(type, "BLOB", 4) == 0;
+    return strncasecmp(type, "LONG", 4) == 0 || strncasecmp(type, "TEXT", 4) == 0 ||
+           strncasecmp(type, "MEDIUM", 6) == 0 || strncasecmp(type, "BLOB", 4) == 0;
 }
 
 /* False when a column cannot stand in an index. */
 static bool
-write_index_columns(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_object *object, bool whole)
+write_index_columns(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_object *object,
+                    bool whole)
 {
     struct tr_buffer type, note;
     bool possible = object->ncolumns > 0;
@@ -366,7 +386,10 @@ write_index_columns(struct tr_ddl_builder *b, const struct tr_table *table, cons
         possible = possible && strncmp(type.data, "JSON", 4) != 0 && strncmp(type.data, "GEOMETRY", 8) != 0;
         tr_buffer_text(&b->text, i > 0 ? ", " : "");
         identifier(&b->text, table->relation->columns[c].name);
-        tr_buffer_text(&b->text, !whole && (needs_prefix(type.data) || (object->ncolumns > 2 && strncmp(type.data, "VARCHAR", 7) == 0)) ? PREFIX : "");
+        tr_buffer_text(&b->text, !whole && (needs_prefix(type.data) ||
+                                            (object->ncolumns > 2 && strncmp(type.data, "VARCHAR", 7) == 0))
+                                     ? PREFIX
+                                     : "");
     }
     tr_buffer_byte(&b->text, ')');
     tr_buffer_fini(&type);
@@ -377,7 +400,10 @@ write_index_columns(struct tr_ddl_builder *b, const struct tr_table *table, cons
 static void
 add_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
 {
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_TABLE_AFTER, .kind = object->kind, .name = object->name, .table = index,
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_TABLE_AFTER,
+                                             .kind = object->kind,
+                                             .name = object->name,
+                                             .table = index,
                                              .schema = database_of(b, b->schema->tables[index].relation) });
 }
 
@@ -403,8 +429,10 @@ build_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *ob
         return;
     }
     if (object->has_expression || (!unique && !is_tree(object))) {
-        tr_ddl_note(b, table->relation, NULL, "%s %s is not made: %s", tr_object_kind_name(object->kind), object->name,
-                    object->has_expression ? "it has an expression or a condition" : "its method has no counterpart");
+        tr_ddl_note(b, table->relation, NULL, "%s %s is not made: %s", tr_object_kind_name(object->kind),
+                    object->name,
+                    object->has_expression ? "it has an expression or a condition"
+                                           : "its method has no counterpart");
         return;
     }
     tr_buffer_text(&b->text, "ALTER TABLE ");
@@ -413,7 +441,8 @@ build_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *ob
     identifier(&b->text, object->name);
     if (!write_index_columns(b, table, object, unique)) {
         tr_buffer_reset(&b->text);
-        tr_ddl_note(b, table->relation, NULL, "%s %s is not made: the type of a column cannot be indexed", tr_object_kind_name(object->kind), object->name);
+        tr_ddl_note(b, table->relation, NULL, "%s %s is not made: the type of a column cannot be indexed",
+                    tr_object_kind_name(object->kind), object->name);
         return;
     }
     write_comment(&b->text, " COMMENT ", object->comment);
@@ -439,7 +468,8 @@ name_is_taken(const struct tr_ddl_builder *b, const char *database, const char *
 {
     for (uint32_t i = 0; i < b->ddl->count; i++) {
         const struct tr_ddl_statement *made = &b->ddl->statements[i];
-        if (made->kind == TR_OBJECT_FOREIGN_KEY && strcasecmp(made->name, name) == 0 && strcmp(made->schema, database) == 0)
+        if (made->kind == TR_OBJECT_FOREIGN_KEY && strcasecmp(made->name, name) == 0 &&
+            strcmp(made->schema, database) == 0)
             return true;
     }
     return false;
@@ -475,7 +505,8 @@ build_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_obje
         return;
     }
     bool taken = name_is_taken(b, database, object->name);
-    snprintf(name, sizeof name, "%.*s%s%.*s", taken ? 30 : 0, table->relation->target_name, taken ? "_" : "", taken ? 33 : 64, object->name);
+    snprintf(name, sizeof name, "%.*s%s%.*s", taken ? 30 : 0, table->relation->target_name, taken ? "_" : "",
+             taken ? 33 : 64, object->name);
     for (uint16_t i = 0; i < object->ncolumns; i++)
         names[i] = table->relation->columns[object->columns[i]].name;
     tr_buffer_text(&b->text, "ALTER TABLE ");
@@ -491,9 +522,13 @@ build_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_obje
     write_action(b, "DELETE", object->on_delete);
     write_action(b, "UPDATE", object->on_update);
     if (object->deferrable)
-        tr_ddl_note(b, table->relation, NULL, "foreign key %s is checked at once, not at the end of a transaction", object->name);
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END, .kind = TR_OBJECT_FOREIGN_KEY, .schema = database,
-                                             .name = tr_arena_strdup(&b->ddl->arena, name), .table = index });
+        tr_ddl_note(b, table->relation, NULL,
+                    "foreign key %s is checked at once, not at the end of a transaction", object->name);
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
+                                             .kind = TR_OBJECT_FOREIGN_KEY,
+                                             .schema = database,
+                                             .name = tr_arena_strdup(&b->ddl->arena, name),
+                                             .table = index });
 }
 
 static void
@@ -511,8 +546,11 @@ build_check(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *ob
     tr_buffer_text(&b->text, " ADD CONSTRAINT ");
     identifier(&b->text, object->name);
     tr_buffer_printf(&b->text, " %s", object->native);
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END, .kind = TR_OBJECT_CHECK, .schema = database_of(b, table->relation),
-                                             .name = object->name, .table = index });
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
+                                             .kind = TR_OBJECT_CHECK,
+                                             .schema = database_of(b, table->relation),
+                                             .name = object->name,
+                                             .table = index });
 }
 
 static void
@@ -527,7 +565,8 @@ build_end(struct tr_ddl_builder *b)
             else if (object->kind == TR_OBJECT_CHECK)
                 build_check(b, t, object);
             else if (object->kind == TR_OBJECT_EXCLUSION)
-                tr_ddl_note(b, schema->tables[t].relation, NULL, "exclusion constraint %s is not carried", object->name);
+                tr_ddl_note(b, schema->tables[t].relation, NULL, "exclusion constraint %s is not carried",
+                            object->name);
         }
 }
 
@@ -549,5 +588,9 @@ build_mariadb(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t 
     build(builder, phase, table);
 }
 
-const struct tr_ddl_dialect tr_ddl_mysql = { .name = "mysql", .sources = "postgresql|mysql|mariadb", .build = build };
-const struct tr_ddl_dialect tr_ddl_mariadb = { .name = "mariadb", .sources = "postgresql|mysql|mariadb", .build = build_mariadb };
+const struct tr_ddl_dialect tr_ddl_mysql = { .name = "mysql",
+                                             .sources = "postgresql|mysql|mariadb",
+                                             .build = build };
+const struct tr_ddl_dialect tr_ddl_mariadb = { .name = "mariadb",
+                                               .sources = "postgresql|mysql|mariadb",
+                                               .build = build_mariadb };

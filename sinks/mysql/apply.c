@@ -18,8 +18,9 @@
 #define START_BYTES ((uint64_t)1 << 20)
 #define GROUP_BYTES ((uint64_t)4 << 20)
 #define CALL_BYTES ((size_t)256 << 10)
-#define BLOCKED_US 20000    /* the head waits this long for an answer before we ask who blocks it */
-#define IMPATIENT_US 200000 /* and this long before the younger are rolled back on suspicion, where the server does not tell */
+#define BLOCKED_US 20000 /* the head waits this long for an answer before we ask who blocks it */
+#define IMPATIENT_US \
+    200000 /* and this long before the younger are rolled back on suspicion, where the server does not tell */
 #define ASK_FLUSH_US 50000
 #define HEAD_TRIES 20
 
@@ -130,7 +131,8 @@ finish_head(struct tr_my_apply *apply)
 static void
 note_early(struct tr_my_apply *apply)
 {
-    for (struct tr_my_group *group = apply->head != NULL ? apply->head->next : NULL; group != NULL; group = group->next) {
+    for (struct tr_my_group *group = apply->head != NULL ? apply->head->next : NULL; group != NULL;
+         group = group->next) {
         if (group->worker->state != TR_MY_AGAIN || group->early)
             continue;
         group->early = true;
@@ -148,14 +150,15 @@ struct readiness {
 static short
 wanted(int wait)
 {
-    return (short)((wait & MYSQL_WAIT_READ ? POLLIN : 0) | (wait & MYSQL_WAIT_WRITE ? POLLOUT : 0) | (wait & MYSQL_WAIT_EXCEPT ? POLLPRI : 0));
+    return (short)((wait & MYSQL_WAIT_READ ? POLLIN : 0) | (wait & MYSQL_WAIT_WRITE ? POLLOUT : 0) |
+                   (wait & MYSQL_WAIT_EXCEPT ? POLLPRI : 0));
 }
 
 static int
 seen(short events)
 {
-    return (events & (POLLIN | POLLHUP | POLLERR) ? MYSQL_WAIT_READ : 0) | (events & (POLLOUT | POLLERR) ? MYSQL_WAIT_WRITE : 0) |
-           (events & POLLPRI ? MYSQL_WAIT_EXCEPT : 0);
+    return (events & (POLLIN | POLLHUP | POLLERR) ? MYSQL_WAIT_READ : 0) |
+           (events & (POLLOUT | POLLERR) ? MYSQL_WAIT_WRITE : 0) | (events & POLLPRI ? MYSQL_WAIT_EXCEPT : 0);
 }
 
 static int
@@ -166,7 +169,8 @@ wait_for_workers(struct tr_my_apply *apply, int wake_fd, int64_t wait_us, bool *
     for (int i = 0; i < apply->nworkers && i < 64; i++) {
         const struct tr_my_worker *worker = &apply->workers[i];
         if (worker->conn != NULL && worker->io != TR_MY_IO_NONE)
-            fds[n++] = (struct pollfd){ .fd = (int)mysql_get_socket(worker->conn), .events = wanted(worker->wait) };
+            fds[n++] = (struct pollfd){ .fd = (int)mysql_get_socket(worker->conn),
+                                        .events = wanted(worker->wait) };
     }
     if (wake_fd >= 0)
         fds[n++] = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
@@ -189,7 +193,9 @@ turn_workers(struct tr_my_apply *apply, bool *moved, struct tr_error *err)
         if (worker->conn == NULL)
             continue;
         ready.workers[ready.count] = worker;
-        ready.fds[ready.count++] = (struct pollfd){ .fd = worker->io != TR_MY_IO_NONE ? (int)mysql_get_socket(worker->conn) : -1,
+        ready.fds[ready.count++] = (struct pollfd){ .fd = worker->io != TR_MY_IO_NONE
+                                                              ? (int)mysql_get_socket(worker->conn)
+                                                              : -1,
                                                     .events = wanted(worker->wait) };
     }
     if (poll(ready.fds, ready.count, 0) < 0 && errno != EINTR)
@@ -253,7 +259,8 @@ head_again(struct tr_my_apply *apply, struct tr_error *err)
     const struct tr_error *failure = &worker->failure;
     if (group->careful)
         return careful_head(apply, err);
-    if (worker->told_to_yield || !worker->failed_as_head || (tr_my_passing(failure) && group->tries++ < HEAD_TRIES)) {
+    if (worker->told_to_yield || !worker->failed_as_head ||
+        (tr_my_passing(failure) && group->tries++ < HEAD_TRIES)) {
         bool begun = worker->in_savepoint && worker->begun;
         tr_my_worker_start(worker, group);
         worker->begun = worker->in_savepoint = begun;
@@ -283,8 +290,10 @@ continue_large(struct tr_my_apply *apply, bool *moved, struct tr_error *err)
         return 0;
     *moved = true;
     if (group->ddl) {
-        tr_fail(err, TR_REFUSED, "the source changed a table's shape inside a transaction that is too large to be held");
-        return tr_error_hint(err, "raise `memory`, or change the target's table by hand and start again with ddl: ignore");
+        tr_fail(err, TR_REFUSED,
+                "the source changed a table's shape inside a transaction that is too large to be held");
+        return tr_error_hint(
+            err, "raise `memory`, or change the target's table by hand and start again with ddl: ignore");
     }
     if (group->careful)
         return careful_head(apply, err);
@@ -331,14 +340,17 @@ worker_by_id(struct tr_my_apply *apply, unsigned long id)
 }
 
 static int
-ask_who_blocks(struct tr_my_apply *apply, const struct tr_my_worker *head, MYSQL_RES **res, struct tr_error *err)
+ask_who_blocks(struct tr_my_apply *apply, const struct tr_my_worker *head, MYSQL_RES **res,
+               struct tr_error *err)
 {
-    static const char mariadb[] = "SELECT b.trx_mysql_thread_id FROM information_schema.innodb_lock_waits w"
-                                  " JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_trx_id"
-                                  " JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_trx_id WHERE r.trx_mysql_thread_id = %lu";
-    static const char mysql[] = "SELECT b.processlist_id FROM performance_schema.data_lock_waits w"
-                                " JOIN performance_schema.threads b ON b.thread_id = w.blocking_thread_id"
-                                " JOIN performance_schema.threads r ON r.thread_id = w.requesting_thread_id WHERE r.processlist_id = %lu";
+    static const char mariadb[] =
+        "SELECT b.trx_mysql_thread_id FROM information_schema.innodb_lock_waits w"
+        " JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_trx_id"
+        " JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_trx_id WHERE r.trx_mysql_thread_id = %lu";
+    static const char mysql[] =
+        "SELECT b.processlist_id FROM performance_schema.data_lock_waits w"
+        " JOIN performance_schema.threads b ON b.thread_id = w.blocking_thread_id"
+        " JOIN performance_schema.threads r ON r.thread_id = w.requesting_thread_id WHERE r.processlist_id = %lu";
     char sql[512];
     snprintf(sql, sizeof sql, apply->sink->target.mariadb ? mariadb : mysql, head->id);
     return tr_mysql_query(apply->sink->meta, sql, res, err);
@@ -364,8 +376,8 @@ unblock_head(struct tr_my_apply *apply, bool *moved, struct tr_error *err)
 {
     struct tr_my_worker *head = apply->head->worker;
     int64_t now = tr_clock_us();
-    if (apply->head->next == NULL || head->waiting_since == 0 || head->state == TR_MY_COMMIT || now - head->waiting_since < BLOCKED_US ||
-        now - apply->asked_blocked_us < BLOCKED_US)
+    if (apply->head->next == NULL || head->waiting_since == 0 || head->state == TR_MY_COMMIT ||
+        now - head->waiting_since < BLOCKED_US || now - apply->asked_blocked_us < BLOCKED_US)
         return 0;
     apply->asked_blocked_us = now;
     if (!apply->sink->locks_are_shown || now - head->waiting_since > 10 * IMPATIENT_US)
@@ -433,7 +445,8 @@ next_changes_shape(const struct tr_my_apply *apply)
 }
 
 static int
-start_group(struct tr_my_apply *apply, struct tr_my_worker *worker, struct tr_my_group *group, struct tr_error *err)
+start_group(struct tr_my_apply *apply, struct tr_my_worker *worker, struct tr_my_group *group,
+            struct tr_error *err)
 {
     int rc = prepare_group(apply, group, err);
     if (rc < 0) {
@@ -514,7 +527,8 @@ need_apply(struct tr_mysql_sink *sink, struct tr_error *err)
 static bool
 is_full(const struct tr_my_apply *apply, uint64_t times)
 {
-    return apply->head != NULL && (apply->pending_rows > apply->rows_limit * times || apply->pending_bytes > apply->bytes_limit * times);
+    return apply->head != NULL && (apply->pending_rows > apply->rows_limit * times ||
+                                   apply->pending_bytes > apply->bytes_limit * times);
 }
 
 int
@@ -538,7 +552,8 @@ tr_my_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error 
     apply->pending_bytes += tr_batch_bytes(batch);
     rc = turn(apply, err);
     while (rc == 0 && is_full(apply, 1) && (!woken || is_full(apply, 4))) {
-        rc = wait_for_workers(apply, is_full(apply, 4) ? -1 : base->env->wake_fd, patience(apply, ASK_FLUSH_US), &woken, err);
+        rc = wait_for_workers(apply, is_full(apply, 4) ? -1 : base->env->wake_fd,
+                              patience(apply, ASK_FLUSH_US), &woken, err);
         if (rc == 0)
             rc = turn(apply, err);
         if (rc == 0)

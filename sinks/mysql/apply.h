@@ -33,10 +33,10 @@ struct tr_my_column {
     const char *name;
     const char *type; /* as DDL spells it */
     enum tr_my_kind kind;
-    int64_t length;   /* characters, bytes or bits; -1 = not limited */
+    int64_t length;       /* characters, bytes or bits; -1 = not limited */
     int precision, scale; /* decimals; `scale` also the digits of a fraction of a second */
     int64_t minimum;
-    uint64_t maximum; /* integers */
+    uint64_t maximum;                              /* integers */
     bool not_null, generated, has_default, single; /* single: FLOAT, of 32 bits */
 };
 
@@ -55,8 +55,8 @@ struct tr_my_table {
     uint16_t ncolumns;
     struct tr_my_unique *uniques;
     uint16_t nuniques;
-    bool has_triggers;       /* they cannot be kept from firing here */
-    bool transactional;      /* InnoDB */
+    bool has_triggers;  /* they cannot be kept from firing here */
+    bool transactional; /* InnoDB */
     const char *engine;
     bool exclusive;          /* a unique index whose keys cannot be computed here */
     uint64_t last_any;       /* the last group that touched it */
@@ -87,7 +87,8 @@ struct tr_my_map {
     uint16_t nkey;     /* 0: rows are found by their whole old image */
     bool key_unique;   /* the target has a unique index over the key */
     const char *index; /* its name */
-    bool upserts;      /* that index is the table's only unique one: an INSERT ... ON DUPLICATE KEY UPDATE can only meet the row that is meant */
+    bool
+        upserts; /* that index is the table's only unique one: an INSERT ... ON DUPLICATE KEY UPDATE can only meet the row that is meant */
     bool from_postgresql;
     struct tr_my_watched *watched;
     uint16_t nwatched;
@@ -95,7 +96,8 @@ struct tr_my_map {
 };
 
 /* Read a table's shape from the catalogue; *table is NULL when there is no such table. thread: that of `conn`. */
-int tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct tr_my_table **table, struct tr_error *err);
+int tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct tr_my_table **table,
+                     struct tr_error *err);
 void tr_my_table_free(struct tr_my_table *table);
 int tr_my_table_column(const struct tr_my_table *table, const char *name);
 
@@ -105,7 +107,8 @@ int tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relatio
 void tr_my_map_free(struct tr_my_map *map);
 
 /* The map of a relation, made at first use. Refuses when the target lacks the table or a column. */
-int tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **map, struct tr_error *err);
+int tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **map,
+                  struct tr_error *err);
 /* Forget what is known of a table (its shape changed); maps of it are made anew at their next use. */
 void tr_my_map_forget(struct tr_my_apply *apply, const char *database, const char *name);
 void tr_my_maps_free(struct tr_my_apply *apply);
@@ -122,8 +125,8 @@ void tr_my_values_init(struct tr_my_values *values, enum tr_my_value_policy poli
 void tr_my_values_fini(struct tr_my_values *values);
 
 /* Append a value of source column `column` as an SQL literal, or as a field of LOAD DATA (`load`). -TR_CONFLICT when the target's column cannot hold it. */
-int tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column, const struct tr_value *value,
-                      bool load, struct tr_buffer *out, struct tr_error *err);
+int tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column,
+                      const struct tr_value *value, bool load, struct tr_buffer *out, struct tr_error *err);
 /* A PostgreSQL array as a JSON array; hstore as a JSON object. False when the text is not one. */
 bool tr_my_array_json(const char *text, size_t len, enum tr_logical element, struct tr_buffer *out);
 bool tr_my_hstore_json(const char *text, size_t len, struct tr_buffer *out);
@@ -153,13 +156,14 @@ enum tr_my_count {
  * One call for as many of the rows as fit: at most `limit` bytes and the op's own number. The SQL is appended to `out`. Returns how many rows it takes
  * (at least 1), or an error.
  */
-int tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op, const struct tr_net_row *const *rows,
-                    uint32_t nrows, size_t limit, struct tr_buffer *out, enum tr_my_count *count, struct tr_error *err);
+int tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+                    const struct tr_net_row *const *rows, uint32_t nrows, size_t limit, struct tr_buffer *out,
+                    enum tr_my_count *count, struct tr_error *err);
 /* "INSERT INTO t (columns)" of the columns that `row` brings. */
 void tr_my_insert_head(const struct tr_my_map *map, const struct tr_value *row, struct tr_buffer *out);
 /* "`a` = 1 AND `b` = 2" of the key. */
-int tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out,
-                        struct tr_error *err);
+int tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map,
+                        const struct tr_value *image, struct tr_buffer *out, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
 
@@ -183,11 +187,11 @@ struct tr_my_group {
     uint64_t sequence; /* of its last batch */
     char *checkpoint;  /* NULL while its last transaction has not ended */
     uint64_t rows, bytes;
-    bool ddl;     /* holds a change of shape */
-    bool alone;   /* everything before it must be committed first, everything after it waits */
-    bool large;   /* a transaction that comes in slices */
-    bool early;   /* failed or was rolled back before its turn: it runs again as the head */
-    bool careful; /* goes change by change (conflict.c) */
+    bool ddl;                    /* holds a change of shape */
+    bool alone;                  /* everything before it must be committed first, everything after it waits */
+    bool large;                  /* a transaction that comes in slices */
+    bool early;                  /* failed or was rolled back before its turn: it runs again as the head */
+    bool careful;                /* goes change by change (conflict.c) */
     struct tr_my_parked *parked; /* left over from a slice that went change by change */
     unsigned slices;             /* begun so far, of a large one */
     unsigned tries;              /* as the head */
@@ -207,11 +211,13 @@ void tr_my_group_drop_batches(struct tr_my_group *group);
 /* Turn its batches into steps. May ask the catalogue. */
 int tr_my_plan(struct tr_mysql_sink *sink, struct tr_my_group *group, struct tr_error *err);
 /* Key and row image of a row event. */
-void tr_my_event_images(const struct tr_event *event, const struct tr_value **key, const struct tr_value **row);
+void tr_my_event_images(const struct tr_event *event, const struct tr_value **key,
+                        const struct tr_value **row);
 /* Does an update change the columns that name the row? */
 bool tr_my_key_changes(const struct tr_my_map *map, const struct tr_event *event);
 /* "DELETE FROM t" of each table: TRUNCATE would commit by itself. */
-int tr_my_truncate_statement(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_buffer *out, struct tr_error *err);
+int tr_my_truncate_statement(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_buffer *out,
+                             struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- worker.c: one connection */
 
@@ -278,7 +284,8 @@ bool tr_my_passing(const struct tr_error *failure);
  * Apply the head's batches change by change on its worker, which has nothing under way: the conflict policy is consulted here and nowhere else. in_transaction: a
  * slice of a large transaction, after ROLLBACK TO. Commits (with the checkpoint) unless the group's end has not come yet.
  */
-int tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction, struct tr_error *err);
+int tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction,
+                          struct tr_error *err);
 struct tr_my_parked; /* rows that a transaction moved out of the way of others */
 void tr_my_parked_free(struct tr_my_parked *parked);
 /* "id=5, part=2" of the key, for messages. */
@@ -289,8 +296,8 @@ void tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, s
 /* Carry the changes of shape of a group to the target, before its rows: DDL commits by itself here, so each is such that the old rows fit too. */
 int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, struct tr_error *err);
 /* Columns of the relation that the target lacks: added when that is safe and the policy allows it. *changed tells. */
-int tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation, const struct tr_my_table *table,
-                              bool *changed, struct tr_error *err);
+int tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation,
+                              const struct tr_my_table *table, bool *changed, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
 

@@ -56,10 +56,11 @@ tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err)
     char *count = NULL;
     if (sink->state_tables)
         return 0;
-    int rc = tr_mysql_query_text(sink->meta,
-                                 "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'tailrace' AND table_name IN ('checkpoint', 'table_cut')"
-                                 " AND engine = 'InnoDB'",
-                                 &count, err);
+    int rc = tr_mysql_query_text(
+        sink->meta,
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'tailrace' AND table_name IN ('checkpoint', 'table_cut')"
+        " AND engine = 'InnoDB'",
+        &count, err);
     bool there = rc == 0 && count != NULL && strcmp(count, "2") == 0;
     free(count);
     for (size_t i = 0; rc == 0 && !there && i < sizeof make_sql / sizeof *make_sql; i++)
@@ -79,7 +80,8 @@ load_cuts(struct tr_mysql_sink *sink, struct tr_checkpoint *checkpoint, struct t
 {
     MYSQL_RES *res = NULL;
     const char *values[] = { sink->base.env->task };
-    int rc = run(sink->meta, &res, err, "SELECT table_name, position, done FROM tailrace.table_cut WHERE task = %s", values);
+    int rc = run(sink->meta, &res, err,
+                 "SELECT table_name, position, done FROM tailrace.table_cut WHERE task = %s", values);
     for (MYSQL_ROW row; rc == 0 && (row = mysql_fetch_row(res)) != NULL;)
         tr_checkpoint_set_table(checkpoint, row[0], row[1] != NULL ? row[1] : "", row[2][0] == '1');
     mysql_free_result(res);
@@ -92,8 +94,10 @@ raise_epoch(struct tr_mysql_sink *sink, struct tr_error *err)
     const char *values[] = { sink->base.env->task };
     int rc = tr_mysql_query(sink->meta, "SET SESSION innodb_lock_wait_timeout = 10", NULL, err);
     if (rc == 0)
-        rc = run(sink->meta, NULL, err,
-                 "INSERT INTO tailrace.checkpoint (task, epoch, updated_at) VALUES (%s, 1, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE epoch = epoch + 1", values);
+        rc = run(
+            sink->meta, NULL, err,
+            "INSERT INTO tailrace.checkpoint (task, epoch, updated_at) VALUES (%s, 1, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE epoch = epoch + 1",
+            values);
     if (rc < 0)
         return tr_error_prefix(err, "taking over the task \"%s\" at the target", sink->base.env->task);
     return tr_mysql_query(sink->meta, "SET SESSION innodb_lock_wait_timeout = 50", NULL, err);
@@ -112,10 +116,12 @@ tr_my_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
     if (rc == 0)
         rc = raise_epoch(sink, err);
     if (rc == 0)
-        rc = run(sink->meta, &res, err, "SELECT position, identity, phase, epoch FROM tailrace.checkpoint WHERE task = %s", values);
+        rc = run(sink->meta, &res, err,
+                 "SELECT position, identity, phase, epoch FROM tailrace.checkpoint WHERE task = %s", values);
     MYSQL_ROW row = rc == 0 ? mysql_fetch_row(res) : NULL;
     if (rc == 0 && row == NULL)
-        rc = tr_fail(err, TR_RETRY, "the target lost the checkpoint of task \"%s\" as it was read", base->env->task);
+        rc = tr_fail(err, TR_RETRY, "the target lost the checkpoint of task \"%s\" as it was read",
+                     base->env->task);
     if (rc == 0) {
         checkpoint->position = tr_strdup(row[0]);
         checkpoint->identity = tr_strdup(row[1]);
@@ -143,10 +149,15 @@ save(struct tr_mysql_sink *sink, const struct tr_checkpoint *checkpoint, struct 
     const char *make[] = { task };
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)sink->epoch);
     const char *values[] = { checkpoint->position, checkpoint->identity, checkpoint->phase, task, epoch };
-    int rc = run(sink->meta, NULL, err, "INSERT IGNORE INTO tailrace.checkpoint (task, epoch, updated_at) VALUES (%s, 0, UTC_TIMESTAMP(6))", make);
+    int rc = run(
+        sink->meta, NULL, err,
+        "INSERT IGNORE INTO tailrace.checkpoint (task, epoch, updated_at) VALUES (%s, 0, UTC_TIMESTAMP(6))",
+        make);
     if (rc == 0)
-        rc = run(sink->meta, NULL, err,
-                 "UPDATE tailrace.checkpoint SET position = %s, identity = %s, phase = %s, updated_at = UTC_TIMESTAMP(6) WHERE task = %s AND epoch = %s", values);
+        rc = run(
+            sink->meta, NULL, err,
+            "UPDATE tailrace.checkpoint SET position = %s, identity = %s, phase = %s, updated_at = UTC_TIMESTAMP(6) WHERE task = %s AND epoch = %s",
+            values);
     if (rc == 0 && tr_my_matched(sink->meta) != 1)
         rc = tr_my_taken_over(sink, err);
     if (rc == 0)
@@ -174,7 +185,8 @@ tr_my_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoi
 }
 
 int
-tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_table_cut *cut, struct tr_error *err)
+tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_table_cut *cut,
+                 struct tr_error *err)
 {
     const char *values[] = { sink->base.env->task, cut->table, cut->position, cut->done ? "1" : "0" };
     return run(conn, NULL, err,
@@ -186,7 +198,8 @@ tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_
 int
 tr_my_taken_over(const struct tr_mysql_sink *sink, struct tr_error *err)
 {
-    tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target", sink->base.env->task);
+    tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target",
+            sink->base.env->task);
     return tr_error_hint(err, "only one tailrace may run a task; stop one of the two");
 }
 
@@ -199,7 +212,9 @@ tr_my_check_epoch(const struct tr_mysql_sink *sink, MYSQL *conn, struct tr_error
         return 0;
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)sink->epoch);
     const char *values[] = { sink->base.env->task, epoch };
-    int rc = run(conn, &res, err, "SELECT 1 FROM tailrace.checkpoint WHERE task = %s AND epoch = %s LOCK IN SHARE MODE", values);
+    int rc = run(conn, &res, err,
+                 "SELECT 1 FROM tailrace.checkpoint WHERE task = %s AND epoch = %s LOCK IN SHARE MODE",
+                 values);
     if (rc == 0 && mysql_num_rows(res) != 1)
         rc = tr_my_taken_over(sink, err);
     mysql_free_result(res);
@@ -212,9 +227,12 @@ tr_my_commit_sql(const struct tr_mysql_sink *sink, const char *position, struct 
 {
     tr_buffer_text(out, "UPDATE tailrace.checkpoint SET position = ");
     text(out, position);
-    tr_buffer_text(out, ", phase = 'stream', updated_at = GREATEST(UTC_TIMESTAMP(6), updated_at + INTERVAL 1 MICROSECOND) WHERE task = ");
+    tr_buffer_text(
+        out,
+        ", phase = 'stream', updated_at = GREATEST(UTC_TIMESTAMP(6), updated_at + INTERVAL 1 MICROSECOND) WHERE task = ");
     text(out, sink->base.env->task);
-    tr_buffer_printf(out, " AND epoch = %llu;SET @tailrace = EXP(800 * (ROW_COUNT() <> 1));COMMIT", (unsigned long long)sink->epoch);
+    tr_buffer_printf(out, " AND epoch = %llu;SET @tailrace = EXP(800 * (ROW_COUNT() <> 1));COMMIT",
+                     (unsigned long long)sink->epoch);
 }
 
 int
@@ -223,7 +241,10 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
     const char *values[] = { base->env->task };
     char *there = NULL;
-    int rc = tr_mysql_query_text(sink->meta, "SELECT 1 FROM information_schema.tables WHERE table_schema = 'tailrace' AND table_name = 'checkpoint'", &there, err);
+    int rc = tr_mysql_query_text(
+        sink->meta,
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'tailrace' AND table_name = 'checkpoint'",
+        &there, err);
     bool known = there != NULL;
     free(there);
     if (rc < 0 || !known)
@@ -236,7 +257,9 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
         rc = tr_mysql_query_text(sink->meta, "SELECT 1 FROM tailrace.checkpoint LIMIT 1", &there, err);
     /* The last task takes the tables with it, if they are ours to drop. */
     struct tr_error ignored;
-    if (rc == 0 && there == NULL && tr_mysql_query(sink->meta, "DROP TABLE tailrace.checkpoint, tailrace.table_cut", NULL, &ignored) == 0) {
+    if (rc == 0 && there == NULL &&
+        tr_mysql_query(sink->meta, "DROP TABLE tailrace.checkpoint, tailrace.table_cut", NULL, &ignored) ==
+            0) {
         tr_mysql_query(sink->meta, "DROP DATABASE tailrace", NULL, &ignored);
         sink->state_tables = false;
     }

@@ -62,7 +62,8 @@ tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, struct
         const char *text = NULL;
         size_t len = 0;
         tr_buffer_printf(out, "%s%s=", i > 0 ? ", " : "", column->name);
-        if (value->state != TR_PRESENT || tr_value_text(map->relation, column, value, &scratch, &text, &len, &ignored) < 0)
+        if (value->state != TR_PRESENT ||
+            tr_value_text(map->relation, column, value, &scratch, &text, &len, &ignored) < 0)
             tr_buffer_text(out, value->state == TR_NULL ? "NULL" : "?");
         else
             tr_text_printable(out, text, len < 64 ? len : 64);
@@ -121,7 +122,8 @@ execute(struct careful *c, const struct tr_my_map *map, const struct tr_buffer *
 
 /* Exactly one row must be touched. */
 static int
-run_one(struct careful *c, struct tr_my_map *map, enum tr_my_op op, const struct tr_value *key, const struct tr_value *row, struct tr_error *err)
+run_one(struct careful *c, struct tr_my_map *map, enum tr_my_op op, const struct tr_value *key,
+        const struct tr_value *row, struct tr_error *err)
 {
     struct tr_net_row one = { .key = key, .row = row };
     const struct tr_net_row *list[] = { &one };
@@ -134,17 +136,21 @@ run_one(struct careful *c, struct tr_my_map *map, enum tr_my_op op, const struct
     tr_buffer_fini(&sql);
     if (rc < 0)
         return rc;
-    uint64_t touched = count == TR_MY_COUNT_EACH ? tr_my_matched(c->worker->conn) : mysql_affected_rows(c->worker->conn);
+    uint64_t touched = count == TR_MY_COUNT_EACH ? tr_my_matched(c->worker->conn)
+                                                 : mysql_affected_rows(c->worker->conn);
     if (touched == 1)
         return 0;
-    return touched == 0 ? fail_missing(err) : tr_fail(err, TR_CONFLICT, "%llu rows have this key", (unsigned long long)touched);
+    return touched == 0 ? fail_missing(err)
+                        : tr_fail(err, TR_CONFLICT, "%llu rows have this key", (unsigned long long)touched);
 }
 
 static enum tr_my_op
 op_of(const struct tr_my_map *map, const struct tr_event *event)
 {
     if (event->kind == TR_UPDATE)
-        return map->nkey == 0 ? TR_MY_UPDATE_ROW : tr_my_key_changes(map, event) ? TR_MY_UPDATE_KEY : TR_MY_UPDATE;
+        return map->nkey == 0                  ? TR_MY_UPDATE_ROW
+               : tr_my_key_changes(map, event) ? TR_MY_UPDATE_KEY
+                                               : TR_MY_UPDATE;
     if (event->kind == TR_DELETE)
         return map->nkey == 0 ? TR_MY_DELETE_ROW : TR_MY_DELETE;
     return TR_MY_INSERT;
@@ -213,8 +219,8 @@ complete(const struct tr_my_map *map, const struct tr_value *row)
 
 /* Make the target's row what the source's is. The failed change was rolled back to the savepoint. */
 static int
-overwrite(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *row, const struct tr_error *failure,
-          struct tr_error *err)
+overwrite(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *row,
+          const struct tr_error *failure, struct tr_error *err)
 {
     bool missing = is_missing(failure);
     *err = *failure;
@@ -228,8 +234,8 @@ overwrite(struct careful *c, struct tr_my_map *map, const struct tr_event *event
 }
 
 static int
-stop(struct careful *c, const struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image, const struct tr_error *failure,
-     struct tr_error *err)
+stop(struct careful *c, const struct tr_my_map *map, const struct tr_event *event,
+     const struct tr_value *image, const struct tr_error *failure, struct tr_error *err)
 {
     struct tr_buffer key;
     char position[24];
@@ -237,19 +243,21 @@ stop(struct careful *c, const struct tr_my_map *map, const struct tr_event *even
     tr_buffer_init(&key, 4096);
     tr_my_key_text(map, image, &key);
     position_text(c, event, position);
-    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label, verb(event), key.data, position, copy.text);
+    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
+            verb(event), key.data, position, copy.text);
     memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
     if (copy.hint[0] != '\0')
         tr_error_hint(err, "%s", copy.hint);
     else
-        tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
+        tr_error_hint(err,
+                      "mend the row at the target and start again, or set on_conflict to overwrite or skip");
     tr_buffer_fini(&key);
     return -TR_CONFLICT;
 }
 
 static void
-tell(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image, const char *what,
-     const struct tr_error *failure)
+tell(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image,
+     const char *what, const struct tr_error *failure)
 {
     const struct tr_sink_env *env = c->sink->base.env;
     struct tr_buffer key;
@@ -257,7 +265,8 @@ tell(struct careful *c, struct tr_my_map *map, const struct tr_event *event, con
     tr_buffer_init(&key, 4096);
     tr_my_key_text(map, image, &key);
     position_text(c, event, position);
-    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label, verb(event), key.data, position, what, failure->text);
+    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label,
+           verb(event), key.data, position, what, failure->text);
     tr_buffer_fini(&key);
     c->worker->apply->counts.conflicts++;
     env->conflict(env->arg, map->label, what);
@@ -265,8 +274,8 @@ tell(struct careful *c, struct tr_my_map *map, const struct tr_event *event, con
 
 /* A conflict, known to be real: by the policy. Savepoint r is there to go back to. */
 static int
-settle(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image, const struct tr_value *row,
-       const struct tr_error *failure, struct tr_error *err)
+settle(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image,
+       const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
 {
     if (c->sink->on_conflict == TR_MY_CONFLICT_STOP)
         return stop(c, map, event, image, failure, err);
@@ -280,7 +289,8 @@ settle(struct careful *c, struct tr_my_map *map, const struct tr_event *event, c
             return rc;
         }
     }
-    tell(c, map, event, image, c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE ? "overwritten" : "skipped", failure);
+    tell(c, map, event, image, c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE ? "overwritten" : "skipped",
+         failure);
     return 0;
 }
 
@@ -297,7 +307,8 @@ need_parked(struct careful *c)
 
 /* Lay what is present in an image over a list of literals. */
 static int
-overlay(struct careful *c, struct tr_my_map *map, const char **literals, const struct tr_value *image, struct tr_error *err)
+overlay(struct careful *c, struct tr_my_map *map, const char **literals, const struct tr_value *image,
+        struct tr_error *err)
 {
     struct tr_buffer text;
     int rc = 0;
@@ -314,7 +325,8 @@ overlay(struct careful *c, struct tr_my_map *map, const char **literals, const s
 }
 
 static int
-key_literals(struct careful *c, struct tr_my_map *map, const struct tr_value *image, const char **key, struct tr_error *err)
+key_literals(struct careful *c, struct tr_my_map *map, const struct tr_value *image, const char **key,
+             struct tr_error *err)
 {
     struct tr_buffer text;
     int rc = 0;
@@ -377,7 +389,8 @@ select_row(const struct tr_my_map *map, struct tr_buffer *sql)
 }
 
 static void
-take_literals(struct careful *c, const struct tr_my_map *map, MYSQL_ROW row, const unsigned long *lengths, const char **literals)
+take_literals(struct careful *c, const struct tr_my_map *map, MYSQL_ROW row, const unsigned long *lengths,
+              const char **literals)
 {
     struct tr_buffer text;
     unsigned at = 0;
@@ -402,7 +415,8 @@ take_literals(struct careful *c, const struct tr_my_map *map, MYSQL_ROW row, con
 }
 
 static int
-fetch_row(struct careful *c, struct tr_my_map *map, const struct tr_value *key, const char **literals, struct tr_error *err)
+fetch_row(struct careful *c, struct tr_my_map *map, const struct tr_value *key, const char **literals,
+          struct tr_error *err)
 {
     struct tr_buffer sql;
     MYSQL_RES *res = NULL;
@@ -427,8 +441,8 @@ fetch_row(struct careful *c, struct tr_my_map *map, const struct tr_value *key, 
 
 /* Take the row out of the table, as it is there, and lay the change over it. */
 static int
-park_update(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *key, const struct tr_value *row,
-            struct tr_error *err)
+park_update(struct careful *c, struct tr_my_map *map, const struct tr_event *event,
+            const struct tr_value *key, const struct tr_value *row, struct tr_error *err)
 {
     struct parked_row *entry = parked_new(c, map, event);
     int rc = fetch_row(c, map, key, entry->row, err);
@@ -444,7 +458,8 @@ park_update(struct careful *c, struct tr_my_map *map, const struct tr_event *eve
 }
 
 static int
-park_insert(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *row, struct tr_error *err)
+park_insert(struct careful *c, struct tr_my_map *map, const struct tr_event *event,
+            const struct tr_value *row, struct tr_error *err)
 {
     struct parked_row *entry = parked_new(c, map, event);
     int rc = overlay(c, map, entry->row, row, err);
@@ -466,7 +481,8 @@ same_key(const struct tr_my_map *map, const char *const *a, const char *const *b
 
 /* A change of a row that is parked is made there: 1, or 0 when there is none. */
 static int
-change_parked(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *key, struct tr_error *err)
+change_parked(struct careful *c, struct tr_my_map *map, const struct tr_event *event,
+              const struct tr_value *key, struct tr_error *err)
 {
     struct tr_my_parked *parked = c->group->parked;
     if (parked == NULL || map->nkey == 0 || event->kind == TR_INSERT || event->kind == TR_READ)
@@ -520,7 +536,8 @@ put_back(struct careful *c, const struct parked_row *entry, struct tr_error *err
 
 /* A parked row found no place: of its key the literals are known. */
 static int
-refuse_parked(struct careful *c, const struct parked_row *entry, const struct tr_error *failure, struct tr_error *err)
+refuse_parked(struct careful *c, const struct parked_row *entry, const struct tr_error *failure,
+              struct tr_error *err)
 {
     const struct tr_my_map *map = entry->map;
     struct tr_error copy = *failure;
@@ -532,10 +549,11 @@ refuse_parked(struct careful *c, const struct parked_row *entry, const struct tr
         tr_text_printable(&key, entry->key[k], strnlen(entry->key[k], 64));
     }
     position_text(c, &entry->event, position);
-    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label, verb(&entry->event), key.data, position,
-            copy.text);
+    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
+            verb(&entry->event), key.data, position, copy.text);
     tr_buffer_fini(&key);
-    return tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
+    return tr_error_hint(
+        err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
 }
 
 /* The row that stands in its place goes; only that with its own key can be meant. */
@@ -558,7 +576,8 @@ put_over(struct careful *c, const struct parked_row *entry, struct tr_error *err
 }
 
 static int
-settle_parked(struct careful *c, const struct parked_row *entry, const struct tr_error *failure, struct tr_error *err)
+settle_parked(struct careful *c, const struct parked_row *entry, const struct tr_error *failure,
+              struct tr_error *err)
 {
     const struct tr_sink_env *env = c->sink->base.env;
     struct tr_error again = *failure;
@@ -571,7 +590,8 @@ settle_parked(struct careful *c, const struct parked_row *entry, const struct tr
         if (rc < 0)
             return refuse_parked(c, entry, &again, err);
     }
-    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: a row whose unique value was taken is %s: %s", entry->map->label, what, failure->text);
+    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: a row whose unique value was taken is %s: %s",
+           entry->map->label, what, failure->text);
     c->worker->apply->counts.conflicts++;
     env->conflict(env->arg, entry->map->label, what);
     return 0;
@@ -583,7 +603,8 @@ unpark(struct careful *c, struct tr_error *err)
 {
     struct tr_my_parked *parked = c->group->parked;
     int rc = 0;
-    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL; entry = entry->next) {
+    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
+         entry = entry->next) {
         struct tr_error failure;
         rc = put_back(c, entry, &failure); /* a failed statement leaves nothing behind */
         if (rc == -TR_CONFLICT)
@@ -600,8 +621,9 @@ unpark(struct careful *c, struct tr_error *err)
 
 /* It failed and was rolled back to its savepoint: parked, or by the policy. */
 static int
-settle_slowly(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *key, const struct tr_value *row,
-              const struct tr_error *failure, struct tr_error *err)
+settle_slowly(struct careful *c, struct tr_my_map *map, const struct tr_event *event,
+              const struct tr_value *key, const struct tr_value *row, const struct tr_error *failure,
+              struct tr_error *err)
 {
     /* two rows share a key while it is exchanged: the one that still stands in the table is meant first */
     int rc = is_missing(failure) ? change_parked(c, map, event, key, err) : 0;
@@ -609,7 +631,8 @@ settle_slowly(struct careful *c, struct tr_my_map *map, const struct tr_event *e
         return rc < 0 ? rc : 0;
     if (is_duplicate(failure) && map->nkey > 0 && row != NULL) {
         struct tr_error ignored;
-        rc = event->kind == TR_UPDATE ? park_update(c, map, event, key, row, &ignored) : park_insert(c, map, event, row, &ignored);
+        rc = event->kind == TR_UPDATE ? park_update(c, map, event, key, row, &ignored)
+                                      : park_insert(c, map, event, row, &ignored);
         if (rc == 0)
             return 0;
         rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
@@ -653,11 +676,13 @@ ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *txn)
 {
     while (*txn < batch->ntxns && batch->txns[*txn].first_event + batch->txns[*txn].nevents <= index)
         (*txn)++;
-    return *txn < batch->ntxns && batch->txns[*txn].ends && index + 1 == batch->txns[*txn].first_event + batch->txns[*txn].nevents;
+    return *txn < batch->ntxns && batch->txns[*txn].ends &&
+           index + 1 == batch->txns[*txn].first_event + batch->txns[*txn].nevents;
 }
 
 static int
-walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
+            struct tr_error *err)
 {
     int rc = 0;
     for (uint32_t i = from; rc == 0 && i < to; i++) {
@@ -669,7 +694,8 @@ walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint
 }
 
 static int
-walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn, struct tr_error *err)
+walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
+           struct tr_error *err)
 {
     if (c->group->parked != NULL)
         return walk_slowly(c, batch, from, to, txn, err);
@@ -692,7 +718,8 @@ walk(struct careful *c, struct tr_error *err)
     int rc = 0;
     for (struct tr_batch *batch = c->group->first; rc == 0 && batch != NULL; batch = batch->next) {
         uint32_t txn = 0;
-        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends && batch->txns[0].nevents == 0)
+        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends &&
+            batch->txns[0].nevents == 0)
             rc = unpark(c, err); /* nothing but the end of the transaction came */
         for (uint32_t i = 0; rc == 0 && i < batch->nevents; i += CHUNK)
             rc = walk_chunk(c, batch, i, i + CHUNK < batch->nevents ? i + CHUNK : batch->nevents, &txn, err);
@@ -701,9 +728,12 @@ walk(struct careful *c, struct tr_error *err)
 }
 
 int
-tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction, struct tr_error *err)
+tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction,
+                      struct tr_error *err)
 {
-    struct careful c = { .sink = sink, .worker = worker, .group = worker->group, .values = &worker->apply->values };
+    struct careful c = {
+        .sink = sink, .worker = worker, .group = worker->group, .values = &worker->apply->values
+    };
     int rc = in_transaction ? 0 : tr_my_worker_ask(worker, "START TRANSACTION", err);
     if (rc == 0)
         rc = walk(&c, err);

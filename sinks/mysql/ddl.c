@@ -19,7 +19,8 @@ struct change {
 };
 
 static void
-change_init(struct change *c, struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_my_table *table)
+change_init(struct change *c, struct tr_mysql_sink *sink, const struct tr_relation *relation,
+            struct tr_my_table *table)
 {
     *c = (struct change){ .sink = sink, .relation = relation, .table = table };
     tr_buffer_init(&c->sql, (size_t)1 << 20);
@@ -51,8 +52,8 @@ write_type(struct change *c, const struct tr_column *column)
     const char *dialect = c->sink->base.env->source_dialect;
     tr_buffer_reset(&c->type);
     tr_buffer_reset(&c->note);
-    tr_convert_to_mysql(dialect != NULL ? dialect : "postgresql", column, &c->sink->target, column->key > 0 ? TR_CONVERT_KEYED : TR_CONVERT_PLAIN, 1,
-                        &c->type, &c->note);
+    tr_convert_to_mysql(dialect != NULL ? dialect : "postgresql", column, &c->sink->target,
+                        column->key > 0 ? TR_CONVERT_KEYED : TR_CONVERT_PLAIN, 1, &c->type, &c->note);
 }
 
 static int
@@ -61,10 +62,12 @@ run(struct change *c, struct tr_error *err)
     TR_FAILPOINT("sink.mysql.shape");
     int rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
     if (rc == 0) {
-        tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s", c->table->database, c->table->name, c->sql.data);
+        tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s",
+               c->table->database, c->table->name, c->sql.data);
     } else if (err->class != TR_RETRY) {
         err->class = TR_REFUSED;
-        tr_error_prefix(err, "carrying a change of table %s.%s (%s)", c->table->database, c->table->name, c->sql.data);
+        tr_error_prefix(err, "carrying a change of table %s.%s (%s)", c->table->database, c->table->name,
+                        c->sql.data);
         rc = -TR_REFUSED;
     }
     return rc;
@@ -73,9 +76,13 @@ run(struct change *c, struct tr_error *err)
 static int
 refuse(struct change *c, const char *what, const char *column, struct tr_error *err)
 {
-    tr_fail(err, TR_REFUSED, "table %s.%s: the source has %s column \"%s\"; carrying that over could lose or falsify data", c->table->database,
-            c->table->name, what, column);
-    return tr_error_hint(err, "run at the target: %s; then start again. Rows that the source rewrote need a reload of the table", c->sql.data);
+    tr_fail(err, TR_REFUSED,
+            "table %s.%s: the source has %s column \"%s\"; carrying that over could lose or falsify data",
+            c->table->database, c->table->name, what, column);
+    return tr_error_hint(
+        err,
+        "run at the target: %s; then start again. Rows that the source rewrote need a reload of the table",
+        c->sql.data);
 }
 
 /* ADD COLUMN with the default as a constant; false when the default is not one: the rows that are there would differ. */
@@ -88,13 +95,15 @@ add_column(struct change *c, const struct tr_column *column)
     alter(c, "ADD COLUMN", column->name);
     tr_buffer_printf(&c->sql, " %s", c->type.data);
     if (column->default_expression == NULL) {
-        tr_buffer_text(&c->sql, " NULL"); /* NOT NULL without a default: the table was empty, or is filled by the rows that come */
+        tr_buffer_text(
+            &c->sql,
+            " NULL"); /* NOT NULL without a default: the table was empty, or is filled by the rows that come */
         return !column->generated;
     }
     tr_buffer_init(&value, (size_t)1 << 20);
     if (from_postgresql)
-        known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value) && strstr(value.data, "UUID()") == NULL &&
-                strstr(value.data, "CURRENT_TIMESTAMP") == NULL;
+        known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value) &&
+                strstr(value.data, "UUID()") == NULL && strstr(value.data, "CURRENT_TIMESTAMP") == NULL;
     else
         tr_buffer_text(&value, column->default_expression);
     if (known)
@@ -128,33 +137,38 @@ carry_new(struct change *c, const struct tr_column *column, struct tr_error *err
 static bool
 widens(const struct tr_column *from, const struct tr_column *to)
 {
-    bool integers = from->logical >= TR_INT8 && from->logical <= TR_INT64 && to->logical >= TR_INT8 && to->logical <= TR_INT64;
+    bool integers = from->logical >= TR_INT8 && from->logical <= TR_INT64 && to->logical >= TR_INT8 &&
+                    to->logical <= TR_INT64;
     if (integers)
-        return to->logical > from->logical && (from->logical % 2 == to->logical % 2 || to->logical % 2 == TR_INT8 % 2);
+        return to->logical > from->logical &&
+               (from->logical % 2 == to->logical % 2 || to->logical % 2 == TR_INT8 % 2);
     if ((from->logical == TR_TEXT || from->logical == TR_CHAR) && to->logical == TR_TEXT)
         return to->length < 0 || (from->length >= 0 && to->length >= from->length);
     if (from->logical == TR_DECIMAL && to->logical == TR_DECIMAL)
-        return to->precision < 0 || (from->precision >= 0 && to->scale >= from->scale && to->precision - to->scale >= from->precision - from->scale);
+        return to->precision < 0 || (from->precision >= 0 && to->scale >= from->scale &&
+                                     to->precision - to->scale >= from->precision - from->scale);
     if (from->logical == TR_ENUM && to->logical == TR_ENUM && to->nlabels >= from->nlabels) {
         for (uint32_t i = 0; i < from->nlabels; i++)
             if (strcmp(from->labels[i], to->labels[i]) != 0)
                 return false;
         return true;
     }
-    return (from->logical == TR_TIMESTAMP || from->logical == TR_TIME || from->logical == TR_TIMESTAMPTZ) && from->logical == to->logical &&
-           to->scale >= from->scale;
+    return (from->logical == TR_TIMESTAMP || from->logical == TR_TIME || from->logical == TR_TIMESTAMPTZ) &&
+           from->logical == to->logical && to->scale >= from->scale;
 }
 
 static void
 remember_name(struct tr_my_apply *apply, const struct tr_my_table *table, const char *from, const char *to)
 {
     apply->renamed = tr_realloc(apply->renamed, (apply->nrenamed + 1) * sizeof(*apply->renamed));
-    apply->renamed[apply->nrenamed++] =
-        (struct tr_my_renamed){ tr_asprintf("%s.%s", table->database, table->name), tr_strdup(from), tr_strdup(to) };
+    apply->renamed[apply->nrenamed++] = (struct tr_my_renamed){
+        tr_asprintf("%s.%s", table->database, table->name), tr_strdup(from), tr_strdup(to)
+    };
 }
 
 static int
-carry_name(struct change *c, const struct tr_column *before, const struct tr_column *after, struct tr_error *err)
+carry_name(struct change *c, const struct tr_column *before, const struct tr_column *after,
+           struct tr_error *err)
 {
     int rc = 0;
     if (strcmp(before->name, after->name) == 0)
@@ -182,16 +196,19 @@ same_type(struct change *c, const struct tr_column *before, const struct tr_colu
 }
 
 static int
-carry_changed(struct change *c, const struct tr_column *before, const struct tr_column *after, struct tr_error *err)
+carry_changed(struct change *c, const struct tr_column *before, const struct tr_column *after,
+              struct tr_error *err)
 {
     int rc = carry_name(c, before, after, err);
-    bool retyped = before->logical != after->logical || before->length != after->length || before->precision != after->precision ||
-                   before->scale != after->scale || before->nlabels != after->nlabels;
+    bool retyped = before->logical != after->logical || before->length != after->length ||
+                   before->precision != after->precision || before->scale != after->scale ||
+                   before->nlabels != after->nlabels;
     if (rc < 0 || after->generated || !retyped || same_type(c, before, after))
         return rc;
     int at = tr_my_table_column(c->table, before->name);
     alter(c, "MODIFY COLUMN", after->name);
-    tr_buffer_printf(&c->sql, " %s%s", c->type.data, at >= 0 && c->table->columns[at].not_null ? " NOT NULL" : " NULL");
+    tr_buffer_printf(&c->sql, " %s%s", c->type.data,
+                     at >= 0 && c->table->columns[at].not_null ? " NOT NULL" : " NULL");
     return widens(before, after) ? run(c, err) : refuse(c, "another type for", after->name, err);
 }
 
@@ -201,8 +218,9 @@ carry_dropped(struct change *c, const struct tr_column *column, struct tr_error 
     int at = tr_my_table_column(c->table, column->name);
     if (at < 0)
         return 0;
-    tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink", "the source dropped column \"%s\" of %s.%s; the target keeps it", column->name,
-           c->table->database, c->table->name);
+    tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
+           "the source dropped column \"%s\" of %s.%s; the target keeps it", column->name, c->table->database,
+           c->table->name);
     if (!c->table->columns[at].not_null || c->table->columns[at].has_default)
         return 0;
     alter(c, "MODIFY COLUMN", column->name);
@@ -212,30 +230,40 @@ carry_dropped(struct change *c, const struct tr_column *column, struct tr_error 
 
 /* One column is gone and another has come, and no number tells whether they are the same one. */
 static int
-refuse_doubt(struct change *c, const struct tr_relation *before, const struct tr_relation *after, struct tr_error *err)
+refuse_doubt(struct change *c, const struct tr_relation *before, const struct tr_relation *after,
+             struct tr_error *err)
 {
     const struct tr_column *gone = NULL, *come = NULL;
     for (uint16_t i = 0; i < before->ncolumns; i++)
-        if (column_of(c, after, &before->columns[i]) == NULL && (before->columns[i].number == 0 || !c->sink->from_postgresql))
+        if (column_of(c, after, &before->columns[i]) == NULL &&
+            (before->columns[i].number == 0 || !c->sink->from_postgresql))
             gone = &before->columns[i];
     for (uint16_t i = 0; i < after->ncolumns; i++)
-        if (column_of(c, before, &after->columns[i]) == NULL && tr_my_table_column(c->table, after->columns[i].name) < 0)
+        if (column_of(c, before, &after->columns[i]) == NULL &&
+            tr_my_table_column(c->table, after->columns[i].name) < 0)
             come = &after->columns[i];
     if (gone == NULL || come == NULL || tr_my_table_column(c->table, gone->name) < 0)
         return 0;
-    tr_fail(err, TR_REFUSED, "table %s.%s: the source has no column \"%s\" any more and a new one \"%s\"; whether it was renamed cannot be known",
-            c->table->database, c->table->name, gone->name, come->name);
-    return tr_error_hint(err, "run at the target: ALTER TABLE `%s`.`%s` ADD COLUMN `%s` ...; if it is a new one. If it was renamed: add it so, fill it by"
-                              " UPDATE ... SET `%s` = `%s`, and start again", c->table->database, c->table->name, come->name, come->name, gone->name);
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s: the source has no column \"%s\" any more and a new one \"%s\"; whether it was renamed cannot be known",
+        c->table->database, c->table->name, gone->name, come->name);
+    return tr_error_hint(
+        err,
+        "run at the target: ALTER TABLE `%s`.`%s` ADD COLUMN `%s` ...; if it is a new one. If it was renamed: add it so, fill it by"
+        " UPDATE ... SET `%s` = `%s`, and start again",
+        c->table->database, c->table->name, come->name, come->name, gone->name);
 }
 
 static int
-carry(struct change *c, const struct tr_relation *before, const struct tr_relation *after, struct tr_error *err)
+carry(struct change *c, const struct tr_relation *before, const struct tr_relation *after,
+      struct tr_error *err)
 {
     int rc = refuse_doubt(c, before, after, err);
     for (uint16_t i = 0; rc == 0 && i < before->ncolumns; i++) {
         const struct tr_column *column = column_of(c, after, &before->columns[i]);
-        rc = column != NULL ? carry_changed(c, &before->columns[i], column, err) : carry_dropped(c, &before->columns[i], err);
+        rc = column != NULL ? carry_changed(c, &before->columns[i], column, err)
+                            : carry_dropped(c, &before->columns[i], err);
     }
     for (uint16_t i = 0; rc == 0 && i < after->ncolumns; i++)
         if (column_of(c, before, &after->columns[i]) == NULL)
@@ -253,7 +281,8 @@ apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_
         return 0;
     if (sink->ddl == TR_MY_DDL_STOP) {
         tr_fail(err, TR_REFUSED, "the source changed the columns of table %s.%s", after->schema, after->name);
-        return tr_error_hint(err, "change the target's table to match and start again with ddl: apply or ignore");
+        return tr_error_hint(err,
+                             "change the target's table to match and start again with ddl: apply or ignore");
     }
     if (sink->ddl == TR_MY_DDL_APPLY)
         rc = tr_my_table_read(sink->meta, tr_my_database(sink, after), after->target_name, &table, err);
@@ -280,8 +309,8 @@ tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, 
 }
 
 int
-tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation, const struct tr_my_table *table, bool *changed,
-                          struct tr_error *err)
+tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation,
+                          const struct tr_my_table *table, bool *changed, struct tr_error *err)
 {
     struct change c;
     int rc = 0;

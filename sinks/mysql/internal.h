@@ -33,7 +33,7 @@ struct tr_mysql_sink {
     bool flush_is_allowed; /* FLUSH ENGINE LOGS is permitted */
     bool locks_are_shown;  /* information_schema or performance_schema tells who blocks whom */
     bool state_tables;     /* tailrace.checkpoint and tailrace.table_cut are known to exist */
-    uint64_t epoch;        /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
+    uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_my_conflict_policy on_conflict;
     enum tr_my_value_policy on_value;
     enum tr_my_ddl_policy ddl;
@@ -58,7 +58,8 @@ int tr_my_load_checkpoint(struct tr_sink *sink, struct tr_checkpoint *checkpoint
 int tr_my_save_checkpoint(struct tr_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err);
 int tr_my_drop(struct tr_sink *sink, struct tr_error *err);
 /* Record a table's cut inside the open transaction of `conn` (a loader's last statement). thread: any. */
-int tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_table_cut *cut, struct tr_error *err);
+int tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_table_cut *cut,
+                     struct tr_error *err);
 /* Is the task still ours? Holds the checkpoint row until this transaction ends, so that a younger process waits for it. */
 int tr_my_check_epoch(const struct tr_mysql_sink *sink, MYSQL *conn, struct tr_error *err);
 /* "UPDATE checkpoint; fail unless it was ours; COMMIT" as one packet of three statements. */
@@ -66,6 +67,7 @@ void tr_my_commit_sql(const struct tr_mysql_sink *sink, const char *position, st
 int tr_my_taken_over(const struct tr_mysql_sink *sink, struct tr_error *err);
 
 /* check.c */
-int tr_my_sink_check(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings, struct tr_error *err);
+int tr_my_sink_check(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings,
+                     struct tr_error *err);
 
 #endif

@@ -96,7 +96,9 @@ load_head(struct tr_loader *loader)
     tr_buffer_init(&sets, (size_t)1 << 20);
     tr_buffer_text(sql, "LOAD DATA LOCAL INFILE 'rows' INTO TABLE ");
     tr_mysql_qualified(sql, map->table->database, map->table->name);
-    tr_buffer_text(sql, " CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (");
+    tr_buffer_text(
+        sql,
+        " CHARACTER SET binary FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' (");
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
         if (map->target[i] < 0)
             continue;
@@ -125,7 +127,8 @@ open_connection(struct tr_loader *loader, const struct tr_relation *relation, st
     int rc = tr_my_sink_connect(sink, purpose, loader->infile, &loader->conn, err);
     free(purpose);
     if (rc == 0 && loader->infile)
-        mysql_set_local_infile_handler(loader->conn, infile_init, infile_read, infile_end, infile_error, loader);
+        mysql_set_local_infile_handler(loader->conn, infile_init, infile_read, infile_end, infile_error,
+                                       loader);
     return rc < 0 ? rc : tr_mysql_query(loader->conn, "START TRANSACTION", NULL, err);
 }
 
@@ -142,7 +145,8 @@ open_table(struct tr_loader *loader, const struct tr_relation *relation, struct 
 }
 
 int
-tr_my_loader_open(struct tr_sink *base, const struct tr_relation *relation, const char *format, struct tr_loader **out, struct tr_error *err)
+tr_my_loader_open(struct tr_sink *base, const struct tr_relation *relation, const char *format,
+                  struct tr_loader **out, struct tr_error *err)
 {
     (void)format;
     struct tr_loader *loader = tr_calloc(1, sizeof(*loader));
@@ -157,7 +161,8 @@ tr_my_loader_open(struct tr_sink *base, const struct tr_relation *relation, cons
         rc = open_table(loader, relation, err);
     if (rc < 0) {
         tr_my_loader_close(loader);
-        return tr_error_prefix(err, "loading %s.%s at the target", relation->target_schema, relation->target_name);
+        return tr_error_prefix(err, "loading %s.%s at the target", relation->target_schema,
+                               relation->target_name);
     }
     if (loader->infile)
         load_head(loader);
@@ -174,11 +179,13 @@ fail_warning(struct tr_loader *loader, struct tr_error *err)
     int rc = tr_mysql_query(loader->conn, "SHOW WARNINGS LIMIT 1", &res, err);
     MYSQL_ROW row = rc == 0 && res != NULL ? mysql_fetch_row(res) : NULL;
     if (rc == 0)
-        tr_mysql_fail_with(err, row != NULL ? (unsigned)strtoul(row[1], NULL, 10) : 0, "HY000", row != NULL ? row[2] : "a row was not taken", "loading %s",
-                           loader->map->label);
+        tr_mysql_fail_with(err, row != NULL ? (unsigned)strtoul(row[1], NULL, 10) : 0, "HY000",
+                           row != NULL ? row[2] : "a row was not taken", "loading %s", loader->map->label);
     mysql_free_result(res);
     err->class = TR_REFUSED;
-    tr_error_hint(err, "mend the value at the source or widen the target's column, then start again: the load of the table begins anew");
+    tr_error_hint(
+        err,
+        "mend the value at the source or widen the target's column, then start again: the load of the table begins anew");
     return -TR_REFUSED;
 }
 
@@ -197,9 +204,10 @@ send_rows(struct tr_loader *loader, struct tr_error *err)
     if (loader->rows.overflow)
         return tr_fail(err, TR_REFUSED, "table %s: a row is larger than 1 GiB", loader->map->label);
     if (!loader->infile && sql->len + 64 > loader->sink->packet) {
-        tr_fail(err, TR_REFUSED, "%s: a row takes a statement of %zu bytes, and the target takes %zu at most", loader->map->label, sql->len,
-                loader->sink->packet);
-        return tr_error_hint(err, "SET GLOBAL max_allowed_packet = 1073741824; at the target, then start again");
+        tr_fail(err, TR_REFUSED, "%s: a row takes a statement of %zu bytes, and the target takes %zu at most",
+                loader->map->label, sql->len, loader->sink->packet);
+        return tr_error_hint(err,
+                             "SET GLOBAL max_allowed_packet = 1073741824; at the target, then start again");
     }
     if (mysql_real_query(loader->conn, sql->data, (unsigned long)sql->len) != 0)
         return tr_mysql_fail(err, loader->conn, "loading %s", loader->map->label);
@@ -242,7 +250,8 @@ render_row(struct tr_loader *loader, const struct tr_value *row, struct tr_error
             tr_buffer_byte(out, infile ? '\t' : ',');
         first = false;
         int rc = row[i].state == TR_ABSENT
-                     ? tr_fail(err, TR_REFUSED, "column %s has no value in a row of the full load", map->relation->columns[i].name)
+                     ? tr_fail(err, TR_REFUSED, "column %s has no value in a row of the full load",
+                               map->relation->columns[i].name)
                      : tr_my_value_write(&loader->values, map, i, &row[i], infile, out, err);
         if (rc < 0)
             return fail_row(loader, row, err);
@@ -255,7 +264,9 @@ render_row(struct tr_loader *loader, const struct tr_value *row, struct tr_error
 int
 tr_my_loader_rows(struct tr_loader *loader, const struct tr_batch *batch, struct tr_error *err)
 {
-    size_t limit = loader->infile ? LOAD_BYTES : loader->sink->packet / 4 < INSERT_BYTES ? loader->sink->packet / 4 : INSERT_BYTES;
+    size_t limit = loader->infile                            ? LOAD_BYTES
+                   : loader->sink->packet / 4 < INSERT_BYTES ? loader->sink->packet / 4
+                                                             : INSERT_BYTES;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < batch->nevents; i++) {
         rc = render_row(loader, batch->events[i].after, err);
@@ -279,8 +290,9 @@ static void
 tell_misfits(struct tr_loader *loader)
 {
     if (loader->values.misfits > 0)
-        tr_log(loader->sink->base.env->log, TR_LOG_WARNING, "sink", "table %s: %llu values that its columns cannot hold were stored as %s",
-               loader->map->label, (unsigned long long)loader->values.misfits,
+        tr_log(loader->sink->base.env->log, TR_LOG_WARNING, "sink",
+               "table %s: %llu values that its columns cannot hold were stored as %s", loader->map->label,
+               (unsigned long long)loader->values.misfits,
                loader->sink->on_value == TR_MY_VALUE_NULL ? "NULL" : "the nearest value");
 }
 

@@ -232,9 +232,7 @@ plan_single(struct plan *plan, struct tr_my_map *map, enum tr_my_op op, const st
     one->row = row;
     list[0] = one;
     struct tr_my_step *step = add_step(list_for(plan, dependent, on));
-    *step = (struct tr_my_step){
-        .op = op, .map = map, .rows = list, .nrows = 1
-    };
+    *step = (struct tr_my_step){ .op = op, .map = map, .rows = list, .nrows = 1 };
     if (dependent && !map->table->plan_dependent) {
         map->table->plan_dependent = true;
         map->table->plan_depends = plan->group->number - 1;
@@ -291,7 +289,8 @@ plan_row(struct plan *plan, const struct tr_event *event, struct tr_error *err)
 }
 
 int
-tr_my_truncate_statement(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_buffer *out, struct tr_error *err)
+tr_my_truncate_statement(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_buffer *out,
+                         struct tr_error *err)
 {
     struct tr_my_map *map;
     int rc = tr_my_map_get(sink, relation, &map, err);

@@ -19,13 +19,15 @@ static const struct tr_option options[] = {
       .value = "10000",
       .min = 1,
       .max = 1000000,
-      .help = "changes that are applied in one target transaction at most; a larger source transaction is never split" },
+      .help =
+          "changes that are applied in one target transaction at most; a larger source transaction is never split" },
     { .name = "on_value",
       .section = "target",
       .type = TR_OPTION_CHOICE,
       .value = "stop",
       .choices = "stop|null|clamp",
-      .help = "what to do with a value that the target's column cannot hold (infinity, NaN, out of range, too long): stop, store NULL, or store the nearest value" },
+      .help =
+          "what to do with a value that the target's column cannot hold (infinity, NaN, out of range, too long): stop, store NULL, or store the nearest value" },
     { .name = NULL },
 };
 
@@ -54,7 +56,8 @@ tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool l
     if (rc == 0)
         rc = tr_mysql_query(*conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", NULL, err);
     if (rc == 0)
-        rc = tr_mysql_query(*conn, "SET SESSION foreign_key_checks = 0, eq_range_index_dive_limit = 0", NULL, err);
+        rc = tr_mysql_query(*conn, "SET SESSION foreign_key_checks = 0, eq_range_index_dive_limit = 0", NULL,
+                            err);
     if (rc < 0) {
         tr_mysql_close(NULL, *conn);
         *conn = NULL;
@@ -75,10 +78,11 @@ static int
 learn_settings(struct tr_mysql_sink *sink, struct tr_error *err)
 {
     MYSQL_RES *res;
-    int rc = tr_mysql_query(sink->meta,
-                            "SELECT @@global.read_only, @@global.innodb_flush_log_at_trx_commit, @@global.local_infile,"
-                            " @@session.max_allowed_packet",
-                            &res, err);
+    int rc = tr_mysql_query(
+        sink->meta,
+        "SELECT @@global.read_only, @@global.innodb_flush_log_at_trx_commit, @@global.local_infile,"
+        " @@session.max_allowed_packet",
+        &res, err);
     if (rc < 0)
         return rc;
     MYSQL_ROW row = mysql_fetch_row(res);
@@ -109,14 +113,18 @@ learn(struct tr_mysql_sink *sink, struct tr_error *err)
     if (rc < 0)
         return rc;
     tr_error_clear(&denied);
-    sink->flush_is_allowed = !sink->commits_are_safe && tr_mysql_query(sink->meta, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", NULL, &denied) == 0;
+    sink->flush_is_allowed = !sink->commits_are_safe &&
+                             tr_mysql_query(sink->meta, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", NULL,
+                                            &denied) == 0;
     if (!sink->commits_are_safe && !sink->flush_is_allowed)
-        tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
-               "innodb_flush_log_at_trx_commit is not 1 at the target and FLUSH ENGINE LOGS is not permitted: if its machine crashes, the last second of"
-               " changes may be lost there although the source was told that they are safe (SET GLOBAL innodb_flush_log_at_trx_commit = 1)");
+        tr_log(
+            sink->base.env->log, TR_LOG_WARNING, "sink",
+            "innodb_flush_log_at_trx_commit is not 1 at the target and FLUSH ENGINE LOGS is not permitted: if its machine crashes, the last second of"
+            " changes may be lost there although the source was told that they are safe (SET GLOBAL innodb_flush_log_at_trx_commit = 1)");
     sink->locks_are_shown = tr_mysql_query(sink->meta,
-                                           sink->target.mariadb ? "SELECT 1 FROM information_schema.innodb_lock_waits LIMIT 1"
-                                                                : "SELECT 1 FROM performance_schema.data_lock_waits LIMIT 1",
+                                           sink->target.mariadb
+                                               ? "SELECT 1 FROM information_schema.innodb_lock_waits LIMIT 1"
+                                               : "SELECT 1 FROM performance_schema.data_lock_waits LIMIT 1",
                                            NULL, &denied) == 0;
     return 0;
 }
@@ -136,19 +144,22 @@ sink_close(struct tr_sink *base)
 static void
 policies(struct tr_mysql_sink *sink, const struct tr_settings *settings)
 {
-    const char *conflict = tr_setting_string(settings, "on_conflict"), *value = tr_setting_string(settings, "on_value"),
-               *ddl = tr_setting_string(settings, "ddl");
+    const char *conflict = tr_setting_string(settings, "on_conflict"),
+               *value = tr_setting_string(settings, "on_value"), *ddl = tr_setting_string(settings, "ddl");
     sink->on_conflict = strcmp(conflict, "overwrite") == 0 ? TR_MY_CONFLICT_OVERWRITE
                         : strcmp(conflict, "skip") == 0    ? TR_MY_CONFLICT_SKIP
                                                            : TR_MY_CONFLICT_STOP;
     sink->on_value = strcmp(value, "null") == 0    ? TR_MY_VALUE_NULL
                      : strcmp(value, "clamp") == 0 ? TR_MY_VALUE_CLAMP
                                                    : TR_MY_VALUE_STOP;
-    sink->ddl = strcmp(ddl, "ignore") == 0 ? TR_MY_DDL_IGNORE : strcmp(ddl, "stop") == 0 ? TR_MY_DDL_STOP : TR_MY_DDL_APPLY;
+    sink->ddl = strcmp(ddl, "ignore") == 0 ? TR_MY_DDL_IGNORE
+                : strcmp(ddl, "stop") == 0 ? TR_MY_DDL_STOP
+                                           : TR_MY_DDL_APPLY;
 }
 
 static int
-open_as(const struct tr_sink_class *class, const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *err)
+open_as(const struct tr_sink_class *class, const struct tr_sink_env *env, struct tr_sink **out,
+        struct tr_error *err)
 {
     struct tr_url url;
     struct tr_mysql_sink *sink = tr_calloc(1, sizeof(*sink));
@@ -186,13 +197,19 @@ open_mariadb(const struct tr_sink_env *env, struct tr_sink **out, struct tr_erro
     return open_as(&tr_mariadb_sink, env, out, err);
 }
 
-#define FUNCTIONS                                                                                                                   \
-    .capabilities = TR_SINK_KEEPS_CHECKPOINT | TR_SINK_LOADS, .options = options, .close = sink_close,                              \
-    .load_checkpoint = tr_my_load_checkpoint, .save_checkpoint = tr_my_save_checkpoint, .write = tr_my_apply_write,                 \
-    .poll = tr_my_apply_poll, .flush = tr_my_apply_flush, .check = tr_my_sink_check, .prepare_tables = tr_my_prepare_tables,        \
-    .reset_table = tr_my_reset_table, .loader_accepts = tr_my_loader_accepts, .loader_open = tr_my_loader_open,                     \
-    .loader_write = tr_my_loader_write, .loader_rows = tr_my_loader_rows, .loader_finish = tr_my_loader_finish,                     \
-    .loader_close = tr_my_loader_close, .finish_tables = tr_my_finish_tables, .finish_table = tr_my_finish_table, .drop = tr_my_drop
+#define FUNCTIONS                                                                                        \
+    .capabilities = TR_SINK_KEEPS_CHECKPOINT | TR_SINK_LOADS, .options = options, .close = sink_close,   \
+    .load_checkpoint = tr_my_load_checkpoint, .save_checkpoint = tr_my_save_checkpoint,                  \
+    .write = tr_my_apply_write, .poll = tr_my_apply_poll, .flush = tr_my_apply_flush,                    \
+    .check = tr_my_sink_check, .prepare_tables = tr_my_prepare_tables, .reset_table = tr_my_reset_table, \
+    .loader_accepts = tr_my_loader_accepts, .loader_open = tr_my_loader_open,                            \
+    .loader_write = tr_my_loader_write, .loader_rows = tr_my_loader_rows,                                \
+    .loader_finish = tr_my_loader_finish, .loader_close = tr_my_loader_close,                            \
+    .finish_tables = tr_my_finish_tables, .finish_table = tr_my_finish_table, .drop = tr_my_drop
 
-const struct tr_sink_class tr_mysql_sink = { .name = "mysql", .schemes = "mysql", .dialect = "mysql", .open = open_mysql, FUNCTIONS };
-const struct tr_sink_class tr_mariadb_sink = { .name = "mariadb", .schemes = "mariadb", .dialect = "mariadb", .open = open_mariadb, FUNCTIONS };
+const struct tr_sink_class tr_mysql_sink = {
+    .name = "mysql", .schemes = "mysql", .dialect = "mysql", .open = open_mysql, FUNCTIONS
+};
+const struct tr_sink_class tr_mariadb_sink = {
+    .name = "mariadb", .schemes = "mariadb", .dialect = "mariadb", .open = open_mariadb, FUNCTIONS
+};

@@ -8,7 +8,7 @@
 #include "sinks/mysql/apply.h"
 
 #define INSERT_ROWS 2000u
-#define DELETE_ROWS 500u  /* ranges of one key column; beyond 1,000 MariaDB would turn the list into a table */
+#define DELETE_ROWS 500u /* ranges of one key column; beyond 1,000 MariaDB would turn the list into a table */
 #define COMPOUND_ROWS 200u
 #define EACH_ROWS 200u
 
@@ -59,7 +59,8 @@ tr_my_insert_head(const struct tr_my_map *map, const struct tr_value *row, struc
 }
 
 static int
-insert_values(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *row, struct tr_buffer *out, struct tr_error *err)
+insert_values(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *row,
+              struct tr_buffer *out, struct tr_error *err)
 {
     char before = '(';
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
@@ -76,8 +77,8 @@ insert_values(struct tr_my_values *values, const struct tr_my_map *map, const st
 }
 
 static int
-write_insert(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_net_row *const *rows, uint32_t nrows, size_t limit,
-             struct tr_buffer *out, struct tr_error *err)
+write_insert(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_net_row *const *rows,
+             uint32_t nrows, size_t limit, struct tr_buffer *out, struct tr_error *err)
 {
     size_t from = out->len;
     uint32_t n = 0;
@@ -95,8 +96,8 @@ write_insert(struct tr_my_values *values, const struct tr_my_map *map, const str
 /* ------------------------------------------------------------------------------------------- UPDATE */
 
 int
-tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out,
-                    struct tr_error *err)
+tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image,
+                    struct tr_buffer *out, struct tr_error *err)
 {
     for (uint16_t k = 0; k < map->nkey; k++) {
         tr_buffer_text(out, k > 0 ? " AND " : "");
@@ -122,7 +123,8 @@ is_characters(const struct tr_my_column *column)
 
 /* The whole old image: a FLOAT equals only a float, and a text only the same text, whatever its collation folds. */
 static int
-row_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out, struct tr_error *err)
+row_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image,
+              struct tr_buffer *out, struct tr_error *err)
 {
     const char *and = "";
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
@@ -137,7 +139,10 @@ row_condition(struct tr_my_values *values, const struct tr_my_map *map, const st
         int rc = tr_my_value_write(values, map, i, &image[i], false, out, err);
         if (rc < 0)
             return rc;
-        tr_buffer_text(out, column->single ? " AS FLOAT)" : cast ? " AS JSON)" : text ? " COLLATE utf8mb4_bin" : "");
+        tr_buffer_text(out, column->single ? " AS FLOAT)"
+                            : cast         ? " AS JSON)"
+                            : text         ? " COLLATE utf8mb4_bin"
+                                           : "");
         and = " AND ";
     }
     tr_buffer_text(out, *and == '\0' ? "TRUE" : "");
@@ -147,8 +152,8 @@ row_condition(struct tr_my_values *values, const struct tr_my_map *map, const st
 
 /* SET: what the row brings, but the key only when it changes. */
 static int
-assignments(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *row, bool with_key, struct tr_buffer *out,
-            struct tr_error *err)
+assignments(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *row,
+            bool with_key, struct tr_buffer *out, struct tr_error *err)
 {
     const char *comma = "";
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
@@ -171,8 +176,8 @@ assignments(struct tr_my_values *values, const struct tr_my_map *map, const stru
 }
 
 static int
-write_update(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op, const struct tr_net_row *row, struct tr_buffer *out,
-             struct tr_error *err)
+write_update(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+             const struct tr_net_row *row, struct tr_buffer *out, struct tr_error *err)
 {
     tr_buffer_text(out, "UPDATE ");
     table_name(map, out);
@@ -180,13 +185,15 @@ write_update(struct tr_my_values *values, const struct tr_my_map *map, enum tr_m
     int rc = assignments(values, map, row->row, op != TR_MY_UPDATE, out, err);
     tr_buffer_text(out, " WHERE ");
     if (rc == 0)
-        rc = op == TR_MY_UPDATE_ROW ? row_condition(values, map, row->key, out, err) : tr_my_key_condition(values, map, row->key, out, err);
+        rc = op == TR_MY_UPDATE_ROW ? row_condition(values, map, row->key, out, err)
+                                    : tr_my_key_condition(values, map, row->key, out, err);
     return rc;
 }
 
 static int
-write_updates(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op, const struct tr_net_row *const *rows, uint32_t nrows,
-              size_t limit, struct tr_buffer *out, struct tr_error *err)
+write_updates(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+              const struct tr_net_row *const *rows, uint32_t nrows, size_t limit, struct tr_buffer *out,
+              struct tr_error *err)
 {
     size_t from = out->len;
     uint32_t n = 0;
@@ -217,8 +224,8 @@ may_upsert(const struct tr_my_map *map, const struct tr_net_row *row)
 }
 
 static int
-write_upsert(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_net_row *const *rows, uint32_t nrows, size_t limit,
-             struct tr_buffer *out, struct tr_error *err)
+write_upsert(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_net_row *const *rows,
+             uint32_t nrows, size_t limit, struct tr_buffer *out, struct tr_error *err)
 {
     int n = write_insert(values, map, rows, nrows, limit, out, err);
     const char *comma = " ON DUPLICATE KEY UPDATE ";
@@ -238,8 +245,8 @@ write_upsert(struct tr_my_values *values, const struct tr_my_map *map, const str
 /* ------------------------------------------------------------------------------------------- DELETE */
 
 static int
-delete_one(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *key, bool compound, struct tr_buffer *out,
-           struct tr_error *err)
+delete_one(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *key,
+           bool compound, struct tr_buffer *out, struct tr_error *err)
 {
     if (!compound)
         return tr_my_value_write(values, map, map->key[0], &key[map->key[0]], false, out, err);
@@ -250,8 +257,8 @@ delete_one(struct tr_my_values *values, const struct tr_my_map *map, const struc
 }
 
 static int
-write_delete(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_net_row *const *rows, uint32_t nrows, size_t limit,
-             struct tr_buffer *out, struct tr_error *err)
+write_delete(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_net_row *const *rows,
+             uint32_t nrows, size_t limit, struct tr_buffer *out, struct tr_error *err)
 {
     bool compound = map->nkey > 1 || !map->key_unique;
     uint32_t n = 0, most = !map->key_unique ? 1 : compound ? COMPOUND_ROWS : DELETE_ROWS;
@@ -274,7 +281,8 @@ write_delete(struct tr_my_values *values, const struct tr_my_map *map, const str
 }
 
 static int
-write_delete_row(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out, struct tr_error *err)
+write_delete_row(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image,
+                 struct tr_buffer *out, struct tr_error *err)
 {
     tr_buffer_text(out, "DELETE FROM ");
     table_name(map, out);
@@ -284,8 +292,9 @@ write_delete_row(struct tr_my_values *values, const struct tr_my_map *map, const
 }
 
 int
-tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op, const struct tr_net_row *const *rows,
-                uint32_t nrows, size_t limit, struct tr_buffer *out, enum tr_my_count *count, struct tr_error *err)
+tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+                const struct tr_net_row *const *rows, uint32_t nrows, size_t limit, struct tr_buffer *out,
+                enum tr_my_count *count, struct tr_error *err)
 {
     int n = 0;
     *count = TR_MY_COUNT_AFFECTED;

@@ -37,7 +37,8 @@ is_carried(const struct tr_table *table)
 
 /* Is there a row? `a` and `b` are literals in the place of each %s. */
 static int
-exists(MYSQL *conn, const char *format, const char *a, const char *b, const char *c, bool *there, struct tr_error *err)
+exists(MYSQL *conn, const char *format, const char *a, const char *b, const char *c, bool *there,
+       struct tr_error *err)
 {
     struct tr_buffer sql;
     const char *values[] = { a, b, c };
@@ -60,26 +61,33 @@ exists(MYSQL *conn, const char *format, const char *a, const char *b, const char
 }
 
 static int
-object_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema, const struct tr_ddl_statement *statement, bool *there,
-              struct tr_error *err)
+object_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema,
+              const struct tr_ddl_statement *statement, bool *there, struct tr_error *err)
 {
-    const struct tr_relation *relation = statement->table != TR_DDL_NO_TABLE ? schema->tables[statement->table].relation : NULL;
+    const struct tr_relation *relation = statement->table != TR_DDL_NO_TABLE
+                                             ? schema->tables[statement->table].relation
+                                             : NULL;
     const char *table = relation != NULL ? relation->target_name : "";
     switch (statement->kind) {
     case TR_OBJECT_SCHEMA:
-        return exists(conn, "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?", statement->name, "", "", there, err);
+        return exists(conn, "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?",
+                      statement->name, "", "", there, err);
     case TR_OBJECT_TABLE:
-        return exists(conn, "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", statement->schema, statement->name, "",
-                      there, err);
+        return exists(conn,
+                      "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
+                      statement->schema, statement->name, "", there, err);
     case TR_OBJECT_UNIQUE:
     case TR_OBJECT_INDEX:
-        return exists(conn, "SELECT 1 FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? AND index_name = ?",
-                      tr_my_database(sink, relation), table, statement->name, there, err);
+        return exists(
+            conn,
+            "SELECT 1 FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? AND index_name = ?",
+            tr_my_database(sink, relation), table, statement->name, there, err);
     case TR_OBJECT_FOREIGN_KEY:
     case TR_OBJECT_CHECK:
-        return exists(conn,
-                      "SELECT 1 FROM information_schema.table_constraints WHERE constraint_schema = ? AND table_name = ? AND constraint_name = ?",
-                      tr_my_database(sink, relation), table, statement->name, there, err);
+        return exists(
+            conn,
+            "SELECT 1 FROM information_schema.table_constraints WHERE constraint_schema = ? AND table_name = ? AND constraint_name = ?",
+            tr_my_database(sink, relation), table, statement->name, there, err);
     default: *there = false; return 0;
     }
 }
@@ -90,13 +98,15 @@ static int
 statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
 {
     bool two = statement->schema != NULL && strcmp(statement->schema, statement->name) != 0;
-    tr_error_prefix(err, "making %s %s%s%s at the target", tr_object_kind_name(statement->kind), two ? statement->schema : "", two ? "." : "",
-                    statement->name);
+    tr_error_prefix(err, "making %s %s%s%s at the target", tr_object_kind_name(statement->kind),
+                    two ? statement->schema : "", two ? "." : "", statement->name);
     if (err->class == TR_RETRY)
         return -TR_RETRY;
     if (strstr(err->text, "(1142,") != NULL || strstr(err->text, "(1044,") != NULL)
-        tr_error_hint(err, "grant the target's account CREATE, ALTER, INDEX, REFERENCES and DROP there, or make the objects yourself (tailrace schema prints them)"
-                           " and run with schema: expect");
+        tr_error_hint(
+            err,
+            "grant the target's account CREATE, ALTER, INDEX, REFERENCES and DROP there, or make the objects yourself (tailrace schema prints them)"
+            " and run with schema: expect");
     else
         tr_error_hint(err, "tailrace schema prints all statements; make the object yourself and start again");
     err->class = TR_FATAL;
@@ -104,8 +114,8 @@ statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
 }
 
 static int
-make(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema, const struct tr_ddl_statement *statement, bool *made,
-     struct tr_error *err)
+make(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema,
+     const struct tr_ddl_statement *statement, bool *made, struct tr_error *err)
 {
     bool there;
     int rc = object_exists(sink, conn, schema, statement, &there, err);
@@ -123,7 +133,8 @@ log_notes(const struct tr_mysql_sink *sink, const struct tr_schema_note *notes, 
     for (uint32_t i = 0; i < count && i < NOTES_SHOWN; i++)
         tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%s: %s", notes[i].object, notes[i].text);
     if (count > NOTES_SHOWN)
-        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%u more notes on the schema: tailrace schema lists all", count - NOTES_SHOWN);
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink",
+               "%u more notes on the schema: tailrace schema lists all", count - NOTES_SHOWN);
 }
 
 static int
@@ -171,7 +182,8 @@ differ(struct differences *diff, const char *fmt, ...)
 }
 
 static void
-compare_columns(struct differences *diff, const char *label, const struct tr_relation *relation, const struct tr_my_table *table)
+compare_columns(struct differences *diff, const char *label, const struct tr_relation *relation,
+                const struct tr_my_table *table)
 {
     bool *seen = tr_calloc(table->ncolumns + 1u, sizeof(*seen));
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
@@ -183,17 +195,21 @@ compare_columns(struct differences *diff, const char *label, const struct tr_rel
             differ(diff, "%s: column %s is missing", label, column->name);
         else if (at >= 0 && table->columns[at].generated && !column->generated)
             differ(diff, "%s: column %s is generated at the target only", label, column->name);
-        else if (at >= 0 && table->columns[at].not_null && !column->not_null && column->key == 0 && !column->generated)
+        else if (at >= 0 && table->columns[at].not_null && !column->not_null && column->key == 0 &&
+                 !column->generated)
             differ(diff, "%s: column %s is NOT NULL and the source's is not", label, column->name);
     }
     for (uint16_t i = 0; i < table->ncolumns; i++)
-        if (!seen[i] && table->columns[i].not_null && !table->columns[i].has_default && !table->columns[i].generated)
-            differ(diff, "%s: column %s is unknown at the source, NOT NULL and without a default", label, table->columns[i].name);
+        if (!seen[i] && table->columns[i].not_null && !table->columns[i].has_default &&
+            !table->columns[i].generated)
+            differ(diff, "%s: column %s is unknown at the source, NOT NULL and without a default", label,
+                   table->columns[i].name);
     free(seen);
 }
 
 static int
-compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct tr_relation *relation, struct tr_error *err)
+compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct tr_relation *relation,
+              struct tr_error *err)
 {
     struct tr_my_table *table;
     const char *database = tr_my_database(sink, relation);
@@ -205,7 +221,8 @@ compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct
         differ(diff, "%s: the table does not exist", label);
     } else {
         if (!table->transactional)
-            differ(diff, "%s: the table is kept by %s, and only InnoDB can take part in a transaction", label, table->engine);
+            differ(diff, "%s: the table is kept by %s, and only InnoDB can take part in a transaction", label,
+                   table->engine);
         if (table->has_triggers)
             differ(diff, "%s: the table has triggers, which would fire again for every change", label);
         compare_columns(diff, label, relation, table);
@@ -225,8 +242,11 @@ compare_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struc
         if (is_carried(&schema->tables[t]))
             rc = compare_table(sink, &diff, schema->tables[t].relation, err);
     if (rc == 0 && diff.count > 0) {
-        tr_fail(err, TR_REFUSED, "the target's tables do not take the source's rows: %s%s", diff.text.data, diff.count > NAMED_AT_MOST ? "; and more" : "");
-        rc = tr_error_hint(err, "alter the target's tables, or drop them and run with schema: create; tailrace schema prints how they would be made");
+        tr_fail(err, TR_REFUSED, "the target's tables do not take the source's rows: %s%s", diff.text.data,
+                diff.count > NAMED_AT_MOST ? "; and more" : "");
+        rc = tr_error_hint(
+            err,
+            "alter the target's tables, or drop them and run with schema: create; tailrace schema prints how they would be made");
     }
     tr_buffer_fini(&diff.text);
     return rc;
@@ -255,7 +275,8 @@ static int
 is_begun(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *begun, struct tr_error *err)
 {
     char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
-    int rc = exists(sink->meta, "SELECT 1 FROM tailrace.table_cut WHERE task = ? AND table_name = ?", sink->base.env->task, name, "", begun, err);
+    int rc = exists(sink->meta, "SELECT 1 FROM tailrace.table_cut WHERE task = ? AND table_name = ?",
+                    sink->base.env->task, name, "", begun, err);
     free(name);
     return rc;
 }
@@ -269,7 +290,9 @@ truncate_table(struct tr_mysql_sink *sink, const struct tr_relation *relation, s
     tr_mysql_qualified(&sql, tr_my_database(sink, relation), relation->target_name);
     int rc = tr_mysql_query(sink->meta, sql.data, NULL, err);
     tr_buffer_fini(&sql);
-    return rc < 0 ? tr_error_prefix(err, "emptying the target's table %s.%s", tr_my_database(sink, relation), relation->target_name) : 0;
+    return rc < 0 ? tr_error_prefix(err, "emptying the target's table %s.%s", tr_my_database(sink, relation),
+                                    relation->target_name)
+                  : 0;
 }
 
 static int
@@ -295,9 +318,10 @@ existing_rows(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct
             differ(&names, "%s.%s", tr_my_database(sink, relation), relation->target_name);
     }
     if (rc == 0 && names.count > 0) {
-        tr_fail(err, TR_REFUSED, "%u of the target's tables already hold%s rows: %s%s", names.count, names.count == 1 ? "s" : "", names.text.data,
-                names.count > NAMED_AT_MOST ? "; ..." : "");
-        rc = tr_error_hint(err, "empty them, or run with on_existing: truncate (removes their rows) or append (keeps them)");
+        tr_fail(err, TR_REFUSED, "%u of the target's tables already hold%s rows: %s%s", names.count,
+                names.count == 1 ? "s" : "", names.text.data, names.count > NAMED_AT_MOST ? "; ..." : "");
+        rc = tr_error_hint(
+            err, "empty them, or run with on_existing: truncate (removes their rows) or append (keeps them)");
     }
     tr_buffer_fini(&names.text);
     return rc;
@@ -325,8 +349,10 @@ tr_my_reset_table(struct tr_sink *base, const struct tr_relation *relation, stru
     int rc = has_rows(sink, relation, &filled, err);
     if (rc < 0 || !filled)
         return rc;
-    tr_fail(err, TR_REFUSED, "the load of %s.%s was cut short, and with on_existing: append its rows cannot be told from those that were there before",
-            tr_my_database(sink, relation), relation->target_name);
+    tr_fail(
+        err, TR_REFUSED,
+        "the load of %s.%s was cut short, and with on_existing: append its rows cannot be told from those that were there before",
+        tr_my_database(sink, relation), relation->target_name);
     return tr_error_hint(err, "empty the table and start again");
 }
 
@@ -334,8 +360,8 @@ tr_my_reset_table(struct tr_sink *base, const struct tr_relation *relation, stru
 
 /* DDL commits by itself, and an ALTER that was cut short left nothing behind: what is missing is made. */
 static int
-make_phase(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema, const struct tr_ddl *ddl, enum tr_ddl_phase phase,
-           struct tr_error *err)
+make_phase(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema, const struct tr_ddl *ddl,
+           enum tr_ddl_phase phase, struct tr_error *err)
 {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
@@ -347,7 +373,8 @@ make_phase(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *sche
 }
 
 int
-tr_my_finish_table(struct tr_sink *base, const struct tr_schema *schema, const struct tr_relation *relation, struct tr_error *err)
+tr_my_finish_table(struct tr_sink *base, const struct tr_schema *schema, const struct tr_relation *relation,
+                   struct tr_error *err)
 {
     struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
     MYSQL *conn = NULL;
@@ -365,7 +392,9 @@ tr_my_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
             rc = make_phase(sink, conn, schema, ddl, TR_DDL_TABLE_AFTER, err);
         tr_mysql_close(NULL, conn);
         tr_ddl_free(ddl);
-        return rc < 0 ? tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name) : 0;
+        return rc < 0
+                   ? tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name)
+                   : 0;
     }
     return 0;
 }

@@ -23,16 +23,36 @@ static const struct {
     enum tr_my_kind kind;
     int bytes; /* integers */
 } types[] = {
-    { "tinyint", TR_MY_INTEGER, 1 },    { "smallint", TR_MY_INTEGER, 2 },     { "mediumint", TR_MY_INTEGER, 3 },
-    { "int", TR_MY_INTEGER, 4 },        { "bigint", TR_MY_INTEGER, 8 },       { "year", TR_MY_INTEGER, 0 },
-    { "decimal", TR_MY_DECIMAL, 0 },    { "float", TR_MY_FLOAT, 0 },          { "double", TR_MY_FLOAT, 0 },
-    { "bit", TR_MY_BIT, 0 },            { "binary", TR_MY_BINARY, 0 },        { "varbinary", TR_MY_BINARY, 0 },
-    { "tinyblob", TR_MY_BINARY, 0 },    { "blob", TR_MY_BINARY, 0 },          { "mediumblob", TR_MY_BINARY, 0 },
-    { "longblob", TR_MY_BINARY, 0 },    { "date", TR_MY_DATE, 0 },            { "time", TR_MY_TIME, 0 },
-    { "datetime", TR_MY_DATETIME, 0 },  { "timestamp", TR_MY_DATETIME, 0 },   { "json", TR_MY_JSON, 0 },
-    { "geometry", TR_MY_GEOMETRY, 0 },  { "point", TR_MY_GEOMETRY, 0 },       { "linestring", TR_MY_GEOMETRY, 0 },
-    { "polygon", TR_MY_GEOMETRY, 0 },   { "multipoint", TR_MY_GEOMETRY, 0 },  { "multilinestring", TR_MY_GEOMETRY, 0 },
-    { "multipolygon", TR_MY_GEOMETRY, 0 }, { "geometrycollection", TR_MY_GEOMETRY, 0 }, { "geomcollection", TR_MY_GEOMETRY, 0 },
+    { "tinyint", TR_MY_INTEGER, 1 },
+    { "smallint", TR_MY_INTEGER, 2 },
+    { "mediumint", TR_MY_INTEGER, 3 },
+    { "int", TR_MY_INTEGER, 4 },
+    { "bigint", TR_MY_INTEGER, 8 },
+    { "year", TR_MY_INTEGER, 0 },
+    { "decimal", TR_MY_DECIMAL, 0 },
+    { "float", TR_MY_FLOAT, 0 },
+    { "double", TR_MY_FLOAT, 0 },
+    { "bit", TR_MY_BIT, 0 },
+    { "binary", TR_MY_BINARY, 0 },
+    { "varbinary", TR_MY_BINARY, 0 },
+    { "tinyblob", TR_MY_BINARY, 0 },
+    { "blob", TR_MY_BINARY, 0 },
+    { "mediumblob", TR_MY_BINARY, 0 },
+    { "longblob", TR_MY_BINARY, 0 },
+    { "date", TR_MY_DATE, 0 },
+    { "time", TR_MY_TIME, 0 },
+    { "datetime", TR_MY_DATETIME, 0 },
+    { "timestamp", TR_MY_DATETIME, 0 },
+    { "json", TR_MY_JSON, 0 },
+    { "geometry", TR_MY_GEOMETRY, 0 },
+    { "point", TR_MY_GEOMETRY, 0 },
+    { "linestring", TR_MY_GEOMETRY, 0 },
+    { "polygon", TR_MY_GEOMETRY, 0 },
+    { "multipoint", TR_MY_GEOMETRY, 0 },
+    { "multilinestring", TR_MY_GEOMETRY, 0 },
+    { "multipolygon", TR_MY_GEOMETRY, 0 },
+    { "geometrycollection", TR_MY_GEOMETRY, 0 },
+    { "geomcollection", TR_MY_GEOMETRY, 0 },
 };
 
 static void
@@ -43,11 +63,23 @@ limits(struct tr_my_column *column, int bytes, bool is_unsigned)
         return;
     }
     unsigned bits = (unsigned)bytes * 8;
-    column->maximum = is_unsigned ? (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1) : (UINT64_C(1) << (bits - 1)) - 1;
+    column->maximum = is_unsigned ? (bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1)
+                                  : (UINT64_C(1) << (bits - 1)) - 1;
     column->minimum = is_unsigned ? 0 : -(int64_t)column->maximum - 1;
 }
 
-enum { C_NAME, C_DATA_TYPE, C_TYPE, C_NULLABLE, C_EXTRA, C_LENGTH, C_PRECISION, C_SCALE, C_FRACTION, C_HAS_DEFAULT };
+enum {
+    C_NAME,
+    C_DATA_TYPE,
+    C_TYPE,
+    C_NULLABLE,
+    C_EXTRA,
+    C_LENGTH,
+    C_PRECISION,
+    C_SCALE,
+    C_FRACTION,
+    C_HAS_DEFAULT
+};
 
 static void
 read_column(struct tr_my_table *table, struct tr_my_column *column, MYSQL_ROW row)
@@ -56,11 +88,14 @@ read_column(struct tr_my_table *table, struct tr_my_column *column, MYSQL_ROW ro
     column->name = tr_arena_strdup(&table->arena, row[C_NAME]);
     column->type = tr_arena_strdup(&table->arena, row[C_TYPE]);
     column->not_null = strcmp(row[C_NULLABLE], "NO") == 0;
-    column->generated = strcasestr(row[C_EXTRA], "GENERATED") != NULL && strcasestr(row[C_EXTRA], "DEFAULT_GENERATED") == NULL;
+    column->generated = strcasestr(row[C_EXTRA], "GENERATED") != NULL &&
+                        strcasestr(row[C_EXTRA], "DEFAULT_GENERATED") == NULL;
     column->has_default = row[C_HAS_DEFAULT][0] == '1' || strcasestr(row[C_EXTRA], "auto_increment") != NULL;
     column->length = row[C_LENGTH] != NULL ? (int64_t)strtoull(row[C_LENGTH], NULL, 10) : -1;
     column->precision = row[C_PRECISION] != NULL ? atoi(row[C_PRECISION]) : 0;
-    column->scale = row[C_FRACTION] != NULL ? atoi(row[C_FRACTION]) : row[C_SCALE] != NULL ? atoi(row[C_SCALE]) : 0;
+    column->scale = row[C_FRACTION] != NULL ? atoi(row[C_FRACTION])
+                    : row[C_SCALE] != NULL  ? atoi(row[C_SCALE])
+                                            : 0;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcasecmp(types[i].name, row[C_DATA_TYPE]) != 0)
             continue;
@@ -90,7 +125,9 @@ find_json_checks(MYSQL *conn, struct tr_my_table *table)
     struct tr_error ignored;
     MYSQL_RES *res = NULL;
     tr_buffer_init(&sql, (size_t)1 << 16);
-    tr_buffer_text(&sql, "SELECT check_clause FROM information_schema.check_constraints WHERE check_clause LIKE 'json_valid(%' AND constraint_schema = ");
+    tr_buffer_text(
+        &sql,
+        "SELECT check_clause FROM information_schema.check_constraints WHERE check_clause LIKE 'json_valid(%' AND constraint_schema = ");
     tr_mysql_literal(&sql, table->database, strlen(table->database));
     tr_buffer_text(&sql, " AND table_name = ");
     tr_mysql_literal(&sql, table->name, strlen(table->name));
@@ -113,13 +150,14 @@ condition(struct tr_buffer *sql, const char *prefix, const char *database, const
 {
     tr_buffer_printf(sql, " WHERE %s_schema = ", prefix);
     tr_mysql_literal(sql, database, strlen(database));
-    tr_buffer_printf(sql, " AND %s = ", strcmp(prefix, "event_object") == 0 ? "event_object_table" : "table_name");
+    tr_buffer_printf(sql,
+                     " AND %s = ", strcmp(prefix, "event_object") == 0 ? "event_object_table" : "table_name");
     tr_mysql_literal(sql, name, strlen(name));
 }
 
 static int
-ask(MYSQL *conn, struct tr_buffer *sql, const char *select, const char *prefix, const char *database, const char *name, const char *order,
-    MYSQL_RES **res, struct tr_error *err)
+ask(MYSQL *conn, struct tr_buffer *sql, const char *select, const char *prefix, const char *database,
+    const char *name, const char *order, MYSQL_RES **res, struct tr_error *err)
 {
     tr_buffer_reset(sql);
     tr_buffer_text(sql, select);
@@ -132,10 +170,11 @@ static int
 read_columns(MYSQL *conn, struct tr_buffer *sql, struct tr_my_table *table, struct tr_error *err)
 {
     MYSQL_RES *res;
-    int rc = ask(conn, sql,
-                 "SELECT column_name, data_type, column_type, is_nullable, extra, character_maximum_length, numeric_precision, numeric_scale,"
-                 " datetime_precision, column_default IS NOT NULL FROM information_schema.columns",
-                 "table", table->database, table->name, " ORDER BY ordinal_position", &res, err);
+    int rc = ask(
+        conn, sql,
+        "SELECT column_name, data_type, column_type, is_nullable, extra, character_maximum_length, numeric_precision, numeric_scale,"
+        " datetime_precision, column_default IS NOT NULL FROM information_schema.columns",
+        "table", table->database, table->name, " ORDER BY ordinal_position", &res, err);
     if (rc < 0)
         return rc;
     table->columns = tr_arena_zalloc(&table->arena, (mysql_num_rows(res) + 1) * sizeof(*table->columns));
@@ -165,7 +204,8 @@ static int
 read_uniques(MYSQL *conn, struct tr_buffer *sql, struct tr_my_table *table, struct tr_error *err)
 {
     MYSQL_RES *res;
-    int rc = ask(conn, sql, "SELECT index_name, column_name, sub_part FROM information_schema.statistics", "table", table->database, table->name,
+    int rc = ask(conn, sql, "SELECT index_name, column_name, sub_part FROM information_schema.statistics",
+                 "table", table->database, table->name,
                  " AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index", &res, err);
     if (rc < 0)
         return rc;
@@ -192,7 +232,8 @@ static int
 read_table(MYSQL *conn, struct tr_buffer *sql, struct tr_my_table *table, struct tr_error *err)
 {
     MYSQL_RES *res;
-    int rc = ask(conn, sql, "SELECT 1 FROM information_schema.triggers", "event_object", table->database, table->name, " LIMIT 1", &res, err);
+    int rc = ask(conn, sql, "SELECT 1 FROM information_schema.triggers", "event_object", table->database,
+                 table->name, " LIMIT 1", &res, err);
     if (rc < 0)
         return rc;
     table->has_triggers = mysql_num_rows(res) > 0;
@@ -206,13 +247,15 @@ read_table(MYSQL *conn, struct tr_buffer *sql, struct tr_my_table *table, struct
 }
 
 int
-tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct tr_my_table **out, struct tr_error *err)
+tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct tr_my_table **out,
+                 struct tr_error *err)
 {
     struct tr_buffer sql;
     MYSQL_RES *res = NULL;
     *out = NULL;
     tr_buffer_init(&sql, (size_t)1 << 16);
-    int rc = ask(conn, &sql, "SELECT engine FROM information_schema.tables", "table", database, name, " AND table_type = 'BASE TABLE'", &res, err);
+    int rc = ask(conn, &sql, "SELECT engine FROM information_schema.tables", "table", database, name,
+                 " AND table_type = 'BASE TABLE'", &res, err);
     MYSQL_ROW row = rc == 0 ? mysql_fetch_row(res) : NULL;
     if (row != NULL) {
         struct tr_my_table *table = tr_calloc(1, sizeof(*table));
@@ -318,7 +361,8 @@ static void
 watch_keys(struct tr_my_map *map)
 {
     const struct tr_my_table *table = map->table;
-    uint64_t seed = tr_hash_bytes(tr_hash_bytes(0, table->database, strlen(table->database)), table->name, strlen(table->name));
+    uint64_t seed = tr_hash_bytes(tr_hash_bytes(0, table->database, strlen(table->database)), table->name,
+                                  strlen(table->name));
     uint16_t *columns = tr_calloc(map->relation->ncolumns + 1u, sizeof(*columns));
     for (uint16_t u = 0; u < table->nuniques; u++) {
         const struct tr_my_unique *unique = &table->uniques[u];
@@ -347,7 +391,8 @@ lay_over(struct tr_my_map *map, const struct tr_my_apply *apply)
         const struct tr_column *column = &map->relation->columns[i];
         int target = tr_my_table_column(map->table, column->name);
         for (uint32_t r = 0; apply != NULL && r < apply->nrenamed && target < 0; r++)
-            if (strcmp(apply->renamed[r].table, map->label) == 0 && strcmp(apply->renamed[r].from, column->name) == 0)
+            if (strcmp(apply->renamed[r].table, map->label) == 0 &&
+                strcmp(apply->renamed[r].from, column->name) == 0)
                 target = tr_my_table_column(map->table, apply->renamed[r].to);
         map->target[i] = target;
         if (target < 0 && !column->generated && missing == NULL)
@@ -389,10 +434,10 @@ map_new(const struct tr_mysql_sink *sink, struct tr_relation *relation)
 static int
 refuse_missing(const struct tr_my_map *map, const struct tr_column *missing, struct tr_error *err)
 {
-    tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)", map->label, missing->name,
-            missing->native != NULL ? missing->native : "of unknown type");
-    return tr_error_hint(err, "ALTER TABLE `%s`.`%s` ADD COLUMN `%s` ...; tailrace schema prints its type", map->table->database, map->table->name,
-                         missing->name);
+    tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)", map->label,
+            missing->name, missing->native != NULL ? missing->native : "of unknown type");
+    return tr_error_hint(err, "ALTER TABLE `%s`.`%s` ADD COLUMN `%s` ...; tailrace schema prints its type",
+                         map->table->database, map->table->name, missing->name);
 }
 
 /* What no statement of ours could make good. */
@@ -400,19 +445,25 @@ static int
 refuse_table(const struct tr_my_map *map, struct tr_error *err)
 {
     if (map->table->has_triggers) {
-        tr_fail(err, TR_REFUSED, "the target's table %s has triggers, which would fire again for every change", map->label);
-        return tr_error_hint(err, "drop them for the time of the replication: the source's triggers have done their work already");
+        tr_fail(err, TR_REFUSED,
+                "the target's table %s has triggers, which would fire again for every change", map->label);
+        return tr_error_hint(
+            err,
+            "drop them for the time of the replication: the source's triggers have done their work already");
     }
     if (!map->table->transactional) {
-        tr_fail(err, TR_REFUSED, "the target's table %s is kept by %s, which cannot take part in a transaction", map->label, map->table->engine);
-        return tr_error_hint(err, "ALTER TABLE `%s`.`%s` ENGINE = InnoDB;", map->table->database, map->table->name);
+        tr_fail(err, TR_REFUSED,
+                "the target's table %s is kept by %s, which cannot take part in a transaction", map->label,
+                map->table->engine);
+        return tr_error_hint(err, "ALTER TABLE `%s`.`%s` ENGINE = InnoDB;", map->table->database,
+                             map->table->name);
     }
     return 0;
 }
 
 int
-tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_table *table, struct tr_my_map **out,
-               struct tr_error *err)
+tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_table *table,
+               struct tr_my_map **out, struct tr_error *err)
 {
     struct tr_my_map *map = map_new(sink, relation);
     map->table = table;
@@ -431,13 +482,15 @@ static struct tr_my_table *
 known_table(struct tr_my_apply *apply, const char *database, const char *name)
 {
     for (uint32_t i = 0; i < apply->ntables; i++)
-        if (apply->tables[i] != NULL && strcmp(apply->tables[i]->name, name) == 0 && strcmp(apply->tables[i]->database, database) == 0)
+        if (apply->tables[i] != NULL && strcmp(apply->tables[i]->name, name) == 0 &&
+            strcmp(apply->tables[i]->database, database) == 0)
             return apply->tables[i];
     return NULL;
 }
 
 static int
-table_get(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_my_table **table, struct tr_error *err)
+table_get(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_my_table **table,
+          struct tr_error *err)
 {
     struct tr_my_apply *apply = sink->apply;
     const char *database = tr_my_database(sink, relation);
@@ -466,7 +519,9 @@ fill_map(struct tr_mysql_sink *sink, struct tr_my_map *map, struct tr_error *err
         return rc;
     if (map->table == NULL) {
         tr_fail(err, TR_REFUSED, "the target has no table %s", map->label);
-        return tr_error_hint(err, "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
+        return tr_error_hint(
+            err,
+            "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
     }
     missing = lay_over(map, sink->apply);
     if (missing != NULL) {
@@ -491,11 +546,13 @@ retire(struct tr_my_apply *apply, struct tr_my_map *map)
 }
 
 int
-tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **out, struct tr_error *err)
+tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **out,
+              struct tr_error *err)
 {
     struct tr_my_apply *apply = sink->apply;
     uint32_t number = relation->number;
-    if (number < apply->maps_cap && apply->maps[number] != NULL && apply->maps[number]->relation == relation) {
+    if (number < apply->maps_cap && apply->maps[number] != NULL &&
+        apply->maps[number]->relation == relation) {
         *out = apply->maps[number];
         return 0;
     }
@@ -536,7 +593,8 @@ tr_my_map_forget(struct tr_my_apply *apply, const char *database, const char *na
     for (uint32_t i = 0; i < apply->ntables; i++)
         if (apply->tables[i] == table)
             apply->tables[i] = NULL;
-    apply->retired_tables = tr_realloc(apply->retired_tables, (apply->nretired_tables + 1) * sizeof(struct tr_my_table *));
+    apply->retired_tables = tr_realloc(apply->retired_tables,
+                                       (apply->nretired_tables + 1) * sizeof(struct tr_my_table *));
     apply->retired_tables[apply->nretired_tables++] = table;
     apply->barrier = apply->next_group - 1;
 }

@@ -60,8 +60,10 @@ misfit(struct context *c, struct cell *cell, enum form form, const char *clamp, 
     if (policy != TR_MY_VALUE_STOP && !c->target->not_null)
         return give(cell, FORM_NULL, NULL, 0);
     tr_fail(c->err, TR_CONFLICT, "column %s: %s (%s at the source, %s at the target)", c->source->name, why,
-            c->source->native != NULL ? c->source->native : tr_logical_name(c->source->logical), c->target->type);
-    tr_error_hint(c->err, "widen the target's column, mend the value at the source, or set on_value to clamp or null");
+            c->source->native != NULL ? c->source->native : tr_logical_name(c->source->logical),
+            c->target->type);
+    tr_error_hint(
+        c->err, "widen the target's column, mend the value at the source, or set on_value to clamp or null");
     return -TR_CONFLICT;
 }
 
@@ -70,7 +72,8 @@ misfit(struct context *c, struct cell *cell, enum form form, const char *clamp, 
 static bool
 is_not_finite(const char *text, size_t len)
 {
-    return (len == 3 && memcmp(text, "NaN", 3) == 0) || (len >= 8 && memcmp(text + len - 8, "Infinity", 8) == 0);
+    return (len == 3 && memcmp(text, "NaN", 3) == 0) ||
+           (len >= 8 && memcmp(text + len - 8, "Infinity", 8) == 0);
 }
 
 /* [-+]digits[.digits][e[-+]digits], and nothing else: it goes into SQL without quotes. */
@@ -109,14 +112,17 @@ integer_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     char number[32], *end;
     if (c->source->logical == TR_BOOL && len == 1 && (text[0] == 't' || text[0] == 'f'))
         return give(cell, FORM_BARE, text[0] == 't' ? "1" : "0", 1);
-    if (len == 0 || len >= sizeof number || !is_numeral(text, len) || memchr(text, '.', len) != NULL || memchr(text, 'e', len) != NULL)
+    if (len == 0 || len >= sizeof number || !is_numeral(text, len) || memchr(text, '.', len) != NULL ||
+        memchr(text, 'e', len) != NULL)
         return misfit(c, cell, FORM_BARE, NULL, 0, "the value is not a whole number");
     memcpy(number, text, len);
     number[len] = '\0';
     errno = 0;
     bool negative = number[0] == '-';
     unsigned long long magnitude = strtoull(number + negative, &end, 10);
-    bool low = negative && (errno != 0 || magnitude > (unsigned long long)INT64_MAX + 1 || -(int64_t)(magnitude - 1) - 1 < c->target->minimum) &&
+    bool low = negative &&
+               (errno != 0 || magnitude > (unsigned long long)INT64_MAX + 1 ||
+                -(int64_t)(magnitude - 1) - 1 < c->target->minimum) &&
                magnitude > 0;
     bool high = !negative && (errno != 0 || magnitude > c->target->maximum);
     if (!low && !high)
@@ -193,7 +199,8 @@ decimal_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     if (infinite || whole_digits(text, len) > (size_t)(precision - scale)) {
         char negative = text[0];
         nines(&c->values->converted, negative == '-', precision, scale);
-        return misfit(c, cell, FORM_BARE, c->values->converted.data, c->values->converted.len, "the number is out of range");
+        return misfit(c, cell, FORM_BARE, c->values->converted.data, c->values->converted.len,
+                      "the number is out of range");
     }
     if (fraction_digits(text, len) > (size_t)scale)
         return misfit(c, cell, FORM_BARE, text, len, "the number has more digits behind the point");
@@ -203,12 +210,14 @@ decimal_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 static int
 float_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 {
-    static const char *const most[2][2] = { { "1.7976931348623157e308", "-1.7976931348623157e308" }, { "3.40282346e38", "-3.40282346e38" } };
+    static const char *const most[2][2] = { { "1.7976931348623157e308", "-1.7976931348623157e308" },
+                                            { "3.40282346e38", "-3.40282346e38" } };
     if (c->source->logical == TR_BOOL)
         return integer_cell(c, text, len, cell);
     if (is_not_finite(text, len)) {
         const char *clamp = text[0] == 'N' ? NULL : most[c->target->single][text[0] == '-'];
-        return misfit(c, cell, FORM_BARE, clamp, clamp != NULL ? strlen(clamp) : 0, "NaN and infinity have no form there");
+        return misfit(c, cell, FORM_BARE, clamp, clamp != NULL ? strlen(clamp) : 0,
+                      "NaN and infinity have no form there");
     }
     return give(cell, is_numeral(text, len) ? FORM_BARE : FORM_TEXT, text, len);
 }
@@ -242,7 +251,10 @@ bit_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 static int
 hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool
@@ -286,7 +298,8 @@ binary_cell(struct context *c, const struct tr_value *value, const char *text, s
         }
     }
     wide = c->target->length >= 0 && (int64_t)len > c->target->length;
-    return wide ? misfit(c, cell, FORM_BINARY, text, (size_t)c->target->length, "it has more bytes") : give(cell, FORM_BINARY, text, len);
+    return wide ? misfit(c, cell, FORM_BINARY, text, (size_t)c->target->length, "it has more bytes")
+                : give(cell, FORM_BINARY, text, len);
 }
 
 /* Bytes of the first n characters, or len when there are no more. */
@@ -349,7 +362,8 @@ date_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     int out = beyond(text, len);
     if (out != 0)
         return misfit(c, cell, FORM_TEXT, out < 0 ? LOW_DATE : HIGH_DATE, 10, "the date is out of range");
-    if (len > 10 && c->source->logical != TR_DATE && memcmp(text + 10, " 00:00:00", len - 10 < 9 ? len - 10 : 9) != 0)
+    if (len > 10 && c->source->logical != TR_DATE &&
+        memcmp(text + 10, " 00:00:00", len - 10 < 9 ? len - 10 : 9) != 0)
         return misfit(c, cell, FORM_TEXT, text, 10, "it has a time of day");
     return give(cell, FORM_TEXT, text, len < 10 ? len : 10);
 }
@@ -403,13 +417,15 @@ json_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 }
 
 static int
-geometry_cell(struct context *c, const struct tr_value *value, const char *text, size_t len, struct cell *cell)
+geometry_cell(struct context *c, const struct tr_value *value, const char *text, size_t len,
+              struct cell *cell)
 {
     struct tr_buffer *out = &c->values->converted;
     if (value->codec == TR_CODEC_RAW)
         return give(cell, FORM_BINARY, text, len);
     tr_buffer_reset(out);
-    bool known = c->map->from_postgresql ? tr_my_geometry(text, len, out) : is_hex(text, len) && unhex(text + 2, len - 2, out);
+    bool known = c->map->from_postgresql ? tr_my_geometry(text, len, out)
+                                         : is_hex(text, len) && unhex(text + 2, len - 2, out);
     if (!known)
         return misfit(c, cell, FORM_NULL, NULL, 0, "the geometry has no form there");
     return give(cell, FORM_BINARY, out->data, out->len);
@@ -423,7 +439,8 @@ cell_of(struct context *c, const struct tr_value *value, struct cell *cell)
     if (value->state == TR_NULL)
         return give(cell, FORM_NULL, NULL, 0);
     if (value->codec != TR_CODEC_TEXT && value->codec != TR_CODEC_RAW) {
-        int rc = tr_value_text(c->map->relation, c->source, value, &c->values->canonical, &text, &len, c->err);
+        int rc = tr_value_text(c->map->relation, c->source, value, &c->values->canonical, &text, &len,
+                               c->err);
         if (rc < 0)
             return rc;
     }
@@ -465,11 +482,12 @@ load_escape(struct tr_buffer *out, const char *text, size_t len)
 }
 
 int
-tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column, const struct tr_value *value,
-                  bool load, struct tr_buffer *out, struct tr_error *err)
+tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column,
+                  const struct tr_value *value, bool load, struct tr_buffer *out, struct tr_error *err)
 {
     struct cell cell;
-    struct context c = { values, map, &map->relation->columns[column], &map->table->columns[map->target[column]], err };
+    struct context c = { values, map, &map->relation->columns[column],
+                         &map->table->columns[map->target[column]], err };
     int rc = cell_of(&c, value, &cell);
     if (rc < 0)
         return rc;

@@ -46,14 +46,16 @@ tr_my_worker_close(struct tr_my_worker *worker)
 static bool
 is_lost(unsigned number)
 {
-    return number == 0 || (number >= 2000 && number < 3000) || number == ER_SERVER_SHUTDOWN || number == 1927 || number == ER_NORMAL_SHUTDOWN;
+    return number == 0 || (number >= 2000 && number < 3000) || number == ER_SERVER_SHUTDOWN ||
+           number == 1927 || number == ER_NORMAL_SHUTDOWN;
 }
 
 bool
 tr_my_passing(const struct tr_error *failure)
 {
-    return strcmp(failure->sqlstate, "40001") == 0 || strstr(failure->text, "(1205,") != NULL || strstr(failure->text, "(1317,") != NULL ||
-           strstr(failure->text, "(1020,") != NULL || strstr(failure->text, "(1412,") != NULL;
+    return strcmp(failure->sqlstate, "40001") == 0 || strstr(failure->text, "(1205,") != NULL ||
+           strstr(failure->text, "(1317,") != NULL || strstr(failure->text, "(1020,") != NULL ||
+           strstr(failure->text, "(1412,") != NULL;
 }
 
 /* ------------------------------------------------------------------------------------------- answers */
@@ -70,7 +72,8 @@ static int
 answer_failed(struct tr_my_worker *worker, struct tr_error *err)
 {
     unsigned number = mysql_errno(worker->conn);
-    const char *what = worker->called != NULL && worker->called->map != NULL ? worker->called->map->label : "the target";
+    const char *what = worker->called != NULL && worker->called->map != NULL ? worker->called->map->label
+                                                                             : "the target";
     if (is_lost(number)) {
         tr_mysql_fail(err, worker->conn, "the target's connection %d", worker->index + 1);
         err->class = TR_RETRY;
@@ -96,8 +99,8 @@ duplicates(MYSQL *conn)
 static void
 fail_rows(struct tr_my_worker *worker, uint64_t got)
 {
-    tr_fail(&worker->failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %llu", worker->called->map->label, worker->expected,
-            (unsigned long long)got);
+    tr_fail(&worker->failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %llu",
+            worker->called->map->label, worker->expected, (unsigned long long)got);
     worker->call_failed = true;
 }
 
@@ -174,8 +177,8 @@ query_answer(struct tr_my_worker *worker, int result, struct tr_error *err)
 
 /* Send what stands in worker->sql. */
 static int
-call(struct tr_my_worker *worker, enum tr_my_count count, uint32_t expected, uint32_t statements, const struct tr_my_step *step,
-     struct tr_error *err)
+call(struct tr_my_worker *worker, enum tr_my_count count, uint32_t expected, uint32_t statements,
+     const struct tr_my_step *step, struct tr_error *err)
 {
     int result;
     worker->count = count;
@@ -186,7 +189,8 @@ call(struct tr_my_worker *worker, enum tr_my_count count, uint32_t expected, uin
     worker->called = step;
     worker->waiting_since = tr_clock_us();
     worker->io = TR_MY_IO_QUERY;
-    worker->wait = mysql_real_query_start(&result, worker->conn, worker->sql.data, (unsigned long)worker->sql.len);
+    worker->wait = mysql_real_query_start(&result, worker->conn, worker->sql.data,
+                                          (unsigned long)worker->sql.len);
     return worker->wait != 0 ? 0 : query_answer(worker, result, err);
 }
 
@@ -246,8 +250,8 @@ begin(struct tr_my_worker *worker)
 static int
 refuse_packet(struct tr_my_worker *worker, const struct tr_my_step *step, struct tr_error *err)
 {
-    tr_fail(err, TR_REFUSED, "%s: a row takes a statement of %zu bytes, and the target takes %zu at most", step->map->label, worker->sql.len,
-            worker->apply->sink->packet);
+    tr_fail(err, TR_REFUSED, "%s: a row takes a statement of %zu bytes, and the target takes %zu at most",
+            step->map->label, worker->sql.len, worker->apply->sink->packet);
     return tr_error_hint(err, "SET GLOBAL max_allowed_packet = 1073741824; at the target, then start again");
 }
 
@@ -263,8 +267,8 @@ send_step(struct tr_my_worker *worker, const struct tr_my_step *step, struct tr_
     if (step->sql != NULL)
         tr_buffer_text(&worker->sql, step->sql);
     else
-        n = tr_my_statement(&apply->values, step->map, step->op, step->rows + worker->row, step->nrows - worker->row, apply->call_bytes,
-                            &worker->sql, &count, err);
+        n = tr_my_statement(&apply->values, step->map, step->op, step->rows + worker->row,
+                            step->nrows - worker->row, apply->call_bytes, &worker->sql, &count, err);
     if (n >= 0 && worker->sql.len + 64 > apply->sink->packet)
         n = refuse_packet(worker, step, err);
     if (n < 0) { /* nothing of it was sent */

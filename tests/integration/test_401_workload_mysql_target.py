@@ -45,8 +45,8 @@ def assert_equal(source, maria):
     for table in Workload.tables:
         left = Counter(tuple(map(plain, row)) for row in source.sql(f"SELECT * FROM {table}"))
         right = Counter(tuple(map(plain, row)) for row in maria.sql(f"SELECT * FROM {table}"))
-        assert not left - right and not right - left, \
-            f"{table}: only at the source {list((left - right).items())[:3]}, only at the target {list((right - left).items())[:3]}"
+        missing, extra = left - right, right - left
+        assert not missing and not extra, f"{table}: missing {list(missing.items())[:3]}, extra {list(extra.items())[:3]}"
 
 
 def settings(source, maria, **more):

@@ -13,17 +13,24 @@ from harness.servers import MariaDB
 FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
 
 TYPES = """
-CREATE TABLE t (id bigint unsigned auto_increment PRIMARY KEY, a tinyint, au tinyint unsigned, b smallint, c mediumint, d int DEFAULT 7, e bigint,
-  bu bigint unsigned, n decimal(20,5), f float, g double, ch char(5), v varchar(40) CHARACTER SET latin1, x text, bin binary(4), vb varbinary(10),
-  bl blob, bt bit(12), y year, dt date, tm time(3), dtm datetime(6), ts timestamp(3) NULL DEFAULT current_timestamp(3), en enum('a','b','c''d'),
-  st set('x','y','z'), gen int AS (c + 1) STORED, KEY (d), UNIQUE KEY (b, c), KEY (x(20))) COMMENT 'hello'"""
+CREATE TABLE t (id bigint unsigned auto_increment PRIMARY KEY, a tinyint, au tinyint unsigned, b smallint, c mediumint,
+  d int DEFAULT 7,
+  e bigint, bu bigint unsigned, n decimal(20,5), f float, g double, ch char(5), v varchar(40) CHARACTER SET latin1, x text,
+  bin binary(4),
+  vb varbinary(10), bl blob, bt bit(12), y year, dt date, tm time(3), dtm datetime(6),
+  ts timestamp(3) NULL DEFAULT current_timestamp(3), en enum('a','b','c''d'), st set('x','y','z'),
+  gen int AS (c + 1) STORED, KEY (d), UNIQUE KEY (b, c), KEY (x(20))) COMMENT 'hello'"""
 
-ROW = """INSERT INTO t (a,au,b,c,d,e,bu,n,f,g,ch,v,x,bin,vb,bl,bt,y,dt,tm,dtm,ts,en,st) VALUES (-128,255,%s,-8388608,2147483647,-9223372036854775808,
-  18446744073709551615,12345678.54321,16777216,0.1,'ab','\u00e4\u00df','\u00e4\\t\\n\\\\ \U0001F600',x'61000000',x'00ff',x'5c0a0927',b'101000000001',2024,'2024-02-29',
+ROW = """INSERT INTO t (a,au,b,c,d,e,bu,n,f,g,ch,v,x,bin,vb,bl,bt,y,dt,tm,dtm,ts,en,st) VALUES (
+  -128,255,%s,-8388608,2147483647,-9223372036854775808,
+  18446744073709551615,12345678.54321,16777216,0.1,'ab','\u00e4\u00df','\u00e4\\t\\n\\\\ \U0001F600',x'61000000',
+  x'00ff',x'5c0a0927',b'101000000001',2024,'2024-02-29',
   '23:59:59.123','2024-02-29 12:34:56.789012','2024-06-01 10:00:00.123','c''d','x,z')"""
 
-VALUES = {"a": -128, "au": 255, "d": 2147483647, "e": -9223372036854775808, "bu": Decimal("18446744073709551615"), "n": Decimal("12345678.54321"),
-          "f": 16777216.0, "g": 0.1, "ch": "ab   ", "v": "\u00e4\u00df", "x": "\u00e4\t\n\\ \U0001F600", "bin": b"a\0\0\0", "vb": b"\0\xff", "bl": b"\\\n\t'",
+VALUES = {"a": -128, "au": 255, "d": 2147483647, "e": -9223372036854775808, "bu": Decimal("18446744073709551615"),
+          "n": Decimal("12345678.54321"),
+          "f": 16777216.0, "g": 0.1, "ch": "ab   ", "v": "\u00e4\u00df", "x": "\u00e4\t\n\\ \U0001F600", "bin": b"a\0\0\0",
+          "vb": b"\0\xff", "bl": b"\\\n\t'",
           "bt": "101000000001", "y": 2024, "dt": datetime.date(2024, 2, 29), "tm": datetime.time(23, 59, 59, 123000),
           "dtm": datetime.datetime(2024, 2, 29, 12, 34, 56, 789012),
           "ts": datetime.datetime(2024, 6, 1, 10, 0, 0, 123000, tzinfo=datetime.timezone.utc), "en": "c'd", "st": "x,z"}
@@ -39,7 +46,8 @@ def source_maria():
 def shop(source_maria):
     source_maria.sql("CREATE DATABASE shop CHARACTER SET utf8mb4")
     source_maria.sql(TYPES, database="shop")
-    source_maria.sql("CREATE TABLE child (id int PRIMARY KEY, t_id bigint unsigned, CONSTRAINT fk FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE CASCADE)",
+    source_maria.sql("CREATE TABLE child (id int PRIMARY KEY, t_id bigint unsigned,"
+                     " CONSTRAINT fk FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE CASCADE)",
                      database="shop")
     source_maria.sql(ROW % 1, database="shop")
     source_maria.sql("INSERT INTO t (d) VALUES (NULL)", database="shop")
@@ -80,7 +88,8 @@ def same_server(source, target, tailrace, shop):
 
 def test_mariadb_to_mariadb(source_maria, mariadb_server, shop, tailrace):
     made = same_server(source_maria, mariadb_server, tailrace, shop)
-    for part in ("AUTO_INCREMENT", "GENERATED ALWAYS AS (`c` + 1) STORED", "UNIQUE KEY `b` (`b`,`c`)", "KEY `x` (`x`(20))", "COMMENT='hello'"):
+    for part in ("AUTO_INCREMENT", "GENERATED ALWAYS AS (`c` + 1) STORED",
+                 "UNIQUE KEY `b` (`b`,`c`)", "KEY `x` (`x`(20))", "COMMENT='hello'"):
         assert part in made, made
 
 

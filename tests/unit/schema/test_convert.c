@@ -37,14 +37,22 @@ to_mysql(const struct tr_column *column, enum tr_convert_use use, unsigned share
 static const char *
 mysql_of(enum tr_logical logical, int32_t length, int32_t precision, int32_t scale)
 {
-    struct tr_column column = { .name = "c", .logical = logical, .length = length, .precision = precision, .scale = scale };
+    struct tr_column column = {
+        .name = "c", .logical = logical, .length = length, .precision = precision, .scale = scale
+    };
     return to_mysql(&column, TR_CONVERT_PLAIN, 1, true);
 }
 
 static const char *
 postgresql_of(enum tr_logical logical, int32_t length, int32_t precision, int32_t scale, const char *native)
 {
-    struct tr_column column = { .name = "c", .logical = logical, .length = length, .precision = precision, .scale = scale, .native = native, .type_name = native };
+    struct tr_column column = { .name = "c",
+                                .logical = logical,
+                                .length = length,
+                                .precision = precision,
+                                .scale = scale,
+                                .native = native,
+                                .type_name = native };
     struct tr_buffer type, note;
     tr_buffer_init(&type, 4096);
     tr_buffer_init(&note, 4096);
@@ -77,8 +85,10 @@ test_postgresql_types_for_mysql(void **state)
     assert_string_equal(mysql_of(TR_TIME, -1, -1, -1), "TIME(6)");
     assert_string_equal(mysql_of(TR_UUID, -1, -1, -1), "UUID");
     assert_string_equal(mysql_of(TR_BIT, 12, -1, -1), "BIT(12)");
-    assert_string_equal(mysql_of(TR_TEXT, 40, -1, -1), "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
-    assert_string_equal(mysql_of(TR_TEXT, -1, -1, -1), "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+    assert_string_equal(mysql_of(TR_TEXT, 40, -1, -1),
+                        "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+    assert_string_equal(mysql_of(TR_TEXT, -1, -1, -1),
+                        "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
     assert_string_equal(mysql_of(TR_ARRAY, -1, -1, -1), "JSON");
     assert_non_null(strstr(note_text, "JSON array"));
 }
@@ -88,14 +98,17 @@ test_keys_have_room(void **state)
 {
     (void)state;
     struct tr_column text = { .name = "c", .logical = TR_TEXT, .length = -1, .precision = -1, .scale = -1 };
-    assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 1, false), "VARCHAR(728) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin");
+    assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 1, false),
+                        "VARCHAR(728) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin");
     assert_non_null(strstr(note_text, "728"));
-    assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 2, false), "VARCHAR(364) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin");
+    assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 2, false),
+                        "VARCHAR(364) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin");
     text.logical = TR_BYTES;
     assert_string_equal(to_mysql(&text, TR_CONVERT_KEYED, 1, true), "VARBINARY(2912)");
     static const char *const labels[] = { "a", "it's" };
     struct tr_column mood = { .name = "m", .logical = TR_ENUM, .labels = labels, .nlabels = 2 };
-    assert_string_equal(to_mysql(&mood, TR_CONVERT_PLAIN, 1, true), "ENUM('a','it''s') CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+    assert_string_equal(to_mysql(&mood, TR_CONVERT_PLAIN, 1, true),
+                        "ENUM('a','it''s') CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
 }
 
 static void
@@ -105,7 +118,8 @@ test_mysql_types_for_postgresql(void **state)
     assert_string_equal(postgresql_of(TR_UINT64, -1, -1, -1, "bigint(20) unsigned"), "numeric(20,0)");
     assert_string_equal(postgresql_of(TR_UINT32, -1, -1, -1, "int(10) unsigned"), "bigint");
     assert_string_equal(postgresql_of(TR_INT24, -1, -1, -1, "mediumint(9)"), "integer");
-    assert_string_equal(postgresql_of(TR_TIMESTAMPTZ, -1, -1, 3, "timestamp(3)"), "timestamp(3) with time zone");
+    assert_string_equal(postgresql_of(TR_TIMESTAMPTZ, -1, -1, 3, "timestamp(3)"),
+                        "timestamp(3) with time zone");
     assert_string_equal(postgresql_of(TR_TIMESTAMP, -1, -1, 0, "datetime"), "timestamp(0)");
     assert_non_null(strstr(note_text, "zero"));
     assert_string_equal(postgresql_of(TR_TEXT, 40, -1, -1, "varchar"), "varchar(40)");
@@ -132,7 +146,9 @@ static const char *
 default_for_postgresql(enum tr_logical logical, int32_t length, const char *type, const char *expression)
 {
     static char out[256];
-    struct tr_column column = { .name = "c", .logical = logical, .length = length, .default_expression = expression };
+    struct tr_column column = {
+        .name = "c", .logical = logical, .length = length, .default_expression = expression
+    };
     struct tr_buffer text;
     tr_buffer_init(&text, 4096);
     bool known = tr_convert_default_to_postgresql(&column, type, &text);
@@ -144,7 +160,8 @@ static void
 test_defaults(void **state)
 {
     (void)state;
-    assert_string_equal(default_for_mysql(TR_TEXT, "VARCHAR(9)", "'it''s \\'::character varying(9)"), "'it''s \\\\'");
+    assert_string_equal(default_for_mysql(TR_TEXT, "VARCHAR(9)", "'it''s \\'::character varying(9)"),
+                        "'it''s \\\\'");
     assert_string_equal(default_for_mysql(TR_INT32, "INT", "'-1'::integer"), "'-1'");
     assert_string_equal(default_for_mysql(TR_INT32, "INT", "(-1)"), "-1");
     assert_string_equal(default_for_mysql(TR_INT32, "INT", "7"), "7");
@@ -154,7 +171,8 @@ test_defaults(void **state)
     assert_string_equal(default_for_mysql(TR_INT32, "INT", "nextval('s'::regclass)"), "none");
     assert_string_equal(default_for_mysql(TR_TEXT, "LONGTEXT", "('a'::text || 'b'::text)"), "none");
     assert_string_equal(default_for_mysql(TR_BYTES, "LONGBLOB", "'\\x00'::bytea"), "none");
-    assert_string_equal(default_for_postgresql(TR_TIMESTAMP, -1, "timestamp(3)", "current_timestamp(3)"), "CURRENT_TIMESTAMP");
+    assert_string_equal(default_for_postgresql(TR_TIMESTAMP, -1, "timestamp(3)", "current_timestamp(3)"),
+                        "CURRENT_TIMESTAMP");
     assert_string_equal(default_for_postgresql(TR_TEXT, -1, "text", "'it''s'"), "'it''s'");
     assert_string_equal(default_for_postgresql(TR_INT32, -1, "integer", "7"), "'7'");
     assert_string_equal(default_for_postgresql(TR_BIT, 4, "bit(4)", "b'10'"), "B'0010'");
@@ -166,7 +184,8 @@ static const char *
 expression(const char *text)
 {
     static char out[256];
-    static const struct tr_column columns[] = { { .name = "a", .logical = TR_INT32 }, { .name = "t", .logical = TR_TEXT } };
+    static const struct tr_column columns[] = { { .name = "a", .logical = TR_INT32 },
+                                                { .name = "t", .logical = TR_TEXT } };
     struct tr_relation relation = { .columns = columns, .ncolumns = 2 };
     struct tr_buffer buffer;
     tr_buffer_init(&buffer, 4096);
@@ -192,22 +211,43 @@ test_expressions(void **state)
 static const uint16_t first[] = { 0 }, second[] = { 1 };
 
 static const struct tr_object objects[] = {
-    { .kind = TR_OBJECT_UNIQUE, .name = "code", .columns = second, .ncolumns = 1, .native = "UNIQUE KEY `code` (`code`)" },
+    { .kind = TR_OBJECT_UNIQUE,
+      .name = "code",
+      .columns = second,
+      .ncolumns = 1,
+      .native = "UNIQUE KEY `code` (`code`)" },
     { .kind = TR_OBJECT_INDEX, .name = "g", .columns = second, .ncolumns = 1, .native = "USING gin (code)" },
     { .kind = TR_OBJECT_CHECK, .name = "positive", .native = "CHECK (id > 0)" },
 };
 
 static struct tr_column columns[] = {
-    { .name = "id", .logical = TR_INT64, .native = "bigint(20)", .key = 1, .not_null = true, .auto_increment = true, .length = -1 },
-    { .name = "code", .logical = TR_TEXT, .native = "varchar(20)", .length = 20, .default_expression = "'x'" },
+    { .name = "id",
+      .logical = TR_INT64,
+      .native = "bigint(20)",
+      .key = 1,
+      .not_null = true,
+      .auto_increment = true,
+      .length = -1 },
+    { .name = "code",
+      .logical = TR_TEXT,
+      .native = "varchar(20)",
+      .length = 20,
+      .default_expression = "'x'" },
 };
 
 static void
 print(const char *dialect, const char *source, struct tr_buffer *out, struct tr_buffer *report)
 {
     struct tr_error err;
-    struct tr_relation relation = { .schema = "public", .name = "t", .target_schema = "public", .target_name = "t", .columns = columns, .ncolumns = 2,
-                                    .keys = first, .nkeys = 1, .kind = 'r' };
+    struct tr_relation relation = { .schema = "public",
+                                    .name = "t",
+                                    .target_schema = "public",
+                                    .target_name = "t",
+                                    .columns = columns,
+                                    .ncolumns = 2,
+                                    .keys = first,
+                                    .nkeys = 1,
+                                    .kind = 'r' };
     struct tr_table table = { .relation = &relation, .objects = objects, .nobjects = 3 };
     struct tr_schema schema = { .dialect = source, .tables = &table, .ntables = 1 };
     tr_buffer_init(out, 65536);
@@ -238,7 +278,9 @@ test_a_mariadb_table_for_postgresql(void **state)
     (void)state;
     struct tr_buffer out, report;
     print("postgresql", "mariadb", &out, &report);
-    assert_non_null(strstr(out.data, "CREATE TABLE \"public\".\"t\" (\"id\" bigint GENERATED BY DEFAULT AS IDENTITY NOT NULL, \"code\" varchar(20) DEFAULT 'x')"));
+    assert_non_null(strstr(
+        out.data,
+        "CREATE TABLE \"public\".\"t\" (\"id\" bigint GENERATED BY DEFAULT AS IDENTITY NOT NULL, \"code\" varchar(20) DEFAULT 'x')"));
     assert_non_null(strstr(out.data, "ADD CONSTRAINT \"t_pkey\" PRIMARY KEY (\"id\")"));
     assert_non_null(strstr(out.data, "CREATE UNIQUE INDEX \"t_code\""));
     assert_non_null(strstr(out.data, "setval("));
@@ -250,9 +292,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_type_has_a_form),      cmocka_unit_test(test_postgresql_types_for_mysql), cmocka_unit_test(test_keys_have_room),
-        cmocka_unit_test(test_mysql_types_for_postgresql), cmocka_unit_test(test_defaults),                   cmocka_unit_test(test_expressions),
-        cmocka_unit_test(test_a_postgresql_table_for_mariadb), cmocka_unit_test(test_a_mariadb_table_for_postgresql),
+        cmocka_unit_test(test_every_type_has_a_form),
+        cmocka_unit_test(test_postgresql_types_for_mysql),
+        cmocka_unit_test(test_keys_have_room),
+        cmocka_unit_test(test_mysql_types_for_postgresql),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_expressions),
+        cmocka_unit_test(test_a_postgresql_table_for_mariadb),
+        cmocka_unit_test(test_a_mariadb_table_for_postgresql),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,9 @@ static struct tr_relation relation = { .columns = &column, .ncolumns = 1, .repli
 static struct tr_my_column target = { .name = "c", .type = "t" };
 static struct tr_my_table table = { .database = "d", .name = "t", .columns = &target, .ncolumns = 1 };
 static int32_t targets[] = { 0 };
-static struct tr_my_map map = { .relation = &relation, .table = &table, .label = "d.t", .target = targets, .from_postgresql = true };
+static struct tr_my_map map = {
+    .relation = &relation, .table = &table, .label = "d.t", .target = targets, .from_postgresql = true
+};
 
 static struct tr_error failure;
 
@@ -26,7 +28,9 @@ written(const char *text, uint8_t codec, size_t len, enum tr_my_value_policy pol
     static char out[512];
     struct tr_my_values values;
     struct tr_buffer sql;
-    struct tr_value value = { .data = text, .len = (uint32_t)len, .state = text != NULL ? TR_PRESENT : TR_NULL, .codec = codec };
+    struct tr_value value = {
+        .data = text, .len = (uint32_t)len, .state = text != NULL ? TR_PRESENT : TR_NULL, .codec = codec
+    };
     tr_my_values_init(&values, policy);
     tr_buffer_init(&sql, 4096);
     int rc = tr_my_value_write(&values, &map, 0, &value, load, &sql, &failure);
@@ -128,7 +132,8 @@ test_bytes_and_bits(void **state)
     target.length = 1;
     assert_string_equal(sql_of(TR_BYTES, TR_MY_BINARY, "\\x00ff"), "refused");
     target.length = 16;
-    assert_string_equal(sql_of(TR_UUID, TR_MY_BINARY, "00112233-4455-6677-8899-aabbccddeeff"), "x'00112233445566778899aabbccddeeff'");
+    assert_string_equal(sql_of(TR_UUID, TR_MY_BINARY, "00112233-4455-6677-8899-aabbccddeeff"),
+                        "x'00112233445566778899aabbccddeeff'");
     target.length = 12;
     assert_string_equal(sql_of(TR_BIT, TR_MY_BIT, "101000000001"), "x'0a01'");
     assert_string_equal(sql_of(TR_BIT, TR_MY_BIT, "1010000000011"), "refused");
@@ -140,15 +145,18 @@ test_times(void **state)
 {
     (void)state;
     target.scale = 6;
-    assert_string_equal(sql_of(TR_TIMESTAMPTZ, TR_MY_DATETIME, "2024-02-29 12:34:56.789012+00"), "'2024-02-29 12:34:56.789012'");
+    assert_string_equal(sql_of(TR_TIMESTAMPTZ, TR_MY_DATETIME, "2024-02-29 12:34:56.789012+00"),
+                        "'2024-02-29 12:34:56.789012'");
     assert_string_equal(sql_of(TR_TIMESTAMP, TR_MY_DATETIME, "infinity"), "refused");
     assert_string_equal(sql_of(TR_TIMESTAMP, TR_MY_DATETIME, "10000-01-01 00:00:00"), "refused");
-    assert_string_equal(clamped(TR_TIMESTAMP, TR_MY_DATETIME, "0044-03-15 12:00:00 BC"), "'0001-01-01 00:00:00'");
+    assert_string_equal(clamped(TR_TIMESTAMP, TR_MY_DATETIME, "0044-03-15 12:00:00 BC"),
+                        "'0001-01-01 00:00:00'");
     assert_string_equal(sql_of(TR_DATE, TR_MY_DATE, "0044-03-15 BC"), "refused");
     assert_string_equal(clamped(TR_DATE, TR_MY_DATE, "infinity"), "'9999-12-31'");
     target.scale = 0;
     assert_string_equal(sql_of(TR_TIMESTAMP, TR_MY_DATETIME, "2024-02-29 12:34:56.5"), "refused");
-    assert_string_equal(clamped(TR_TIMESTAMP, TR_MY_DATETIME, "2024-02-29 12:34:56.5"), "'2024-02-29 12:34:56'");
+    assert_string_equal(clamped(TR_TIMESTAMP, TR_MY_DATETIME, "2024-02-29 12:34:56.5"),
+                        "'2024-02-29 12:34:56'");
     assert_string_equal(sql_of(TR_TIME, TR_MY_TIME, "24:00:00"), "'24:00:00'");
     assert_string_equal(sql_of(TR_DATE, TR_MY_DATE, "0000-00-00"), "'0000-00-00'");
 }
@@ -171,7 +179,8 @@ test_fields_of_load_data(void **state)
     (void)state;
     column.logical = TR_TEXT;
     target.kind = TR_MY_TEXT;
-    assert_string_equal(written("a\tb\nc\\d'", TR_CODEC_TEXT, 8, TR_MY_VALUE_STOP, true), "a\\\tb\\\nc\\\\d'");
+    assert_string_equal(written("a\tb\nc\\d'", TR_CODEC_TEXT, 8, TR_MY_VALUE_STOP, true),
+                        "a\\\tb\\\nc\\\\d'");
     assert_string_equal(written(NULL, TR_CODEC_TEXT, 0, TR_MY_VALUE_STOP, true), "\\N");
     column.logical = TR_BYTES;
     target.kind = TR_MY_BINARY;
@@ -184,7 +193,8 @@ json(const char *text, enum tr_logical element)
     static char out[256];
     struct tr_buffer buffer;
     tr_buffer_init(&buffer, 4096);
-    bool known = element == TR_HSTORE ? tr_my_hstore_json(text, strlen(text), &buffer) : tr_my_array_json(text, strlen(text), element, &buffer);
+    bool known = element == TR_HSTORE ? tr_my_hstore_json(text, strlen(text), &buffer)
+                                      : tr_my_array_json(text, strlen(text), element, &buffer);
     snprintf(out, sizeof out, "%s", known ? buffer.data : "none");
     tr_buffer_fini(&buffer);
     return out;
@@ -230,17 +240,32 @@ test_geometry(void **state)
 
 /* ---- statements */
 
-static struct tr_column columns2[] = { { .name = "id", .logical = TR_INT32, .key = 1, .identity = 1 }, { .name = "v`", .logical = TR_TEXT } };
+static struct tr_column columns2[] = { { .name = "id", .logical = TR_INT32, .key = 1, .identity = 1 },
+                                       { .name = "v`", .logical = TR_TEXT } };
 static struct tr_relation relation2 = { .columns = columns2, .ncolumns = 2, .replica_identity = 'd' };
-static struct tr_my_column targets2[] = { { .name = "id", .type = "int", .kind = TR_MY_INTEGER, .maximum = INT32_MAX, .minimum = INT32_MIN, .not_null = true },
-                                          { .name = "v`", .type = "longtext", .kind = TR_MY_TEXT, .length = -1 } };
+static struct tr_my_column targets2[] = {
+    { .name = "id",
+      .type = "int",
+      .kind = TR_MY_INTEGER,
+      .maximum = INT32_MAX,
+      .minimum = INT32_MIN,
+      .not_null = true },
+    { .name = "v`", .type = "longtext", .kind = TR_MY_TEXT, .length = -1 }
+};
 static struct tr_my_table table2 = { .database = "d", .name = "t", .columns = targets2, .ncolumns = 2 };
 static int32_t both[] = { 0, 1 };
 static uint16_t key2[] = { 0 };
-static struct tr_my_map map2 = { .relation = &relation2, .table = &table2, .label = "d.t", .target = both, .key = key2, .nkey = 1, .key_unique = true };
+static struct tr_my_map map2 = { .relation = &relation2,
+                                 .table = &table2,
+                                 .label = "d.t",
+                                 .target = both,
+                                 .key = key2,
+                                 .nkey = 1,
+                                 .key_unique = true };
 
 static const char *
-statement(enum tr_my_op op, const struct tr_value *first, const struct tr_value *second, enum tr_my_count *count, int *taken)
+statement(enum tr_my_op op, const struct tr_value *first, const struct tr_value *second,
+          enum tr_my_count *count, int *taken)
 {
     static char out[512];
     struct tr_net_row a = { .key = first, .row = first }, b = { .key = second, .row = second };
@@ -260,24 +285,33 @@ static void
 test_statements(void **state)
 {
     (void)state;
-    struct tr_value one[] = { { "1", 1, TR_PRESENT, 0 }, { "a", 1, TR_PRESENT, 0 } }, two[] = { { "2", 1, TR_PRESENT, 0 }, { NULL, 0, TR_NULL, 0 } };
+    struct tr_value one[] = { { "1", 1, TR_PRESENT, 0 }, { "a", 1, TR_PRESENT, 0 } },
+                    two[] = { { "2", 1, TR_PRESENT, 0 }, { NULL, 0, TR_NULL, 0 } };
     enum tr_my_count count;
     int taken;
-    assert_string_equal(statement(TR_MY_INSERT, one, two, &count, &taken), "INSERT INTO `d`.`t` (`id`,`v```) VALUES (1,'a'),(2,NULL)");
+    assert_string_equal(statement(TR_MY_INSERT, one, two, &count, &taken),
+                        "INSERT INTO `d`.`t` (`id`,`v```) VALUES (1,'a'),(2,NULL)");
     assert_int_equal(count, TR_MY_COUNT_AFFECTED);
     assert_int_equal(taken, 2);
-    assert_string_equal(statement(TR_MY_DELETE, one, two, &count, &taken), "DELETE FROM `d`.`t` WHERE `id` IN (1,2)");
-    assert_string_equal(statement(TR_MY_UPDATE, one, two, &count, &taken),
-                        "UPDATE `d`.`t` SET `v```='a' WHERE `id`=1;UPDATE `d`.`t` SET `v```=NULL WHERE `id`=2");
+    assert_string_equal(statement(TR_MY_DELETE, one, two, &count, &taken),
+                        "DELETE FROM `d`.`t` WHERE `id` IN (1,2)");
+    assert_string_equal(
+        statement(TR_MY_UPDATE, one, two, &count, &taken),
+        "UPDATE `d`.`t` SET `v```='a' WHERE `id`=1;UPDATE `d`.`t` SET `v```=NULL WHERE `id`=2");
     assert_int_equal(count, TR_MY_COUNT_EACH);
     map2.upserts = true;
-    assert_string_equal(statement(TR_MY_UPDATE, one, two, &count, &taken),
-                        "INSERT INTO `d`.`t` (`id`,`v```) VALUES (1,'a'),(2,NULL) ON DUPLICATE KEY UPDATE `v```=VALUES(`v```)");
+    assert_string_equal(
+        statement(TR_MY_UPDATE, one, two, &count, &taken),
+        "INSERT INTO `d`.`t` (`id`,`v```) VALUES (1,'a'),(2,NULL) ON DUPLICATE KEY UPDATE `v```=VALUES(`v```)");
     assert_int_equal(count, TR_MY_COUNT_UPSERTED);
-    assert_string_equal(statement(TR_MY_UPDATE_KEY, one, NULL, &count, &taken), "UPDATE `d`.`t` SET `id`=1,`v```='a' WHERE `id`=1");
-    assert_string_equal(statement(TR_MY_DELETE_ROW, two, NULL, &count, &taken), "DELETE FROM `d`.`t` WHERE `id`<=>2 AND `v```<=>NULL LIMIT 1");
-    one[1].state = TR_ABSENT; /* an unchanged value did not come: not an upsert, and nothing but the key to set */
-    assert_string_equal(statement(TR_MY_UPDATE, one, NULL, &count, &taken), "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=1");
+    assert_string_equal(statement(TR_MY_UPDATE_KEY, one, NULL, &count, &taken),
+                        "UPDATE `d`.`t` SET `id`=1,`v```='a' WHERE `id`=1");
+    assert_string_equal(statement(TR_MY_DELETE_ROW, two, NULL, &count, &taken),
+                        "DELETE FROM `d`.`t` WHERE `id`<=>2 AND `v```<=>NULL LIMIT 1");
+    one[1].state =
+        TR_ABSENT; /* an unchanged value did not come: not an upsert, and nothing but the key to set */
+    assert_string_equal(statement(TR_MY_UPDATE, one, NULL, &count, &taken),
+                        "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=1");
     map2.upserts = false;
 }
 
@@ -285,9 +319,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),    cmocka_unit_test(test_integers), cmocka_unit_test(test_decimals_and_floats),
-        cmocka_unit_test(test_bytes_and_bits), cmocka_unit_test(test_times), cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_fields_of_load_data), cmocka_unit_test(test_structures), cmocka_unit_test(test_geometry),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_decimals_and_floats),
+        cmocka_unit_test(test_bytes_and_bits),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_fields_of_load_data),
+        cmocka_unit_test(test_structures),
+        cmocka_unit_test(test_geometry),
         cmocka_unit_test(test_statements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
