@@ -2,7 +2,7 @@
  * apply.c - the order of it all: groups are started on idle workers, commit in order, and are undone and run again where the net of
  * docs/parallel-apply.md asks for it.
  */
-#include "sinks/postgres/apply.h"
+#include "sinks/postgres/shape.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -40,6 +40,9 @@ tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
     tr_buffer_init(&apply->params, TR_BUFFER_MAX);
     apply->workers = tr_calloc((size_t)apply->nworkers, sizeof(*apply->workers));
     sink->apply = apply;
+    int rc = tr_pg_shapes_load(sink, err);
+    if (rc < 0)
+        return rc;
     /* Only the first connection is opened now; the others when there is work for them. */
     return tr_pg_worker_open(apply, &apply->workers[0], err);
 }
@@ -62,6 +65,7 @@ tr_pg_apply_close(struct tr_pg_apply *apply)
         tr_batch_free(batch);
     }
     tr_pg_maps_free(apply);
+    tr_pg_shapes_free(apply);
     tr_keys_fini(&apply->keys);
     tr_buffer_fini(&apply->scratch);
     tr_buffer_fini(&apply->params);
@@ -88,7 +92,7 @@ static int
 flushed_lsn(struct tr_pg_apply *apply, uint64_t *lsn, struct tr_error *err)
 {
     PGresult *res = NULL;
-    int rc = tr_pg_exec(apply->sink->meta, -1, "SELECT pg_current_wal_flush_lsn()", &res, err);
+    int rc = tr_pg_ask(apply->sink, apply->sink->meta, "SELECT pg_current_wal_flush_lsn()", &res, err);
     if (rc == 0 && (PQntuples(res) != 1 || !tr_pg_lsn_parse(PQgetvalue(res, 0, 0), lsn)))
         rc = tr_fail(err, TR_FATAL, "the target did not tell its flush position");
     PQclear(res);
@@ -99,8 +103,8 @@ flushed_lsn(struct tr_pg_apply *apply, uint64_t *lsn, struct tr_error *err)
 static int
 force_flush(struct tr_pg_apply *apply, struct tr_error *err)
 {
-    return tr_pg_exec(apply->sink->meta, -1, "SELECT pg_logical_emit_message(true, 'tailrace', '')", NULL,
-                      err);
+    return tr_pg_ask(apply->sink, apply->sink->meta, "SELECT pg_logical_emit_message(true, 'tailrace', '')",
+                     NULL, err);
 }
 
 /* Commits do not wait for the disk; here we learn what has reached it, and say so. */
@@ -211,6 +215,24 @@ head_again(struct tr_pg_apply *apply, struct tr_error *err)
     return -(int)err->class;
 }
 
+/* The catalogue is asked on the connection that sees it changed: any other would wait for this very transaction. */
+static int
+plan_slice(struct tr_pg_apply *apply, struct tr_pg_group *group, struct tr_error *err)
+{
+    struct tr_postgres_sink *sink = apply->sink;
+    PGconn *conn = group->worker->conn;
+    if (!group->shaped)
+        return tr_pg_plan(sink, group, err);
+    if (PQexitPipelineMode(conn) != 1)
+        return tr_pg_fail(err, conn, NULL, "leaving pipeline mode at the target");
+    sink->reader = conn;
+    int rc = tr_pg_plan(sink, group, err);
+    sink->reader = sink->meta;
+    if (rc >= 0 && PQenterPipelineMode(conn) != 1)
+        rc = tr_pg_fail(err, conn, NULL, "entering pipeline mode at the target");
+    return rc;
+}
+
 static int
 continue_large(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
 {
@@ -220,7 +242,9 @@ continue_large(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
     *moved = true;
     if (group->ddl || group->careful)
         return careful_head(apply, err);
-    int rc = tr_pg_plan(apply->sink, group, err);
+    int rc = plan_slice(apply, group, err);
+    if (rc == 1)
+        return careful_head(apply, err);
     if (rc == 0)
         tr_pg_worker_start(group->worker, group);
     return rc;
@@ -293,8 +317,8 @@ unblock_head(struct tr_pg_apply *apply, bool *moved, struct tr_error *err)
     PGresult *res = NULL;
     snprintf(pid, sizeof pid, "%d", head->pid);
     const char *params[] = { pid };
-    int rc = tr_pg_exec_params(apply->sink->meta, -1, "SELECT unnest(pg_blocking_pids($1::int))", 1, params,
-                               &res, err);
+    int rc = tr_pg_ask_params(apply->sink, apply->sink->meta, "SELECT unnest(pg_blocking_pids($1::int))", 1,
+                              params, &res, err);
     for (int i = 0; rc == 0 && i < PQntuples(res); i++) {
         struct tr_pg_worker *worker = worker_by_pid(apply, atoi(PQgetvalue(res, i, 0)));
         if (worker == NULL || worker == head || worker->group == NULL)
@@ -353,6 +377,8 @@ tr_pg_apply_clear_younger(struct tr_pg_apply *apply, struct tr_error *err)
             if (rc == 0)
                 rc = tr_pg_worker_turn(group->worker, &moved, err);
         }
+        if (rc == 0 && busy && !moved && tr_pg_patience(apply->sink, BLOCKED_US) == 0)
+            rc = tr_pg_give_up(err);
         if (rc == 0 && busy && !moved)
             rc = wait_for_workers(apply, -1, BLOCKED_US, &woken, err);
         if (rc < 0)
@@ -371,6 +397,8 @@ idle_worker(struct tr_pg_apply *apply, struct tr_pg_worker **out, struct tr_erro
     for (int i = 0; i < apply->nworkers; i++) {
         struct tr_pg_worker *worker = &apply->workers[i];
         worker->index = i;
+        if (worker->conn == NULL && tr_pg_stopping(apply->sink))
+            return 0; /* those that are there do the rest */
         int rc = worker->conn == NULL ? tr_pg_worker_open(apply, worker, err) : 0;
         if (rc < 0)
             return rc;
@@ -401,7 +429,7 @@ start_group(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_pg
             struct tr_error *err)
 {
     int rc = group->ddl ? 0 : tr_pg_plan(apply->sink, group, err);
-    if (rc < 0) {
+    if (rc < 0) { /* 1: the group has become one with a change of shape */
         tr_pg_group_free(group);
         return rc;
     }
@@ -504,7 +532,7 @@ tr_pg_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error 
     apply->pending_rows += batch->nevents;
     apply->pending_bytes += tr_batch_bytes(batch);
     rc = turn(apply, err);
-    while (rc == 0 && is_full(apply, 1) && (!woken || is_full(apply, 4))) {
+    while (rc == 0 && is_full(apply, 1) && (!woken || is_full(apply, 4)) && !tr_pg_stopping(sink)) {
         rc = wait_for_workers(apply, is_full(apply, 4) ? -1 : base->env->wake_fd,
                               patience(apply, ASK_FLUSH_US), &woken, err);
         if (rc == 0)
@@ -562,7 +590,7 @@ tr_pg_apply_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *er
             rc = report_durable(apply, !busy, &reported, err);
         if (rc < 0 || (!busy && apply->ndurables == 0))
             return rc;
-        int64_t left = deadline_us - tr_clock_us();
+        int64_t left = tr_pg_patience(sink, deadline_us - tr_clock_us());
         if (left <= 0)
             return tr_fail(err, TR_RETRY, "the target did not take the last changes in time");
         if (busy)

@@ -32,8 +32,10 @@ enum tr_pg_carry {
 
 struct tr_pg_column {
     const char *name;
-    const char *type; /* format_type without modifier: fit for a cast that neither rounds nor cuts */
+    const char *type;   /* format_type without modifier: fit for a cast that neither rounds nor cuts */
+    const char *native; /* format_type with its modifier */
     Oid type_oid;
+    uint16_t number; /* attnum */
     bool not_null, generated, identity_always;
     bool
         comparable; /* = of pg_catalog finds exactly the equal rows and no text is needed (integers, text, dates...) */
@@ -103,6 +105,10 @@ int tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const ch
                      struct tr_pg_table **table, struct tr_error *err);
 void tr_pg_table_free(struct tr_pg_table *table);
 int tr_pg_table_column(const struct tr_pg_table *table, const char *name);
+
+/* The relation's table as it is known; refuses when the target lacks it. Valid until it is forgotten. */
+int tr_pg_table_get(struct tr_postgres_sink *sink, const struct tr_relation *relation,
+                    struct tr_pg_table **table, struct tr_error *err);
 
 /* The map of a relation, made at first use. Refuses when the target lacks the table or a column. */
 int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **map,
@@ -208,9 +214,10 @@ struct tr_pg_group {
     bool early;   /* failed or was rolled back before its turn: it runs again as the head */
     struct tr_pg_parked *parked; /* left over from a slice that went change by change */
     bool careful;                /* goes change by change (conflict.c) */
-    unsigned slices;             /* begun so far, of a large one */
-    unsigned tries;              /* as the head */
-    uint64_t depends;            /* the last group that its dependent steps wait for */
+    bool shaped;      /* large: a change of shape is open in its transaction, and only there to be seen */
+    unsigned slices;  /* begun so far, of a large one */
+    unsigned tries;   /* as the head */
+    uint64_t depends; /* the last group that its dependent steps wait for */
     struct tr_pg_steps free, dependent;
     struct tr_arena arena; /* of the plan */
     struct tr_pg_worker *worker;
@@ -223,7 +230,7 @@ bool tr_pg_group_continue(struct tr_pg_apply *apply, struct tr_pg_group *group);
 void tr_pg_group_free(struct tr_pg_group *group);
 /* Give back the batches of a slice that is applied. */
 void tr_pg_group_drop_batches(struct tr_pg_group *group);
-/* Turn its batches into steps. May ask the catalogue. */
+/* Turn its batches into steps. May ask the catalogue. 1: the shape of a table must be changed first, so the group goes change by change. */
 int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err);
 /* Key and row image of a row event, and the operation. */
 void tr_pg_event_images(const struct tr_event *event, const struct tr_value **key,
@@ -321,15 +328,6 @@ int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *
 /* The checkpoint and COMMIT, outside the pipeline. */
 int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err);
 
-/* ------------------------------------------------------------------------------------------- ddl.c */
-
-/* Carry a change of shape to the target on this connection, inside its transaction, by the policy. */
-int tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
-                       struct tr_error *err);
-/* Columns of the relation that the target lacks: added when that is safe and the policy allows it. *changed tells. */
-int tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_relation *relation,
-                              const struct tr_pg_table *table, bool *changed, struct tr_error *err);
-
 /* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
 
 struct tr_pg_durable { /* a committed group whose flush is not known yet */
@@ -357,6 +355,8 @@ struct tr_pg_apply {
     uint32_t ntables, tables_cap;
     struct tr_pg_map **maps; /* by relation number */
     uint32_t maps_cap;
+    struct tr_pg_shape **shapes; /* what is remembered of the source's tables (shape.h) */
+    uint32_t nshapes;
     struct tr_pg_map **retired; /* of shapes that are no more */
     struct tr_pg_table **retired_tables;
     uint32_t nretired, nretired_tables;
@@ -375,6 +375,14 @@ static inline uint64_t
 tr_pg_oldest(const struct tr_pg_apply *apply)
 {
     return apply->head != NULL ? apply->head->number : apply->next_group;
+}
+
+static inline bool
+tr_pg_map_known(const struct tr_pg_apply *apply, const struct tr_relation *relation)
+{
+    uint32_t number = relation->number;
+    return number < apply->maps_cap && apply->maps[number] != NULL &&
+           apply->maps[number]->relation == relation;
 }
 
 int tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err);

@@ -1,5 +1,5 @@
 /*
- * checkpoint.c - the task's state in the target: tailrace.checkpoint and tailrace.table_cut.
+ * checkpoint.c - the task's state in the target: tailrace.checkpoint, tailrace.table_cut and tailrace.relation_shape (shape.h).
  *
  * Every group of changes moves the checkpoint in its own transaction (worker.c). `epoch` fences: whoever loads the checkpoint raises it, and
  * a commit under an older epoch fails. Raising it waits for a commit of the older process that is under way, so that what is read is the truth.
@@ -19,32 +19,61 @@ static const char *const make_sql[] = {
     " PRIMARY KEY (task, table_name))",
 };
 
+static const char make_shapes_sql[] =
+    "CREATE TABLE IF NOT EXISTS tailrace.relation_shape (task text, table_name text, shape jsonb NOT NULL, PRIMARY KEY (task, table_name))";
+
+static int
+state_failed(struct tr_postgres_sink *sink, struct tr_error *err)
+{
+    tr_error_prefix(err, "making the tables of schema tailrace at the target");
+    if (strcmp(err->sqlstate, "42501") == 0)
+        tr_error_hint(
+            err,
+            "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let an owner make the schema tailrace and its tables"
+            " (docs/sink-postgresql.md)",
+            PQdb(sink->meta), PQuser(sink->meta));
+    return -(int)err->class;
+}
+
+/* A state of before this table, in a schema that only its owner may add to, still works. */
+static int
+need_shapes(struct tr_postgres_sink *sink, bool there, struct tr_error *err)
+{
+    int rc = there ? 0 : tr_pg_ask(sink, sink->meta, make_shapes_sql, NULL, err);
+    if (rc < 0 && err->class == TR_RETRY)
+        return state_failed(sink, err);
+    sink->keeps_shapes = rc == 0 && sink->from_postgresql;
+    if (rc < 0)
+        tr_log(
+            sink->base.env->log, TR_LOG_WARNING, "sink",
+            "tailrace.relation_shape cannot be made at the target (%s): columns that are renamed while the task stands still will not be followed. Let the owner of the schema run: %s;"
+            " GRANT SELECT, INSERT, UPDATE, DELETE ON tailrace.relation_shape TO \"%s\";",
+            err->text, make_shapes_sql, PQuser(sink->meta));
+    tr_error_clear(err);
+    return 0;
+}
+
 int
 tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err)
 {
     PGresult *res = NULL;
     if (sink->state_tables)
         return 0;
-    int rc = tr_pg_exec(
-        sink->meta, -1,
-        "SELECT to_regclass('tailrace.checkpoint') IS NOT NULL AND to_regclass('tailrace.table_cut') IS NOT NULL",
+    int rc = tr_pg_ask(
+        sink, sink->meta,
+        "SELECT to_regclass('tailrace.checkpoint') IS NOT NULL AND to_regclass('tailrace.table_cut') IS NOT NULL,"
+        " to_regclass('tailrace.relation_shape') IS NOT NULL",
         &res, err);
-    bool there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
+    bool there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't',
+         shapes = rc == 0 && PQgetvalue(res, 0, 1)[0] == 't';
     PQclear(res);
     for (size_t i = 0; rc == 0 && !there && i < sizeof make_sql / sizeof *make_sql; i++)
-        rc = tr_pg_exec(sink->meta, -1, make_sql[i], NULL, err);
-    if (rc < 0) {
-        tr_error_prefix(err, "making the tables of schema tailrace at the target");
-        if (strcmp(err->sqlstate, "42501") == 0)
-            tr_error_hint(
-                err,
-                "GRANT CREATE ON DATABASE \"%s\" TO \"%s\"; or let an owner make the schema tailrace and its tables"
-                " (docs/sink-postgresql.md)",
-                PQdb(sink->meta), PQuser(sink->meta));
-        return -(int)err->class;
-    }
-    sink->state_tables = true;
-    return 0;
+        rc = tr_pg_ask(sink, sink->meta, make_sql[i], NULL, err);
+    if (rc < 0)
+        return state_failed(sink, err);
+    rc = need_shapes(sink, shapes, err);
+    sink->state_tables = rc == 0;
+    return rc;
 }
 
 static char *
@@ -58,9 +87,9 @@ load_cuts(struct tr_postgres_sink *sink, struct tr_checkpoint *checkpoint, struc
 {
     PGresult *res = NULL;
     const char *params[] = { sink->base.env->task };
-    int rc = tr_pg_exec_params(sink->meta, -1,
-                               "SELECT table_name, position, done FROM tailrace.table_cut WHERE task = $1", 1,
-                               params, &res, err);
+    int rc = tr_pg_ask_params(sink, sink->meta,
+                              "SELECT table_name, position, done FROM tailrace.table_cut WHERE task = $1", 1,
+                              params, &res, err);
     for (int i = 0; rc == 0 && i < PQntuples(res); i++)
         tr_checkpoint_set_table(checkpoint, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1),
                                 PQgetvalue(res, i, 2)[0] == 't');
@@ -73,14 +102,14 @@ static int
 guarded(struct tr_postgres_sink *sink, const char *sql, int nparams, const char *const *params,
         PGresult **res, struct tr_error *err)
 {
-    int rc = tr_pg_exec(sink->meta, -1, "SET lock_timeout = '10s'", NULL, err);
+    int rc = tr_pg_ask(sink, sink->meta, "SET lock_timeout = '10s'", NULL, err);
     if (rc == 0)
-        rc = tr_pg_exec_params(sink->meta, -1, sql, nparams, params, res, err);
+        rc = tr_pg_ask_params(sink, sink->meta, sql, nparams, params, res, err);
     if (rc < 0) {
         tr_error_prefix(err, "taking over the task \"%s\" at the target", sink->base.env->task);
         return rc;
     }
-    return tr_pg_exec(sink->meta, -1, "SET lock_timeout = 0", NULL, err);
+    return tr_pg_ask(sink, sink->meta, "SET lock_timeout = 0", NULL, err);
 }
 
 int
@@ -115,8 +144,8 @@ static int
 save_cuts(struct tr_postgres_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     const char *task[] = { sink->base.env->task };
-    int rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, task,
-                               NULL, err);
+    int rc = tr_pg_ask_params(sink, sink->meta, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, task,
+                              NULL, err);
     for (size_t i = 0; rc == 0 && i < checkpoint->ntables; i++)
         rc = tr_pg_record_cut(sink, sink->meta, &checkpoint->tables[i], err);
     return rc;
@@ -129,15 +158,15 @@ tr_pg_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoi
     PGresult *res = NULL;
     int rc = tr_pg_state_tables(sink, err);
     if (rc == 0)
-        rc = tr_pg_exec(sink->meta, -1, "BEGIN", NULL, err);
+        rc = tr_pg_ask(sink, sink->meta, "BEGIN", NULL, err);
     if (rc < 0)
         return rc;
     char epoch[24];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)sink->epoch);
     const char *params[] = { base->env->task, checkpoint->position, checkpoint->identity, checkpoint->phase,
                              epoch };
-    rc = tr_pg_exec_params(
-        sink->meta, -1,
+    rc = tr_pg_ask_params(
+        sink, sink->meta,
         "INSERT INTO tailrace.checkpoint AS c (task, position, identity, phase, epoch)"
         " VALUES ($1, $2, $3, $4, $5::text::bigint) ON CONFLICT (task) DO UPDATE SET position = excluded.position,"
         " identity = excluded.identity, phase = excluded.phase, updated_at = now()"
@@ -150,9 +179,9 @@ tr_pg_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoi
     if (rc == 0)
         rc = save_cuts(sink, checkpoint, err);
     if (rc == 0)
-        return tr_pg_exec(sink->meta, -1, "COMMIT", NULL, err);
+        return tr_pg_ask(sink, sink->meta, "COMMIT", NULL, err);
     struct tr_error ignored;
-    tr_pg_exec(sink->meta, -1, "ROLLBACK", NULL, &ignored);
+    tr_pg_ask(sink, sink->meta, "ROLLBACK", NULL, &ignored);
     return tr_error_prefix(err, "saving the checkpoint at the target");
 }
 
@@ -171,26 +200,30 @@ tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct
 int
 tr_pg_drop(struct tr_sink *base, struct tr_error *err)
 {
+    static const char *const tables[] = { "relation_shape", "table_cut", "checkpoint" };
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
-    PGresult *res = NULL;
-    const char *params[] = { base->env->task };
-    int rc = tr_pg_exec(sink->meta, -1, "SELECT to_regclass('tailrace.checkpoint') IS NOT NULL", &res, err);
-    bool there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
-    PQclear(res);
-    if (rc < 0 || !there)
-        return rc;
-    rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, params, NULL,
-                           err);
-    if (rc == 0)
-        rc = tr_pg_exec_params(sink->meta, -1, "DELETE FROM tailrace.checkpoint WHERE task = $1", 1, params,
-                               NULL, err);
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 3; i++) {
+        PGresult *res = NULL;
+        const char *params[] = { base->env->task };
+        char sql[128];
+        snprintf(sql, sizeof sql, "SELECT to_regclass('tailrace.%s') IS NOT NULL", tables[i]);
+        rc = tr_pg_ask(sink, sink->meta, sql, &res, err);
+        bool there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
+        PQclear(res);
+        snprintf(sql, sizeof sql, "DELETE FROM tailrace.%s WHERE task = $1", tables[i]);
+        if (there)
+            rc = tr_pg_ask_params(sink, sink->meta, sql, 1, params, NULL, err);
+    }
     /* The last task takes the tables with it, if they are ours to drop. */
     struct tr_error ignored;
     if (rc == 0 &&
-        tr_pg_exec(sink->meta, -1,
-                   "DO $$BEGIN IF NOT EXISTS (SELECT FROM tailrace.checkpoint) THEN"
-                   " DROP TABLE tailrace.checkpoint, tailrace.table_cut; DROP SCHEMA tailrace; END IF; END$$",
-                   NULL, &ignored) == 0)
+        tr_pg_ask(
+            sink, sink->meta,
+            "DO $$BEGIN IF NOT EXISTS (SELECT FROM tailrace.checkpoint) THEN"
+            " DROP TABLE IF EXISTS tailrace.relation_shape; DROP TABLE tailrace.checkpoint, tailrace.table_cut;"
+            " DROP SCHEMA tailrace; END IF; END$$",
+            NULL, &ignored) == 0)
         sink->state_tables = false;
     return rc;
 }

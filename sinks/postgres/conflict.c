@@ -13,7 +13,7 @@
 
 #include "core/memory.h"
 #include "core/text.h"
-#include "sinks/postgres/apply.h"
+#include "sinks/postgres/shape.h"
 
 #define CHUNK 64
 
@@ -159,8 +159,6 @@ apply_event(struct careful *c, const struct tr_event *event, struct tr_error *er
     case TR_DELETE:
     case TR_READ: return event->relation->skip ? 0 : apply_row(c, event, err);
     case TR_TRUNCATE: return apply_truncate(c, event, err);
-    case TR_SCHEMA:
-        return event->schema.previous == NULL ? 0 : tr_pg_apply_schema(c->sink, c->worker->conn, event, err);
     default: return 0;
     }
 }
@@ -475,14 +473,22 @@ walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint
     return rc;
 }
 
-/* What was learnt of a changed table is not so any more: the change was rolled back. */
-static void
-forget_shapes(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to)
+/* Does the table's shape have to be looked at before this event? */
+static bool
+changes_shape(const struct careful *c, const struct tr_event *event)
 {
-    for (uint32_t i = from; i < to; i++)
-        if (batch->events[i].kind == TR_SCHEMA)
-            tr_pg_map_forget(c->sink->apply, batch->events[i].relation->target_schema,
-                             batch->events[i].relation->target_name);
+    bool use = is_row(event) && !tr_pg_map_known(c->worker->apply, event->relation);
+    bool change = event->kind == TR_SCHEMA && event->schema.previous != NULL && !event->relation->skip;
+    return (use || change) && tr_pg_shape_is_due(c->worker->apply, event->relation, c->group->number);
+}
+
+/* Under no savepoint: what fails here is no conflict of a row, and what succeeds is not undone for the sake of one. */
+static int
+reach_shape(struct careful *c, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_relation *previous = event->kind == TR_SCHEMA ? event->schema.previous : NULL;
+    c->group->shaped = true;
+    return tr_pg_reach_shape(c->sink, c->worker->conn, c->group->number, previous, event->relation, err);
 }
 
 static int
@@ -498,7 +504,6 @@ walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint3
         rc = apply_event(c, &batch->events[i], err);
     if (rc < 0 && err->class == TR_CONFLICT) {
         rc = savepoint(c, "ROLLBACK TO chunk", err);
-        forget_shapes(c, batch, from, to);
         if (rc == 0)
             rc = walk_slowly(c, batch, from, to, txn, err);
     }
@@ -514,8 +519,15 @@ walk(struct careful *c, struct tr_error *err)
         if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends &&
             batch->txns[0].nevents == 0)
             rc = unpark(c, err); /* nothing but the end of the transaction came */
-        for (uint32_t i = 0; rc == 0 && i < batch->nevents; i += CHUNK)
-            rc = walk_chunk(c, batch, i, i + CHUNK < batch->nevents ? i + CHUNK : batch->nevents, &txn, err);
+        for (uint32_t i = 0, end; rc == 0 && i < batch->nevents; i = end) {
+            if (changes_shape(c, &batch->events[i]))
+                rc = reach_shape(c, &batch->events[i], err);
+            for (end = i + 1;
+                 end < batch->nevents && end - i < CHUNK && !changes_shape(c, &batch->events[end]);)
+                end++;
+            if (rc == 0)
+                rc = walk_chunk(c, batch, i, end, &txn, err);
+        }
     }
     return rc;
 }

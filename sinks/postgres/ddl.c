@@ -1,9 +1,9 @@
 /*
- * ddl.c - a table changed its shape at the source: what of it is carried over.
+ * ddl.c - a table changed its shape at the source: what of it is carried over (docs/ddl.md).
  *
  * Carried: what cannot lose data and whose outcome is known: a column added (nullable, or with a constant default), renamed, or widened. A dropped column
- * stays at the target and may be NULL from then on. All else is refused with the statement that the operator may run. PostgreSQL logs the new shape only with
- * the next change of the table, and never logs what a rewrite did to rows.
+ * stays at the target and may be NULL from then on. All else is refused with the statement that the operator may run, and taken for done when he has.
+ * PostgreSQL logs the new shape only with the next change of the table, and never logs what a rewrite did to rows.
  */
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "core/memory.h"
-#include "sinks/postgres/apply.h"
+#include "sinks/postgres/shape.h"
 
 /* A default that is evaluated gives old rows values that only the source knows. Casts are no calls. */
 static bool
@@ -65,119 +65,252 @@ add_column(struct tr_buffer *sql, const struct tr_pg_table *table, const struct 
         tr_buffer_text(sql, " NOT NULL");
 }
 
+struct change {
+    struct tr_postgres_sink *sink;
+    PGconn *conn;
+    struct tr_pg_table *table;        /* the target's, as it was before */
+    const struct tr_pg_shape *before; /* NULL: nothing is known of the table */
+    const struct tr_relation *after;
+    struct tr_buffer sql;
+};
+
 static int
-run(struct tr_postgres_sink *sink, PGconn *conn, struct tr_buffer *sql, const struct tr_pg_table *table,
-    struct tr_error *err)
+run(struct change *c, struct tr_error *err)
 {
-    int rc = tr_pg_exec(conn, -1, sql->data, NULL, err);
-    if (rc == 0)
-        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s", table->schema,
-               table->name, sql->data);
-    else if (err->class != TR_RETRY) {
+    const char *schema = c->table->schema, *name = c->table->name;
+    int rc = tr_pg_ask(c->sink, c->conn, c->sql.data, NULL, err);
+    if (rc == 0) {
+        tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s", schema,
+               name, c->sql.data);
+    } else if (err->class != TR_RETRY) {
+        bool type = strcmp(err->sqlstate, "42704") == 0;
         err->class = TR_REFUSED;
-        tr_error_prefix(err, "carrying a change of table %s.%s (%s)", table->schema, table->name, sql->data);
+        tr_error_prefix(err, "carrying a change of table %s.%s (%s)", schema, name, c->sql.data);
+        tr_error_hint(
+            err, "%s",
+            type
+                ? "make the type at the target first (pg_dump --schema-only at the source shows its definition), then start again"
+                : "make the change at the target and start again");
         rc = -TR_REFUSED;
     }
-    tr_buffer_reset(sql);
+    tr_buffer_reset(&c->sql);
     return rc;
 }
 
 static int
-refuse(const struct tr_pg_table *table, const char *what, const char *column, struct tr_buffer *sql,
-       struct tr_error *err)
+refuse(struct change *c, const char *what, const char *column, struct tr_error *err)
 {
     tr_fail(err, TR_REFUSED,
             "table %s.%s: the source has %s column \"%s\"; carrying that over could lose or falsify data",
-            table->schema, table->name, what, column);
+            c->table->schema, c->table->name, what, column);
     return tr_error_hint(
         err,
         "run at the target: %s; then start again. Rows that the source rewrote need a reload of the table",
-        sql->data);
-}
-
-static const struct tr_column *
-column_of(const struct tr_relation *relation, const struct tr_column *like)
-{
-    for (uint16_t i = 0; i < relation->ncolumns; i++) {
-        const struct tr_column *column = &relation->columns[i];
-        bool numbered = like->number > 0 && column->number > 0;
-        if (numbered ? column->number == like->number : strcmp(column->name, like->name) == 0)
-            return column;
-    }
-    return NULL;
+        c->sql.data);
 }
 
 static int
-width(const char *type)
+rename_column(struct change *c, const char *from, const char *to, struct tr_error *err)
 {
-    static const char *const integers[] = { "smallint", "integer", "bigint", "numeric" };
+    alter(&c->sql, c->table);
+    tr_buffer_text(&c->sql, "RENAME COLUMN ");
+    tr_pg_identifier(&c->sql, from);
+    tr_buffer_text(&c->sql, " TO ");
+    tr_pg_identifier(&c->sql, to);
+    return run(c, err);
+}
+
+/* ------------------------------------------------------------------------------------------- names */
+
+/* Is the column under another name now, and the target still under the old one? */
+static const struct tr_column *
+renamed(const struct change *c, const struct tr_pg_shape_column *before)
+{
+    const struct tr_column *after = before->dropped ? NULL : tr_pg_shape_now(c->before, before, c->after);
+    return after != NULL && strcmp(before->name, after->name) != 0 &&
+                   tr_pg_table_column(c->table, before->name) >= 0
+               ? after
+               : NULL;
+}
+
+/* Will the target's column of this name make room by a new name of its own? */
+static bool
+makes_room(const struct change *c, const char *name)
+{
+    for (uint16_t i = 0; i < c->before->ncolumns; i++)
+        if (strcmp(c->before->columns[i].name, name) == 0 && renamed(c, &c->before->columns[i]) != NULL)
+            return true;
+    return false;
+}
+
+static int
+refuse_taken_name(struct change *c, const char *from, const char *to, struct tr_error *err)
+{
+    tr_fail(err, TR_REFUSED,
+            "table %s.%s: the source renamed column \"%s\" to \"%s\", and the target has both",
+            c->table->schema, c->table->name, from, to);
+    return tr_error_hint(
+        err,
+        "if the target's \"%s\" is a column that the source once dropped, run there: ALTER TABLE \"%s\".\"%s\" DROP COLUMN \"%s\"; and start again",
+        to, c->table->schema, c->table->name, to);
+}
+
+/* Names that are exchanged go by way of names that nobody has. */
+static int
+carry_names(struct change *c, struct tr_error *err)
+{
+    char meanwhile[64];
+    int rc = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (uint16_t i = 0; rc == 0 && i < c->before->ncolumns; i++) {
+            const char *name = c->before->columns[i].name;
+            const struct tr_column *after = renamed(c, &c->before->columns[i]);
+            if (after == NULL)
+                continue;
+            bool taken = tr_pg_table_column(c->table, after->name) >= 0,
+                 waits = taken && makes_room(c, after->name);
+            snprintf(meanwhile, sizeof meanwhile, "tailrace renames %u", (unsigned)i);
+            if (taken && !waits)
+                rc = refuse_taken_name(c, name, after->name, err);
+            else if (pass == 0)
+                rc = rename_column(c, name, waits ? meanwhile : after->name, err);
+            else if (waits)
+                rc = rename_column(c, meanwhile, after->name, err);
+        }
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- types */
+
+static int
+width(uint32_t type)
+{
+    static const uint32_t integers[] = { 21, 23, 20, 1700 };
     for (int i = 0; i < 4; i++)
-        if (strcmp(type, integers[i]) == 0)
+        if (type == integers[i])
             return i;
     return -1;
 }
 
 /* Does every value of the old type keep its text in the new one? */
 static bool
-widens(const struct tr_column *from, const struct tr_column *to)
+widens(const struct tr_pg_shape_column *from, const struct tr_column *to)
 {
-    int a = width(from->native), b = width(to->native);
-    if (a >= 0 && b > a)
+    if (from->type != from->base || to->type_id != to->base_type_id)
+        return false;
+    int a = width(from->type), b = width(to->type_id);
+    if (a >= 0 && b > a && to->precision < 0)
         return true;
-    bool string = from->logical == TR_TEXT && from->base_type_id == 1043;
-    if (string && to->logical == TR_TEXT && (to->base_type_id == 25 || to->base_type_id == 1043))
+    if (from->type == 1043 && (to->type_id == 25 || to->type_id == 1043))
         return to->length < 0 || (from->length >= 0 && to->length >= from->length);
-    if (from->logical == TR_DECIMAL && to->logical == TR_DECIMAL)
+    if (from->type == 1700 && to->type_id == 1700)
         return to->precision < 0 || (from->precision >= 0 && to->scale >= from->scale &&
                                      to->precision - to->scale >= from->precision - from->scale);
     return false; /* a real, for one, prints differently as a double */
 }
 
-struct change {
-    struct tr_postgres_sink *sink;
-    PGconn *conn;
-    struct tr_pg_table *table;
-    struct tr_buffer sql;
-};
-
+/* The operator may have been here: then the target's type is not the old one any more, and what it is now is his choice. */
 static int
-carry_new(struct change *c, const struct tr_column *column, struct tr_error *err)
+carry_type(struct change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
+           struct tr_error *err)
 {
-    if (column->generated || tr_pg_table_column(c->table, column->name) >= 0)
+    int at = tr_pg_table_column(c->table, before->name);
+    if (at < 0)
+        at = tr_pg_table_column(c->table, after->name);
+    if (at < 0 || tr_pg_shape_same_type(before, after))
         return 0;
-    bool safe = safe_to_add(column);
-    add_column(&c->sql, c->table, column);
-    return safe ? run(c->sink, c->conn, &c->sql, c->table, err)
-                : refuse(c->table, "a new", column->name, &c->sql, err);
-}
-
-static int
-carry_changed(struct change *c, const struct tr_column *before, const struct tr_column *after,
-              struct tr_error *err)
-{
-    int rc = 0;
-    if (strcmp(before->name, after->name) != 0 && tr_pg_table_column(c->table, before->name) >= 0 &&
-        tr_pg_table_column(c->table, after->name) < 0) {
-        alter(&c->sql, c->table);
-        tr_buffer_text(&c->sql, "RENAME COLUMN ");
-        tr_pg_identifier(&c->sql, before->name);
-        tr_buffer_text(&c->sql, " TO ");
-        tr_pg_identifier(&c->sql, after->name);
-        rc = run(c->sink, c->conn, &c->sql, c->table, err);
+    if (strcmp(c->table->columns[at].native, before->native) != 0) {
+        tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink",
+               "the source changed the type of %s.%s column \"%s\" to %s; the target's is %s and stays",
+               c->table->schema, c->table->name, after->name, after->native, c->table->columns[at].native);
+        return 0;
     }
-    if (rc < 0 || before->native == NULL || after->native == NULL ||
-        strcmp(before->native, after->native) == 0 || after->generated)
-        return rc;
     alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, after->name);
     tr_buffer_printf(&c->sql, " TYPE %s", after->native);
-    return widens(before, after) ? run(c->sink, c->conn, &c->sql, c->table, err)
-                                 : refuse(c->table, "another type for", after->name, &c->sql, err);
+    return widens(before, after) ? run(c, err) : refuse(c, "another type for", after->name, err);
+}
+
+/* The type of a new column, when it is an enum that the target does not know. */
+static int
+make_enum(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    if (column->logical != TR_ENUM || column->nlabels == 0 || column->type_id != column->base_type_id)
+        return 0;
+    PGresult *res = NULL;
+    const char *params[] = { column->native };
+    int rc = tr_pg_ask_params(c->sink, c->conn, "SELECT to_regtype($1) IS NOT NULL", 1, params, &res, err);
+    bool there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
+    PQclear(res);
+    if (rc < 0 || there)
+        return rc;
+    tr_buffer_printf(&c->sql, "CREATE TYPE %s AS ENUM (", column->native);
+    for (uint32_t i = 0; i < column->nlabels; i++) {
+        tr_buffer_text(&c->sql, i > 0 ? ", " : "");
+        tr_pg_literal(&c->sql, column->labels[i]);
+    }
+    tr_buffer_byte(&c->sql, ')');
+    return run(c, err);
+}
+
+/* ------------------------------------------------------------------------------------------- columns that come and go */
+
+/* The target's column of this name is one that the source had before under another number: its values are not those of the new one. */
+static bool
+is_left_over(const struct change *c, const struct tr_column *column, int at)
+{
+    for (uint16_t i = 0; c->before != NULL && i < c->before->ncolumns; i++) {
+        const struct tr_pg_shape_column *old = &c->before->columns[i];
+        if (strcmp(old->name, column->name) == 0 &&
+            (old->target == 0 || old->target == c->table->columns[at].number) && renamed(c, old) == NULL)
+            return true;
+    }
+    return false;
 }
 
 static int
-carry_dropped(struct change *c, const struct tr_column *column, struct tr_error *err)
+refuse_left_over(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s: the source dropped column \"%s\" and has a new one of this name; the target still has the old one",
+        c->table->schema, c->table->name, column->name);
+    tr_pg_identifier(&c->sql, column->name);
+    char *name = tr_strdup(c->sql.data);
+    tr_buffer_reset(&c->sql);
+    add_column(&c->sql, c->table, column);
+    tr_error_hint(err, "run at the target: ALTER TABLE \"%s\".\"%s\" DROP COLUMN %s; %s; then start again",
+                  c->table->schema, c->table->name, name, c->sql.data);
+    free(name);
+    return -TR_REFUSED;
+}
+
+static int
+carry_new(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    int at = tr_pg_table_column(c->table, column->name);
+    bool there = at >= 0 && !(c->before != NULL && makes_room(c, column->name));
+    if (column->generated)
+        return 0;
+    if (there && c->table->columns[at].generated && c->before != NULL) {
+        alter(&c->sql, c->table);
+        tr_buffer_text(&c->sql, "ALTER COLUMN ");
+        tr_pg_identifier(&c->sql, column->name);
+        tr_buffer_text(&c->sql, " DROP EXPRESSION");
+        return refuse(c, "a plain column where the target computes", column->name, err);
+    }
+    if (there)
+        return is_left_over(c, column, at) ? refuse_left_over(c, column, err) : 0;
+    int rc = safe_to_add(column) ? make_enum(c, column, err) : 0;
+    if (rc < 0)
+        return rc;
+    add_column(&c->sql, c->table, column);
+    return safe_to_add(column) ? run(c, err) : refuse(c, "a new", column->name, err);
+}
+
+static int
+carry_dropped(struct change *c, const struct tr_pg_shape_column *column, struct tr_error *err)
 {
     int at = tr_pg_table_column(c->table, column->name);
     if (at < 0)
@@ -185,83 +318,222 @@ carry_dropped(struct change *c, const struct tr_column *column, struct tr_error 
     tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
            "the source dropped column \"%s\" of %s.%s; the target keeps it", column->name, c->table->schema,
            c->table->name);
-    if (!c->table->columns[at].not_null)
+    if (!c->table->columns[at].not_null || c->table->columns[at].generated)
         return 0;
     alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, column->name);
     tr_buffer_text(&c->sql, " DROP NOT NULL");
-    return run(c->sink, c->conn, &c->sql, c->table, err);
+    return run(c, err);
+}
+
+/* ------------------------------------------------------------------------------------------- doubt */
+
+static int
+refuse_doubt(struct change *c, const char *gone, const struct tr_column *come, struct tr_error *err)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s: the source has no column \"%s\" any more and has \"%s\", which the target lacks; whether it was renamed cannot be known",
+        c->table->schema, c->table->name, gone, come->name);
+    add_column(&c->sql, c->table, come);
+    tr_error_hint(
+        err,
+        "if it was renamed, run at the target: ALTER TABLE \"%s\".\"%s\" RENAME COLUMN \"%s\" TO \"%s\"; if it is a new one: %s; then start again",
+        c->table->schema, c->table->name, gone, come->name, c->sql.data);
+    return -TR_REFUSED;
+}
+
+/* One column has gone and another has come: without both numbers nobody knows whether they are the same. */
+static int
+doubt_shapes(struct change *c, struct tr_error *err)
+{
+    for (uint16_t i = 0; i < c->before->ncolumns; i++) {
+        const struct tr_pg_shape_column *gone = &c->before->columns[i];
+        if (gone->dropped || tr_pg_shape_now(c->before, gone, c->after) != NULL ||
+            tr_pg_table_column(c->table, gone->name) < 0)
+            continue;
+        for (uint16_t k = 0; k < c->after->ncolumns; k++) {
+            const struct tr_column *come = &c->after->columns[k];
+            if (!come->generated && tr_pg_shape_then(c->before, c->after, come) == NULL &&
+                tr_pg_table_column(c->table, come->name) < 0 &&
+                !tr_pg_shape_numbered(c->before, c->after, gone->number, come->number))
+                return refuse_doubt(c, gone->name, come, err);
+        }
+    }
+    return 0;
+}
+
+/* A table that is seen for the first time: what the target has more may be what it lacks under another name. */
+static int
+carry_first(struct change *c, struct tr_error *err)
+{
+    const char *gone = NULL;
+    int rc = 0;
+    for (uint16_t i = 0; i < c->table->ncolumns && gone == NULL; i++)
+        if (tr_relation_column(c->after, c->table->columns[i].name) < 0 && !c->table->columns[i].generated)
+            gone = c->table->columns[i].name;
+    for (uint16_t i = 0; rc == 0 && i < c->after->ncolumns; i++) {
+        const struct tr_column *column = &c->after->columns[i];
+        bool lacks = !column->generated && tr_pg_table_column(c->table, column->name) < 0;
+        if (lacks)
+            rc = gone != NULL ? refuse_doubt(c, gone, column, err) : carry_new(c, column, err);
+    }
+    return rc;
 }
 
 static int
-carry(struct change *c, const struct tr_relation *before, const struct tr_relation *after,
-      struct tr_error *err)
+carry(struct change *c, struct tr_error *err)
 {
-    int rc = 0;
-    for (uint16_t i = 0; rc == 0 && i < before->ncolumns; i++) {
-        const struct tr_column *column = column_of(after, &before->columns[i]);
-        rc = column != NULL ? carry_changed(c, &before->columns[i], column, err)
-                            : carry_dropped(c, &before->columns[i], err);
+    if (c->before == NULL)
+        return carry_first(c, err);
+    int rc = doubt_shapes(c, err);
+    if (rc == 0)
+        rc = carry_names(c, err);
+    for (uint16_t i = 0; rc == 0 && i < c->before->ncolumns; i++) {
+        const struct tr_pg_shape_column *before = &c->before->columns[i];
+        const struct tr_column *after = tr_pg_shape_now(c->before, before, c->after);
+        if (after != NULL)
+            rc = carry_type(c, before, after, err);
+        else if (!before->dropped)
+            rc = carry_dropped(c, before, err);
     }
-    for (uint16_t i = 0; rc == 0 && i < after->ncolumns; i++)
-        if (column_of(before, &after->columns[i]) == NULL)
-            rc = carry_new(c, &after->columns[i], err);
+    for (uint16_t i = 0; rc == 0 && i < c->after->ncolumns; i++)
+        if (tr_pg_shape_then(c->before, c->after, &c->after->columns[i]) == NULL)
+            rc = carry_new(c, &c->after->columns[i], err);
     return rc;
 }
 
-static bool
-speaks_postgresql(const struct tr_postgres_sink *sink)
-{
-    const char *dialect = sink->base.env->source_dialect;
-    return dialect != NULL && strcmp(dialect, "postgresql") == 0;
-}
+/* ------------------------------------------------------------------------------------------- from one shape to the next */
 
-int
-tr_pg_apply_schema(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
-                   struct tr_error *err)
+static int
+change_table(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_pg_shape *before,
+             const struct tr_relation *after, struct tr_error *err)
 {
-    const struct tr_relation *before = event->schema.previous, *after = event->relation;
-    if (after->skip || tr_relation_same_shape(before, after))
-        return 0;
-    if (sink->ddl == TR_PG_DDL_STOP) {
-        tr_fail(err, TR_REFUSED, "the source changed the columns of table %s.%s", after->schema, after->name);
-        return tr_error_hint(err,
-                             "change the target's table to match and start again with ddl: apply or ignore");
-    }
-    struct change c = { .sink = sink, .conn = conn };
-    int rc = 0;
-    if (sink->ddl == TR_PG_DDL_APPLY && speaks_postgresql(sink))
-        rc = tr_pg_table_read(sink, after->target_schema, after->target_name, &c.table, err);
+    struct change c = { .sink = sink, .conn = conn, .before = before, .after = after };
+    int rc = tr_pg_table_read(sink, after->target_schema, after->target_name, &c.table, err);
     if (rc == 0 && c.table != NULL) {
         tr_buffer_init(&c.sql, (size_t)1 << 20);
-        rc = carry(&c, before, after, err);
+        rc = carry(&c, err);
         tr_buffer_fini(&c.sql);
     }
     tr_pg_table_free(c.table);
-    tr_pg_map_forget(sink->apply, after->target_schema, after->target_name);
     return rc;
 }
 
-int
-tr_pg_add_missing_columns(struct tr_postgres_sink *sink, const struct tr_relation *relation,
-                          const struct tr_pg_table *table, bool *changed, struct tr_error *err)
+static int
+refuse_change(const struct tr_relation *relation, struct tr_error *err)
 {
-    *changed = false;
-    if (sink->ddl != TR_PG_DDL_APPLY || !speaks_postgresql(sink))
+    tr_fail(err, TR_REFUSED, "the source changed the columns of table %s.%s", relation->schema,
+            relation->name);
+    return tr_error_hint(err, "change the target's table to match and start again with ddl: apply or ignore");
+}
+
+/* Dropped and created again: the rows of the old table are still in the target, and those of the new one may have come by another way. */
+static int
+refuse_new_table(struct tr_postgres_sink *sink, const struct tr_relation *relation, struct tr_error *err)
+{
+    if (sink->ddl == TR_PG_DDL_IGNORE) {
+        tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
+               "the source dropped table %s.%s and made it anew; the target keeps the rows of the old one",
+               relation->schema, relation->name);
         return 0;
-    /* Groups in flight may hold the table: rather begin anew than wait for ourselves. */
-    int rc = tr_pg_exec(sink->reader, -1, "SET lock_timeout = '2s'", NULL, err);
-    struct tr_buffer sql;
-    tr_buffer_init(&sql, (size_t)1 << 20);
-    for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++) {
-        const struct tr_column *column = &relation->columns[i];
-        if (column->generated || tr_pg_table_column(table, column->name) >= 0 || !safe_to_add(column))
-            continue;
-        add_column(&sql, table, column);
-        rc = run(sink, sink->reader, &sql, table, err);
-        *changed = *changed || rc == 0;
     }
+    tr_fail(
+        err, TR_REFUSED,
+        "the source dropped table %s.%s and made it anew; the target's table holds the rows of the old one",
+        relation->schema, relation->name);
+    return tr_error_hint(
+        err,
+        "bring the target's table to what the source's was before this change (empty, if it was created empty), then run there:"
+        " DELETE FROM tailrace.relation_shape WHERE task = '%s' AND table_name = '%s.%s'; and start again",
+        sink->base.env->task, relation->schema, relation->name);
+}
+
+/* Remember the new shape, in the same transaction. */
+static int
+store(struct tr_postgres_sink *sink, PGconn *conn, struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_pg_table *table = NULL;
+    struct tr_buffer sql;
+    int rc = tr_pg_table_read(sink, relation->target_schema, relation->target_name, &table, err);
+    if (rc < 0)
+        return rc;
+    struct tr_pg_shape *shape = tr_pg_shape_set(sink->apply, relation, table, 0);
+    tr_pg_table_free(table);
+    if (!sink->keeps_shapes)
+        return 0;
+    tr_buffer_init(&sql, (size_t)16 << 20);
+    tr_pg_shape_statement(sink, shape, &sql);
+    rc = tr_pg_ask(sink, conn, sql.data, NULL, err);
     tr_buffer_fini(&sql);
-    return rc < 0 ? rc : tr_pg_exec(sink->reader, -1, "SET lock_timeout = 0", NULL, err);
+    return rc < 0 ? tr_error_prefix(err, "remembering the shape of table %s.%s", relation->schema,
+                                    relation->name)
+                  : 0;
+}
+
+bool
+tr_pg_shape_is_due(struct tr_pg_apply *apply, const struct tr_relation *relation, uint64_t group)
+{
+    const struct tr_pg_shape *shape = tr_pg_shape_find(apply, relation);
+    return shape == NULL || shape->relation != relation || shape->writer == group;
+}
+
+int
+tr_pg_reach_shape(struct tr_postgres_sink *sink, PGconn *conn, uint64_t group, struct tr_relation *previous,
+                  struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_pg_shape *before = tr_pg_shape_find(sink->apply, relation);
+    if (before == NULL && previous != NULL) /* rows of it came before this sink began to look */
+        before = tr_pg_shape_set(sink->apply, previous, NULL, 0);
+    bool fits = before != NULL && tr_pg_shape_fits(before, relation);
+    if (fits && before->writer != group && !tr_pg_shape_incomplete(before, relation)) {
+        tr_pg_shape_seen(before, relation);
+        return 0;
+    }
+    int rc = 0;
+    if (before != NULL && before->id != relation->id)
+        rc = refuse_new_table(sink, relation, err);
+    else if (before != NULL && !fits && sink->ddl == TR_PG_DDL_STOP)
+        rc = refuse_change(relation, err);
+    if (rc == 0 && !fits && sink->ddl == TR_PG_DDL_APPLY && sink->from_postgresql)
+        rc = change_table(sink, conn, before, relation, err);
+    if (rc == 0)
+        rc = store(sink, conn, relation, err);
+    if (rc == 0 && !fits)
+        tr_pg_map_forget(sink->apply, relation->target_schema, relation->target_name);
+    return rc;
+}
+
+/* Does the target lack a column that may be added? */
+static bool
+lacks_column(const struct tr_pg_table *table, const struct tr_relation *relation)
+{
+    for (uint16_t i = 0; i < relation->ncolumns; i++)
+        if (!relation->columns[i].generated && tr_pg_table_column(table, relation->columns[i].name) < 0)
+            return true;
+    return false;
+}
+
+int
+tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *relation, uint64_t group,
+                      bool *learnt, struct tr_error *err)
+{
+    struct tr_pg_shape *shape = tr_pg_shape_find(sink->apply, relation);
+    struct tr_pg_table *table;
+    if (shape != NULL && (!tr_pg_shape_fits(shape, relation) || shape->id != relation->id))
+        return 1;
+    int rc = tr_pg_table_get(sink, relation, &table, err);
+    if (rc < 0)
+        return rc;
+    if (shape == NULL && sink->ddl == TR_PG_DDL_APPLY && sink->from_postgresql &&
+        lacks_column(table, relation))
+        return 1;
+    if (shape != NULL && !tr_pg_shape_incomplete(shape, relation)) {
+        tr_pg_shape_seen(shape, relation);
+        return 0;
+    }
+    tr_pg_shape_set(sink->apply, relation, table, group);
+    *learnt = true;
+    return 0;
 }

@@ -28,11 +28,16 @@ struct tr_postgres_sink {
     int server_version; /* PQserverVersion: 150004 */
     bool
         replica_role; /* session_replication_role = replica is permitted: no trigger and no foreign key fires */
-    bool state_tables; /* tailrace.checkpoint and tailrace.table_cut are known to exist */
+    bool state_tables; /* the tables of schema tailrace are known to exist */
+    bool
+        keeps_shapes; /* and tailrace.relation_shape is one of them, and worth it: the source numbers its columns */
+    bool from_postgresql; /* the source speaks our dialect */
+    int64_t stop_us;      /* monotonic: when the order to stop was seen; 0 = not yet. Sink thread */
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_pg_conflict_policy on_conflict;
     enum tr_pg_ddl_policy ddl;
-    struct tr_pg_pool loaders; /* for loaders and index builders, between two tables; emptied by finish_tables */
+    struct tr_pg_pool
+        loaders; /* for loaders and index builders, between two tables; emptied by finish_tables */
     struct tr_pg_apply *apply; /* NULL until the first write */
 };
 
@@ -47,6 +52,24 @@ int tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose,
 int tr_pg_take_loader(struct tr_postgres_sink *sink, PGconn **conn, struct tr_error *err);
 /* The descriptor that interrupts loading, or -1. */
 int tr_pg_stop_fd(const struct tr_postgres_sink *sink);
+
+/*
+ * ask.c: one statement, waiting for its result; fails with TR_RETRY some time after the task was told to stop. *res is the caller's to clear and may be left out.
+ * thread: sink.
+ */
+int tr_pg_ask(struct tr_postgres_sink *sink, PGconn *conn, const char *sql, PGresult **res,
+              struct tr_error *err);
+int tr_pg_ask_params(struct tr_postgres_sink *sink, PGconn *conn, const char *sql, int nparams,
+                     const char *const *params, PGresult **res, struct tr_error *err);
+/* Until a result can be taken from the connection. */
+int tr_pg_await(struct tr_postgres_sink *sink, PGconn *conn, struct tr_error *err);
+/* Has the task been told to stop? thread: sink. */
+bool tr_pg_stopping(struct tr_postgres_sink *sink);
+/* wait_us, or what is left of the time after the order to stop when that is less; 0 = give up. */
+int64_t tr_pg_patience(struct tr_postgres_sink *sink, int64_t wait_us);
+int tr_pg_give_up(struct tr_error *err);
+/* Close a connection that may be at work, without waiting for a silent network. */
+void tr_pg_let_go(struct tr_postgres_sink *sink, PGconn *conn);
 
 /* checkpoint.c. The state tables are made when missing. thread: sink, but for record_cut. */
 int tr_pg_state_tables(struct tr_postgres_sink *sink, struct tr_error *err);

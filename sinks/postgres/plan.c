@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "sinks/postgres/apply.h"
+#include "sinks/postgres/shape.h"
 
 #define COPY_ROWS 500 /* a run of inserts from which on leaving the pipeline for a COPY pays */
 
@@ -19,7 +19,8 @@ struct plan {
     struct tr_pg_group *group;
     struct tr_pg_table *run; /* ordered: the table of the current run */
     int run_op;
-    bool again; /* a table turned out to need the source's order: plan once more */
+    bool again;  /* a table turned out to need the source's order: plan once more */
+    bool learnt; /* something of a table's shape is to be stored with this group */
 };
 
 void
@@ -268,13 +269,40 @@ net_op(const struct tr_event *event)
                                       : TR_NET_INSERT;
 }
 
+/* A relation that is new to the sink: is the target's table of its shape? */
+static int
+meet(struct plan *plan, struct tr_relation *relation, struct tr_error *err)
+{
+    return tr_pg_shape_first_use(plan->sink, relation, plan->group->number, &plan->learnt, err);
+}
+
+/* What was learnt is stored in the group's own transaction. */
+static void
+plan_shapes(struct plan *plan)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, TR_BUFFER_MAX);
+    for (uint32_t i = 0; i < plan->apply->nshapes; i++) {
+        if (plan->apply->shapes[i]->writer != plan->group->number)
+            continue;
+        tr_buffer_reset(&sql);
+        tr_pg_shape_statement(plan->sink, plan->apply->shapes[i], &sql);
+        struct tr_pg_step *step = add_step(&plan->group->free);
+        step->kind = TR_PG_STEP_SQL;
+        step->sql = tr_arena_strdup(&plan->group->arena, sql.data);
+    }
+    tr_buffer_fini(&sql);
+}
+
 static int
 plan_row(struct plan *plan, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_pg_map *map;
     const struct tr_value *key, *row;
-    int rc = tr_pg_map_get(plan->sink, event->relation, &map, err);
-    if (rc < 0)
+    int rc = tr_pg_map_known(plan->apply, event->relation) ? 0 : meet(plan, event->relation, err);
+    if (rc == 0)
+        rc = tr_pg_map_get(plan->sink, event->relation, &map, err);
+    if (rc != 0)
         return rc;
     tr_pg_event_images(event, &key, &row);
     touch(plan, map);
@@ -332,7 +360,7 @@ plan_events(struct plan *plan, struct tr_error *err)
                 rc = plan_row(plan, event, err);
             else if (event->kind == TR_TRUNCATE)
                 rc = plan_truncate(plan, event, err);
-            if (rc < 0)
+            if (rc != 0)
                 return rc;
         }
     }
@@ -356,22 +384,33 @@ forget(struct plan *plan)
     plan->again = false;
 }
 
+static int
+plan_once(struct plan *plan, struct tr_error *err)
+{
+    struct tr_pg_group *group = plan->group;
+    group->free.count = group->dependent.count = 0;
+    tr_arena_reset(&group->arena);
+    group->depends = group->alone ? group->number - 1 : plan->apply->barrier;
+    if (group->depends >= group->number)
+        group->depends = group->number - 1;
+    return plan_events(plan, err);
+}
+
 int
 tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err)
 {
     struct plan plan = { .sink = sink, .apply = sink->apply, .group = group };
-    group->free.count = group->dependent.count = 0;
-    tr_arena_reset(&group->arena);
-    group->depends = group->alone ? group->number - 1 : sink->apply->barrier;
-    if (group->depends >= group->number)
-        group->depends = group->number - 1;
-    int rc = plan_events(&plan, err);
-    bool again = plan.again;
-    forget(&plan);
-    if (rc == 0 && again) {
+    int rc = plan_once(&plan, err);
+    if (rc == 0 && plan.again) {
+        forget(&plan);
         group->alone = group->ordered = true;
-        return tr_pg_plan(sink, group, err);
+        rc = plan_once(&plan, err);
     }
+    forget(&plan);
+    if (rc == 0 && plan.learnt && sink->keeps_shapes)
+        plan_shapes(&plan);
+    if (rc == 1)
+        group->ddl = group->alone = true;
     if (group->alone)
         sink->apply->barrier = group->number;
     return rc;

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "sinks/postgres/apply.h"
-#include "sinks/postgres/internal.h"
+#include "sinks/postgres/shape.h"
 #include "sinks/postgres/loader.h"
 #include "sinks/postgres/postgres.h"
 #include "sinks/postgres/tables.h"
@@ -27,7 +26,9 @@ tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, boo
                    struct tr_error *err)
 {
     char *name = tr_asprintf("tailrace %s %s", sink->base.env->task, purpose);
-    struct tr_pg_config config = { .url = sink->url, .application_name = name, .interrupt_fd = -1 };
+    struct tr_pg_config config = { .url = sink->url,
+                                   .application_name = name,
+                                   .interrupt_fd = tr_pg_stop_fd(sink) };
     int rc = tr_pg_connect(&config, conn, err);
     free(name);
     /* A role's own setting may have switched waiting off; a stronger one than "on" is kept. */
@@ -95,6 +96,14 @@ ddl_policy(const char *text)
                                        : TR_PG_DDL_APPLY;
 }
 
+/* The tables are made, and what they look like is remembered. */
+static int
+prepare_tables(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    int rc = tr_pg_prepare_tables(sink, schema, err);
+    return rc < 0 ? rc : tr_pg_prepare_shapes(sink, schema, err);
+}
+
 static void
 sink_close(struct tr_sink *base)
 {
@@ -102,7 +111,7 @@ sink_close(struct tr_sink *base)
     if (sink == NULL)
         return;
     tr_pg_apply_close(sink->apply);
-    tr_pg_abandon(sink->meta);
+    tr_pg_let_go(sink, sink->meta);
     tr_pg_pool_fini(&sink->loaders);
     free(sink);
 }
@@ -118,6 +127,7 @@ sink_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *
     sink->url = tr_setting_string(env->settings, "target");
     sink->on_conflict = conflict_policy(tr_setting_string(env->settings, "on_conflict"));
     sink->ddl = ddl_policy(tr_setting_string(env->settings, "ddl"));
+    sink->from_postgresql = env->source_dialect != NULL && strcmp(env->source_dialect, "postgresql") == 0;
     int rc = tr_pg_sink_connect(sink, "control", true, &sink->meta, err);
     if (rc == 0)
         rc = learn(sink, err);
@@ -143,7 +153,7 @@ const struct tr_sink_class tr_postgres_sink = {
     .poll = tr_pg_apply_poll,
     .flush = tr_pg_apply_flush,
     .check = tr_pg_sink_check,
-    .prepare_tables = tr_pg_prepare_tables,
+    .prepare_tables = prepare_tables,
     .reset_table = tr_pg_reset_table,
     .loader_accepts = tr_pg_loader_accepts,
     .loader_open = tr_pg_loader_open,

@@ -393,15 +393,15 @@ tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_event *e
 {
     tr_buffer_text(out, "TRUNCATE ONLY ");
     for (uint32_t i = 0; i < event->truncate.nrelations; i++) {
-        struct tr_pg_map *map;
-        int rc = tr_pg_map_get(sink, event->truncate.relations[i], &map, err);
+        struct tr_pg_table *table;
+        int rc = tr_pg_table_get(sink, event->truncate.relations[i], &table, err);
         if (rc < 0)
             return rc;
         tr_buffer_text(out, i > 0 ? ", ONLY " : "");
         /* ONLY is not allowed for a partitioned table, and there is nothing of its own in it */
-        if (map->table->relkind == 'p')
+        if (table->relkind == 'p')
             out->len -= strlen("ONLY ");
-        tr_pg_qualified(out, map->table->schema, map->table->name);
+        tr_pg_qualified(out, table->schema, table->name);
     }
     if ((event->flags & TR_TRUNCATE_RESTART_IDENTITY) != 0)
         tr_buffer_text(out, " RESTART IDENTITY");

@@ -40,7 +40,7 @@ oid(const PGresult *res, int row, int column)
 
 static const char columns_sql[] =
     "SELECT c.oid, c.relkind, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid, a.attnotnull, a.attgenerated <> '',"
-    " a.attidentity = 'a',"
+    " a.attidentity = 'a', pg_catalog.format_type(a.atttypid, a.atttypmod),"
     " EXISTS (SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')"
     "   AND (t.tgrelid = c.oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))))"
     " OR EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled IN ('A', 'R'))"
@@ -75,6 +75,8 @@ read_columns(struct tr_pg_table *table, const PGresult *res)
         column->not_null = flag(res, i, 6);
         column->generated = flag(res, i, 7);
         column->identity_always = flag(res, i, 8);
+        column->native = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 9));
+        column->number = (uint16_t)atoi(PQgetvalue(res, i, 2));
         column->comparable = type_is_comparable(column->type_oid);
     }
 }
@@ -133,7 +135,7 @@ tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *
     PGresult *columns = NULL, *uniques = NULL;
     *out = NULL;
     const char *names[] = { schema, name };
-    int rc = tr_pg_exec_params(sink->reader, -1, columns_sql, 2, names, &columns, err);
+    int rc = tr_pg_ask_params(sink, sink->reader, columns_sql, 2, names, &columns, err);
     if (rc < 0)
         return tr_error_prefix(err, "reading the target's table %s.%s", schema, name);
     if (PQntuples(columns) == 0) {
@@ -142,7 +144,7 @@ tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *
     }
     char *sql = tr_asprintf(uniques_sql, sink->server_version >= 150000 ? "i.indnullsnotdistinct" : "false");
     const char *relid[] = { PQgetvalue(columns, 0, 0) };
-    rc = tr_pg_exec_params(sink->reader, -1, sql, 1, relid, &uniques, err);
+    rc = tr_pg_ask_params(sink, sink->reader, sql, 1, relid, &uniques, err);
     free(sql);
     if (rc == 0) {
         struct tr_pg_table *table = tr_calloc(1, sizeof(*table));
@@ -151,7 +153,7 @@ tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *
         table->name = tr_arena_strdup(&table->arena, name);
         table->oid = oid(columns, 0, 0);
         table->relkind = PQgetvalue(columns, 0, 1)[0];
-        table->fires = flag(columns, 0, 9);
+        table->fires = flag(columns, 0, 10);
         read_columns(table, columns);
         read_uniques(table, columns, uniques);
         *out = table;
@@ -325,6 +327,18 @@ map_free(struct tr_pg_map *map)
     free(map);
 }
 
+int
+tr_pg_table_get(struct tr_postgres_sink *sink, const struct tr_relation *relation, struct tr_pg_table **table,
+                struct tr_error *err)
+{
+    int rc = table_get(sink, relation->target_schema, relation->target_name, table, err);
+    if (rc < 0 || *table != NULL)
+        return rc;
+    tr_fail(err, TR_REFUSED, "the target has no table %s.%s", relation->target_schema, relation->target_name);
+    return tr_error_hint(
+        err, "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
+}
+
 static int
 map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out,
          struct tr_error *err)
@@ -336,22 +350,9 @@ map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_
     map->target = tr_calloc(relation->ncolumns + 1u, sizeof(*map->target));
     map->key = tr_calloc(relation->ncolumns + 1u, sizeof(*map->key));
     map->equals = tr_calloc(relation->ncolumns + 1u, sizeof(*map->equals));
-    int rc = table_get(sink, relation->target_schema, relation->target_name, &map->table, err);
-    if (rc == 0 && map->table == NULL) {
-        rc = tr_fail(err, TR_REFUSED, "the target has no table %s", map->label);
-        tr_error_hint(
-            err,
-            "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
-    }
-    bool added = false;
-    if (rc == 0 && (missing = lay_over(map)) != NULL) {
-        rc = tr_pg_add_missing_columns(sink, relation, map->table, &added, err);
-        if (rc == 0 && added) {
-            tr_pg_map_forget(sink->apply, relation->target_schema, relation->target_name);
-            rc = table_get(sink, relation->target_schema, relation->target_name, &map->table, err);
-            missing = rc == 0 && map->table != NULL ? lay_over(map) : missing;
-        }
-    }
+    int rc = tr_pg_table_get(sink, relation, &map->table, err);
+    if (rc == 0)
+        missing = lay_over(map);
     if (rc == 0 && missing != NULL) {
         rc = tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)",
                      map->label, missing->name,
@@ -376,8 +377,7 @@ tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struc
 {
     struct tr_pg_apply *apply = sink->apply;
     uint32_t number = relation->number;
-    if (number < apply->maps_cap && apply->maps[number] != NULL &&
-        apply->maps[number]->relation == relation) {
+    if (tr_pg_map_known(apply, relation)) {
         *out = apply->maps[number];
         return 0;
     }

@@ -30,14 +30,23 @@ tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct
     if (rc < 0)
         return rc;
     /* Keys come from unnest in unknown number: the plan must be the one index lookup per key, also while a table is young and small. */
-    rc = tr_pg_exec(
-        worker->conn, -1,
+    rc = tr_pg_ask(
+        apply->sink, worker->conn,
         "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
         " SET enable_mergejoin = off; SET enable_material = off; SET jit = off;"
         " SET default_transaction_isolation = 'read committed'",
         NULL, err);
     if (rc < 0)
         return rc;
+    /* A server that waits for a lock on our behalf notices that we have gone (14 and later, where its system can). */
+    struct tr_error unable;
+    if (apply->sink->server_version >= 140000 &&
+        tr_pg_ask(apply->sink, worker->conn, "SET client_connection_check_interval = '1s'", NULL, &unable) <
+            0 &&
+        unable.class == TR_RETRY) {
+        *err = unable;
+        return -TR_RETRY;
+    }
     worker->pid = PQbackendPID(worker->conn);
     if (PQsetnonblocking(worker->conn, 1) != 0 || PQenterPipelineMode(worker->conn) != 1)
         return tr_pg_fail(err, worker->conn, NULL, "entering pipeline mode at the target");
@@ -47,7 +56,8 @@ tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct
 void
 tr_pg_worker_close(struct tr_pg_worker *worker)
 {
-    tr_pg_close(worker->conn);
+    if (worker->conn != NULL)
+        tr_pg_let_go(worker->apply->sink, worker->conn);
     free(worker->prepared);
     worker->conn = NULL;
     worker->prepared = NULL;
@@ -642,7 +652,7 @@ tr_pg_worker_wants_write(const struct tr_pg_worker *worker)
 int
 tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err)
 {
-    return tr_pg_exec(worker->conn, -1, sql, res, err);
+    return tr_pg_ask(worker->apply->sink, worker->conn, sql, res, err);
 }
 
 /* Wait for the one result of what was sent. */
@@ -650,26 +660,18 @@ static int
 collect(struct tr_pg_worker *worker, PGresult **out, struct tr_error *err)
 {
     PGresult *res, *first = NULL;
-    for (;;) {
-        int unsent = PQflush(worker->conn);
-        if (unsent < 0 || PQconsumeInput(worker->conn) != 1) {
-            PQclear(first);
-            return lost(worker, err);
-        }
-        if (unsent == 0 && !PQisBusy(worker->conn)) {
-            if ((res = PQgetResult(worker->conn)) == NULL)
-                break;
-            if (first == NULL)
-                first = res;
-            else
-                PQclear(res);
-            continue;
-        }
-        int rc = tr_pg_wait(worker->conn, unsent > 0, -1, TR_US_PER_S, err);
-        if (rc < 0) {
-            PQclear(first);
-            return rc;
-        }
+    int rc;
+    while ((rc = tr_pg_await(worker->apply->sink, worker->conn, err)) == 0) {
+        if ((res = PQgetResult(worker->conn)) == NULL)
+            break;
+        if (first == NULL)
+            first = res;
+        else
+            PQclear(res);
+    }
+    if (rc < 0) {
+        PQclear(first);
+        return rc;
     }
     *out = first;
     return first != NULL ? 0 : lost(worker, err);
@@ -728,19 +730,19 @@ tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err)
     char epoch[24];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)worker->apply->sink->epoch);
     const char *values[] = { worker->apply->sink->base.env->task, worker->group->checkpoint, epoch };
-    int rc = tr_pg_exec_params(worker->conn, -1, checkpoint_sql, 3, values, NULL, err);
+    int rc = tr_pg_ask_params(worker->apply->sink, worker->conn, checkpoint_sql, 3, values, NULL, err);
     if (rc < 0 && strcmp(err->sqlstate, "22012") == 0)
         return tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target",
                        values[0]);
     TR_FAILPOINT("sink.postgres.commit.before");
     if (rc == 0)
-        rc = tr_pg_exec(worker->conn, -1, "COMMIT", &res, err);
+        rc = tr_pg_ask(worker->apply->sink, worker->conn, "COMMIT", &res, err);
     if (rc == 0 && strcmp(PQcmdStatus(res), "COMMIT") != 0)
         rc = tr_fail(err, TR_RETRY, "the target rolled the transaction back at COMMIT");
     PQclear(res);
     res = NULL;
     if (rc == 0)
-        rc = tr_pg_exec(worker->conn, -1, "SELECT pg_current_wal_insert_lsn()", &res, err);
+        rc = tr_pg_ask(worker->apply->sink, worker->conn, "SELECT pg_current_wal_insert_lsn()", &res, err);
     if (rc == 0 && !tr_pg_lsn_parse(PQgetvalue(res, 0, 0), &worker->commit_lsn))
         rc = tr_fail(err, TR_FATAL, "the target did not tell its WAL position");
     PQclear(res);

@@ -261,6 +261,7 @@ test_truncate_and_new_columns(void **state)
     struct tr_relation *parent = feed_relation("parent", 5, 'd', "id:int4:key", NULL);
     struct tr_relation *child = feed_relation("child", 6, 'd', "id:int4:key", "p:int4", NULL);
     struct tr_relation *wider = feed_relation("child", 7, 'd', "id:int4:key", "q:int4", "note:text", NULL);
+    wider->id = child->id;
     struct tr_batch *batch = tr_batch_new();
     feed_begin(&feed, batch, true);
     feed_change(&feed, batch, TR_INSERT, parent, NULL, ROW("2"));

@@ -1,0 +1,87 @@
+/*
+ * shape.h - what the sink remembers of each source table's columns: the shape that the target's table has been brought to.
+ *
+ * A column is known by its number, which survives renames. The memory is the table tailrace.relation_shape and is written in the transaction of the
+ * changes that use the shape first, so that a change of shape is noticed even when it happened while nobody looked. Without that table (a role that may not
+ * make it) the memory lasts as long as the process.
+ */
+#ifndef TR_SINKS_POSTGRES_SHAPE_H
+#define TR_SINKS_POSTGRES_SHAPE_H
+
+#include "sinks/postgres/apply.h"
+
+struct tr_pg_shape_column {
+    char *name;
+    char *native;  /* type as the source spells it */
+    uint32_t type; /* its oid */
+    uint32_t base; /* domains resolved */
+    int32_t mod;
+    int32_t length, precision, scale;
+    uint16_t number; /* at the source, 0 = not known */
+    uint16_t target; /* pg_attribute.attnum at the target, 0 = none */
+    bool dropped;    /* at the source; the target keeps the column */
+};
+
+struct tr_pg_shape {
+    char *table; /* the source's "schema.name" */
+    uint64_t id; /* the source's own for the table; another one: the table was made anew */
+    struct tr_relation
+        *relation; /* seen last and found to be of this shape: one reference; NULL = none yet */
+    struct tr_pg_shape_column *columns;
+    uint16_t ncolumns;
+    uint64_t writer; /* the group whose transaction stores it; 0 = it is stored */
+};
+
+/* What earlier runs of the task remember. */
+int tr_pg_shapes_load(struct tr_postgres_sink *sink, struct tr_error *err);
+void tr_pg_shapes_free(struct tr_pg_apply *apply);
+
+/* NULL: the table has not been seen. */
+struct tr_pg_shape *tr_pg_shape_find(struct tr_pg_apply *apply, const struct tr_relation *relation);
+
+/* The column of the relation that this one is (generated ones are left out), and the other way round; NULL = none. */
+const struct tr_column *tr_pg_shape_now(const struct tr_pg_shape *shape,
+                                        const struct tr_pg_shape_column *column,
+                                        const struct tr_relation *relation);
+const struct tr_pg_shape_column *tr_pg_shape_then(const struct tr_pg_shape *shape,
+                                                  const struct tr_relation *relation,
+                                                  const struct tr_column *column);
+/* Are numbers of both comparable? */
+bool tr_pg_shape_numbered(const struct tr_pg_shape *shape, const struct tr_relation *relation, uint16_t a,
+                          uint16_t b);
+bool tr_pg_shape_same_type(const struct tr_pg_shape_column *before, const struct tr_column *after);
+
+/* Has the relation the columns of the shape: same ones, same names, same types? */
+bool tr_pg_shape_fits(const struct tr_pg_shape *shape, const struct tr_relation *relation);
+
+/* Remember the relation as the shape of `table` (what is dropped stays remembered). Returns the shape, which is to be stored by the group `writer`. */
+struct tr_pg_shape *tr_pg_shape_set(struct tr_pg_apply *apply, struct tr_relation *relation,
+                                    const struct tr_pg_table *table, uint64_t writer);
+/* The relation is of the shape. */
+void tr_pg_shape_seen(struct tr_pg_shape *shape, struct tr_relation *relation);
+/* The statement that stores it. */
+void tr_pg_shape_statement(const struct tr_postgres_sink *sink, const struct tr_pg_shape *shape,
+                           struct tr_buffer *sql);
+
+/* Is there more to be remembered now than there was? */
+bool tr_pg_shape_incomplete(const struct tr_pg_shape *shape, const struct tr_relation *relation);
+
+/*
+ * ddl.c: bring the target's table to the relation's shape on this connection, inside the transaction of `group`, by the policy, and store the shape.
+ * previous: the shape before when nothing is remembered, or NULL.
+ */
+int tr_pg_reach_shape(struct tr_postgres_sink *sink, PGconn *conn, uint64_t group,
+                      struct tr_relation *previous, struct tr_relation *relation, struct tr_error *err);
+/* Does tr_pg_reach_shape have to be called before a row of the relation is applied by this group? */
+bool tr_pg_shape_is_due(struct tr_pg_apply *apply, const struct tr_relation *relation, uint64_t group);
+/*
+ * For a relation that is used for the first time. 0: the table is as it must be; *learnt when there is something of it that `group` shall store. 1: tr_pg_reach_shape
+ * has work to do.
+ */
+int tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *relation, uint64_t group,
+                          bool *learnt, struct tr_error *err);
+
+/* The tables as they are made for the load are the shape that the stream begins with. */
+int tr_pg_prepare_shapes(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+
+#endif
