@@ -339,7 +339,9 @@ stream_start(struct tr_assembler *assembler, const struct tr_frame *frame, uint6
     }
     /* What is complete goes first: the open transaction may last. */
     int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
-    return r < 0 ? r : decode_open(assembler, frame, xid, false, err);
+    if (r == 0)
+        r = decode_open(assembler, frame, xid, false, err);
+    return r < 0 ? r : 0; /* what decoding brought is no answer to "is the stop reached" */
 }
 
 static int

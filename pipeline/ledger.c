@@ -25,7 +25,7 @@ tr_ledger_init(struct tr_ledger *ledger)
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&ledger->moved, &attr);
+    pthread_cond_init(&ledger->kick, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&ledger->lock, NULL);
     ledger->next_sequence = 1;
@@ -61,7 +61,7 @@ tr_ledger_fini(struct tr_ledger *ledger)
         entry_free(entry);
     }
     tr_ledger_mark_fini(&ledger->durable);
-    pthread_cond_destroy(&ledger->moved);
+    pthread_cond_destroy(&ledger->kick);
     pthread_mutex_destroy(&ledger->lock);
 }
 
@@ -131,7 +131,6 @@ tr_ledger_durable(struct tr_ledger *ledger, uint64_t sequence, const char *sink_
         ledger->in_flight--;
         entry_free(entry);
     }
-    pthread_cond_broadcast(&ledger->moved);
     pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -155,8 +154,10 @@ tr_ledger_wait(struct tr_ledger *ledger, int64_t wait_us)
     until.tv_sec += (time_t)(wait_us / 1000000 + ns / 1000000000);
     until.tv_nsec = (long)(ns % 1000000000);
     pthread_mutex_lock(&ledger->lock);
-    if (ledger->durable.position == NULL && ledger->durable.ntables_done == 0)
-        pthread_cond_timedwait(&ledger->moved, &ledger->lock, &until);
+    int timed_out = 0;
+    while (!ledger->kicked && timed_out == 0)
+        timed_out = pthread_cond_timedwait(&ledger->kick, &ledger->lock, &until);
+    ledger->kicked = false;
     pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -164,7 +165,8 @@ void
 tr_ledger_kick(struct tr_ledger *ledger)
 {
     pthread_mutex_lock(&ledger->lock);
-    pthread_cond_broadcast(&ledger->moved);
+    ledger->kicked = true;
+    pthread_cond_broadcast(&ledger->kick);
     pthread_mutex_unlock(&ledger->lock);
 }
 

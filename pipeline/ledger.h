@@ -27,7 +27,8 @@ struct tr_ledger_mark {
 
 struct tr_ledger {
     pthread_mutex_t lock;
-    pthread_cond_t moved;
+    pthread_cond_t kick;
+    bool kicked;
     struct tr_ledger_entry *first, *last;
     uint64_t next_sequence;
     uint64_t in_flight;      /* entries not yet durable */
@@ -49,9 +50,9 @@ void tr_ledger_durable(struct tr_ledger *ledger, uint64_t sequence, const char *
 bool tr_ledger_take(struct tr_ledger *ledger, struct tr_ledger_mark *mark);
 void tr_ledger_mark_fini(struct tr_ledger_mark *mark);
 
-/* Wait until something became durable, at most wait_us. thread: control. */
+/* Let wait_us go by: saving is paced, whatever the sink's rate. A kick ends it. thread: control. */
 void tr_ledger_wait(struct tr_ledger *ledger, int64_t wait_us);
-/* End such a wait. thread: any. */
+/* End such a wait: a thread has come to its end. thread: any. */
 void tr_ledger_kick(struct tr_ledger *ledger);
 
 /* Rows durable so far, and the lag of the newest durable commit (0 when nothing is on its way). thread: any. */

@@ -134,6 +134,8 @@ plan(struct load *load, int max, struct tr_error *err)
     return 0;
 }
 
+static void compare_cuts(struct load *load);
+
 /* --- a sink with a loader --- */
 
 /* A table takes another number of bytes on the source's disk than on the wire: each part that ends tells how many, so that in the end the estimates are the truth. */
@@ -352,6 +354,7 @@ load_in_bulk(struct load *load, struct tr_error *err)
     for (size_t i = 0; i < load->ntables; i++)
         tr_checkpoint_set_table(&task->checkpoint, load->tables[i].name, load->cut.position, true);
     tr_task_phase_set(task, TR_PHASE_FINISHING_LOAD);
+    compare_cuts(load);
     TR_FAILPOINT("load.finish_tables");
     return sink->finish_tables(task->sink, load->schema, err);
 }
@@ -518,6 +521,20 @@ read_schema(struct load *load, struct tr_error *err)
     return r;
 }
 
+/* Tables of one cut fit each other at once; tables of several do so only when the stream has passed the newest cut. */
+static void
+compare_cuts(struct load *load)
+{
+    const struct tr_checkpoint *checkpoint = &load->task->checkpoint;
+    for (size_t i = 1; i < checkpoint->ntables && load->schema != NULL; i++)
+        if (strcmp(checkpoint->tables[i].position, checkpoint->tables[0].position) != 0)
+            load->schema->cuts_differ = true;
+    if (load->schema != NULL && load->schema->cuts_differ)
+        tr_log(load->task->config.log, TR_LOG_WARNING, "load",
+               "the tables were loaded at different moments: new foreign keys are added NOT VALID; when the stream has caught up, "
+               "ALTER TABLE ... VALIDATE CONSTRAINT ... checks the rows");
+}
+
 static int
 run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
 {
@@ -534,6 +551,8 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
         return r;
     if (load->ntables == 0) { /* a run that was killed after the rows still owes the rest of the schema */
         bool owed = bulk && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, "load") == 0;
+        if (owed)
+            compare_cuts(load);
         return owed ? task->config.sink->finish_tables(task->sink, load->schema, err) : 0;
     }
     if (first_cut != NULL && first_cut->position[0] != '\0')

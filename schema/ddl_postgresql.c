@@ -267,6 +267,8 @@ build_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_obje
     tr_buffer_text(out, ") REFERENCES ");
     table_name(out, &b->schema->tables[object->ref - 1]);
     tr_buffer_printf(out, " %s", object->native);
+    if (b->schema->cuts_differ && table->relation->kind != 'p' && strstr(object->native, "NOT VALID") == NULL)
+        tr_buffer_text(out, " NOT VALID");
     key_comment(out, table, object, true);
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
                                              .kind = TR_OBJECT_FOREIGN_KEY,

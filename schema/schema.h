@@ -96,6 +96,11 @@ struct tr_schema {
     uint32_t ntables;
     const struct tr_schema_note *notes;
     uint32_t nnotes;
+    /*
+     * The tables were loaded as of different cuts: rows may refer to others that the stream has yet to bring, so that
+     * foreign keys are made without a look at the rows that are there (NOT VALID).
+     */
+    bool cuts_differ;
 };
 
 /* An empty one, owned by the caller. */

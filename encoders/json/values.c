@@ -31,6 +31,17 @@ RENDER(render_integer)
     return true;
 }
 
+/* Four digits in MySQL's text, 0000 included: JSON knows no leading zeros. */
+RENDER(render_year)
+{
+    if (!is_integer(text, len))
+        return false;
+    for (; len > 1 && *text == '0'; text++, len--)
+        ;
+    tr_buffer_add(out, text, len);
+    return true;
+}
+
 /* Above 2^63 the reader's long wraps: what consumers of Debezium see unless they ask for precise. */
 RENDER(render_wrapped)
 {
@@ -468,7 +479,7 @@ static const render_fn plain[TR_LOGICAL_COUNT] = {
     [TR_INT64] = render_integer,      [TR_FLOAT32] = render_float,  [TR_FLOAT64] = render_float,
     [TR_MONEY] = render_money,        [TR_CHAR] = render_string,    [TR_TEXT] = render_string,
     [TR_BYTES] = render_bytes,        [TR_TIMETZ] = render_timetz,  [TR_TIMESTAMPTZ] = render_timestamptz,
-    [TR_YEAR] = render_integer,       [TR_UUID] = render_string,    [TR_JSON] = render_string,
+    [TR_YEAR] = render_year,          [TR_UUID] = render_string,    [TR_JSON] = render_string,
     [TR_JSONB] = render_string,       [TR_XML] = render_string,     [TR_ENUM] = render_string,
     [TR_SET] = render_string,         [TR_INET] = render_string,    [TR_CIDR] = render_string,
     [TR_MACADDR] = render_string,     [TR_OID] = render_integer,    [TR_ARRAY] = render_array,

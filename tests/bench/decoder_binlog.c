@@ -1,7 +1,8 @@
 /*
- * decoder_binlog.c - how fast log files become batches: rows per second of the decoder alone, the file in memory.
+ * decoder_binlog.c - how fast log files become batches: rows per second of the decoder alone, the file in
+ * memory.
  *
- *     decoder_binlog [--text] [--rounds N] FILE...
+ * decoder_binlog [--text] [--rounds N] FILE...
  *
  * --text also renders every value. Prints one line a round: rows, transactions, seconds, rows per second.
  */

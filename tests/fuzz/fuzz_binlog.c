@@ -1,8 +1,9 @@
 /*
- * fuzz_binlog.c - any bytes as events of a binary log: events or an error come out, never a crash, and every value can be rendered or refused.
+ * fuzz_binlog.c - any bytes as events of a binary log: events or an error come out, never a crash, and
+ * every value can be rendered or refused.
  *
- * Input: uint8 (bit 0: checksums are on and not mended), then events as uint8 type, uint16 length of the body, body. Lengths in the header are
- * right, for a wrong one is refused at once and would hide the rest.
+ * Input: uint8 (bit 0: checksums are on and not mended), then events as uint8 type, uint16 length of the
+ * body, body. Lengths in the header are right, for a wrong one is refused at once and would hide the rest.
  */
 #include <stdlib.h>
 #include <string.h>

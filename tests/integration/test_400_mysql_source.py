@@ -138,7 +138,6 @@ def test_numbers_inside_json_are_the_same_text(server, shop, tailrace):
     assert len(texts) == 2 and texts[0] == texts[1] == shop.one("SELECT cast(doc AS char) FROM j WHERE id = 1")
 
 
-@pytest.mark.xfail(strict=True, reason="the JSON encoder writes the year's four zeros as they are")
 def test_year_zero_is_a_number_in_files(shop, tailrace):
     shop.sql("CREATE TABLE years (id int PRIMARY KEY, y year)")
     shop.sql("INSERT INTO years VALUES (1, 0), (2, 1901)")
