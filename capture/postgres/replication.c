@@ -6,7 +6,8 @@
  *
  * Reading in bursts: a walsender pays a send() per row, and a reader that sleeps in poll() makes each of them a wake-up. So when messages
  * come faster than they are waited for, the reader naps a short while instead of polling, and finds many at once; when the stream is
- * calm it blocks in poll(), so that a lone commit arrives without delay. See docs/source-postgresql.md, "Reading in bursts".
+ * calm it blocks in poll(), so that a lone commit arrives without delay. A backlog is also known by its age: the commit time that a begin
+ * message carries against the time the server sent it, both of the server's clock. See docs/source-postgresql.md, "Reading in bursts".
  */
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@
     3 /* ...and so many in a row end the napping; a walsender that reads a page of log is no calm yet */
 #define FULL_READ_BYTES 6144 /* libpq reads at least 8 KiB at a time when there is as much */
 #define RECEIVE_BUFFER (4 << 20)
+#define BEHIND_US 50000      /* commits older than this when they are sent: a backlog */
 #define ACK_PAUSE_US 100000 /* between two status messages that only move the position */
 
 /* ----------------------------------------------------------------------------------------------------------- start */
@@ -264,6 +266,19 @@ tr_postgres_stream_end(struct tr_postgres_source *source)
 
 /* ------------------------------------------------------------------------------------------------------------ read */
 
+/* Begin (Byte1 'B', Int64 LSN, Int64 commit time, ...): how old is what the server sends? */
+static void
+note_age(struct tr_postgres_reading *reading, const struct tr_frame *frame)
+{
+    if (frame->len < 17 || frame->data[0] != 'B')
+        return;
+    struct tr_cursor cur = tr_cursor(frame->data + 9, 8);
+    uint64_t committed_us = tr_cursor_u64be(&cur) + (uint64_t)TR_PG_EPOCH_US; /* unsigned: a hostile clock may wrap */
+    reading->behind = (int64_t)((uint64_t)frame->sent_us - committed_us) > BEHIND_US;
+    if (reading->behind && reading->nap_us == 0)
+        reading->nap_us = NAP_START_US;
+}
+
 static int
 unwrap(struct tr_postgres_source *source, const char *data, size_t len, struct tr_frame *frame,
        struct tr_error *err)
@@ -281,7 +296,7 @@ unwrap(struct tr_postgres_source *source, const char *data, size_t len, struct t
         return tr_fail(err, TR_FATAL, "the server sent a replication message of the unknown kind 0x%02x",
                        kind);
     }
-    frame->sent_us = (int64_t)tr_cursor_u64be(&cur) + TR_PG_EPOCH_US;
+    frame->sent_us = (int64_t)(tr_cursor_u64be(&cur) + (uint64_t)TR_PG_EPOCH_US);
     if (kind == 'k' && tr_cursor_u8(&cur) != 0)
         source->reply_requested = true;
     if (cur.failed)
@@ -291,6 +306,7 @@ unwrap(struct tr_postgres_source *source, const char *data, size_t len, struct t
     frame->len = tr_cursor_left(&cur);
     if (frame->end > source->server_end)
         source->server_end = frame->end;
+    note_age(&source->reading, frame);
     return 1;
 }
 
@@ -335,7 +351,7 @@ judge_nap(struct tr_postgres_reading *reading, uint64_t burst)
 {
     reading->quick = 0;
     reading->poor = burst < NAP_WORTH_BYTES ? reading->poor + 1 : 0;
-    if (reading->poor >= NAP_POOR_MAX)
+    if (reading->poor >= NAP_POOR_MAX && !reading->behind)
         reading->nap_us = 0;
     else if (burst > reading->receive_buffer / 4)
         reading->nap_us = reading->nap_us * 3 / 4 > NAP_MIN_US ? reading->nap_us * 3 / 4 : NAP_MIN_US;
