@@ -15,7 +15,8 @@ struct tr_registry {
     const struct tr_sink_class *const *sinks;
     const struct tr_offset_store_class *const *stores; /* the first is the default */
     const struct tr_encoder_class *const *encoders;    /* may be NULL when no sink publishes */
-    const struct tr_option *format; /* a table of one row, whose choices are the encoders' names; of sinks that publish */
+    const struct tr_option
+        *format; /* a table of one row, whose choices are the encoders' names; of sinks that publish */
 };
 
 /* The registry of this program. thread: any. */

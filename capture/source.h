@@ -30,14 +30,15 @@ struct tr_frame {
     enum tr_frame_kind kind;
     const uint8_t *data; /* borrowed until the next read */
     size_t len;
-    uint64_t order;      /* place of the frame in the log, as struct tr_txn counts it */
-    uint64_t end;        /* the log's end as the server knew it when it sent this */
-    int64_t sent_us;     /* wall time of the server, microseconds since 1970; 0 = not told */
+    uint64_t order;  /* place of the frame in the log, as struct tr_txn counts it */
+    uint64_t end;    /* the log's end as the server knew it when it sent this */
+    int64_t sent_us; /* wall time of the server, microseconds since 1970; 0 = not told */
 };
 
 /* What tells this source apart from any other server with the same positions; compared before a checkpoint is believed. */
 struct tr_identity {
-    char text[256]; /* "system=7301...;database=16384;timeline=1;slot=..." ; made and compared by the source alone */
+    char text
+        [256]; /* "system=7301...;database=16384;timeline=1;slot=..." ; made and compared by the source alone */
 };
 
 /* A consistent cut of all tables: readers that import `snapshot` see exactly what was committed before `position`. */
@@ -69,9 +70,10 @@ struct tr_relation_list {
 
 /* A part of a table for one reader. */
 struct tr_table_part {
-    uint64_t from, to;  /* the source's own units (block numbers, chunk indexes); from 0 to UINT64_MAX = the whole table */
-    uint64_t rows;      /* estimate, for progress */
-    uint64_t bytes;     /* estimate */
+    uint64_t from,
+        to; /* the source's own units (block numbers, chunk indexes); from 0 to UINT64_MAX = the whole table */
+    uint64_t rows;  /* estimate, for progress */
+    uint64_t bytes; /* estimate */
 };
 
 struct tr_table_reader;
@@ -79,9 +81,9 @@ struct tr_table_reader;
 enum tr_start_kind { TR_START_CHECKPOINT, TR_START_NOW, TR_START_POSITION, TR_START_TIME, TR_START_FILE };
 
 struct tr_source_class {
-    const char *name;    /* "postgresql" */
-    const char *schemes; /* "postgresql|postgres" */
-    const char *dialect; /* of its SQL: "postgresql", "mysql", "mariadb" */
+    const char *name;                /* "postgresql" */
+    const char *schemes;             /* "postgresql|postgres" */
+    const char *dialect;             /* of its SQL: "postgresql", "mysql", "mariadb" */
     const struct tr_option *options; /* section "source" */
     const struct tr_decoder_class *decoder;
 
@@ -95,7 +97,8 @@ struct tr_source_class {
     /* Who this is. Valid after open (the slot part after prepare). */
     int (*identity)(struct tr_source *source, struct tr_identity *identity, struct tr_error *err);
     /* Is a checkpoint taken under `saved` good here? Refuses (TR_REFUSED) with the reason otherwise. */
-    int (*identity_check)(struct tr_source *source, const struct tr_identity *saved, const char *position, struct tr_error *err);
+    int (*identity_check)(struct tr_source *source, const struct tr_identity *saved, const char *position,
+                          struct tr_error *err);
     /* All items of the check catalogue. Errors only when the server cannot be asked. */
     int (*check)(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
 
@@ -114,23 +117,27 @@ struct tr_source_class {
     void (*cut_release)(struct tr_source *source);
 
     /* Split a table for parallel readers: fills at most max parts, returns how many (at least 1). */
-    int (*table_parts)(struct tr_source *source, const struct tr_relation *relation, struct tr_table_part *parts, int max, struct tr_error *err);
+    int (*table_parts)(struct tr_source *source, const struct tr_relation *relation,
+                       struct tr_table_part *parts, int max, struct tr_error *err);
     /*
      * A connection of its own that copies one part as of the cut. `format`: "copy-binary" or "copy-text" for a loader that takes the bytes as they are; "rows" = decoded
      * into batches by reader_rows. threads: each reader belongs to the thread that opened it; several at once.
      */
     int (*reader_open)(struct tr_source *source, const struct tr_cut *cut, const struct tr_relation *relation,
-                       const struct tr_table_part *part, const char *format, struct tr_table_reader **reader, struct tr_error *err);
+                       const struct tr_table_part *part, const char *format, struct tr_table_reader **reader,
+                       struct tr_error *err);
     /* The next piece of the copy stream, borrowed until the next call; 0 bytes and return 0 = the end. Returns 1 for data. */
     int (*reader_read)(struct tr_table_reader *reader, const char **data, size_t *len, struct tr_error *err);
     /* Rows that reader_read has handed out so far; NULL = not counted. */
     uint64_t (*reader_count)(const struct tr_table_reader *reader);
     /* format "rows": append TR_READ events until about max_bytes are in the batch. Returns 1, or 0 when the part is finished. */
-    int (*reader_rows)(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes, struct tr_error *err);
+    int (*reader_rows)(struct tr_table_reader *reader, struct tr_batch *batch, size_t max_bytes,
+                       struct tr_error *err);
     void (*reader_close)(struct tr_table_reader *reader);
 
     /* Resolve a start that is not a checkpoint into a position text (into out, TR_POSITION_MAX bytes): now, slot (the oldest the server keeps for us), time:T, an own syntax (lsn:, gtid:, binlog:, mydumper:). */
-    int (*start_position)(struct tr_source *source, const char *start, char *out, size_t size, struct tr_error *err);
+    int (*start_position)(struct tr_source *source, const char *start, char *out, size_t size,
+                          struct tr_error *err);
     /* Begin to stream from a position. Refuses when the log no longer reaches back to it. */
     int (*start)(struct tr_source *source, const char *position, struct tr_error *err);
     /*
@@ -145,15 +152,18 @@ struct tr_source_class {
     int (*acknowledge)(struct tr_source *source, const char *position, bool urgent, struct tr_error *err);
 
     /* The checkpoint text for the end of the last transaction of the batch, allocated in the batch's arena; called once per batch in commit order. */
-    int (*checkpoint)(struct tr_source *source, struct tr_batch *batch, const char **position, struct tr_error *err);
+    int (*checkpoint)(struct tr_source *source, struct tr_batch *batch, const char **position,
+                      struct tr_error *err);
     /* The checkpoint text for a keepalive frame with nothing in flight; into the batch's arena. */
-    int (*keepalive_checkpoint)(struct tr_source *source, const struct tr_frame *frame, struct tr_batch *batch, const char **position, struct tr_error *err);
+    int (*keepalive_checkpoint)(struct tr_source *source, const struct tr_frame *frame,
+                                struct tr_batch *batch, const char **position, struct tr_error *err);
     /* Is this transaction contained in (committed before) the position? Pure. */
     bool (*covers)(struct tr_source *source, const char *position, const struct tr_txn *txn);
     /* <0, 0, >0. Pure; any thread. INT_MIN when a text is not a position of this source. */
     int (*compare)(const char *a, const char *b);
     /* stop: drained, lsn:X, time:T ... compiled once to an order to stop at (UINT64_MAX = never) or a commit time (0 = none). */
-    int (*stop_at)(struct tr_source *source, const char *stop, uint64_t *order, int64_t *time_us, struct tr_error *err);
+    int (*stop_at)(struct tr_source *source, const char *stop, uint64_t *order, int64_t *time_us,
+                   struct tr_error *err);
     /* Bytes of log between the position and the server's end, for lag figures; -1 = not known. */
     int64_t (*lag_bytes)(struct tr_source *source, const char *position);
 

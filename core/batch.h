@@ -16,10 +16,10 @@
 
 enum tr_batch_kind {
     TR_BATCH_COMMITTED = 0, /* transactions known to be committed, in commit order */
-    TR_BATCH_OPEN,          /* changes of one still open streamed transaction (stream_xid), ahead of its commit */
-    TR_BATCH_OPEN_ABORT,    /* the open transaction stream_xid, or its subtransaction stream_subxid, was rolled back; no events */
-    TR_BATCH_OPEN_COMMIT,   /* the open transaction stream_xid committed here in the commit order; its last events may be in it */
-    TR_BATCH_LOAD,          /* rows of the full load (TR_READ) */
+    TR_BATCH_OPEN, /* changes of one still open streamed transaction (stream_xid), ahead of its commit */
+    TR_BATCH_OPEN_ABORT, /* the open transaction stream_xid, or its subtransaction stream_subxid, was rolled back; no events */
+    TR_BATCH_OPEN_COMMIT, /* the open transaction stream_xid committed here in the commit order; its last events may be in it */
+    TR_BATCH_LOAD, /* rows of the full load (TR_READ) */
 };
 
 struct tr_batch {
@@ -34,13 +34,16 @@ struct tr_batch {
     enum tr_batch_kind kind;
     uint64_t stream_xid;
     uint64_t stream_subxid;
-    uint64_t sequence;      /* place in the ledger, from 1; given by the pipeline when it is pushed */
-    uint64_t rows;          /* row events in it */
-    int64_t received_us;    /* monotonic, when its oldest frame was read: for latency figures */
-    const char *checkpoint; /* position reached when all of this and all before it is durable; NULL = the batch ends inside a transaction */
-    const char *load_table; /* TR_BATCH_LOAD: "schema.name" when this is the last batch of that table, else NULL */
-    const char *load_cut;   /* the cut of that table */
-    _Atomic int64_t *account; /* where tr_batch_free subtracts `charged`: the task's bytes in flight; NULL = not charged */
+    uint64_t sequence;   /* place in the ledger, from 1; given by the pipeline when it is pushed */
+    uint64_t rows;       /* row events in it */
+    int64_t received_us; /* monotonic, when its oldest frame was read: for latency figures */
+    const char *
+        checkpoint; /* position reached when all of this and all before it is durable; NULL = the batch ends inside a transaction */
+    const char
+        *load_table; /* TR_BATCH_LOAD: "schema.name" when this is the last batch of that table, else NULL */
+    const char *load_cut; /* the cut of that table */
+    _Atomic int64_t *
+        account; /* where tr_batch_free subtracts `charged`: the task's bytes in flight; NULL = not charged */
     int64_t charged;
 };
 

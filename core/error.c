@@ -52,8 +52,7 @@ tr_error_hint(struct tr_error *err, const char *fmt, ...)
     return -(int)err->class;
 }
 
-const char *
-tr_error_class_name(enum tr_error_class class)
+const char *tr_error_class_name(enum tr_error_class class)
 {
     static const char *const names[] = { "none", "retry", "fatal", "configuration", "refused", "conflict" };
     return (unsigned)class < sizeof(names) / sizeof(names[0]) ? names[class] : "unknown";

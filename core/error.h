@@ -14,18 +14,20 @@
 /* What the caller must do about it. Returned negated: `return tr_fail(err, TR_RETRY, ...)` yields -TR_RETRY. */
 enum tr_error_class {
     TR_NO_ERROR = 0,
-    TR_RETRY = 1,    /* passing: connection lost, server starting, deadlock; try again with back-off */
-    TR_FATAL = 2,    /* the task cannot go on; exit code 1 */
-    TR_CONFIG = 3,   /* the user's configuration or command line is wrong; exit code 2 */
-    TR_REFUSED = 4,  /* going on could lose or falsify data, or a check refuses; exit code 3 from check, 1 from run */
-    TR_CONFLICT = 5, /* the sink's target disagrees with a row (missing, duplicate, unfit value); the conflict policy rules */
+    TR_RETRY = 1,  /* passing: connection lost, server starting, deadlock; try again with back-off */
+    TR_FATAL = 2,  /* the task cannot go on; exit code 1 */
+    TR_CONFIG = 3, /* the user's configuration or command line is wrong; exit code 2 */
+    TR_REFUSED =
+        4, /* going on could lose or falsify data, or a check refuses; exit code 3 from check, 1 from run */
+    TR_CONFLICT =
+        5, /* the sink's target disagrees with a row (missing, duplicate, unfit value); the conflict policy rules */
 };
 
 struct tr_error {
     enum tr_error_class class;
-    char sqlstate[8];  /* the server's code, or empty */
-    char text[1536];   /* what failed, on which table and position, why */
-    char hint[1024];   /* what the operator can do, or empty */
+    char sqlstate[8]; /* the server's code, or empty */
+    char text[1536];  /* what failed, on which table and position, why */
+    char hint[1024];  /* what the operator can do, or empty */
 };
 
 #define TR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

@@ -18,8 +18,8 @@ enum tr_event_kind {
     TR_READ,     /* a row of the full load */
     TR_TRUNCATE, /* several tables at once */
     TR_MESSAGE,  /* pg_logical_emit_message, transactional or not */
-    TR_SCHEMA,   /* a table's shape changed: `relation` is the new version, `previous` the old one (NULL = first seen and not a change) */
-    TR_DDL,      /* the source logged the statement itself (MySQL) */
+    TR_SCHEMA, /* a table's shape changed: `relation` is the new version, `previous` the old one (NULL = first seen and not a change) */
+    TR_DDL,    /* the source logged the statement itself (MySQL) */
 };
 
 enum tr_before_kind {
@@ -29,12 +29,12 @@ enum tr_before_kind {
 };
 
 enum tr_snapshot_mark { /* Debezium's marker of a snapshot row */
-    TR_SNAPSHOT_FALSE = 0,
-    TR_SNAPSHOT_FIRST,
-    TR_SNAPSHOT_FIRST_IN_TABLE,
-    TR_SNAPSHOT_TRUE,
-    TR_SNAPSHOT_LAST_IN_TABLE,
-    TR_SNAPSHOT_LAST,
+                        TR_SNAPSHOT_FALSE = 0,
+                        TR_SNAPSHOT_FIRST,
+                        TR_SNAPSHOT_FIRST_IN_TABLE,
+                        TR_SNAPSHOT_TRUE,
+                        TR_SNAPSHOT_LAST_IN_TABLE,
+                        TR_SNAPSHOT_LAST,
 };
 
 struct tr_event {
@@ -44,7 +44,8 @@ struct tr_event {
     uint8_t flags;       /* TR_TRUNCATE: TR_TRUNCATE_*; TR_MESSAGE: TR_MESSAGE_TRANSACTIONAL */
     uint32_t row;        /* index of the row within its log event (binlog), else 0 */
     uint32_t subxid;     /* PostgreSQL: the subtransaction of a streamed change, 0 = the top one */
-    uint64_t position;   /* of this change in the source's log (LSN; offset in the binlog file); shown, never used to resume */
+    uint64_t
+        position; /* of this change in the source's log (LSN; offset in the binlog file); shown, never used to resume */
     struct tr_relation *relation; /* borrowed: the batch holds a reference. NULL for messages and for DDL */
     union {
         struct {
@@ -76,8 +77,9 @@ struct tr_event {
 
 /* One source transaction, or the part of one that this batch holds. */
 struct tr_txn {
-    uint64_t xid;          /* PostgreSQL's; 0 where there is none */
-    uint64_t commit_order; /* grows with each commit of the source: LSN of the commit record; file number << 40 | offset. 0 = not known yet (open) */
+    uint64_t xid; /* PostgreSQL's; 0 where there is none */
+    uint64_t
+        commit_order; /* grows with each commit of the source: LSN of the commit record; file number << 40 | offset. 0 = not known yet (open) */
     uint64_t end_order;    /* where the log goes on after the commit (PostgreSQL: end LSN) */
     int64_t commit_us;     /* wall time of the commit at the source, microseconds since 1970; 0 = not known */
     const char *gtid;      /* text of the transaction's own GTID, or NULL */

@@ -10,7 +10,8 @@ struct tr_findings {
      * One finding: a stable id ("postgresql-wal-level"), what it is about (a table or NULL), what would happen, the SQL that
      * mends it or NULL.
      */
-    void (*add)(void *arg, enum tr_finding_level level, const char *id, const char *object, const char *text, const char *sql);
+    void (*add)(void *arg, enum tr_finding_level level, const char *id, const char *object, const char *text,
+                const char *sql);
 };
 
 #endif

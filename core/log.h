@@ -27,12 +27,15 @@ struct tr_log {
     void *arg;
 };
 
-void tr_log_init(struct tr_log *log, int fd, enum tr_log_level level, enum tr_log_format format, const char *task);
+void tr_log_init(struct tr_log *log, int fd, enum tr_log_level level, enum tr_log_format format,
+                 const char *task);
 
 /* One line: time, level, component ("capture", "sink", ...), message. Control bytes are escaped. thread: any. */
-void tr_log(struct tr_log *log, enum tr_log_level level, const char *component, const char *fmt, ...) TR_PRINTF(4, 5);
+void tr_log(struct tr_log *log, enum tr_log_level level, const char *component, const char *fmt, ...)
+    TR_PRINTF(4, 5);
 
 /* An error with its hint. */
-void tr_log_error(struct tr_log *log, enum tr_log_level level, const char *component, const struct tr_error *err);
+void tr_log_error(struct tr_log *log, enum tr_log_level level, const char *component,
+                  const struct tr_error *err);
 
 #endif

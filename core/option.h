@@ -23,7 +23,7 @@ enum tr_option_type {
 };
 
 struct tr_option {
-    const char *name;    /* key in its section, and flag --name; underscores in keys, dashes allowed in flags */
+    const char *name; /* key in its section, and flag --name; underscores in keys, dashes allowed in flags */
     const char *section; /* "" top level, "source", "target", "tables" */
     enum tr_option_type type;
     const char *value;   /* default as text; NULL = none */
@@ -44,11 +44,12 @@ void tr_settings_free(struct tr_settings *settings);
 int tr_settings_add_table(struct tr_settings *settings, const struct tr_option *table, struct tr_error *err);
 
 /* Validate and set; `origin` ("task.yaml:7", "--memory") stands in the message. A second set of a LIST appends when append is true. */
-int tr_settings_set(struct tr_settings *settings, const char *section, const char *name, const char *text, bool append,
-                    const char *origin, struct tr_error *err);
+int tr_settings_set(struct tr_settings *settings, const char *section, const char *name, const char *text,
+                    bool append, const char *origin, struct tr_error *err);
 
 /* The option of that section and name, or NULL. section NULL = search all, for flags. */
-const struct tr_option *tr_settings_find(const struct tr_settings *settings, const char *section, const char *name);
+const struct tr_option *tr_settings_find(const struct tr_settings *settings, const char *section,
+                                         const char *name);
 
 /* The nearest known name, for "did you mean", or NULL. */
 const char *tr_settings_suggest(const struct tr_settings *settings, const char *section, const char *name);
@@ -58,6 +59,7 @@ const char *tr_setting_string(const struct tr_settings *settings, const char *na
 int64_t tr_setting_int(const struct tr_settings *settings, const char *name); /* INT, SIZE, DURATION */
 bool tr_setting_bool(const struct tr_settings *settings, const char *name);
 size_t tr_setting_list(const struct tr_settings *settings, const char *name, const char *const **items);
-bool tr_setting_is_set(const struct tr_settings *settings, const char *name); /* by the user, not by default */
+bool tr_setting_is_set(const struct tr_settings *settings,
+                       const char *name); /* by the user, not by default */
 
 #endif

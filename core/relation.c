@@ -59,15 +59,15 @@ same_text(const char *a, const char *b)
 static bool
 same_column(const struct tr_column *a, const struct tr_column *b)
 {
-    return same_text(a->name, b->name) && a->type_id == b->type_id && a->type_mod == b->type_mod && a->key == b->key &&
-           a->identity == b->identity;
+    return same_text(a->name, b->name) && a->type_id == b->type_id && a->type_mod == b->type_mod &&
+           a->key == b->key && a->identity == b->identity;
 }
 
 bool
 tr_relation_same_shape(const struct tr_relation *a, const struct tr_relation *b)
 {
-    if (a->ncolumns != b->ncolumns || a->replica_identity != b->replica_identity || !same_text(a->schema, b->schema) ||
-        !same_text(a->name, b->name))
+    if (a->ncolumns != b->ncolumns || a->replica_identity != b->replica_identity ||
+        !same_text(a->schema, b->schema) || !same_text(a->name, b->name))
         return false;
     for (uint16_t i = 0; i < a->ncolumns; i++)
         if (!same_column(&a->columns[i], &b->columns[i]))
@@ -85,8 +85,9 @@ tr_relation_column(const struct tr_relation *relation, const char *name)
 }
 
 int
-tr_value_text(const struct tr_relation *relation, const struct tr_column *column, const struct tr_value *value,
-              struct tr_buffer *scratch, const char **text, size_t *len, struct tr_error *err)
+tr_value_text(const struct tr_relation *relation, const struct tr_column *column,
+              const struct tr_value *value, struct tr_buffer *scratch, const char **text, size_t *len,
+              struct tr_error *err)
 {
     if (value->codec == TR_CODEC_TEXT) {
         *text = value->data;
@@ -98,8 +99,8 @@ tr_value_text(const struct tr_relation *relation, const struct tr_column *column
         tr_buffer_add(scratch, "\\x", 2);
         tr_buffer_hex(scratch, value->data, value->len);
     } else if (relation->codec == NULL) {
-        return tr_fail(err, TR_FATAL, "table %s.%s column %s: a value came in a form that nobody can read", relation->schema,
-                       relation->name, column->name);
+        return tr_fail(err, TR_FATAL, "table %s.%s column %s: a value came in a form that nobody can read",
+                       relation->schema, relation->name, column->name);
     } else {
         int r = relation->codec->text(column, value, scratch, err);
         if (r < 0) {
@@ -108,8 +109,8 @@ tr_value_text(const struct tr_relation *relation, const struct tr_column *column
         }
     }
     if (scratch->overflow)
-        return tr_fail(err, TR_FATAL, "table %s.%s column %s: the text of a value passes the limit of 1 GiB", relation->schema,
-                       relation->name, column->name);
+        return tr_fail(err, TR_FATAL, "table %s.%s column %s: the text of a value passes the limit of 1 GiB",
+                       relation->schema, relation->name, column->name);
     *text = scratch->data != NULL ? scratch->data : "";
     *len = scratch->len;
     return 0;

@@ -20,33 +20,36 @@
 
 struct tr_column {
     const char *name;
-    const char *native;      /* the type as DDL of the source spells it, with modifiers: "numeric(10,2)", "shop.mood[]" */
-    const char *type_schema; /* schema of the native type, or NULL where the engine has none */
-    const char *type_name;   /* its bare name: "numeric", "mood"; the base type for a domain */
-    uint32_t type_id;        /* pg_type.oid (of the domain itself for a domain); MySQL column type code */
-    uint32_t base_type_id;   /* domains resolved; otherwise type_id */
-    int32_t type_mod;        /* atttypmod, or -1 */
-    enum tr_logical logical; /* domains resolved */
-    enum tr_logical element; /* of an array or range: its element's logical type */
+    const char
+        *native; /* the type as DDL of the source spells it, with modifiers: "numeric(10,2)", "shop.mood[]" */
+    const char *type_schema;  /* schema of the native type, or NULL where the engine has none */
+    const char *type_name;    /* its bare name: "numeric", "mood"; the base type for a domain */
+    uint32_t type_id;         /* pg_type.oid (of the domain itself for a domain); MySQL column type code */
+    uint32_t base_type_id;    /* domains resolved; otherwise type_id */
+    int32_t type_mod;         /* atttypmod, or -1 */
+    enum tr_logical logical;  /* domains resolved */
+    enum tr_logical element;  /* of an array or range: its element's logical type */
     const char *element_name; /* bare type name of that element, or NULL */
-    int32_t length;          /* characters, bytes or bits; -1 = not limited */
-    int32_t precision;       /* decimals; -1 = not given */
-    int32_t scale;           /* decimals; for temporal types the digits of the fraction (default of the type resolved); -1 = not given */
-    const char *charset;     /* MySQL: character set of the column, else NULL */
-    const char *collation;   /* or NULL for the default */
+    int32_t length;           /* characters, bytes or bits; -1 = not limited */
+    int32_t precision;        /* decimals; -1 = not given */
+    int32_t
+        scale; /* decimals; for temporal types the digits of the fraction (default of the type resolved); -1 = not given */
+    const char *charset;       /* MySQL: character set of the column, else NULL */
+    const char *collation;     /* or NULL for the default */
     const char *const *labels; /* enum or set labels in order */
     uint32_t nlabels;
     const char *default_expression; /* SQL text, or NULL */
-    uint16_t number;     /* stable number of the column within its table (attnum; ordinal), 0 = not known */
-    uint16_t key;        /* 1-based place in the primary key, 0 = not part of it */
-    uint16_t identity;   /* 1-based place in the replica identity (the columns an old image certainly has), 0 = not part */
+    uint16_t number; /* stable number of the column within its table (attnum; ordinal), 0 = not known */
+    uint16_t key;    /* 1-based place in the primary key, 0 = not part of it */
+    uint16_t
+        identity; /* 1-based place in the replica identity (the columns an old image certainly has), 0 = not part */
     bool not_null;
-    bool generated;      /* GENERATED ALWAYS AS (expression): never written by a sink */
+    bool generated;       /* GENERATED ALWAYS AS (expression): never written by a sink */
     bool identity_always; /* GENERATED ALWAYS AS IDENTITY: written with OVERRIDING SYSTEM VALUE */
-    bool auto_increment; /* serial, identity or AUTO_INCREMENT */
+    bool auto_increment;  /* serial, identity or AUTO_INCREMENT */
     bool invisible;
     bool is_unsigned;
-    const void *detail;  /* what relation->codec needs (binlog metadata); NULL elsewhere */
+    const void *detail; /* what relation->codec needs (binlog metadata); NULL elsewhere */
 };
 
 struct tr_relation;
@@ -55,7 +58,8 @@ struct tr_relation;
 struct tr_codec {
     const char *name;
     /* Append the canonical text form (docs/values.md) of a present value. */
-    int (*text)(const struct tr_column *column, const struct tr_value *value, struct tr_buffer *out, struct tr_error *err);
+    int (*text)(const struct tr_column *column, const struct tr_value *value, struct tr_buffer *out,
+                struct tr_error *err);
 };
 
 struct tr_relation {
@@ -68,16 +72,18 @@ struct tr_relation {
     const char *name;
     const char *target_schema; /* where the rows go: mapping's answer; the source's names until then */
     const char *target_name;
-    char kind;               /* 'r' ordinary, 'p' partitioned root, 'l' leaf published as itself */
-    char replica_identity;   /* 'd' key, 'n' nothing, 'f' full, 'i' index; PostgreSQL's letters; 'f' for MySQL full images */
+    char kind; /* 'r' ordinary, 'p' partitioned root, 'l' leaf published as itself */
+    char
+        replica_identity; /* 'd' key, 'n' nothing, 'f' full, 'i' index; PostgreSQL's letters; 'f' for MySQL full images */
     uint16_t ncolumns;
-    uint16_t nkeys;          /* columns of the primary key */
-    const uint16_t *keys;    /* their indexes in key order */
+    uint16_t nkeys;       /* columns of the primary key */
+    const uint16_t *keys; /* their indexes in key order */
     const struct tr_column *columns;
     const struct tr_codec *codec;
     /* Set by the pipeline's hook before the relation is published to any other thread: */
-    bool skip;    /* not part of the task: the decoder passes over its rows */
-    _Atomic bool guarded; /* the table has a cut of its own that the stream has not passed: ask hooks->wanted per transaction */
+    bool skip; /* not part of the task: the decoder passes over its rows */
+    _Atomic bool
+        guarded; /* the table has a cut of its own that the stream has not passed: ask hooks->wanted per transaction */
     struct tr_arena arena; /* owns all of the above */
 };
 
@@ -99,7 +105,8 @@ int tr_relation_column(const struct tr_relation *relation, const char *name);
  * The canonical text of a present value: either its own bytes (TR_CODEC_TEXT) or rendered into `scratch`, which is reset
  * first. *text is valid until scratch is used again or the batch is freed.
  */
-int tr_value_text(const struct tr_relation *relation, const struct tr_column *column, const struct tr_value *value,
-                  struct tr_buffer *scratch, const char **text, size_t *len, struct tr_error *err) TR_MUST_CHECK;
+int tr_value_text(const struct tr_relation *relation, const struct tr_column *column,
+                  const struct tr_value *value, struct tr_buffer *scratch, const char **text, size_t *len,
+                  struct tr_error *err) TR_MUST_CHECK;
 
 #endif

@@ -17,7 +17,8 @@ enum tr_value_state {
 };
 
 enum tr_codec_id {
-    TR_CODEC_TEXT = 0,      /* the canonical text form of the logical type, see docs/values.md: what PostgreSQL prints */
+    TR_CODEC_TEXT =
+        0, /* the canonical text form of the logical type, see docs/values.md: what PostgreSQL prints */
     TR_CODEC_PG_BINARY = 1, /* PostgreSQL's binary send format of the column's type */
     TR_CODEC_RAW = 2,       /* bytes as they are (blobs; text in the connection's UTF-8 is TR_CODEC_TEXT) */
     TR_CODEC_NATIVE = 3,    /* the source's log format; only relation->codec reads it */

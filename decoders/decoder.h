@@ -27,7 +27,8 @@ struct tr_catalog {
 struct tr_decoder_hooks {
     void *arg;
     /* A new version of a relation, complete, before any row of it: sets number, skip, guarded, target names. */
-    int (*relation)(void *arg, struct tr_relation *relation, const struct tr_relation *previous, struct tr_error *err);
+    int (*relation)(void *arg, struct tr_relation *relation, const struct tr_relation *previous,
+                    struct tr_error *err);
     /* Does the task want changes of this guarded relation in this transaction (not yet contained in the table's own cut)? */
     bool (*wanted)(void *arg, const struct tr_relation *relation, const struct tr_txn *txn);
 };
@@ -35,8 +36,9 @@ struct tr_decoder_hooks {
 struct tr_decoder_config {
     struct tr_catalog catalog;
     struct tr_decoder_hooks hooks;
-    size_t max_value;          /* ceiling for one value off the wire */
-    const void *source_format; /* what the source negotiated (protocol version, checksum...); the connector pair's own struct */
+    size_t max_value; /* ceiling for one value off the wire */
+    const void *
+        source_format; /* what the source negotiated (protocol version, checksum...); the connector pair's own struct */
 };
 
 /* What a frame is for the assembler, told without decoding it. */
@@ -45,10 +47,10 @@ enum tr_frame_role {
     TR_ROLE_STREAM_START,  /* a chunk of the open transaction `xid` begins */
     TR_ROLE_STREAM_CHANGE, /* belongs to the chunk that is open; `subxid` names its (sub)transaction */
     TR_ROLE_STREAM_STOP,   /* the chunk ends */
-    TR_ROLE_STREAM_ABORT,  /* the open transaction `xid` (subxid == xid) or its subtransaction `subxid` was rolled back */
+    TR_ROLE_STREAM_ABORT, /* the open transaction `xid` (subxid == xid) or its subtransaction `subxid` was rolled back */
     TR_ROLE_STREAM_COMMIT, /* the open transaction `xid` committed here */
-    TR_ROLE_STREAM_PREPARE,/* the open transaction `xid` was prepared under `gid`: hold it until commit or rollback prepared */
-    TR_ROLE_PREPARED_BEGIN,/* a prepared transaction (not streamed) begins: hold until COMMIT_PREPARED */
+    TR_ROLE_STREAM_PREPARE, /* the open transaction `xid` was prepared under `gid`: hold it until commit or rollback prepared */
+    TR_ROLE_PREPARED_BEGIN, /* a prepared transaction (not streamed) begins: hold until COMMIT_PREPARED */
     TR_ROLE_PREPARED_END,
     TR_ROLE_COMMIT_PREPARED,
     TR_ROLE_ROLLBACK_PREPARED,
@@ -58,7 +60,8 @@ struct tr_frame_peek {
     enum tr_frame_role role;
     uint64_t xid;
     uint64_t subxid;
-    bool shape;    /* tells a table's shape: kept even when its subtransaction is rolled back, for the server tells it only once */
+    bool
+        shape; /* tells a table's shape: kept even when its subtransaction is rolled back, for the server tells it only once */
     char gid[201]; /* prepared transactions */
 };
 
@@ -74,19 +77,21 @@ struct tr_decoder_class {
     /* The connection was made anew: forget what the server will tell again. Relations keep their versions. */
     void (*reset)(struct tr_decoder *decoder);
     /* Say what a frame is. Fails on a truncated or unknown one. */
-    int (*peek)(struct tr_decoder *decoder, const uint8_t *data, size_t len, bool in_stream, struct tr_frame_peek *peek, struct tr_error *err);
+    int (*peek)(struct tr_decoder *decoder, const uint8_t *data, size_t len, bool in_stream,
+                struct tr_frame_peek *peek, struct tr_error *err);
     /*
      * Decode one frame, append to the batch. `order` is the frame's place in the log. in_stream: the frame comes from a streamed chunk
      * (its messages carry xids). Returns TR_DECODED_* flags or a negative error class.
      * Law: when a batch ends inside a transaction the next batch's first tr_txn continues it (begins = false); the decoder calls
      * tr_decoder_continue for that, see continue_txn.
      */
-    int (*decode)(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t order, bool in_stream, struct tr_batch *batch,
-                  struct tr_error *err);
+    int (*decode)(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t order, bool in_stream,
+                  struct tr_batch *batch, struct tr_error *err);
     /* A new batch begins in the middle of the open transaction: append its continuation tr_txn. No-op when none is open. */
     void (*continue_txn)(struct tr_decoder *decoder, struct tr_batch *batch);
     /* Open a transaction whose commit message was read ahead of its changes (a spooled stream): fields from the stream-commit frame. */
-    int (*begin_from_commit)(struct tr_decoder *decoder, const uint8_t *commit_frame, size_t len, struct tr_batch *batch, struct tr_error *err);
+    int (*begin_from_commit)(struct tr_decoder *decoder, const uint8_t *commit_frame, size_t len,
+                             struct tr_batch *batch, struct tr_error *err);
     /* Inside a transaction? */
     bool (*in_transaction)(const struct tr_decoder *decoder);
 };

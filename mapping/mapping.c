@@ -113,7 +113,8 @@ any_match(const char *const *patterns, size_t count, const char *schema, const c
 bool
 tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, const char *table)
 {
-    return strcmp(schema, "tailrace") != 0 && any_match(mapping->include, mapping->nincludes, schema, table) &&
+    return strcmp(schema, "tailrace") != 0 &&
+           any_match(mapping->include, mapping->nincludes, schema, table) &&
            !any_match(mapping->exclude, mapping->nexcludes, schema, table);
 }
 

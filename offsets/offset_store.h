@@ -15,9 +15,9 @@
 
 /* A table's own cut: its rows were copied as of `position`; the stream skips its changes up to there. */
 struct tr_table_cut {
-    char *table;    /* "schema.name" as the source spells it, unquoted */
+    char *table; /* "schema.name" as the source spells it, unquoted */
     char *position;
-    bool done;      /* its load is complete (false: begun, must be done again) */
+    bool done; /* its load is complete (false: begun, must be done again) */
 };
 
 struct tr_checkpoint {
@@ -31,8 +31,10 @@ struct tr_checkpoint {
 
 void tr_checkpoint_fini(struct tr_checkpoint *checkpoint);
 /* Set or replace the cut of a table. Texts are copied. */
-void tr_checkpoint_set_table(struct tr_checkpoint *checkpoint, const char *table, const char *position, bool done);
-const struct tr_table_cut *tr_checkpoint_table(const struct tr_checkpoint *checkpoint, const char *table); /* NULL = none */
+void tr_checkpoint_set_table(struct tr_checkpoint *checkpoint, const char *table, const char *position,
+                             bool done);
+const struct tr_table_cut *tr_checkpoint_table(const struct tr_checkpoint *checkpoint,
+                                               const char *table); /* NULL = none */
 void tr_checkpoint_copy(struct tr_checkpoint *to, const struct tr_checkpoint *from);
 
 struct tr_offset_store;
@@ -47,7 +49,8 @@ struct tr_offset_store_class {
     /* Replace all of the task's state, atomically and durably. A full disk: TR_RETRY, the old state stands. */
     int (*save)(struct tr_offset_store *store, const struct tr_checkpoint *checkpoint, struct tr_error *err);
     /* Only the position and the sink's state: the cheap, frequent call. */
-    int (*save_position)(struct tr_offset_store *store, const char *position, const char *sink_state, struct tr_error *err);
+    int (*save_position)(struct tr_offset_store *store, const char *position, const char *sink_state,
+                         struct tr_error *err);
     /* Forget the task. */
     int (*drop)(struct tr_offset_store *store, struct tr_error *err);
 };

@@ -12,9 +12,9 @@
 #include "core/memory.h"
 #include "pipeline/internal.h"
 
-#define BATCH_BYTES ((size_t)256 << 10) /* a batch is pushed at the first commit past this */
-#define SLICE_BYTES ((size_t)1 << 20)   /* a large transaction is pushed in slices of this */
-#define EMPTY_INTERVAL_US (1 * TR_US_PER_S)      /* how often transactions without any event move the checkpoint */
+#define BATCH_BYTES ((size_t)256 << 10)     /* a batch is pushed at the first commit past this */
+#define SLICE_BYTES ((size_t)1 << 20)       /* a large transaction is pushed in slices of this */
+#define EMPTY_INTERVAL_US (1 * TR_US_PER_S) /* how often transactions without any event move the checkpoint */
 #define KEEPALIVE_INTERVAL_US (10 * TR_US_PER_S) /* how often an idle source does */
 #define KEEPALIVE_BYTES ((uint64_t)16 << 20)     /* or how much log has gone by */
 
@@ -24,17 +24,18 @@ struct tr_assembler {
     struct tr_decoder *decoder;
     const struct tr_decoder_class *decode;
     struct tr_spool *spool;
-    struct tr_batch *batch;      /* committed transactions being collected; NULL = none */
-    struct tr_batch *open_batch; /* slice of the open transaction whose chunk is being read, for an eager sink */
-    uint64_t stream_xid;         /* of the chunk being read, 0 = none */
-    bool eager;                  /* that chunk goes ahead to the sink */
-    uint64_t *eager_xids;        /* open transactions of which slices went ahead */
+    struct tr_batch *batch; /* committed transactions being collected; NULL = none */
+    struct tr_batch
+        *open_batch;      /* slice of the open transaction whose chunk is being read, for an eager sink */
+    uint64_t stream_xid;  /* of the chunk being read, 0 = none */
+    bool eager;           /* that chunk goes ahead to the sink */
+    uint64_t *eager_xids; /* open transactions of which slices went ahead */
     size_t neager, eager_cap;
-    uint64_t stop_order;         /* UINT64_MAX = never */
-    int64_t stop_time_us;        /* 0 = never */
-    int64_t pushed_us;           /* monotonic, of the last checkpoint pushed */
+    uint64_t stop_order;  /* UINT64_MAX = never */
+    int64_t stop_time_us; /* 0 = never */
+    int64_t pushed_us;    /* monotonic, of the last checkpoint pushed */
     uint64_t pushed_order;
-    char *reached;               /* the newest checkpoint pushed, or the start: none that follows may be before it */
+    char *reached; /* the newest checkpoint pushed, or the start: none that follows may be before it */
 };
 
 /* --- hooks of the decoder --- */
@@ -63,7 +64,8 @@ unguard_passed(struct tr_task *task, const char *position)
 }
 
 static int
-relation_hook(void *arg, struct tr_relation *relation, const struct tr_relation *previous, struct tr_error *err)
+relation_hook(void *arg, struct tr_relation *relation, const struct tr_relation *previous,
+              struct tr_error *err)
 {
     struct tr_assembler *assembler = arg;
     struct tr_task *task = assembler->task;
@@ -209,9 +211,12 @@ push_committed(struct tr_assembler *assembler, struct tr_error *err)
     if (r < 0)
         return r;
     if (!goes_forward(assembler, batch->checkpoint)) {
-        tr_fail(err, TR_REFUSED, "the source sent a transaction that ends at %s, but its log had been read up to %s", batch->checkpoint,
-                assembler->reached);
-        return tr_error_hint(err, "the server went back in time (restored, or another one answers under its address): load the tables again");
+        tr_fail(err, TR_REFUSED,
+                "the source sent a transaction that ends at %s, but its log had been read up to %s",
+                batch->checkpoint, assembler->reached);
+        return tr_error_hint(
+            err,
+            "the server went back in time (restored, or another one answers under its address): load the tables again");
     }
     set_reached(assembler, batch->checkpoint);
     unguard_passed(assembler->task, batch->checkpoint);
@@ -233,8 +238,8 @@ push_slice(struct tr_assembler *assembler, struct tr_error *err)
 bool
 tr_assembler_pending(const struct tr_assembler *assembler)
 {
-    return assembler->open_batch != NULL ||
-           (assembler->batch != NULL && assembler->batch->ntxns > 0 && !assembler->decode->in_transaction(assembler->decoder));
+    return assembler->open_batch != NULL || (assembler->batch != NULL && assembler->batch->ntxns > 0 &&
+                                             !assembler->decode->in_transaction(assembler->decoder));
 }
 
 static int
@@ -316,10 +321,12 @@ current_open(struct tr_assembler *assembler, uint64_t xid)
 }
 
 static int
-decode_open(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, bool in_stream, struct tr_error *err)
+decode_open(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, bool in_stream,
+            struct tr_error *err)
 {
     struct tr_batch *batch = current_open(assembler, xid);
-    return assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, in_stream, batch, err);
+    return assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, in_stream,
+                                     batch, err);
 }
 
 static int
@@ -328,8 +335,9 @@ stream_start(struct tr_assembler *assembler, const struct tr_frame *frame, uint6
     assembler->stream_xid = xid;
     bool fresh = tr_spool_find(assembler->spool, xid) == NULL && !is_eager(assembler, xid);
     /* A table with a cut of its own needs the commit's position to judge: then nothing goes ahead. */
-    bool may = (assembler->task->config.sink->capabilities & TR_SINK_TAKES_OPEN) != 0 && assembler->stop_time_us == 0 &&
-               assembler->stop_order == UINT64_MAX && atomic_load(&assembler->task->nguarded) == 0;
+    bool may = (assembler->task->config.sink->capabilities & TR_SINK_TAKES_OPEN) != 0 &&
+               assembler->stop_time_us == 0 && assembler->stop_order == UINT64_MAX &&
+               atomic_load(&assembler->task->nguarded) == 0;
     if (fresh && may)
         eager_add(assembler, xid);
     assembler->eager = is_eager(assembler, xid);
@@ -345,14 +353,18 @@ stream_start(struct tr_assembler *assembler, const struct tr_frame *frame, uint6
 }
 
 static int
-stream_change(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek, struct tr_error *err)
+stream_change(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek,
+              struct tr_error *err)
 {
     if (!assembler->eager) {
         struct tr_spool_frame kept = { frame->data, frame->len, frame->order, peek->subxid, peek->shape };
-        return tr_spool_add(assembler->spool, tr_spool_begin(assembler->spool, assembler->stream_xid), &kept, err);
+        return tr_spool_add(assembler->spool, tr_spool_begin(assembler->spool, assembler->stream_xid), &kept,
+                            err);
     }
     int r = decode_open(assembler, frame, assembler->stream_xid, true, err);
-    return r >= 0 && tr_batch_bytes(assembler->open_batch) >= BATCH_BYTES ? push_open(assembler, err) : r < 0 ? r : 0;
+    return r >= 0 && tr_batch_bytes(assembler->open_batch) >= BATCH_BYTES ? push_open(assembler, err)
+           : r < 0                                                        ? r
+                                                                          : 0;
 }
 
 static int
@@ -365,14 +377,16 @@ stream_stop(struct tr_assembler *assembler, const struct tr_frame *frame, struct
 }
 
 static int
-stream_abort(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek, struct tr_error *err)
+stream_abort(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek,
+             struct tr_error *err)
 {
     if (is_eager(assembler, peek->xid)) {
         struct tr_batch *batch = open_batch(TR_BATCH_OPEN_ABORT, peek->xid);
         batch->stream_subxid = peek->subxid;
         if (peek->subxid == peek->xid)
             eager_remove(assembler, peek->xid);
-        int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, batch, err);
+        int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
+                                          batch, err);
         if (r < 0)
             tr_batch_free(batch);
         return r < 0 ? r : push(assembler, batch, err);
@@ -396,7 +410,8 @@ replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error
     tr_spool_rewind(txn);
     while ((r = tr_spool_next(assembler->spool, txn, &frame, err)) > 0) {
         struct tr_batch *batch = current(assembler);
-        r = assembler->decode->decode(assembler->decoder, frame.data, frame.len, frame.order, true, batch, err);
+        r = assembler->decode->decode(assembler->decoder, frame.data, frame.len, frame.order, true, batch,
+                                      err);
         if (r >= 0 && tr_batch_bytes(batch) >= SLICE_BYTES)
             r = push_slice(assembler, err);
         if (r < 0)
@@ -408,23 +423,27 @@ replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error
 static int after_decode(struct tr_assembler *assembler, int decoded, struct tr_error *err);
 
 static int
-stream_commit_spooled(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
+stream_commit_spooled(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid,
+                      struct tr_error *err)
 {
     struct tr_spool_txn *txn = tr_spool_begin(assembler->spool, xid);
     /* What was complete before goes first: a large transaction shall not hold it up. */
     int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
     if (r == 0)
-        r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, current(assembler), err);
+        r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len,
+                                                 current(assembler), err);
     if (r >= 0)
         r = replay(assembler, txn, err);
     tr_spool_drop(assembler->spool, txn);
     if (r >= 0)
-        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, current(assembler), err);
+        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
+                                      current(assembler), err);
     return r < 0 ? r : after_decode(assembler, r, err);
 }
 
 static int
-stream_commit_eager(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
+stream_commit_eager(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid,
+                    struct tr_error *err)
 {
     int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
     if (r < 0)
@@ -432,7 +451,8 @@ stream_commit_eager(struct tr_assembler *assembler, const struct tr_frame *frame
     eager_remove(assembler, xid);
     tr_batch_free(assembler->batch);
     assembler->batch = open_batch(TR_BATCH_OPEN_COMMIT, xid);
-    r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, assembler->batch, err);
+    r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
+                                  assembler->batch, err);
     return r < 0 ? r : push_committed(assembler, err);
 }
 
@@ -477,17 +497,22 @@ plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_er
 {
     struct tr_batch *batch = current(assembler);
     uint64_t rows_before = batch->rows;
-    int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, batch, err);
+    int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, batch,
+                                      err);
     if (r < 0)
         return r;
-    if ((r & TR_DECODED_BEGIN) && beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
+    if ((r & TR_DECODED_BEGIN) &&
+        beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
         return stop_before_last(assembler, rows_before, err);
-    return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= SLICE_BYTES ? after_decode(assembler, r, err) : 0;
+    return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= SLICE_BYTES
+               ? after_decode(assembler, r, err)
+               : 0;
 }
 
 /* A streamed commit beyond the stop: ask a throw-away batch what it says. */
 static int
-commit_is_beyond(struct tr_assembler *assembler, const struct tr_frame *frame, bool *beyond, struct tr_error *err)
+commit_is_beyond(struct tr_assembler *assembler, const struct tr_frame *frame, bool *beyond,
+                 struct tr_error *err)
 {
     *beyond = false;
     if (assembler->stop_order == UINT64_MAX && assembler->stop_time_us == 0)
@@ -497,13 +522,15 @@ commit_is_beyond(struct tr_assembler *assembler, const struct tr_frame *frame, b
     if (r >= 0)
         *beyond = beyond_stop(assembler, &probe->txns[0]);
     if (r >= 0 && !*beyond) /* leaves the decoder outside the transaction again */
-        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, probe, err);
+        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, probe,
+                                      err);
     tr_batch_free(probe);
     return r < 0 ? r : 0;
 }
 
 static int
-stream_commit(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
+stream_commit(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid,
+              struct tr_error *err)
 {
     bool beyond;
     int r = commit_is_beyond(assembler, frame, &beyond, err);
@@ -553,24 +580,21 @@ tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame,
     if (frame->kind == TR_FRAME_KEEPALIVE)
         return keepalive(assembler, frame, err);
     struct tr_frame_peek peek;
-    int r = assembler->decode->peek(assembler->decoder, frame->data, frame->len, assembler->stream_xid != 0, &peek, err);
+    int r = assembler->decode->peek(assembler->decoder, frame->data, frame->len, assembler->stream_xid != 0,
+                                    &peek, err);
     if (r < 0)
         return r;
     switch (peek.role) {
-    case TR_ROLE_PLAIN:
-        return plain(assembler, frame, err);
-    case TR_ROLE_STREAM_START:
-        return stream_start(assembler, frame, peek.xid, err);
-    case TR_ROLE_STREAM_CHANGE:
-        return stream_change(assembler, frame, &peek, err);
-    case TR_ROLE_STREAM_STOP:
-        return stream_stop(assembler, frame, err);
-    case TR_ROLE_STREAM_ABORT:
-        return stream_abort(assembler, frame, &peek, err);
-    case TR_ROLE_STREAM_COMMIT:
-        return stream_commit(assembler, frame, peek.xid, err);
+    case TR_ROLE_PLAIN: return plain(assembler, frame, err);
+    case TR_ROLE_STREAM_START: return stream_start(assembler, frame, peek.xid, err);
+    case TR_ROLE_STREAM_CHANGE: return stream_change(assembler, frame, &peek, err);
+    case TR_ROLE_STREAM_STOP: return stream_stop(assembler, frame, err);
+    case TR_ROLE_STREAM_ABORT: return stream_abort(assembler, frame, &peek, err);
+    case TR_ROLE_STREAM_COMMIT: return stream_commit(assembler, frame, peek.xid, err);
     default:
-        tr_fail(err, TR_REFUSED, "the server sent a prepared transaction (%s) ahead of its decision, which was not asked for", peek.gid);
+        tr_fail(err, TR_REFUSED,
+                "the server sent a prepared transaction (%s) ahead of its decision, which was not asked for",
+                peek.gid);
         return tr_error_hint(err, "use a slot that tailrace has made itself");
     }
 }

@@ -49,7 +49,8 @@ as_finding(const struct tr_findings *findings, const char *id, int result, const
 }
 
 static int
-check_source(struct tr_task *task, const struct tr_findings *findings, struct tr_schema **schema, struct tr_error *err)
+check_source(struct tr_task *task, const struct tr_findings *findings, struct tr_schema **schema,
+             struct tr_error *err)
 {
     const struct tr_source_class *source = task->config.source;
     int r = open_source(task, err);
@@ -61,7 +62,8 @@ check_source(struct tr_task *task, const struct tr_findings *findings, struct tr
 }
 
 static int
-check_sink(struct tr_task *task, const struct tr_findings *findings, const struct tr_schema *schema, struct tr_error *err)
+check_sink(struct tr_task *task, const struct tr_findings *findings, const struct tr_schema *schema,
+           struct tr_error *err)
 {
     int r = open_sink(task, err);
     if (r == 0 && task->config.sink->check != NULL)

@@ -51,17 +51,17 @@ struct tr_task {
     struct tr_checkpoint checkpoint; /* what is saved; control thread */
     struct tr_queue queue;
     struct tr_ledger ledger;
-    pthread_mutex_t lock;            /* guards the texts below */
-    char *saved;                     /* owned; newest saved position, for the capture thread to acknowledge */
+    pthread_mutex_t lock; /* guards the texts below */
+    char *saved;          /* owned; newest saved position, for the capture thread to acknowledge */
     char acknowledged[256];
     char message[256];
-    uint64_t saved_count;            /* counts the changes of `saved`, under lock */
+    uint64_t saved_count; /* counts the changes of `saved`, under lock */
     uint64_t acknowledged_count;
-    int64_t lag_due_us;              /* monotonic, capture thread */
-    struct tr_table_state *tables;   /* by relation->number - 1; capture thread, and control before it starts */
+    int64_t lag_due_us;            /* monotonic, capture thread */
+    struct tr_table_state *tables; /* by relation->number - 1; capture thread, and control before it starts */
     uint32_t ntables;
-    _Atomic uint32_t nguarded;       /* relations whose cut the stream has not passed */
-    int64_t retain_warned;           /* bytes of the last warning; capture thread */
+    _Atomic uint32_t nguarded; /* relations whose cut the stream has not passed */
+    int64_t retain_warned;     /* bytes of the last warning; capture thread */
 };
 
 /* task.c: what is saved before anything is written: where the stream will begin, and who the source is. thread: control. */
@@ -77,17 +77,19 @@ int tr_stream_run(struct tr_task *task, const char *position, struct tr_error *e
 int tr_stream_alive(struct tr_task *task, bool urgent, struct tr_error *err);
 
 /* save.c: make progress safe. thread: control. */
-void tr_publish_saved(struct tr_task *task, const char *position); /* from now on the capture thread may acknowledge it */
-int tr_save_checkpoint(struct tr_task *task, struct tr_error *err);           /* all of task->checkpoint */
-int tr_save_mark(struct tr_task *task, struct tr_ledger_mark *mark, struct tr_error *err); /* frees what the mark holds */
+void tr_publish_saved(struct tr_task *task,
+                      const char *position); /* from now on the capture thread may acknowledge it */
+int tr_save_checkpoint(struct tr_task *task, struct tr_error *err); /* all of task->checkpoint */
+int tr_save_mark(struct tr_task *task, struct tr_ledger_mark *mark,
+                 struct tr_error *err); /* frees what the mark holds */
 int tr_save_table(struct tr_task *task, const char *table, const char *cut, bool done, struct tr_error *err);
 
 /* sink_thread.c: takes batches from the queue and gives them to the sink. */
 struct tr_sink_thread {
     struct tr_task *task;
     pthread_t thread;
-    _Atomic bool drain;    /* flush what was taken and end */
-    _Atomic bool abandon;  /* end at once */
+    _Atomic bool drain;   /* flush what was taken and end */
+    _Atomic bool abandon; /* end at once */
     _Atomic bool ended;
     int result;
     struct tr_error error;
@@ -97,7 +99,8 @@ void tr_sink_thread_join(struct tr_sink_thread *thread);
 
 /* assembler.c: frames in, batches out. thread: capture. `position`: where the stream begins. */
 struct tr_assembler;
-int tr_assembler_new(struct tr_task *task, const char *position, struct tr_assembler **assembler, struct tr_error *err);
+int tr_assembler_new(struct tr_task *task, const char *position, struct tr_assembler **assembler,
+                     struct tr_error *err);
 void tr_assembler_free(struct tr_assembler *assembler);
 /* One frame. Returns 1 when the stop order was reached (this frame is beyond it), else 0. */
 int tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err);

@@ -31,9 +31,9 @@ struct tr_ledger {
     bool kicked;
     struct tr_ledger_entry *first, *last;
     uint64_t next_sequence;
-    uint64_t in_flight;      /* entries not yet durable */
+    uint64_t in_flight; /* entries not yet durable */
     uint64_t rows_durable;
-    int64_t lag_us;          /* of the last durable commit, -1 = not known */
+    int64_t lag_us;                /* of the last durable commit, -1 = not known */
     struct tr_ledger_mark durable; /* not yet taken */
 };
 

@@ -45,8 +45,10 @@ struct load {
     size_t nparts, next_part;
     struct tr_cut cut;
     pthread_mutex_t lock; /* guards next_part, parts_left, failed, error, of_parts */
-    struct part_sums {    /* estimates of all parts and of those that have ended, and what came; with what earlier attempts had brought */
-        uint64_t rows_all, bytes_all, rows_ended, bytes_ended, rows_came, bytes_came, rows_before, bytes_before;
+    struct
+        part_sums { /* estimates of all parts and of those that have ended, and what came; with what earlier attempts had brought */
+        uint64_t rows_all, bytes_all, rows_ended, bytes_ended, rows_came, bytes_came, rows_before,
+            bytes_before;
     } of_parts;
     int ended_fd; /* eventfd: readable when the load is over */
     bool failed;
@@ -96,8 +98,10 @@ expect(struct load *load)
 {
     const struct part_sums *of = &load->of_parts;
     struct tr_task_counters *count = &load->task->count;
-    atomic_store(&count->load_rows_expected, of->rows_before + corrected(of->rows_came, of->rows_all, of->rows_ended));
-    atomic_store(&count->load_bytes_expected, of->bytes_before + corrected(of->bytes_came, of->bytes_all, of->bytes_ended));
+    atomic_store(&count->load_rows_expected,
+                 of->rows_before + corrected(of->rows_came, of->rows_all, of->rows_ended));
+    atomic_store(&count->load_bytes_expected,
+                 of->bytes_before + corrected(of->bytes_came, of->bytes_all, of->bytes_ended));
 }
 
 static int
@@ -278,7 +282,7 @@ copy_part(struct load *load, struct load_part *part, struct tr_error *err)
         r = sink->loader_open(task->sink, table->relation, format, &loader, err);
     if (r == 0)
         r = strcmp(format, "rows") == 0 ? pump_rows(load, reader, loader, &pumped, err)
-                                         : pump_bytes(load, reader, loader, &pumped, err);
+                                        : pump_bytes(load, reader, loader, &pumped, err);
     if (r == 0)
         learn_sizes(load, &part->part, pumped.rows, pumped.bytes);
     if (r == 0)
@@ -288,7 +292,8 @@ copy_part(struct load *load, struct load_part *part, struct tr_error *err)
     if (r == 2)
         r = record_done(load, table, err) < 0 ? -(int)err->class : 1;
     if (r == 1) {
-        r = sink->finish_table != NULL ? sink->finish_table(task->sink, load->schema, table->relation, err) : 0;
+        r = sink->finish_table != NULL ? sink->finish_table(task->sink, load->schema, table->relation, err)
+                                       : 0;
         atomic_fetch_add(&task->count.load_tables_done, 1);
         tr_log(task->config.log, TR_LOG_INFO, "load", "table %s is loaded", table->name);
     }
@@ -299,7 +304,8 @@ static struct load_part *
 next_part(struct load *load)
 {
     pthread_mutex_lock(&load->lock);
-    struct load_part *part = load->next_part < load->nparts && !load->failed ? &load->parts[load->next_part++] : NULL;
+    struct load_part *part = load->next_part < load->nparts && !load->failed ? &load->parts[load->next_part++]
+                                                                             : NULL;
     pthread_mutex_unlock(&load->lock);
     return tr_task_stopping(load->task) ? NULL : part;
 }
@@ -364,7 +370,8 @@ load_in_bulk(struct load *load, struct tr_error *err)
 struct row_stream {
     struct load *load;
     struct tr_sink_thread sink;
-    struct tr_batch *held; /* the newest batch: its last row may turn out to be the last one of the table, or of all */
+    struct tr_batch
+        *held; /* the newest batch: its last row may turn out to be the last one of the table, or of all */
     uint64_t tables_with_rows;
 };
 
@@ -394,7 +401,8 @@ mark_first(struct row_stream *stream, struct tr_batch *batch, bool first_of_tabl
     for (uint32_t i = 0; i < batch->nevents; i++)
         batch->events[i].snapshot = TR_SNAPSHOT_TRUE;
     if (first_of_table && batch->nevents > 0)
-        batch->events[0].snapshot = stream->tables_with_rows++ == 0 ? TR_SNAPSHOT_FIRST : TR_SNAPSHOT_FIRST_IN_TABLE;
+        batch->events[0].snapshot = stream->tables_with_rows++ == 0 ? TR_SNAPSHOT_FIRST
+                                                                    : TR_SNAPSHOT_FIRST_IN_TABLE;
 }
 
 /* One table's rows, all parts of it in turn. Its last batch says that the table is done. */
@@ -407,7 +415,8 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
     struct tr_table_part whole = { 0, UINT64_MAX, 0, 0 };
     struct tr_table_reader *reader = NULL;
     bool first = true;
-    int r = source->reader_open(task->source, &load->cut, table->relation, &whole, "rows", &reader, err), more = 1;
+    int r = source->reader_open(task->source, &load->cut, table->relation, &whole, "rows", &reader, err),
+        more = 1;
     while (r == 0 && more > 0) {
         struct tr_batch *batch = tr_batch_new();
         batch->kind = TR_BATCH_LOAD;
@@ -530,9 +539,10 @@ compare_cuts(struct load *load)
         if (strcmp(checkpoint->tables[i].position, checkpoint->tables[0].position) != 0)
             load->schema->cuts_differ = true;
     if (load->schema != NULL && load->schema->cuts_differ)
-        tr_log(load->task->config.log, TR_LOG_WARNING, "load",
-               "the tables were loaded at different moments: new foreign keys are added NOT VALID; when the stream has caught up, "
-               "ALTER TABLE ... VALIDATE CONSTRAINT ... checks the rows");
+        tr_log(
+            load->task->config.log, TR_LOG_WARNING, "load",
+            "the tables were loaded at different moments: new foreign keys are added NOT VALID; when the stream has caught up, "
+            "ALTER TABLE ... VALIDATE CONSTRAINT ... checks the rows");
 }
 
 static int
@@ -559,7 +569,8 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
         load->cut = *first_cut;
     else if ((r = task->config.source->cut(task->source, &load->cut, err)) < 0)
         return r;
-    tr_log(task->config.log, TR_LOG_INFO, "load", "loading %zu tables as of %s", load->ntables, load->cut.position);
+    tr_log(task->config.log, TR_LOG_INFO, "load", "loading %zu tables as of %s", load->ntables,
+           load->cut.position);
     atomic_store(&task->count.load_tables, load->ntables);
     atomic_store(&task->count.load_tables_done, 0);
     if ((r = record_begun(load, err)) < 0)
@@ -576,7 +587,8 @@ watch_stop(void *arg)
 {
     struct load *load = arg;
     struct tr_task *task = load->task;
-    struct pollfd fds[2] = { { .fd = load->ended_fd, .events = POLLIN }, { .fd = task->stop_fd, .events = POLLIN } };
+    struct pollfd fds[2] = { { .fd = load->ended_fd, .events = POLLIN },
+                             { .fd = task->stop_fd, .events = POLLIN } };
     while (poll(fds, 2, -1) < 0 && errno == EINTR)
         ;
     if (fds[0].revents == 0)

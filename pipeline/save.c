@@ -70,7 +70,8 @@ take_texts(struct tr_task *task, struct tr_ledger_mark *mark)
         mark->sink_state = NULL;
     }
     for (size_t i = 0; i < mark->ntables_done; i++)
-        tr_checkpoint_set_table(&task->checkpoint, mark->tables_done[i * 2], mark->tables_done[i * 2 + 1], true);
+        tr_checkpoint_set_table(&task->checkpoint, mark->tables_done[i * 2], mark->tables_done[i * 2 + 1],
+                                true);
 }
 
 int
@@ -85,7 +86,8 @@ tr_save_mark(struct tr_task *task, struct tr_ledger_mark *mark, struct tr_error 
         r = store_all(task, err);
     } else if (!sink_keeps(task) || tr_clock_us() - task->stored_us >= COPY_INTERVAL_US) {
         TR_FAILPOINT("pipeline.save.before");
-        r = task->config.store->save_position(task->store, task->checkpoint.position, task->checkpoint.sink_state, err);
+        r = task->config.store->save_position(task->store, task->checkpoint.position,
+                                              task->checkpoint.sink_state, err);
         TR_FAILPOINT("pipeline.save.after");
         task->stored_us = tr_clock_us();
     }

@@ -142,7 +142,8 @@ open_file(struct tr_spool *spool, struct tr_error *err)
         free(name);
     }
     if (spool->fd < 0)
-        return tr_fail(err, TR_FATAL, "spill: cannot make a file in %s: %s", spool->directory, strerror(errno));
+        return tr_fail(err, TR_FATAL, "spill: cannot make a file in %s: %s", spool->directory,
+                       strerror(errno));
     return 0;
 }
 
@@ -184,10 +185,12 @@ write_all(struct tr_spool *spool, const uint8_t *bytes, size_t len, struct tr_er
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            tr_fail(err, errno == ENOSPC ? TR_RETRY : TR_FATAL, "spill: cannot write to %s: %s", spool->directory,
-                    strerror(errno));
-            return tr_error_hint(err, "an open transaction at the source is larger than the memory budget; give the state directory more "
-                                      "room or raise `memory`");
+            tr_fail(err, errno == ENOSPC ? TR_RETRY : TR_FATAL, "spill: cannot write to %s: %s",
+                    spool->directory, strerror(errno));
+            return tr_error_hint(
+                err,
+                "an open transaction at the source is larger than the memory budget; give the state directory more "
+                "room or raise `memory`");
         }
         done += (size_t)n;
     }
@@ -206,7 +209,8 @@ page_room(struct tr_spool *spool, size_t len)
 
 /* Seal and write one run of whole frames. */
 static int
-spill_block(struct tr_spool *spool, struct tr_spool_txn *txn, const char *frames, size_t len, struct tr_error *err)
+spill_block(struct tr_spool *spool, struct tr_spool_txn *txn, const char *frames, size_t len,
+            struct tr_error *err)
 {
     struct block block = { .offset = spool->file_end, .number = ++spool->blocks_written, .len = len };
     page_room(spool, len);
@@ -269,7 +273,8 @@ largest(struct tr_spool *spool)
 }
 
 int
-tr_spool_add(struct tr_spool *spool, struct tr_spool_txn *txn, const struct tr_spool_frame *frame, struct tr_error *err)
+tr_spool_add(struct tr_spool *spool, struct tr_spool_txn *txn, const struct tr_spool_frame *frame,
+             struct tr_error *err)
 {
     if (frame->len > UINT32_MAX)
         return tr_fail(err, TR_FATAL, "spill: a frame of %zu bytes", frame->len);
@@ -335,12 +340,15 @@ load_block(struct tr_spool *spool, struct block *block, struct tr_error *err)
     page_room(spool, block->len);
     bool ok = done == block->len && crypt_block(spool, block, sealed, spool->page, false);
     free(sealed);
-    return ok ? 0 : tr_fail(err, TR_FATAL, "spill: a block of %zu bytes in %s came back damaged", block->len, spool->directory);
+    return ok ? 0
+              : tr_fail(err, TR_FATAL, "spill: a block of %zu bytes in %s came back damaged", block->len,
+                        spool->directory);
 }
 
 /* Where the next header stands: the loaded block, or the frames in memory. NULL = the end. */
 static int
-place(struct tr_spool *spool, struct tr_spool_txn *txn, const uint8_t **base, size_t *len, struct tr_error *err)
+place(struct tr_spool *spool, struct tr_spool_txn *txn, const uint8_t **base, size_t *len,
+      struct tr_error *err)
 {
     while (txn->at_block < txn->nblocks) {
         struct block *block = &txn->blocks[txn->at_block];
@@ -365,7 +373,8 @@ place(struct tr_spool *spool, struct tr_spool_txn *txn, const uint8_t **base, si
 }
 
 int
-tr_spool_next(struct tr_spool *spool, struct tr_spool_txn *txn, struct tr_spool_frame *frame, struct tr_error *err)
+tr_spool_next(struct tr_spool *spool, struct tr_spool_txn *txn, struct tr_spool_frame *frame,
+              struct tr_error *err)
 {
     const uint8_t *base;
     size_t len;

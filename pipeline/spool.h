@@ -32,12 +32,14 @@ void tr_spool_free(struct tr_spool *spool); /* NULL is allowed */
 /* The transaction of that id, made when missing. */
 struct tr_spool_txn *tr_spool_begin(struct tr_spool *spool, uint64_t xid);
 struct tr_spool_txn *tr_spool_find(struct tr_spool *spool, uint64_t xid); /* NULL = unknown */
-int tr_spool_add(struct tr_spool *spool, struct tr_spool_txn *txn, const struct tr_spool_frame *frame, struct tr_error *err);
+int tr_spool_add(struct tr_spool *spool, struct tr_spool_txn *txn, const struct tr_spool_frame *frame,
+                 struct tr_error *err);
 /* The subtransaction was rolled back: its frames (but not shapes) are passed over when read. */
 void tr_spool_abort_subxid(struct tr_spool_txn *txn, uint64_t subxid);
 /* Start to read from the first frame; then next until it returns 0. 1 = a frame. */
 void tr_spool_rewind(struct tr_spool_txn *txn);
-int tr_spool_next(struct tr_spool *spool, struct tr_spool_txn *txn, struct tr_spool_frame *frame, struct tr_error *err);
+int tr_spool_next(struct tr_spool *spool, struct tr_spool_txn *txn, struct tr_spool_frame *frame,
+                  struct tr_error *err);
 /* Forget the transaction and give its room back. */
 void tr_spool_drop(struct tr_spool *spool, struct tr_spool_txn *txn);
 /* Forget all: the connection was lost and everything open will come again. */

@@ -13,7 +13,7 @@
 #include "core/memory.h"
 #include "pipeline/internal.h"
 
-#define IDLE_WAIT_US 100000     /* an idle read returns this often to acknowledge */
+#define IDLE_WAIT_US 100000 /* an idle read returns this often to acknowledge */
 #define FRAMES_BETWEEN_ACKS 4096
 #define SAVE_INTERVAL_US 100000 /* how often durable positions are saved under load */
 #define LAG_INTERVAL_US (5 * TR_US_PER_S)
@@ -43,10 +43,11 @@ watch_lag(struct tr_task *task, const char *saved)
     if (lag < limit || limit == 0 || lag < task->retain_warned * 2)
         return;
     task->retain_warned = lag;
-    tr_log(task->config.log, TR_LOG_WARNING, "source",
-           "the source retains %lld MiB of log for this task: the target is slower than the source, or stands still; "
-           "its disk fills if this goes on",
-           (long long)(lag >> 20));
+    tr_log(
+        task->config.log, TR_LOG_WARNING, "source",
+        "the source retains %lld MiB of log for this task: the target is slower than the source, or stands still; "
+        "its disk fills if this goes on",
+        (long long)(lag >> 20));
 }
 
 int
@@ -84,7 +85,8 @@ capture_loop(struct capture *self)
         if (r == 0) {
             r = tr_assembler_flush(self->assembler, false, &self->error);
         } else {
-            atomic_store_explicit(&task->count.bytes, atomic_load_explicit(&task->count.bytes, memory_order_relaxed) + frame.len,
+            atomic_store_explicit(&task->count.bytes,
+                                  atomic_load_explicit(&task->count.bytes, memory_order_relaxed) + frame.len,
                                   memory_order_relaxed);
             int stop = tr_assembler_frame(self->assembler, &frame, &self->error);
             if (stop > 0)
@@ -146,7 +148,8 @@ control_loop(struct tr_task *task, struct capture *capture, struct tr_sink_threa
 
 /* Bring everything to rest: capture first, then what it pushed, then the last checkpoint and its acknowledgement. */
 static int
-wind_down(struct tr_task *task, struct capture *capture, struct tr_sink_thread *sink, int result, struct tr_error *err)
+wind_down(struct tr_task *task, struct capture *capture, struct tr_sink_thread *sink, int result,
+          struct tr_error *err)
 {
     if (tr_task_stopping(task))
         tr_task_phase_set(task, TR_PHASE_DRAINING);
@@ -171,13 +174,15 @@ wind_down(struct tr_task *task, struct capture *capture, struct tr_sink_thread *
     tr_error_clear(&late);
     int saved = save_progress(task, &late);
     if (saved == 0 && task->checkpoint.position != NULL)
-        saved = task->config.store->save_position(task->store, task->checkpoint.position, task->checkpoint.sink_state, &late);
+        saved = task->config.store->save_position(task->store, task->checkpoint.position,
+                                                  task->checkpoint.sink_state, &late);
     if (saved < 0 && result == 0) {
         *err = late;
         result = saved;
     }
     if (result == 0 && tr_stream_alive(task, true, &capture->error) < 0)
-        tr_log_error(task->config.log, TR_LOG_DEBUG, "source", &capture->error); /* the next run tells it again */
+        tr_log_error(task->config.log, TR_LOG_DEBUG, "source",
+                     &capture->error); /* the next run tells it again */
     return result;
 }
 
@@ -189,7 +194,8 @@ tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err)
     struct tr_sink_thread sink;
     uint64_t stop_order = UINT64_MAX;
     int64_t stop_us = 0;
-    int r = source->stop_at(task->source, tr_setting_string(task->config.settings, "stop"), &stop_order, &stop_us, err);
+    int r = source->stop_at(task->source, tr_setting_string(task->config.settings, "stop"), &stop_order,
+                            &stop_us, err);
     if (r == 0)
         r = source->start(task->source, position, err);
     if (r == 0)

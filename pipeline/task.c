@@ -20,8 +20,9 @@
 #define FIRST_BACKOFF_US 100000
 #define LONGEST_BACKOFF_US (30 * TR_US_PER_S)
 
-static const char *const phase_names[] = { "connecting", "preparing",   "loading",     "finishing the load", "catching up",
-                                           "streaming",  "draining",    "backing off", "ended" };
+static const char *const phase_names[] = { "connecting",         "preparing",   "loading",
+                                           "finishing the load", "catching up", "streaming",
+                                           "draining",           "backing off", "ended" };
 
 const char *
 tr_task_phase_name(enum tr_task_phase phase)
@@ -98,13 +99,21 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
         tr_task_free(task);
         return r;
     }
-    task->source_env = (struct tr_source_env){ .task = task->name, .settings = config->settings, .log = config->log,
+    task->source_env = (struct tr_source_env){ .task = task->name,
+                                               .settings = config->settings,
+                                               .log = config->log,
                                                .filter = { task->mapping, filter_wants } };
-    task->sink_env = (struct tr_sink_env){ .task = task->name, .settings = config->settings, .log = config->log,
-                                           .source_name = config->source->name, .source_dialect = config->source->dialect, .encoder = config->encoder,
+    task->sink_env = (struct tr_sink_env){ .task = task->name,
+                                           .settings = config->settings,
+                                           .log = config->log,
+                                           .source_name = config->source->name,
+                                           .source_dialect = config->source->dialect,
+                                           .encoder = config->encoder,
                                            .stop_fd = task->stop_fd,
                                            .memory = (uint64_t)tr_setting_int(config->settings, "memory") / 4,
-                                           .arg = task, .durable = on_durable, .conflict = on_conflict };
+                                           .arg = task,
+                                           .durable = on_durable,
+                                           .conflict = on_conflict };
     *out = task;
     return 0;
 }
@@ -177,8 +186,10 @@ load_checkpoint(struct tr_task *task, struct tr_error *err)
     if (r < 0)
         return r;
     if (task->checkpoint.position != NULL && kept.position == NULL) {
-        tr_fail(err, TR_REFUSED, "the target has no checkpoint of task %s, but this task had reached %s: the target was replaced or restored",
-                task->name, task->checkpoint.position);
+        tr_fail(
+            err, TR_REFUSED,
+            "the target has no checkpoint of task %s, but this task had reached %s: the target was replaced or restored",
+            task->name, task->checkpoint.position);
         tr_error_hint(err, "if it is to be filled anew, run `tailrace drop` for the task first");
         tr_checkpoint_fini(&kept);
         return -TR_REFUSED;
@@ -288,14 +299,19 @@ prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_er
     if (load && cut->position[0] != '\0')
         snprintf(position, sizeof(position), "%s", cut->position);
     else
-        r = source->start_position(task->source, load ? "slot" : start != NULL ? start : "now", position, sizeof(position), err);
+        r = source->start_position(task->source,
+                                   load            ? "slot"
+                                   : start != NULL ? start
+                                                   : "now",
+                                   position, sizeof(position), err);
     return r < 0 ? r : tr_first_checkpoint(task, position, load ? "load" : "stream", err);
 }
 
 static int
 refuse_unfinished_load(struct tr_task *task, struct tr_error *err)
 {
-    tr_fail(err, TR_REFUSED, "the full load of task %s is not finished, and mode cdc would leave it so", task->name);
+    tr_fail(err, TR_REFUSED, "the full load of task %s is not finished, and mode cdc would leave it so",
+            task->name);
     return tr_error_hint(err, "run it with mode full-load-and-cdc, or forget it with `tailrace drop`");
 }
 
@@ -385,7 +401,8 @@ attempts(struct tr_task *task, struct tr_error *err)
 int
 tr_task_run(struct tr_task *task, struct tr_error *err)
 {
-    int r = task->config.store->open(tr_setting_string(task->config.settings, "state"), task->name, &task->store, err);
+    int r = task->config.store->open(tr_setting_string(task->config.settings, "state"), task->name,
+                                     &task->store, err);
     if (r == 0) {
         r = attempts(task, err);
         task->config.store->close(task->store);

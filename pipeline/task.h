@@ -47,14 +47,14 @@ struct tr_task_status {
     uint64_t load_tables, load_tables_done;
     uint64_t load_rows, load_rows_expected; /* estimates before, truth after */
     uint64_t load_bytes, load_bytes_expected;
-    uint64_t transactions, rows, bytes;     /* of the stream, read and decoded */
+    uint64_t transactions, rows, bytes; /* of the stream, read and decoded */
     uint64_t rows_durable;
     uint64_t conflicts, retries;
-    int64_t lag_bytes;                      /* -1 = not known */
-    int64_t lag_us;                         /* commit at the source until durable here; -1 = not known */
+    int64_t lag_bytes; /* -1 = not known */
+    int64_t lag_us;    /* commit at the source until durable here; -1 = not known */
     char checkpoint[256];
     char acknowledged[256];
-    char message[256];                      /* last error while backing off */
+    char message[256]; /* last error while backing off */
 };
 
 struct tr_task;
@@ -71,7 +71,8 @@ void tr_task_stop(struct tr_task *task);
 void tr_task_status(struct tr_task *task, struct tr_task_status *status); /* thread: any */
 
 /* The commands that look and do not run. */
-int tr_task_check(const struct tr_task_config *config, const struct tr_findings *findings, struct tr_error *err);
+int tr_task_check(const struct tr_task_config *config, const struct tr_findings *findings,
+                  struct tr_error *err);
 int tr_task_drop(const struct tr_task_config *config, struct tr_error *err);
 /* The schema of the task's tables, with target names; the caller frees it. */
 int tr_task_schema(const struct tr_task_config *config, struct tr_schema **schema, struct tr_error *err);

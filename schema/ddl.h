@@ -36,7 +36,8 @@ struct tr_ddl {
     struct tr_arena arena;
     struct tr_ddl_statement *statements; /* BEFORE, then TABLE_AFTER by table, then END */
     uint32_t count;
-    struct tr_schema_note *notes; /* what the conversion to another engine changes or loses, beside the schema's own notes */
+    struct tr_schema_note
+        *notes; /* what the conversion to another engine changes or loses, beside the schema's own notes */
     uint32_t nnotes;
 };
 
@@ -49,8 +50,8 @@ int tr_ddl_new(const struct tr_schema *schema, const char *dialect, struct tr_dd
 int tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, uint32_t table,
                          struct tr_ddl **ddl, struct tr_error *err);
 /* The same for a MySQL or MariaDB server that is known; `only_table`: as tr_ddl_new_for_table, or TR_DDL_NO_TABLE. The target must outlive the call only. */
-int tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const struct tr_convert_target *target, uint32_t only_table,
-                  struct tr_ddl **ddl, struct tr_error *err);
+int tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const struct tr_convert_target *target,
+                  uint32_t only_table, struct tr_ddl **ddl, struct tr_error *err);
 void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
 
 /* For `tailrace schema`: the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */

@@ -23,23 +23,25 @@ struct tr_sink;
 struct tr_schema;
 
 /* What a sink can do; the pipeline asks for nothing else. */
-#define TR_SINK_KEEPS_CHECKPOINT 1   /* commits the checkpoint with the rows; load_checkpoint is the truth */
-#define TR_SINK_TAKES_OPEN 2         /* takes TR_BATCH_OPEN* slices ahead of the commit */
-#define TR_SINK_LOADS 4              /* has the loader functions: tables can be made and filled in bulk */
-#define TR_SINK_STATE_IN_STORE 8     /* its resume state (file and length) travels with the checkpoint through the offset store */
-#define TR_SINK_ENCODES 16            /* publishes messages: env->encoder makes them, and the target has a `format` */
+#define TR_SINK_KEEPS_CHECKPOINT 1 /* commits the checkpoint with the rows; load_checkpoint is the truth */
+#define TR_SINK_TAKES_OPEN 2       /* takes TR_BATCH_OPEN* slices ahead of the commit */
+#define TR_SINK_LOADS 4            /* has the loader functions: tables can be made and filled in bulk */
+#define TR_SINK_STATE_IN_STORE \
+    8 /* its resume state (file and length) travels with the checkpoint through the offset store */
+#define TR_SINK_ENCODES 16 /* publishes messages: env->encoder makes them, and the target has a `format` */
 
 struct tr_sink_env {
     const char *task;
     const struct tr_settings *settings;
     struct tr_log *log;
-    const char *source_name;     /* "postgresql", "mysql", "mariadb" */
+    const char *source_name; /* "postgresql", "mysql", "mariadb" */
     const char *source_dialect;
     const char *source_database; /* the database of the source's URL, or NULL */
-    const struct tr_encoder_class *encoder; /* TR_SINK_ENCODES: what the target's `format` names, its options are in the settings; else NULL */
-    uint64_t memory;             /* bytes the sink may hold on its own */
-    int wake_fd;                 /* eventfd: readable when the pipeline wants poll() to return */
-    int stop_fd;                 /* eventfd: readable once the task is to stop: loaders and index builders give up with TR_RETRY; 0 = none */
+    const struct tr_encoder_class *
+        encoder; /* TR_SINK_ENCODES: what the target's `format` names, its options are in the settings; else NULL */
+    uint64_t memory; /* bytes the sink may hold on its own */
+    int wake_fd;     /* eventfd: readable when the pipeline wants poll() to return */
+    int stop_fd; /* eventfd: readable once the task is to stop: loaders and index builders give up with TR_RETRY; 0 = none */
     void *arg;
     /*
      * Everything up to and including this batch is durable. thread: sink. sink_state: NULL, or with TR_SINK_STATE_IN_STORE the state just behind
@@ -72,7 +74,8 @@ struct tr_sink_class {
      */
     int (*load_checkpoint)(struct tr_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err);
     /* Store a first checkpoint (the cut of the load) and the identity before any change is written. */
-    int (*save_checkpoint)(struct tr_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err);
+    int (*save_checkpoint)(struct tr_sink *sink, const struct tr_checkpoint *checkpoint,
+                           struct tr_error *err);
     /* TR_SINK_STATE_IN_STORE: cut back to this state ("" = begin anew). Called once, before the first write. */
     int (*resume)(struct tr_sink *sink, const char *sink_state, struct tr_error *err);
 
@@ -84,7 +87,8 @@ struct tr_sink_class {
     int (*flush)(struct tr_sink *sink, int64_t deadline_us, struct tr_error *err);
 
     /* What would stop or hurt at the target. */
-    int (*check)(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings, struct tr_error *err);
+    int (*check)(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings,
+                 struct tr_error *err);
 
     /* --- TR_SINK_LOADS; called before the stream starts, or for single tables while it runs --- */
     /* schema: create | expect. Makes what is missing (types, sequences, tables without indexes), or verifies. on_existing: stop | truncate | append. */
@@ -94,17 +98,20 @@ struct tr_sink_class {
     /* Can `format` ("copy-binary", "copy-text") be taken as it is for this relation? Pure. */
     bool (*loader_accepts)(struct tr_sink *sink, const struct tr_relation *relation, const char *format);
     /* thread: the loader belongs to the thread that opened it; several at once, also several for the same table. */
-    int (*loader_open)(struct tr_sink *sink, const struct tr_relation *relation, const char *format, struct tr_loader **loader, struct tr_error *err);
+    int (*loader_open)(struct tr_sink *sink, const struct tr_relation *relation, const char *format,
+                       struct tr_loader **loader, struct tr_error *err);
     int (*loader_write)(struct tr_loader *loader, const char *data, size_t len, struct tr_error *err);
     /* Rows decoded by the source ("rows"); borrows the batch. */
     int (*loader_rows)(struct tr_loader *loader, const struct tr_batch *batch, struct tr_error *err);
     /* Commit what this loader wrote. When table_done is not NULL the table's cut is recorded in the same transaction (done is true). */
-    int (*loader_finish)(struct tr_loader *loader, const struct tr_table_cut *table_done, struct tr_error *err);
+    int (*loader_finish)(struct tr_loader *loader, const struct tr_table_cut *table_done,
+                         struct tr_error *err);
     void (*loader_close)(struct tr_loader *loader); /* rolls back what was not finished; NULL is allowed */
     /* After the rows: indexes, keys, foreign keys, sequence values, comments. Idempotent (a killed run does the rest). */
     int (*finish_tables)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
     /* One finished table's indexes (its primary key first); called in parallel from loader threads. NULL = finish_tables does all. */
-    int (*finish_table)(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_relation *relation, struct tr_error *err);
+    int (*finish_table)(struct tr_sink *sink, const struct tr_schema *schema,
+                        const struct tr_relation *relation, struct tr_error *err);
 
     /* Forget the task: its checkpoint and cuts. */
     int (*drop)(struct tr_sink *sink, struct tr_error *err);

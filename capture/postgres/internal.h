@@ -47,10 +47,10 @@ struct tr_postgres_source {
     char publication[TR_PG_NAME_MAX];
     int interrupt_fd; /* eventfd; readable once interrupt() was called */
 
-    PGconn *query; /* ordinary connection: catalogue, WAL position. Through tr_postgres_query() */
-    PGconn *repl;  /* walsender that streams, from start() on */
+    PGconn *query;             /* ordinary connection: catalogue, WAL position. Through tr_postgres_query() */
+    PGconn *repl;              /* walsender that streams, from start() on */
     struct tr_pg_pool readers; /* for table readers, between two tables; emptied by cut_release() */
-    PGconn *cut;   /* walsender that made a slot, temporary or not, and holds the snapshot exported with it */
+    PGconn *cut; /* walsender that made a slot, temporary or not, and holds the snapshot exported with it */
     bool slot_made;        /* by prepare(), now */
     bool publication_made; /* by prepare(), now */
     bool resuming;         /* identity_check() saw a checkpoint: the slot must exist */

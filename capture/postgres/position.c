@@ -287,7 +287,8 @@ tr_postgres_start_position(struct tr_source *base, const char *start, char *out,
         return rc;
     if (strcmp(start, "now") == 0) {
         rc = start_now(source, &slot, &lsn, err);
-    } else if (strcmp(start, "slot") == 0) { /* all that an existing slot has kept: a load takes its own cut on top */
+    } else if (strcmp(start, "slot") ==
+               0) { /* all that an existing slot has kept: a load takes its own cut on top */
         lsn = slot.confirmed_lsn;
     } else if (strncmp(start, "lsn:", 4) == 0) {
         rc = start_lsn(source, &slot, start + 4, &lsn, err);

@@ -30,7 +30,7 @@
     3 /* ...and so many in a row end the napping; a walsender that reads a page of log is no calm yet */
 #define FULL_READ_BYTES 6144 /* libpq reads at least 8 KiB at a time when there is as much */
 #define RECEIVE_BUFFER (4 << 20)
-#define BEHIND_US 50000      /* commits older than this when they are sent: a backlog */
+#define BEHIND_US 50000     /* commits older than this when they are sent: a backlog */
 #define ACK_PAUSE_US 100000 /* between two status messages that only move the position */
 
 /* ----------------------------------------------------------------------------------------------------------- start */
@@ -273,7 +273,8 @@ note_age(struct tr_postgres_reading *reading, const struct tr_frame *frame)
     if (frame->len < 17 || frame->data[0] != 'B')
         return;
     struct tr_cursor cur = tr_cursor(frame->data + 9, 8);
-    uint64_t committed_us = tr_cursor_u64be(&cur) + (uint64_t)TR_PG_EPOCH_US; /* unsigned: a hostile clock may wrap */
+    uint64_t committed_us = tr_cursor_u64be(&cur) +
+                            (uint64_t)TR_PG_EPOCH_US; /* unsigned: a hostile clock may wrap */
     reading->behind = (int64_t)((uint64_t)frame->sent_us - committed_us) > BEHIND_US;
     if (reading->behind && reading->nap_us == 0)
         reading->nap_us = NAP_START_US;

@@ -20,7 +20,7 @@
 #define PART_BYTES ((uint64_t)128 << 20) /* a smaller table is not worth a second connection */
 #define LAST_BLOCK UINT32_MAX
 #define CHUNK_BYTES ((size_t)64 << 10)
-#define BINARY_HEADER 19     /* of COPY's binary format; it arrives together with the first row or with the end */
+#define BINARY_HEADER 19 /* of COPY's binary format; it arrives together with the first row or with the end */
 #define TID_RANGE_VERSION 140000 /* before it a ctid range reads the whole table */
 #define ROW_FILTER_VERSION 150000
 #define PUBLISHED_GENERATED_VERSION 180000
@@ -145,7 +145,20 @@ static const char prepare_table[] =
     " SELECT s.*, p.*, g.*, a.attname, a.atttypid, a.atttypmod, a.attgenerated <> '' FROM state s LEFT JOIN LATERAL (%s) p(filter, list) ON true"
     " LEFT JOIN LATERAL (%s) g(generated) ON true LEFT JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-enum { T_SAME_FILE, T_HAS_HEAP, T_SAME_FAMILY, T_KIND, T_SAME_NAME, T_FILTER, T_LIST, T_GENERATED, T_COLUMN, T_TYPE, T_MOD, T_COMPUTED };
+enum {
+    T_SAME_FILE,
+    T_HAS_HEAP,
+    T_SAME_FAMILY,
+    T_KIND,
+    T_SAME_NAME,
+    T_FILTER,
+    T_LIST,
+    T_GENERATED,
+    T_COLUMN,
+    T_TYPE,
+    T_MOD,
+    T_COMPUTED
+};
 
 static const char publication_query[] =
     "SELECT pg_get_expr(r.prqual, r.prrelid), r.prattrs IS NOT NULL FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid"
@@ -159,11 +172,13 @@ prepare_queries(const struct tr_postgres_source *source, PGconn *conn, struct tr
     struct tr_buffer sql;
     tr_buffer_init(&sql, 1 << 14);
     tr_buffer_printf(&sql, prepare_table,
-                     source->server_version >= ROW_FILTER_VERSION ? publication_query : "SELECT NULL::text, false",
+                     source->server_version >= ROW_FILTER_VERSION ? publication_query
+                                                                  : "SELECT NULL::text, false",
                      source->server_version >= PUBLISHED_GENERATED_VERSION
                          ? "SELECT pubgencols = 's' FROM pg_publication WHERE pubname = $4"
                          : "SELECT false");
-    tr_buffer_text(&sql, ";PREPARE tr_name(oid) AS SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = $1");
+    tr_buffer_text(&sql,
+                   ";PREPARE tr_name(oid) AS SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = $1");
     int rc = tr_pg_exec(conn, source->interrupt_fd, sql.data, NULL, err);
     tr_buffer_fini(&sql);
     return rc;
@@ -227,13 +242,13 @@ begin(struct tr_table_reader *reader, const char *snapshot, const char *oid, str
 
 /* Locked, so that from here on nobody rewrites it; and only then compared. */
 static int
-lock_and_look(struct tr_table_reader *reader, const char *root, const char *heap, bool whole, const char *name,
-              PGresult **res, struct tr_error *err)
+lock_and_look(struct tr_table_reader *reader, const char *root, const char *heap, bool whole,
+              const char *name, PGresult **res, struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, 1 << 14);
-    tr_buffer_printf(&sql, "LOCK TABLE %s%s IN ACCESS SHARE MODE; EXECUTE tr_table(%s, %s, ", whole ? "" : "ONLY ",
-                     name, root, heap);
+    tr_buffer_printf(&sql, "LOCK TABLE %s%s IN ACCESS SHARE MODE; EXECUTE tr_table(%s, %s, ",
+                     whole ? "" : "ONLY ", name, root, heap);
     tr_pg_literal(&sql, name);
     tr_buffer_text(&sql, ", ");
     tr_pg_literal(&sql, reader->source->publication);

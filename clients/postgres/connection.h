@@ -38,7 +38,8 @@ int tr_pg_wait(PGconn *conn, bool for_write, int interrupt_fd, int64_t wait_us, 
 /* Run one statement, wait for its result without blocking an interrupt. Fails unless the result is OK (tuples, command, copy, single tuple). Caller PQclears *res; res may be NULL. */
 int tr_pg_exec(PGconn *conn, int interrupt_fd, const char *sql, PGresult **res, struct tr_error *err);
 /* With text parameters ($1...; NULL = SQL NULL), text results. */
-int tr_pg_exec_params(PGconn *conn, int interrupt_fd, const char *sql, int nparams, const char *const *params, PGresult **res, struct tr_error *err);
+int tr_pg_exec_params(PGconn *conn, int interrupt_fd, const char *sql, int nparams, const char *const *params,
+                      PGresult **res, struct tr_error *err);
 
 /*
  * Turn the failure of a result or of the connection into an error: text "PREFIX: server's primary message (SQLSTATE)", the DETAIL is left out because it carries row values; class by SQLSTATE (08*, 57P0*, 53*, 40*, 55P03 retry; 28*, 42*,

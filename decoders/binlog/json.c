@@ -168,8 +168,7 @@ write_scalar(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *end
     case JSON_UINT32: tr_buffer_uint(j->out, tr_cursor_le(&cur, 4)); break;
     case JSON_INT64: tr_buffer_int(j->out, (int64_t)tr_cursor_le(&cur, 8)); break;
     case JSON_UINT64: tr_buffer_uint(j->out, tr_cursor_le(&cur, 8)); break;
-    case JSON_DOUBLE:
-        return left >= 8 && write_number(j, at);
+    case JSON_DOUBLE: return left >= 8 && write_number(j, at);
     case JSON_STRING:
         if (!read_length(&cur, &len))
             return false;

@@ -328,6 +328,14 @@ int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *
 /* The checkpoint and COMMIT, outside the pipeline. */
 int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err);
 
+/* ------------------------------------------------------------------------------------------- labels.c */
+
+enum tr_pg_labels { TR_PG_LABELS_FIT, TR_PG_LABEL_ADDED, TR_PG_LABEL_UNKNOWN };
+
+/* A row was refused: because of a label that the target's enum lacks? One that the source is known to have is added. */
+int tr_pg_add_labels(struct tr_postgres_sink *sink, const struct tr_pg_map *map, const struct tr_value *row,
+                     enum tr_pg_labels *found, struct tr_error *err);
+
 /* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
 
 struct tr_pg_durable { /* a committed group whose flush is not known yet */

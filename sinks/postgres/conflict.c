@@ -190,6 +190,15 @@ overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_event *event
     return -(int)failure->class;
 }
 
+static bool
+has_enum(const struct tr_pg_map *map)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++)
+        if (map->relation->columns[i].logical == TR_ENUM || map->relation->columns[i].element == TR_ENUM)
+            return true;
+    return false;
+}
+
 static int
 stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *event,
      const struct tr_value *image, const struct tr_error *failure, struct tr_error *err)
@@ -203,7 +212,13 @@ stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *even
     tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
             verb(event), key.data, position, copy.text);
     memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
-    tr_error_hint(err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
+    if (strcmp(copy.sqlstate, "22P02") == 0 && has_enum(map))
+        tr_error_hint(
+            err,
+            "if the source's enum has a label more, run at the target: ALTER TYPE ... ADD VALUE '...'; and start again");
+    else
+        tr_error_hint(err,
+                      "mend the row at the target and start again, or set on_conflict to overwrite or skip");
     tr_buffer_fini(&key);
     return -TR_CONFLICT;
 }
@@ -407,6 +422,28 @@ is_row(const struct tr_event *event)
     return event->kind <= TR_READ && event->kind > 0 && !event->relation->skip;
 }
 
+/* A value that the target does not take may be a label that the source's enum has gained. 1: it was, try the change again. */
+static int
+learn_labels(struct careful *c, const struct tr_pg_map *map, const struct tr_value *row,
+             const struct tr_error *failure, struct tr_error *err)
+{
+    enum tr_pg_labels found;
+    if (strcmp(failure->sqlstate, "22P02") != 0 || row == NULL)
+        return 0;
+    int rc = tr_pg_add_labels(c->sink, map, row, &found, err);
+    if (rc < 0 || found == TR_PG_LABELS_FIT)
+        return rc;
+    if (found == TR_PG_LABEL_ADDED)
+        return 1;
+    /* Known labels may be older than the change, unless the stream has just begun. */
+    if (c->worker->apply->counts.groups == 0)
+        return 0;
+    return tr_fail(
+        err, TR_RETRY,
+        "%s: a value is a label that the source's enum did not have when the stream began; its labels are read anew",
+        map->label);
+}
+
 /* One change under a savepoint of its own. */
 static int
 apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
@@ -431,6 +468,11 @@ apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *e
         return rc;
     }
     rc = savepoint(c, "ROLLBACK TO r", err);
+    int learnt = rc == 0 ? learn_labels(c, map, row, &failure, err) : 0;
+    if (learnt < 0)
+        return learnt;
+    if (learnt > 0)
+        return apply_slowly(c, event, err);
     /* two rows share a key while it is exchanged: the one that still stands in the table is meant first */
     if (rc == 0 && strcmp(failure.sqlstate, "P0002") == 0 && change_parked(c, map, event, key))
         return savepoint(c, "RELEASE r", err);

@@ -100,7 +100,8 @@ set_up(struct tr_postgres_sink *sink, PGconn *conn, struct tr_error *err)
     if (rc == 0)
         rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), prepare_load, NULL, err);
     if (rc == 0 && sink->server_version >= 140000 &&
-        tr_pg_exec(conn, tr_pg_stop_fd(sink), "SET client_connection_check_interval = '1s'", NULL, &unable) < 0 &&
+        tr_pg_exec(conn, tr_pg_stop_fd(sink), "SET client_connection_check_interval = '1s'", NULL, &unable) <
+            0 &&
         unable.class == TR_RETRY) {
         *err = unable;
         rc = -TR_RETRY;
@@ -417,7 +418,8 @@ await_copy(struct tr_loader *loader, struct tr_error *err)
     int rc = 0;
     for (;;) {
         while (PQflush(loader->conn) > 0 || PQisBusy(loader->conn)) {
-            int ready = tr_pg_wait(loader->conn, PQflush(loader->conn) > 0, tr_pg_stop_fd(loader->sink), -1, err);
+            int ready = tr_pg_wait(loader->conn, PQflush(loader->conn) > 0, tr_pg_stop_fd(loader->sink), -1,
+                                   err);
             if (ready < 0)
                 return ready;
             if (PQconsumeInput(loader->conn) == 0)
@@ -504,7 +506,8 @@ tr_pg_loader_close(struct tr_loader *loader)
 {
     if (loader == NULL)
         return;
-    tr_pg_pool_give(&loader->sink->loaders, loader->conn); /* with an open transaction it is closed, and the server rolls back */
+    tr_pg_pool_give(&loader->sink->loaders,
+                    loader->conn); /* with an open transaction it is closed, and the server rolls back */
     tr_relation_unref(loader->relation);
     tr_buffer_fini(&loader->text);
     tr_buffer_fini(&loader->value);

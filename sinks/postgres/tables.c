@@ -345,7 +345,8 @@ wants_schema(const struct tr_postgres_sink *sink)
 }
 
 static int
-analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relation *relation, struct tr_error *err)
+analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relation *relation,
+        struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, 4096);
@@ -383,8 +384,8 @@ belongs_to(const struct tr_schema *schema, uint32_t table, uint32_t root)
 }
 
 static int
-finish_family(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema, uint32_t root,
-              struct tr_error *err)
+finish_family(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema,
+              uint32_t root, struct tr_error *err)
 {
     bool partitioned = schema->tables[root].relation->kind == 'p';
     uint32_t end = partitioned ? schema->ntables : root + 1;
@@ -451,7 +452,8 @@ make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl
 }
 
 static int
-set_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, struct tr_error *err)
+set_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl,
+              struct tr_error *err)
 {
     const struct tr_ddl_statement *some[STATEMENTS_AT_ONCE];
     size_t count = 0;

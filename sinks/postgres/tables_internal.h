@@ -14,7 +14,8 @@ const char *tr_pg_array_end(struct tr_buffer *array);
 
 /* Some statements as one transaction; on failure the error names the one that failed. */
 int tr_pg_run_statements(const struct tr_postgres_sink *sink, PGconn *conn,
-                         const struct tr_ddl_statement *const *statements, size_t count, struct tr_error *err);
+                         const struct tr_ddl_statement *const *statements, size_t count,
+                         struct tr_error *err);
 
 /* compare.c: do the target's tables take the source's rows? Refuses with each difference. */
 int tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);

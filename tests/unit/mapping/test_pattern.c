@@ -16,15 +16,24 @@ matches_by_whole_name(void **state)
         const char *pattern, *schema, *table;
         bool match;
     } cases[] = {
-        { "public.%", "public", "a", true },        { "public.%", "publicx", "a", false },
-        { "public.a", "public", "a", true },        { "public.a", "public", "ab", false },
-        { "%", "any", "table", true },              { "*", "any", "table", true },
-        { "orders", "shop", "orders", true },       { "orders", "shop", "orders2", false },
-        { "%.orders", "shop", "orders", true },     { "public.tmp[_]%", "public", "tmp_1", true },
-        { "public.tmp[_]%", "public", "tmpx1", false }, { "a[%]b", "s", "a%b", true },
-        { "a[%]b", "s", "axb", false },             { "%a%b%", "s", "xxaxxbxx", true },
-        { "%a%b%", "s", "xxbxxaxx", false },        { "Public.A", "public", "a", false },
-        { "s.%a", "s", "aaa", true },               { "", "s", "t", false },
+        { "public.%", "public", "a", true },
+        { "public.%", "publicx", "a", false },
+        { "public.a", "public", "a", true },
+        { "public.a", "public", "ab", false },
+        { "%", "any", "table", true },
+        { "*", "any", "table", true },
+        { "orders", "shop", "orders", true },
+        { "orders", "shop", "orders2", false },
+        { "%.orders", "shop", "orders", true },
+        { "public.tmp[_]%", "public", "tmp_1", true },
+        { "public.tmp[_]%", "public", "tmpx1", false },
+        { "a[%]b", "s", "a%b", true },
+        { "a[%]b", "s", "axb", false },
+        { "%a%b%", "s", "xxaxxbxx", true },
+        { "%a%b%", "s", "xxbxxaxx", false },
+        { "Public.A", "public", "a", false },
+        { "s.%a", "s", "aaa", true },
+        { "", "s", "t", false },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(tr_pattern_match(cases[i].pattern, cases[i].schema, cases[i].table), cases[i].match);

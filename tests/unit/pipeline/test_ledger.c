@@ -77,7 +77,8 @@ a_state_belongs_to_one_batch(void **state)
     expect(&ledger, NULL, "length=100", 1);
     uint64_t commit = add(&ledger, "0/10", NULL);
     uint64_t slice = add(&ledger, NULL, NULL);
-    tr_ledger_durable(&ledger, slice, "length=300"); /* overtakes the commit: its state is not known, it is not saved */
+    tr_ledger_durable(&ledger, slice,
+                      "length=300"); /* overtakes the commit: its state is not known, it is not saved */
     (void)commit;
     expect(&ledger, NULL, NULL, 0);
     tr_ledger_fini(&ledger);
