@@ -273,7 +273,7 @@ create_slot(struct tr_postgres_source *source, PGconn *conn, const char *name, b
 static int
 make_slot(struct tr_postgres_source *source, struct tr_cut *cut, struct tr_error *err)
 {
-    struct tr_cut local;
+    struct tr_cut local = { .position = "" };
     struct tr_cut *made = cut != NULL ? cut : &local;
     if (source->resuming)
         return tr_postgres_slot_fit(source, &(struct tr_postgres_slot){ 0 }, err);
