@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "schema/schema.h"
 
 #define SQL_MAX ((size_t)8 << 20)
@@ -242,15 +243,7 @@ static void
 json_text(struct tr_buffer *out, const char *text)
 {
     tr_buffer_byte(out, '"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            tr_buffer_byte(out, '\\');
-        if (c < 0x20)
-            tr_buffer_printf(out, "\\u%04x", c);
-        else
-            tr_buffer_byte(out, *text);
-    }
+    tr_text_json(out, text, strlen(text));
     tr_buffer_byte(out, '"');
 }
 

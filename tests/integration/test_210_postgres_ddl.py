@@ -1,0 +1,342 @@
+"""Tables that change their shape at a PostgreSQL source, and what becomes of it at a PostgreSQL target.
+
+Most changes are made while the task stands still: then the catalogue shows only how things ended.
+"""
+
+import pytest
+
+from harness.replication import assert_equal, drain, task_config
+from harness.wait import wait_until
+
+
+@pytest.fixture
+def config(source, target):
+    return task_config(source.url, target.url, tables={"include": ["public.%"]})
+
+
+def _begin(source, tailrace, config, *statements):
+    """A database that is loaded and in step."""
+    for statement in statements:
+        source.sql(statement)
+    drain(tailrace, config)
+
+
+def _refused(tailrace, config, *words):
+    """The run ends by itself with an error that holds all these words."""
+    result = tailrace.run("run", config={**config, "stop": "drained"})
+    assert result.status == 1, result
+    for word in words:
+        assert word in result.stderr, f"{word!r} is not in {result}"
+    return result
+
+
+def _columns(database, table="t"):
+    return [name for (name,) in database.sql(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum", (table,))]
+
+
+def _has_no_retry(tailrace):
+    assert "WARN" not in tailrace.stderr, tailrace.stderr
+
+
+# ---------------------------------------------------------------------------------------------------------- names
+
+def test_a_column_renamed_without_any_row_in_between(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text)", "INSERT INTO t VALUES (1, 'x')")
+    source.sql("ALTER TABLE t RENAME a TO b")
+    source.sql("INSERT INTO t VALUES (2, 'y')")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_a_chain_of_renames(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text)", "INSERT INTO t VALUES (1, 'x')")
+    for before, after in ("ab", "bc", "cd"):
+        source.sql(f"INSERT INTO t VALUES ({ord(before)}, '{before}')")
+        source.sql(f"ALTER TABLE t RENAME {before} TO {after}")
+    source.sql("INSERT INTO t VALUES (2, 'y')")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+    assert _columns(target) == ["id", "d"]
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_two_columns_exchange_their_names(source, target, tailrace, config, between):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text, b text)", "INSERT INTO t VALUES (1, 'a', 'b')")
+    if between:
+        source.sql("INSERT INTO t VALUES (2, 'a2', 'b2')")
+    source.sql("ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME x TO b")
+    source.sql("INSERT INTO t (id, a, b) VALUES (3, 'A', 'B')")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+    assert target.sql("SELECT a, b FROM t WHERE id = 1") == [("b", "a")]
+
+
+def test_a_name_passes_to_a_new_column(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text)", "INSERT INTO t VALUES (1, 'old')")
+    source.sql("INSERT INTO t VALUES (2, 'old too')")
+    source.sql("ALTER TABLE t RENAME a TO b; ALTER TABLE t ADD COLUMN a text")
+    source.sql("INSERT INTO t (id, a, b) VALUES (3, 'new', 'B')")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_the_key_is_renamed(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t SELECT i, 'v' FROM generate_series(1, 5) i")
+    source.sql("DELETE FROM t WHERE id = 1")
+    source.sql("ALTER TABLE t RENAME id TO number")
+    source.sql("DELETE FROM t WHERE number = 2")
+    source.sql("UPDATE t SET number = 30 WHERE number = 3")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_renames_follow_a_live_stream(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, c0 text)", "INSERT INTO t VALUES (0, 'x')")
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    for i in range(5):
+        source.sql(f"INSERT INTO t (id, c{i}) SELECT g, 'before' FROM generate_series({i * 100 + 1}, {i * 100 + 50}) g")
+        source.sql(f"ALTER TABLE t RENAME c{i} TO c{i + 1}")
+        source.sql(f"INSERT INTO t (id, c{i + 1}) SELECT g, 'after' FROM generate_series({i * 100 + 51}, {i * 100 + 90}) g")
+    wait_until(lambda: target.one("SELECT count(*) FROM t") == 451, 30, "the rows")
+    assert tailrace.stop() == 0, tailrace.stderr
+    _has_no_retry(tailrace)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_the_first_use_of_a_table_may_be_after_the_rename(source, target, tailrace, config):
+    """Nothing but the load has seen the column under its first name."""
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE other (id int)", "INSERT INTO t VALUES (1, 'x')")
+    source.sql("INSERT INTO other VALUES (1)")
+    drain(tailrace, config)
+    source.sql("ALTER TABLE t RENAME a TO b")
+    source.sql("UPDATE t SET b = 'y'")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+    assert _columns(target) == ["id", "b"]
+
+
+# ---------------------------------------------------------------------------------------------------------- doubt
+
+def test_a_rename_that_nobody_saw_is_refused(source, target, tailrace, config):
+    config = {**config, "mode": "cdc", "schema": "expect"}
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, d text)")
+    target.sql("CREATE TABLE t (id int PRIMARY KEY, c text)")
+    drain(tailrace, config)
+    source.sql("INSERT INTO t VALUES (1, 'x')")
+    _refused(tailrace, config, '"c"', '"d"', 'RENAME COLUMN "c" TO "d"', 'ADD COLUMN IF NOT EXISTS "d" text')
+    assert _columns(target) == ["id", "c"]
+    target.sql("ALTER TABLE t RENAME COLUMN c TO d")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_a_state_without_memory_works_on(source, target, tailrace, config):
+    """As an older version left it: without tailrace.relation_shape."""
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text)", "INSERT INTO t VALUES (1, 'x')")
+    target.sql("DROP TABLE tailrace.relation_shape")
+    source.sql("INSERT INTO t VALUES (2, 'y')")
+    drain(tailrace, config)
+    assert target.one("SELECT count(*) FROM tailrace.relation_shape") == 1
+    source.sql("ALTER TABLE t RENAME a TO b; INSERT INTO t VALUES (3, 'z')")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_drop_forgets_the_shapes(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)")
+    target.sql("INSERT INTO tailrace.checkpoint (task, epoch) VALUES ('other', 1)")
+    assert tailrace.run("drop", config=config).status == 0
+    assert target.one("SELECT count(*) FROM tailrace.relation_shape") == 0
+
+
+# ------------------------------------------------------------------------------------------- columns that come and go
+
+def test_a_column_is_dropped_and_another_added(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL)", "INSERT INTO t VALUES (1, 'x')")
+    source.sql("ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN b text")
+    source.sql("INSERT INTO t VALUES (2, 'y')")
+    drain(tailrace, config)
+    assert target.sql("SELECT id, a, b FROM t ORDER BY id") == [(1, "x", None), (2, None, "y")]
+
+
+@pytest.mark.parametrize("in_between", [True, False])
+def test_a_column_of_the_same_name_is_not_the_same_column(source, target, tailrace, config, in_between):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a text)", "INSERT INTO t VALUES (1, 'old')")
+    source.sql("ALTER TABLE t DROP COLUMN a")
+    if in_between:
+        source.sql("INSERT INTO t VALUES (5)")
+        drain(tailrace, config)
+    source.sql("ALTER TABLE t ADD COLUMN a text")
+    source.sql("INSERT INTO t VALUES (2, 'new')")
+    _refused(tailrace, config, 'dropped column "a"', 'DROP COLUMN "a"')
+    target.sql("ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN a text")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_not_null_with_a_default(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("ALTER TABLE t ADD COLUMN n int NOT NULL DEFAULT 7, ADD COLUMN s text NOT NULL DEFAULT 'it''s (so)', ADD COLUMN b bool DEFAULT true")
+    source.sql("INSERT INTO t VALUES (2)")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+    assert target.one("SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'n'") is True
+
+
+def test_a_default_that_calls_a_function_is_refused(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("ALTER TABLE t ADD COLUMN at timestamptz DEFAULT now()")
+    source.sql("INSERT INTO t VALUES (2)")
+    _refused(tailrace, config, "public.t", '"at"', "ADD COLUMN")
+    target.sql("ALTER TABLE t ADD COLUMN at timestamptz")
+    target.sql("UPDATE t SET at = %s", (source.one("SELECT at FROM t WHERE id = 1"),))
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_a_table_that_was_made_anew_is_refused(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("INSERT INTO t VALUES (2)")
+    drain(tailrace, config)
+    source.sql("DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY)")
+    drain(tailrace, config)  # the publication learns of it
+    source.sql("INSERT INTO t VALUES (3)")
+    _refused(tailrace, config, "made it anew", "relation_shape")
+    target.sql("TRUNCATE t; DELETE FROM tailrace.relation_shape WHERE task = 'test' AND table_name = 'public.t'")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+# ---------------------------------------------------------------------------------------------------------- types
+
+def test_types_that_only_grow_are_carried(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id smallint PRIMARY KEY, i int, n numeric(8, 2), v varchar(5), k int)",
+           "INSERT INTO t VALUES (1, 1, 1.5, 'v', 3)")
+    source.sql("ALTER TABLE t ALTER id TYPE int, ALTER i TYPE bigint, ALTER n TYPE numeric(12, 4), ALTER v TYPE text, ALTER k TYPE numeric")
+    source.sql("INSERT INTO t VALUES (100000, 5000000000, 12345678.1234, repeat('v', 50), 1.25)")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+    types = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY attnum"
+    assert source.sql(types) == target.sql(types)
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE t ALTER v TYPE int USING length(v)", "ALTER TABLE t ALTER n TYPE numeric(4, 1)",
+                                       "ALTER TABLE t ALTER r TYPE float8"])
+def test_a_type_that_may_lose_something_is_refused(source, target, tailrace, config, statement):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(8, 2), r real)", "INSERT INTO t VALUES (1, 'abc', 1.25, 1.1)")
+    source.sql(statement)
+    source.sql("INSERT INTO t VALUES (2)")
+    _refused(tailrace, config, "public.t", "another type for", "ALTER COLUMN")
+    target.sql(statement)
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_a_new_enum_comes_with_its_column(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("CREATE TYPE mood AS ENUM ('so', 'it''s', '\\back'); ALTER TABLE t ADD COLUMN m mood DEFAULT 'so'")
+    source.sql("INSERT INTO t VALUES (2, '\\back')")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_a_new_domain_must_be_made_by_hand(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    domain = "CREATE DOMAIN positive AS int CHECK (VALUE > 0)"
+    source.sql(domain)
+    source.sql("ALTER TABLE t ADD COLUMN p positive; INSERT INTO t VALUES (2, 3)")
+    _refused(tailrace, config, "public.positive", "make the type at the target")
+    target.sql(domain)
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_labels_that_an_enum_gained(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TYPE mood AS ENUM ('a', 'c'); CREATE TABLE t (id int PRIMARY KEY, m mood, n mood)", "INSERT INTO t VALUES (1, 'a')")
+    source.sql("ALTER TYPE mood ADD VALUE 'b' AFTER 'a'")
+    source.sql("ALTER TYPE mood ADD VALUE '0' BEFORE 'a'")
+    source.sql("INSERT INTO t VALUES (2, 'b', '0')")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+    labels = "SELECT enumlabel FROM pg_enum ORDER BY enumsortorder"
+    assert source.sql(labels) == target.sql(labels)
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    source.sql("INSERT INTO t VALUES (3, 'b')")
+    wait_until(lambda: target.one("SELECT count(*) FROM t") == 3, 20, "the row")
+    source.sql("ALTER TYPE mood ADD VALUE 'd'")
+    source.sql("UPDATE t SET m = 'd' WHERE id = 3")
+    wait_until(lambda: target.one("SELECT m::text FROM t WHERE id = 3") == "d", 20, "the label")
+    assert tailrace.stop() == 0
+
+
+# ---------------------------------------------------------------------------------------------------------- policies
+
+def test_ddl_stop(source, target, tailrace, config):
+    config = {**config, "ddl": "stop"}
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("ALTER TABLE t ADD COLUMN a int; INSERT INTO t VALUES (2, 2)")
+    _refused(tailrace, config, "changed the columns of table public.t")
+    _refused(tailrace, config, "changed the columns of table public.t")
+    assert _columns(target) == ["id"]
+    drain(tailrace, {**config, "ddl": "apply"})
+    assert_equal(source, target, ["public.t"])
+
+
+def test_ddl_ignore(source, target, tailrace, config):
+    config = {**config, "ddl": "ignore"}
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, a int, b int)", "INSERT INTO t VALUES (1, 1, 1)")
+    source.sql("ALTER TABLE t DROP COLUMN b; ALTER TABLE t ALTER a TYPE bigint; INSERT INTO t VALUES (2, 2)")
+    drain(tailrace, config)
+    assert target.sql("SELECT id, a, b FROM t ORDER BY id") == [(1, 1, 1), (2, 2, None)]
+    assert target.one("SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'") == "integer"
+    source.sql("ALTER TABLE t ADD COLUMN c int; INSERT INTO t VALUES (3, 3, 3)")
+    _refused(tailrace, config, 'has no column "c"', "ADD COLUMN")
+
+
+# ---------------------------------------------------------------------------------------------------------- under load
+
+def test_changes_of_shape_cost_no_attempt(source, target, tailrace, config):
+    """Inserts, a COPY, deletes and a change of shape in one stream, as fast as the workers go."""
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, v text)", "CREATE TABLE big (id int PRIMARY KEY, v text)",
+           "INSERT INTO t SELECT i, 'v' FROM generate_series(1, 50) i")
+    for round_ in range(4):
+        source.sql(f"INSERT INTO t (id, v) SELECT i, 'new' FROM generate_series({round_ * 1000 + 101}, {round_ * 1000 + 300}) i")
+        source.sql(f"INSERT INTO big SELECT i, repeat('x', 200) FROM generate_series({round_ * 2000 + 1}, {round_ * 2000 + 1500}) i")
+        source.sql(f"DELETE FROM t WHERE id BETWEEN {round_ * 10 + 1} AND {round_ * 10 + 10}")
+        source.sql(f"ALTER TABLE t ADD COLUMN extra{round_} int; ALTER TABLE big ADD COLUMN extra{round_} text")
+        source.sql(f"UPDATE t SET v = 'changed', extra{round_} = id WHERE id > 200")
+        source.sql(f"UPDATE big SET extra{round_} = id WHERE id % 3 = 0")
+    drain(tailrace, config)
+    _has_no_retry(tailrace)
+    assert_equal(source, target, ["public.t", "public.big"])
+
+
+def test_a_change_of_shape_inside_a_large_transaction(source, target, tailrace, config):
+    """20 MB, applied in slices; the new column is visible only inside the transaction that adds it."""
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, v text)", "CREATE TABLE u (id int PRIMARY KEY, v text)")
+    with source.connect(autocommit=False) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series(1, 12000) i")
+            cursor.execute("ALTER TABLE t ADD COLUMN w int; ALTER TABLE t RENAME v TO text")
+            cursor.execute("INSERT INTO t SELECT i, repeat('y', 1000), i FROM generate_series(12001, 24000) i")
+            cursor.execute("INSERT INTO u SELECT i, 'u' FROM generate_series(1, 1000) i")
+            cursor.execute("UPDATE t SET w = 1 WHERE id < 3000")
+        connection.commit()
+    drain(tailrace, config)
+    _has_no_retry(tailrace)
+    assert_equal(source, target, ["public.t", "public.u"])
+
+
+def test_the_change_of_an_aborted_subtransaction_leaves_no_trace(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+    with source.connect(autocommit=False) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO t VALUES (1, 'a'); SAVEPOINT s; ALTER TABLE t ADD COLUMN w int; INSERT INTO t VALUES (2, 'b', 2); ROLLBACK TO s")
+            cursor.execute("INSERT INTO t VALUES (3, 'c')")
+        connection.commit()
+    drain(tailrace, config)
+    assert _columns(target) == ["id", "v"]
+    assert_equal(source, target, ["public.t"])
