@@ -5,7 +5,7 @@
  * waits gives up, the connections are closed, and the server rolls back what was not committed.
  */
 #include <poll.h>
-#include <string.h>
+#include <sys/socket.h>
 
 #include "core/clock.h"
 #include "sinks/postgres/internal.h"
@@ -42,11 +42,17 @@ tr_pg_give_up(struct tr_error *err)
 void
 tr_pg_let_go(struct tr_postgres_sink *sink, PGconn *conn)
 {
-    /* A cancel request is a connection of its own and may hang where the first one does; the server finds out by itself. */
-    if (tr_pg_patience(sink, 1) == 0)
-        tr_pg_close(conn);
-    else
+    if (conn == NULL || tr_pg_patience(sink, 1) > 0) {
         tr_pg_abandon(conn);
+        return;
+    }
+    /*
+     * A cancel request is a connection of its own and may hang where the first one does. The server finds out by itself (worker.c), if the end of this one does
+     * not have to wait behind bytes that it is not reading: so the connection is reset.
+     */
+    struct linger now = { .l_onoff = 1, .l_linger = 0 };
+    setsockopt(PQsocket(conn), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    tr_pg_close(conn);
 }
 
 int

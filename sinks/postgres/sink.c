@@ -36,9 +36,9 @@ tr_pg_sink_connect(const struct tr_postgres_sink *sink, const char *purpose, boo
                                        " WHERE current_setting('synchronous_commit') = 'off'"
                                      : "SET synchronous_commit = off";
     if (rc == 0)
-        rc = tr_pg_exec(*conn, -1, commit, NULL, err);
+        rc = tr_pg_exec(*conn, tr_pg_stop_fd(sink), commit, NULL, err);
     if (rc == 0 && sink->replica_role)
-        rc = tr_pg_exec(*conn, -1, "SET session_replication_role = replica", NULL, err);
+        rc = tr_pg_exec(*conn, tr_pg_stop_fd(sink), "SET session_replication_role = replica", NULL, err);
     if (rc < 0) {
         tr_pg_close(*conn);
         *conn = NULL;
@@ -54,7 +54,7 @@ learn(struct tr_postgres_sink *sink, struct tr_error *err)
     PGresult *res = NULL;
     sink->reader = sink->meta;
     sink->server_version = PQserverVersion(sink->meta);
-    int rc = tr_pg_exec(sink->meta, -1, "SELECT pg_is_in_recovery()", &res, err);
+    int rc = tr_pg_ask(sink, sink->meta, "SELECT pg_is_in_recovery()", &res, err);
     if (rc == 0 && PQgetvalue(res, 0, 0)[0] == 't') {
         rc = tr_fail(err, TR_FATAL, "the target is a standby and takes no changes");
         tr_error_hint(
@@ -65,8 +65,8 @@ learn(struct tr_postgres_sink *sink, struct tr_error *err)
         return rc;
     struct tr_error denied;
     tr_error_clear(&denied);
-    sink->replica_role = tr_pg_exec(sink->meta, -1, "SET session_replication_role = replica", NULL,
-                                    &denied) == 0;
+    sink->replica_role = tr_pg_ask(sink, sink->meta, "SET session_replication_role = replica", NULL,
+                                   &denied) == 0;
     if (!sink->replica_role && denied.class == TR_RETRY) {
         *err = denied;
         return -TR_RETRY;
