@@ -538,11 +538,6 @@ compare_cuts(struct load *load)
     for (size_t i = 1; i < checkpoint->ntables && load->schema != NULL; i++)
         if (strcmp(checkpoint->tables[i].position, checkpoint->tables[0].position) != 0)
             load->schema->cuts_differ = true;
-    if (load->schema != NULL && load->schema->cuts_differ)
-        tr_log(
-            load->task->config.log, TR_LOG_WARNING, "load",
-            "the tables were loaded at different moments: new foreign keys are added NOT VALID; when the stream has caught up, "
-            "ALTER TABLE ... VALIDATE CONSTRAINT ... checks the rows");
 }
 
 static int

@@ -428,8 +428,8 @@ tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
 
 /* What finish_table of a killed run did not get to, and then what stands between tables. */
 static int
-make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, struct keys *keys,
-          struct tr_error *err)
+make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl,
+          const struct tr_ddl *unchecked, struct keys *keys, struct tr_error *err)
 {
     int rc = 0;
     uint32_t at = UINT32_MAX;
@@ -447,6 +447,15 @@ make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl
         at = statement->table;
         if (!key_exists(keys, statement))
             rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
+        if (rc < 0 && unchecked != NULL && statement->kind == TR_OBJECT_FOREIGN_KEY &&
+            strcmp(err->sqlstate, "23503") == 0) {
+            /* The row that is referred to comes with the stream: the tables are of different cuts. */
+            statement = &unchecked->statements[i];
+            tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
+                   "foreign key %s is added NOT VALID: the tables were loaded at different moments; VALIDATE CONSTRAINT "
+                   "checks its rows once the stream has caught up", statement->name);
+            rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
+        }
     }
     return rc;
 }
@@ -500,20 +509,26 @@ static int
 finish_schema(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
 {
     struct keys keys = { 0 };
-    struct tr_ddl *ddl = NULL;
+    struct tr_ddl *ddl = NULL, *unchecked = NULL;
+    struct tr_schema strict = *schema;
     PGconn *conn = NULL;
-    int rc = tr_ddl_new(schema, "postgresql", &ddl, err);
+    strict.cuts_differ = false;
+    int rc = tr_ddl_new(&strict, "postgresql", &ddl, err);
+    if (rc == 0 && schema->cuts_differ)
+        rc = tr_ddl_new(schema, "postgresql", &unchecked, err);
     if (rc == 0)
         rc = tr_pg_take_loader(sink, &conn, err);
     if (rc == 0)
         rc = read_keys(sink, conn, schema, 0, schema->ntables, &keys, err);
     if (rc == 0)
-        rc = make_rest(sink, conn, ddl, &keys, err);
+        rc = make_rest(sink, conn, ddl, unchecked, &keys, err);
     if (rc == 0)
         rc = set_sequences(sink, conn, ddl, err);
     PQclear(keys.res);
     tr_pg_pool_give(&sink->loaders, conn);
     tr_ddl_free(ddl);
+    if (unchecked != NULL)
+        tr_ddl_free(unchecked);
     return rc;
 }
 
