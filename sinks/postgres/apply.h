@@ -34,6 +34,8 @@ struct tr_pg_column {
     const char *name;
     const char *type;   /* format_type without modifier: fit for a cast that neither rounds nor cuts */
     const char *native; /* format_type with its modifier */
+    const char *input_open,
+        *input_close; /* around a text, where a cast of it would not read what the type prints; or NULL */
     Oid type_oid;
     uint16_t number; /* attnum */
     bool not_null, generated, identity_always;

@@ -54,7 +54,10 @@ value_of(struct writer *w, uint16_t column, bool old)
     enum tr_pg_carry carry = s->as_text ? TR_PG_CARRY_TEXT : tr_pg_carry_of(target->type_oid);
     s->params[s->nparams] = (struct tr_pg_param){ .column = column, .old = old, .carry = (uint8_t)carry };
     s->types[s->nparams] = types[carry].array;
-    tr_buffer_printf(w->sql, "u.p%u", s->nparams++);
+    bool input = carry == TR_PG_CARRY_TEXT && target->input_open != NULL;
+    tr_buffer_printf(w->sql, "%su.p%u%s", input ? target->input_open : "", s->nparams,
+                     input ? target->input_close : "");
+    s->nparams++;
     if (carry == TR_PG_CARRY_TEXT)
         tr_buffer_printf(w->sql, "::%s", target->type);
 }

@@ -40,13 +40,19 @@ oid(const PGresult *res, int row, int column)
 
 static const char columns_sql[] =
     "SELECT c.oid, c.relkind, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid, a.attnotnull, a.attgenerated <> '',"
-    " a.attidentity = 'a', pg_catalog.format_type(a.atttypid, a.atttypmod),"
+    " a.attidentity = 'a', pg_catalog.format_type(a.atttypid, a.atttypmod), t.input_open, t.input_close,"
     " EXISTS (SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')"
     "   AND (t.tgrelid = c.oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))))"
     " OR EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled IN ('A', 'R'))"
     " OR EXISTS (SELECT 1 FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x')"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    /* text is cast by a function to few types (regclass), and that function need not read what the type prints: then its input function is called */
+    " LEFT JOIN LATERAL (SELECT i.oid::regproc || '(textout(' AS input_open,"
+    "   CASE WHEN i.pronargs > 1 THEN format('), %s, -1)', CASE WHEN y.typelem <> 0 THEN y.typelem ELSE y.oid END) ELSE '))' END AS input_close"
+    "   FROM pg_type d JOIN pg_type y ON y.oid = CASE WHEN d.typtype = 'd' THEN d.typbasetype ELSE d.oid END"
+    "   JOIN pg_cast k ON k.castsource = 25 AND k.casttarget = y.oid AND k.castmethod = 'f' JOIN pg_proc i ON i.oid = y.typinput"
+    "   WHERE d.oid = a.atttypid) t ON true"
     " WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')"
     " AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY a.attnum";
 
@@ -77,6 +83,10 @@ read_columns(struct tr_pg_table *table, const PGresult *res)
         column->identity_always = flag(res, i, 8);
         column->native = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 9));
         column->number = (uint16_t)atoi(PQgetvalue(res, i, 2));
+        if (!PQgetisnull(res, i, 10)) {
+            column->input_open = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 10));
+            column->input_close = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 11));
+        }
         column->comparable = type_is_comparable(column->type_oid);
     }
 }
@@ -153,7 +163,7 @@ tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *
         table->name = tr_arena_strdup(&table->arena, name);
         table->oid = oid(columns, 0, 0);
         table->relkind = PQgetvalue(columns, 0, 1)[0];
-        table->fires = flag(columns, 0, 10);
+        table->fires = flag(columns, 0, 12);
         read_columns(table, columns);
         read_uniques(table, columns, uniques);
         *out = table;
