@@ -308,9 +308,27 @@ murmur2_is_javas(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+#ifdef __SANITIZE_THREAD__
+#define THREAD_SANITIZER 1
+#else
+#define THREAD_SANITIZER 0
+#endif
+
+static void
+not_under_the_thread_sanitizer(void **state)
+{
+    (void)state;
+    print_message(
+        "skip: librdkafka's threads are not instrumented, the thread sanitizer cannot follow them\n");
+    skip();
+}
+
 int
 main(void)
 {
+    const struct CMUnitTest none[] = { cmocka_unit_test(not_under_the_thread_sanitizer) };
+    if (THREAD_SANITIZER)
+        return cmocka_run_group_tests(none, NULL, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(murmur2_is_javas),
         TEST(what_was_flushed_is_durable),

@@ -89,6 +89,7 @@ def test_each_step_of_the_stream_may_be_the_last(source_server, target_server, m
     assert killed >= len(names) // 2, f"only {killed} of {len(names)} fail points were hit"
 
 
+@pytest.mark.slow
 @pytest.mark.time_limit(600)
 def test_each_step_of_the_load_may_be_the_last(source_server, target_server, make_tailrace, tmp_path):
     trace = tmp_path / "names"
@@ -112,6 +113,7 @@ def test_each_step_of_the_load_may_be_the_last(source_server, target_server, mak
     assert killed >= len(names) // 2, f"only {killed} of {len(names)} fail points were hit"
 
 
+@pytest.mark.slow
 @pytest.mark.time_limit(600)
 def test_each_step_of_the_file_sink_may_be_the_last(source_server, make_tailrace, tmp_path):
     """The file is exactly once: every change stands in it once, in order, whatever step was the last."""
