@@ -216,6 +216,11 @@ stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *even
         tr_error_hint(
             err,
             "if the source's enum has a label more, run at the target: ALTER TYPE ... ADD VALUE '...'; and start again");
+    else if (strcmp(copy.sqlstate, "23514") == 0 && map->table->relkind == 'p')
+        tr_error_hint(
+            err,
+            "if the source has a partition more, make it at the target (CREATE TABLE ... PARTITION OF %s ...) and start again",
+            map->label);
     else
         tr_error_hint(err,
                       "mend the row at the target and start again, or set on_conflict to overwrite or skip");
@@ -477,7 +482,9 @@ apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *e
     if (rc == 0 && strcmp(failure.sqlstate, "P0002") == 0 && change_parked(c, map, event, key))
         return savepoint(c, "RELEASE r", err);
     bool collides = strcmp(failure.sqlstate, "23505") == 0 || strcmp(failure.sqlstate, "23P01") == 0;
-    if (rc == 0 && collides && event->kind == TR_UPDATE && map->nkey > 0) {
+    bool fixed = map->override &&
+                 strcmp(failure.sqlstate, "P0002") == 0; /* perhaps an identity column's new value */
+    if (rc == 0 && (collides || fixed) && event->kind == TR_UPDATE && map->nkey > 0) {
         struct tr_error taken;
         if (park_update(c, map, event, key, row, &taken) == 0)
             return savepoint(c, "RELEASE r", err);

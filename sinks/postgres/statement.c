@@ -160,6 +160,23 @@ write_insert(struct writer *w, const struct tr_value *row)
     tr_buffer_fini(&values);
 }
 
+/*
+ * An identity column GENERATED ALWAYS cannot be set by an update: it must have its value already. Where it has not, no row is found, and the row is
+ * taken out and put back instead (conflict.c).
+ */
+static void
+match_identity(struct writer *w, const struct tr_value *row)
+{
+    for (uint16_t i = 0; i < w->map->relation->ncolumns; i++) {
+        if (w->map->target[i] < 0 || row[i].state == TR_ABSENT || !target_column(w->map, i)->identity_always)
+            continue;
+        tr_buffer_text(w->sql, " AND t.");
+        name_of(w, i);
+        tr_buffer_text(w->sql, " OPERATOR(pg_catalog.=) ");
+        value_of(w, i, false);
+    }
+}
+
 static void
 write_update(struct writer *w, const struct tr_value *key, const struct tr_value *row)
 {
@@ -180,7 +197,8 @@ write_update(struct writer *w, const struct tr_value *key, const struct tr_value
     }
     if (comma[0] == '\0') { /* nothing but the key: the row must be there all the same */
         uint16_t any = 0;
-        while (any < w->map->relation->ncolumns - 1 && w->map->target[any] < 0)
+        while (any < w->map->relation->ncolumns - 1 &&
+               (w->map->target[any] < 0 || target_column(w->map, any)->identity_always))
             any++;
         name_of(w, any);
         tr_buffer_text(w->sql, " = t.");
@@ -196,6 +214,7 @@ write_update(struct writer *w, const struct tr_value *key, const struct tr_value
         tr_buffer_text(&where, " WHERE ");
         match_key(w);
     }
+    match_identity(w, row);
     w->sql = sql;
     tr_buffer_text(sql, " FROM ");
     unnest(w);
