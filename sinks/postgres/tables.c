@@ -451,9 +451,11 @@ make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl
             strcmp(err->sqlstate, "23503") == 0) {
             /* The row that is referred to comes with the stream: the tables are of different cuts. */
             statement = &unchecked->statements[i];
-            tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
-                   "foreign key %s is added NOT VALID: the tables were loaded at different moments; VALIDATE CONSTRAINT "
-                   "checks its rows once the stream has caught up", statement->name);
+            tr_log(
+                sink->base.env->log, TR_LOG_WARNING, "sink",
+                "foreign key %s is added NOT VALID: the tables were loaded at different moments; VALIDATE CONSTRAINT "
+                "checks its rows once the stream has caught up",
+                statement->name);
             rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
         }
     }
