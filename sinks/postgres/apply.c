@@ -21,6 +21,8 @@
 #define ASK_FLUSH_US 50000
 #define FORCE_FLUSH_US 400000 /* the WAL writer normally flushes within 200 ms; then we make it */
 #define HEAD_TRIES 20
+#define WINDOW \
+    16 /* groups that are looked back at; when most of them ran too early, as many run one by one */
 
 int
 tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
@@ -47,11 +49,25 @@ tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
     return tr_pg_worker_open(apply, &apply->workers[0], err);
 }
 
+static void
+log_counts(const struct tr_pg_apply *apply)
+{
+    const struct tr_pg_counts *c = &apply->counts;
+    if (c->groups > 0)
+        tr_log(
+            apply->sink->base.env->log, TR_LOG_DEBUG, "sink",
+            "applied %llu changes in %llu groups; ran too early %llu, gave way to the head %llu, deadlocks %llu, change by change %llu, conflicts settled %llu",
+            (unsigned long long)c->rows, (unsigned long long)c->groups, (unsigned long long)c->early,
+            (unsigned long long)c->yielded, (unsigned long long)c->deadlocks, (unsigned long long)c->careful,
+            (unsigned long long)c->conflicts);
+}
+
 void
 tr_pg_apply_close(struct tr_pg_apply *apply)
 {
     if (apply == NULL)
         return;
+    log_counts(apply);
     for (int i = 0; i < apply->nworkers; i++) {
         apply->workers[i].index = i;
         tr_pg_worker_close(&apply->workers[i]);
@@ -137,6 +153,18 @@ report_durable(struct tr_pg_apply *apply, bool force, bool *reported, struct tr_
 
 /* ------------------------------------------------------------------------------------------- the head */
 
+/* Running side by side is of no use while most groups turn out to depend on each other. */
+static void
+look_back(struct tr_pg_apply *apply, const struct tr_pg_group *group)
+{
+    apply->window_early += group->early;
+    if (++apply->window < WINDOW)
+        return;
+    if (apply->window_early > WINDOW / 2)
+        apply->calm = apply->next_group + WINDOW;
+    apply->window = apply->window_early = 0;
+}
+
 static void
 finish_head(struct tr_pg_apply *apply)
 {
@@ -147,6 +175,7 @@ finish_head(struct tr_pg_apply *apply)
     apply->committed_us = tr_clock_us();
     apply->counts.groups++;
     apply->counts.rows += group->rows;
+    look_back(apply, group);
     apply->head = group->next;
     if (apply->head == NULL)
         apply->tail = NULL;
@@ -200,6 +229,7 @@ head_again(struct tr_pg_apply *apply, struct tr_error *err)
     const struct tr_error *failure = &worker->failure;
     if (group->ddl || group->careful)
         return careful_head(apply, err);
+    apply->counts.deadlocks += strcmp(failure->sqlstate, "40P01") == 0;
     if (worker->told_to_yield || !worker->failed_as_head ||
         (passing(failure) && group->tries++ < HEAD_TRIES)) {
         bool begun = worker->in_savepoint && worker->begun;
@@ -419,7 +449,8 @@ may_start(const struct tr_pg_apply *apply)
         return false;
     if (tail == NULL)
         return true;
-    if (tail->large || tail->ddl || tail->careful || apply->head->large || apply->head->ddl)
+    if (tail->large || tail->ddl || tail->careful || apply->head->large || apply->head->ddl ||
+        apply->next_group < apply->calm)
         return false;
     return apply->pending_rows >= START_ROWS || apply->pending_bytes >= START_BYTES;
 }

@@ -375,7 +375,9 @@ struct tr_pg_apply {
     uint32_t first_durable, ndurables, durables_cap;
     int64_t asked_flush_us, committed_us, asked_blocked_us;
     struct tr_pg_counts counts;
-    struct tr_pg_table **touched; /* tables of the group that is being planned */
+    unsigned window, window_early; /* of the last groups: all, and those that had to run again */
+    uint64_t calm;                 /* groups below this number run one after the other */
+    struct tr_pg_table **touched;  /* tables of the group that is being planned */
     uint32_t ntouched, touched_cap;
     struct tr_buffer scratch, params; /* of whoever binds a statement just now */
 };

@@ -550,6 +550,45 @@ test_the_head_is_not_left_waiting(void **state)
     feed_close(&feed);
 }
 
+/* Each group deletes what the one before it inserts, and no hash shows it: after a while they run one by one. */
+static void
+test_groups_that_always_collide(void **state)
+{
+    struct feed feed;
+    char id[16], gone[16];
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 4, "group_rows", "2000", NULL);
+    feed_sql(&feed,
+             "CREATE COLLATION casual (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+             "CREATE TABLE casual (id text COLLATE casual PRIMARY KEY); CREATE TABLE casual_log (n int)");
+    struct tr_relation *t = feed_relation("casual", 1, 'd', "id:text:key", NULL);
+    struct tr_relation *lines = feed_relation("casual_log", 2, 'd', "n:int4", NULL);
+    for (int n = 0; n < 40; n++) {
+        struct tr_batch *batch = tr_batch_new();
+        snprintf(id, sizeof id, "row%d", n);
+        snprintf(gone, sizeof gone, "ROW%d", n - 1);
+        feed_begin(&feed, batch, true);
+        feed_change(&feed, batch, TR_INSERT, t, NULL, ROW(id));
+        if (n > 0)
+            feed_change(&feed, batch, TR_DELETE, t, ROW(gone), NULL);
+        for (int i = 0; i < 2100; i++)
+            feed_change(&feed, batch, TR_INSERT, lines, NULL, ROW("1"));
+        feed_end(&feed, batch);
+        assert_ok(&feed, feed_write(&feed, batch, true));
+    }
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT string_agg(id, ' ') || (SELECT count(*) FROM casual_log) FROM casual",
+               "row3984000");
+    const struct tr_pg_apply *applied = ((struct tr_postgres_sink *)feed.sink)->apply;
+    assert_true(applied->counts.early > 0);
+    assert_true(applied->calm > 0);
+    assert_int_equal(applied->counts.careful, 0);
+    tr_relation_unref(t);
+    tr_relation_unref(lines);
+    feed_close(&feed);
+}
+
 /* A run that goes by COPY and fails in its middle, before its turn and at it. */
 static void
 test_a_failed_copy(void **state)
@@ -644,12 +683,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_changes_of_one_table),         cmocka_unit_test(test_rows_without_a_key),
-        cmocka_unit_test(test_unique_values_are_exchanged),  cmocka_unit_test(test_conflicts),
-        cmocka_unit_test(test_missing_rows_are_noticed),     cmocka_unit_test(test_truncate_and_new_columns),
-        cmocka_unit_test(test_an_older_process_is_fenced),   cmocka_unit_test(test_a_large_transaction),
-        cmocka_unit_test(test_the_head_is_not_left_waiting), cmocka_unit_test(test_a_failed_copy),
-        cmocka_unit_test(test_foreign_keys_that_fire),       cmocka_unit_test(test_many_workers_end_like_one),
+        cmocka_unit_test(test_changes_of_one_table),
+        cmocka_unit_test(test_rows_without_a_key),
+        cmocka_unit_test(test_unique_values_are_exchanged),
+        cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_missing_rows_are_noticed),
+        cmocka_unit_test(test_truncate_and_new_columns),
+        cmocka_unit_test(test_an_older_process_is_fenced),
+        cmocka_unit_test(test_a_large_transaction),
+        cmocka_unit_test(test_the_head_is_not_left_waiting),
+        cmocka_unit_test(test_a_failed_copy),
+        cmocka_unit_test(test_foreign_keys_that_fire),
+        cmocka_unit_test(test_groups_that_always_collide),
+        cmocka_unit_test(test_many_workers_end_like_one),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
