@@ -5,7 +5,7 @@
 
 #include "capture/mysql/mysql.h"
 #include "capture/postgres/postgres.h"
-#include "encoders/json/json.h"
+#include "encoders/debezium/debezium.h"
 #include "offsets/sqlite/sqlite.h"
 #include "sinks/jsonl/jsonl.h"
 #include "sinks/kafka/kafka.h"

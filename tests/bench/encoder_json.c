@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "encoders/json/json.h"
+#include "encoders/debezium/debezium.h"
 #include "tests/unit/encoders/sample.h"
 
 #define TXNS 500

@@ -18,7 +18,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "encoders/json/json.h"
+#include "encoders/debezium/debezium.h"
 #include "sinks/kafka/internal.h"
 #include "tests/unit/encoders/sample.h"
 

@@ -23,7 +23,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "encoders/json/json.h"
+#include "encoders/debezium/debezium.h"
 #include "sinks/jsonl/jsonl.h"
 #include "sinks/null/null.h"
 #include "tests/contract/scratch.h"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encoders/json/json.h"
+#include "encoders/debezium/debezium.h"
 #include "tests/unit/encoders/sample.h"
 
 struct bench {

@@ -1,6 +1,6 @@
 /* temporal.h - dates, times and intervals out of their canonical text (docs/values.md). */
-#ifndef TR_ENCODERS_JSON_TEMPORAL_H
-#define TR_ENCODERS_JSON_TEMPORAL_H
+#ifndef TR_ENCODERS_COMMON_TEMPORAL_H
+#define TR_ENCODERS_COMMON_TEMPORAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* decimal.c - exact decimals as unscaled two's complement integers. */
-#include "encoders/json/decimal.h"
+#include "encoders/common/decimal.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -4,15 +4,15 @@
  * All that does not change from row to row is kept as bytes: per table in struct relation_plan, per transaction in the source block's parts.
  * A row is then copies of those bytes with values between them.
  */
-#include "encoders/json/json.h"
+#include "encoders/debezium/debezium.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
-#include "encoders/json/internal.h"
-#include "encoders/json/options.h"
-#include "encoders/json/write.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/debezium/options.h"
+#include "encoders/common/write.h"
 
 /* ---------------------------------------------------------------------------------------- rows */
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "encoders/json/internal.h"
-#include "encoders/json/write.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/common/write.h"
 
 static const char *const snapshot_marks[] = {
     [TR_SNAPSHOT_FALSE] = "false",

@@ -1,8 +1,8 @@
 /* defaults.c - what stands where a null may not stand: a column's literal default, or a constant of its type. */
 #include <string.h>
 
-#include "encoders/json/internal.h"
-#include "encoders/json/write.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/common/write.h"
 
 /* `'it''s'::text` -> it's. False when the expression is no single quoted literal with casts behind it. */
 static bool

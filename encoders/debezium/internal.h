@@ -1,6 +1,6 @@
 /* internal.h - what the files of this encoder share. */
-#ifndef TR_ENCODERS_JSON_INTERNAL_H
-#define TR_ENCODERS_JSON_INTERNAL_H
+#ifndef TR_ENCODERS_DEBEZIUM_INTERNAL_H
+#define TR_ENCODERS_DEBEZIUM_INTERNAL_H
 
 #include <stdbool.h>
 #include <stdint.h>

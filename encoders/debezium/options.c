@@ -1,5 +1,5 @@
 /* options.c - the settings of the format, under Debezium's names with underscores. */
-#include "encoders/json/options.h"
+#include "encoders/debezium/options.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "encoders/json/internal.h"
-#include "encoders/json/write.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/common/write.h"
 
 #define TOPIC_MAX 249
 

@@ -1,6 +1,6 @@
 /* decimal.h - exact decimals as unscaled two's complement integers, the way java.math.BigInteger spells them. */
-#ifndef TR_ENCODERS_JSON_DECIMAL_H
-#define TR_ENCODERS_JSON_DECIMAL_H
+#ifndef TR_ENCODERS_COMMON_DECIMAL_H
+#define TR_ENCODERS_COMMON_DECIMAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* options.h - the settings of the format. */
-#ifndef TR_ENCODERS_JSON_OPTIONS_H
-#define TR_ENCODERS_JSON_OPTIONS_H
+#ifndef TR_ENCODERS_DEBEZIUM_OPTIONS_H
+#define TR_ENCODERS_DEBEZIUM_OPTIONS_H
 
 #include "core/option.h"
 

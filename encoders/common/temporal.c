@@ -1,9 +1,9 @@
 /* temporal.c - dates, times and intervals out of their canonical text. */
-#include "encoders/json/temporal.h"
+#include "encoders/common/temporal.h"
 
 #include <string.h>
 
-#include "encoders/json/write.h"
+#include "encoders/common/write.h"
 
 struct reader {
     const char *at;

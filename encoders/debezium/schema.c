@@ -5,8 +5,8 @@
  */
 #include <string.h>
 
-#include "encoders/json/internal.h"
-#include "encoders/json/write.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/common/write.h"
 
 #define TIME "io.debezium.time."
 #define DATA "io.debezium.data."

@@ -1,6 +1,6 @@
 /* write.h - the bytes of JSON: strings, base64, numbers. */
-#ifndef TR_ENCODERS_JSON_WRITE_H
-#define TR_ENCODERS_JSON_WRITE_H
+#ifndef TR_ENCODERS_COMMON_WRITE_H
+#define TR_ENCODERS_COMMON_WRITE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* write.c - the bytes of JSON. */
-#include "encoders/json/write.h"
+#include "encoders/common/write.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* json.h - the encoder of change events in the form that consumers of Debezium's JSON already read. docs/events.md */
-#ifndef TR_ENCODERS_JSON_JSON_H
-#define TR_ENCODERS_JSON_JSON_H
+#ifndef TR_ENCODERS_DEBEZIUM_DEBEZIUM_H
+#define TR_ENCODERS_DEBEZIUM_DEBEZIUM_H
 
 #include "encoders/encoder.h"
 

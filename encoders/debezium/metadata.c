@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "encoders/json/internal.h"
-#include "encoders/json/write.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/common/write.h"
 
 /*
  * One id for the whole transaction: its GTID, else "xid:end of the commit". (Debezium puts the LSN of the record at hand there, so that BEGIN, events

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encoders/json/internal.h"
-#include "encoders/json/write.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/common/write.h"
 
 /* -------------------------------------------------------------------------------------- arrays */
 

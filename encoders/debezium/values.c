@@ -1,10 +1,10 @@
 /* values.c - the JSON of each scalar type, from its canonical text. One table says which function renders which logical type. */
 #include <string.h>
 
-#include "encoders/json/decimal.h"
-#include "encoders/json/internal.h"
-#include "encoders/json/temporal.h"
-#include "encoders/json/write.h"
+#include "encoders/common/decimal.h"
+#include "encoders/debezium/internal.h"
+#include "encoders/common/temporal.h"
+#include "encoders/common/write.h"
 
 #define RENDER(name)                                                                                       \
     static bool name(struct renderer *r __attribute__((unused)),                                           \
