@@ -28,6 +28,7 @@ struct topic {
     char *name;
     rd_kafka_topic_t *handle;
     int32_t partitions; /* as of its first use: a key stays where it is while we run */
+    int64_t opened_us;  /* when that was (monotonic) */
 };
 
 #define TOPIC_GUESSES 512
@@ -65,6 +66,7 @@ struct kafka_sink {
 
     /* The first failure stops everything: what comes behind it must not arrive before it does. */
     struct tr_error failure;         /* class TR_NO_ERROR = none */
+    rd_kafka_topic_t *doubtful;      /* it failed because a broker does not know this topic, or not yet */
     rd_kafka_resp_err_t last_broken; /* what the connections last complained of */
     char last_broken_text[512];
 
@@ -121,6 +123,13 @@ bool topic_exists(const struct kafka_sink *sink, const char *name);
 /* partitions or replication -1 = the broker's default; config: n "name=value" texts. An existing topic is left as it is. */
 int topic_create(struct kafka_sink *sink, const char *name, int partitions, int replication,
                  const char *const *config, size_t nconfig, struct tr_error *err);
+/* Does this failure say that the brokers do not know the topic or the partition? */
+bool topic_is_unknown(rd_kafka_resp_err_t code);
+/*
+ * For a topic that was opened lately: brokers learn of a new topic one after the other, and librdkafka believes whichever it asked last. Waits until
+ * they have told it again what they told us first. False when they do not within a topic's youth: it was removed, or made anew in another shape.
+ */
+bool topic_settles(struct kafka_sink *sink, rd_kafka_topic_t *handle);
 int topic_delete(struct kafka_sink *sink, const char *name, struct tr_error *err);
 
 /* partition.c: where Java's clients put a message of this key. */
@@ -138,7 +147,7 @@ struct flight *flight_new(struct kafka_sink *sink, uint64_t sequence);
 void flights_report(struct kafka_sink *sink);
 void flights_free(struct kafka_sink *sink);
 /* The failure that a callback saw, or 0. */
-int failure(const struct kafka_sink *sink, struct tr_error *err);
+int failure(struct kafka_sink *sink, struct tr_error *err);
 
 /* transaction.c */
 int txn_begin(struct kafka_sink *sink, struct tr_error *err);

@@ -11,10 +11,16 @@
 #define FULL_WAIT_MS 100
 
 int
-failure(const struct kafka_sink *sink, struct tr_error *err)
+failure(struct kafka_sink *sink, struct tr_error *err)
 {
     if (sink->failure.class == TR_NO_ERROR)
         return 0;
+    /* Messages were given up because a broker had not heard of the topic yet: they are read again. */
+    if (sink->doubtful != NULL && topic_settles(sink, sink->doubtful)) {
+        sink->failure.class = TR_RETRY;
+        tr_error_hint(&sink->failure, "the topic is new; the brokers know it by now");
+    }
+    sink->doubtful = NULL;
     *err = sink->failure;
     return -(int)err->class;
 }
@@ -76,6 +82,8 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     /* Not counted as arrived: the batch never becomes complete, nor any behind it. */
     bool ours = report->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
                 report->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+    if (sink->failure.class == TR_NO_ERROR && topic_is_unknown(report->err))
+        sink->doubtful = report->rkt;
     if (sink->failure.class == TR_NO_ERROR && !ours)
         kafka_fail(sink, &sink->failure, report->err, NULL,
                    "cannot write to topic %s, partition %d (a message of %zu bytes)",
@@ -138,6 +146,25 @@ describe_row(const struct tr_message *message, char *text, size_t size)
         text[0] = '\0';
 }
 
+/*
+ * The sink's own limit comes first, so that a full queue is only met by a single batch that is larger than all of it. What stands behind this
+ * message waits with it, so the order is kept.
+ */
+static int
+hand_over_patiently(struct kafka_sink *sink, struct topic *topic, int32_t partition,
+                    const struct tr_message *message, rd_kafka_resp_err_t *code, struct tr_error *err)
+{
+    for (;;) {
+        *code = hand_over(topic, partition, message, sink->newest);
+        if (*code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            rd_kafka_poll(sink->rk, FULL_WAIT_MS);
+        else if (!topic_is_unknown(*code) || !topic_settles(sink, topic->handle))
+            return 0;
+        if (failure(sink, err) < 0)
+            return -(int)err->class;
+    }
+}
+
 int
 produce_message(void *arg, const struct tr_message *message, struct tr_error *err)
 {
@@ -150,12 +177,8 @@ produce_message(void *arg, const struct tr_message *message, struct tr_error *er
         return -(int)err->class;
     int32_t partition = choose_partition(sink, topic, message);
     rd_kafka_resp_err_t code;
-    /* The sink's own limit comes first; this one is only met by a single batch that is larger than all of it. */
-    while ((code = hand_over(topic, partition, message, flight)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        rd_kafka_poll(sink->rk, FULL_WAIT_MS);
-        if (failure(sink, err) < 0)
-            return -(int)err->class;
-    }
+    if (hand_over_patiently(sink, topic, partition, message, &code, err) < 0)
+        return -(int)err->class;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         char row[256];
         rd_kafka_poll(sink->rk, 0); /* the cause may be waiting there */

@@ -1,13 +1,17 @@
 /* topics.c - topics are made or refused before the first message, never by a broker's habit of making what is misspelt. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 #include "sinks/kafka/internal.h"
 
 #define ADMIN_MS 30000
 #define TRY_MS 1000
 #define METADATA_MS 10000
+#define YOUTH_US (30 * TR_US_PER_S) /* within it a broker may not have heard of a topic yet */
+#define SETTLE_MS 50
 
 static int
 by_name(const void *a, const void *b)
@@ -153,30 +157,73 @@ make_or_refuse(struct kafka_sink *sink, const char *name, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------- opening */
 
+static bool
+wants_stop(const struct kafka_sink *sink)
+{
+    struct pollfd fd = { .fd = sink->base.env->stop_fd, .events = POLLIN };
+    return fd.fd > 0 && poll(&fd, 1, 0) > 0;
+}
+
+/* What a broker (whichever is asked) says of the topic. Also tells librdkafka. */
+static rd_kafka_resp_err_t
+ask_partitions(struct kafka_sink *sink, rd_kafka_topic_t *handle, int timeout_ms, int32_t *count)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(sink->rk, 0, handle, &metadata, timeout_ms);
+    *count = 0;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return code;
+    code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        *count = metadata->topics[0].partition_cnt;
+    if (*count == 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    rd_kafka_metadata_destroy(metadata);
+    return code;
+}
+
 /* Partitions of a topic that exists; the brokers may need a moment to tell each other of a new one. */
 static int
 count_partitions(struct kafka_sink *sink, rd_kafka_topic_t *handle, const char *name, int32_t *count,
                  struct tr_error *err)
 {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-    for (int tries = 0; tries < 50 && code != RD_KAFKA_RESP_ERR_NO_ERROR; tries++) {
-        if (tries > 0)
-            rd_kafka_poll(sink->rk, 100);
-        if ((code = rd_kafka_metadata(sink->rk, 0, handle, &metadata, METADATA_MS)) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR)
+    int64_t deadline = tr_clock_us() + YOUTH_US;
+    rd_kafka_resp_err_t code;
+    while ((code = ask_partitions(sink, handle, METADATA_MS, count)) ==
+               RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           topic_is_unknown(code)) {
+        if (tr_clock_us() > deadline || wants_stop(sink))
             break;
-        code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-        *count = code == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : 0;
-        if (*count == 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-        rd_kafka_metadata_destroy(metadata);
-        if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-            break;
+        rd_kafka_poll(sink->rk, 2 * SETTLE_MS);
     }
     return code == RD_KAFKA_RESP_ERR_NO_ERROR
                ? 0
                : kafka_fail(sink, err, code, NULL, "cannot read the partitions of topic %s", name);
+}
+
+bool
+topic_is_unknown(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+bool
+topic_settles(struct kafka_sink *sink, rd_kafka_topic_t *handle)
+{
+    const struct topic *topic = sink->topics;
+    while (topic < sink->topics + sink->ntopics && strcmp(topic->name, rd_kafka_topic_name(handle)) != 0)
+        topic++;
+    if (topic == sink->topics + sink->ntopics)
+        return false;
+    for (;;) {
+        int32_t count;
+        if (tr_clock_us() > topic->opened_us + YOUTH_US || wants_stop(sink))
+            return false;
+        if (ask_partitions(sink, handle, TRY_MS, &count) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return count == topic->partitions;
+        rd_kafka_poll(sink->rk, SETTLE_MS);
+    }
 }
 
 static int
@@ -203,6 +250,7 @@ open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struc
         rd_kafka_topic_destroy(topic->handle);
     else
         topic->name = tr_strdup(name);
+    topic->opened_us = tr_clock_us();
     return rc;
 }
 

@@ -10,6 +10,9 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +44,7 @@ struct fixture {
     uint64_t sequence, durable;
     _Atomic int64_t held; /* bytes of batches that the sink has not given back */
     int next;
+    _Atomic bool waiting;
 };
 
 static void
@@ -263,6 +267,71 @@ a_missing_topic_is_refused(void **state)
     assert_non_null(strstr(fx->err.text, "shop.public.missing does not exist"));
 }
 
+/* Metadata is asked for all the time, so that what the mock says is soon believed. */
+static void
+open_where_metadata_ages_fast(struct fixture *fx)
+{
+    assert_int_equal(set(fx, "kafka", "topic.metadata.refresh.interval.ms=100"), 0);
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 1), 0);
+    assert_int_equal(flush_for(fx, 10 * TR_US_PER_S), 0);
+}
+
+/* Until librdkafka has taken over that the topic is not there. */
+static void
+forget_topic(struct fixture *fx)
+{
+    struct kafka_sink *sink = (struct kafka_sink *)fx->sink;
+    rd_kafka_mock_topic_set_error(fx->mock, TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    for (int i = 0; i < 100 && rd_kafka_topic_partition_available(sink->topics[0].handle, 0); i++)
+        rd_kafka_poll(sink->rk, 20);
+}
+
+static void *
+remember_topic(void *arg)
+{
+    struct fixture *fx = arg;
+    struct kafka_sink *sink = (struct kafka_sink *)fx->sink;
+    while (!atomic_load(&fx->waiting))
+        poll(NULL, 0, 5);
+    rd_kafka_flush(sink->rk, 300); /* some time without the topic */
+    rd_kafka_mock_topic_set_error(fx->mock, TOPIC, RD_KAFKA_RESP_ERR_NO_ERROR);
+    return NULL;
+}
+
+/* One of several brokers answers from before the topic was made. */
+static void
+a_broker_that_has_not_heard_of_the_topic(void **state)
+{
+    struct fixture *fx = *state;
+    pthread_t thread;
+    open_where_metadata_ages_fast(fx);
+    forget_topic(fx);
+    assert_int_equal(pthread_create(&thread, NULL, remember_topic, fx), 0);
+    atomic_store(&fx->waiting, true);
+    int rc = write_rows(fx, 10);
+    for (int i = 0; i < 20 && rc == 0; i++)
+        rc = write_rows(fx, 10);
+    pthread_join(thread, NULL);
+    if (rc == 0)
+        rc = flush_for(fx, 30 * TR_US_PER_S);
+    if (rc != 0)
+        fail_msg("%s", fx->err.text);
+    assert_int_equal(fx->durable, 22);
+}
+
+static void
+a_topic_that_is_gone_for_good(void **state)
+{
+    struct fixture *fx = *state;
+    open_where_metadata_ages_fast(fx);
+    forget_topic(fx);
+    ((struct kafka_sink *)fx->sink)->topics[0].opened_us -= 60 * TR_US_PER_S;
+    assert_int_equal(write_rows(fx, 10), -TR_REFUSED);
+    assert_non_null(strstr(fx->err.hint, "removed"));
+    assert_int_equal(fx->durable, 1);
+}
+
 static void
 properties_that_break_a_promise_are_refused(void **state)
 {
@@ -338,6 +407,8 @@ main(void)
         TEST(a_refused_message_stops_everything_behind_it),
         TEST(closing_with_work_in_flight_says_nothing_more),
         TEST(a_missing_topic_is_refused),
+        TEST(a_broker_that_has_not_heard_of_the_topic),
+        TEST(a_topic_that_is_gone_for_good),
         TEST(properties_that_break_a_promise_are_refused),
         TEST(brokers_that_nobody_knows),
     };
