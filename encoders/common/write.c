@@ -97,16 +97,15 @@ json_string(struct tr_buffer *out, const char *text, size_t len)
 }
 
 void
-json_base64(struct tr_buffer *out, const void *bytes, size_t len, bool url)
+base64_add(struct tr_buffer *out, const void *bytes, size_t len, bool url)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const char *digits = url ? safe : plain;
     const uint8_t *from = bytes;
-    char *to = tr_buffer_reserve(out, (len + 2) / 3 * 4 + 2), *start = to;
+    char *to = tr_buffer_reserve(out, (len + 2) / 3 * 4 + 1), *start = to;
     if (to == NULL)
         return;
-    *to++ = '"';
     for (; len >= 3; len -= 3, from += 3) {
         uint32_t n = (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2];
         *to++ = digits[n >> 18];
@@ -121,9 +120,16 @@ json_base64(struct tr_buffer *out, const void *bytes, size_t len, bool url)
         *to++ = len > 1 ? digits[n >> 6 & 63] : '=';
         *to++ = '=';
     }
-    *to++ = '"';
     *to = '\0';
     out->len += (size_t)(to - start);
+}
+
+void
+json_base64(struct tr_buffer *out, const void *bytes, size_t len, bool url)
+{
+    tr_buffer_byte(out, '"');
+    base64_add(out, bytes, len, url);
+    tr_buffer_byte(out, '"');
 }
 
 static int

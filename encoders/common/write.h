@@ -14,7 +14,8 @@ void json_escape(struct tr_buffer *out, const char *text, size_t len);
 /* With quotes. */
 void json_string(struct tr_buffer *out, const char *text, size_t len);
 
-/* Quoted base64, padded. url: the URL-safe alphabet. */
+/* Base64, padded, and the same in quotes. url: the URL-safe alphabet. */
+void base64_add(struct tr_buffer *out, const void *bytes, size_t len, bool url);
 void json_base64(struct tr_buffer *out, const void *bytes, size_t len, bool url);
 
 /* Decode pairs of hex digits; false when they are none, or an odd number. Appends to out. */

@@ -46,6 +46,8 @@ typedef bool (*render_fn)(struct renderer *r, const struct column_plan *plan, co
 /* Buffers that renderers work in; each is used by one level only. */
 struct renderer {
     struct value_modes modes;
+    bool avro;                /* the form: Avro's binary encoding, else JSON (put.h) */
+    bool null;                /* Avro: the value just rendered is a null */
     struct tr_buffer text;    /* tr_value_text */
     struct tr_buffer bytes;   /* unhexed or unscaled bytes */
     struct tr_buffer element; /* an array's element, unescaped */
@@ -56,9 +58,10 @@ struct renderer {
 struct column_plan {
     const char *name; /* `,"name":`; without the comma for the first of a struct: name + 1 */
     uint32_t name_len;
-    int16_t scale;  /* digits of the fraction: temporal, decimals; -1 = as many as there are */
-    bool omitted;   /* no field of this name in the row */
-    bool raw_bytes; /* TR_CODEC_RAW may be written without going through text */
+    int16_t scale;       /* digits of the fraction: temporal, decimals; -1 = as many as there are */
+    bool omitted;        /* no field of this name in the row */
+    uint8_t float_width; /* Avro: bytes of a floating-point number, 4 or 8, as the schema says */
+    bool raw_bytes;      /* TR_CODEC_RAW may be written without going through text */
     render_fn render;
     const struct column_plan *element; /* of an array */
     const struct tr_column *column;

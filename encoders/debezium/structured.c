@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "encoders/debezium/internal.h"
+#include "encoders/debezium/put.h"
 #include "encoders/common/write.h"
 
 /* -------------------------------------------------------------------------------------- arrays */
@@ -42,39 +43,63 @@ read_element(struct array_reader *in, struct tr_buffer *out)
 
 #define MAX_DIMENSIONS 6 /* PostgreSQL's own limit */
 
+/* One element with, in Avro, the branch of its union before it. */
+static bool
+write_item(struct renderer *r, const struct column_plan *element, const struct array_reader *in,
+           struct tr_buffer *out)
+{
+    size_t at = out->len;
+    r->null = !in->quoted && r->element.len == 4 && memcmp(r->element.data, "NULL", 4) == 0;
+    put_branch(r, out, 1);
+    if (r->null && !r->avro)
+        json_literal(out, "null");
+    else if (!r->null &&
+             !element->render(r, element, r->element.len > 0 ? r->element.data : "", r->element.len, out))
+        return false;
+    if (r->null && r->avro) {
+        out->len = at;
+        avro_long(out, 0);
+    }
+    r->null = false;
+    return true;
+}
+
 static bool
 write_array(struct renderer *r, const struct column_plan *element, struct array_reader *in, int depth,
             struct tr_buffer *out)
 {
-    if (depth > MAX_DIMENSIONS || in->at == in->end || *in->at++ != '{')
+    /* Avro has no room for an array whose depth the column's type does not say. */
+    if (depth > (r->avro ? 1 : MAX_DIMENSIONS) || in->at == in->end || *in->at++ != '{')
         return false;
-    tr_buffer_byte(out, '[');
+    size_t start = out->len;
+    int64_t count = 0;
+    tr_buffer_byte(out, r->avro ? 0 : '[');
     if (in->at < in->end && *in->at == '}') {
         in->at++;
-        tr_buffer_byte(out, ']');
+        put_syntax(r, out, "]");
         return true;
     }
     for (;;) {
-        bool good = true;
+        bool good;
         if (in->at < in->end && *in->at == '{')
             good = write_array(r, element, in, depth + 1, out);
-        else if (!read_element(in, &r->element))
-            good = false;
-        else if (!in->quoted && r->element.len == 4 && memcmp(r->element.data, "NULL", 4) == 0)
-            json_literal(out, "null");
         else
-            good = element->render(r, element, r->element.len > 0 ? r->element.data : "", r->element.len,
-                                   out);
+            good = read_element(in, &r->element) && write_item(r, element, in, out);
         if (!good || in->at == in->end)
             return false;
+        count++;
         char next = *in->at++;
         if (next == '}')
             break;
         if (next != ',')
             return false;
-        tr_buffer_byte(out, ',');
+        put_syntax(r, out, ",");
     }
-    tr_buffer_byte(out, ']');
+    if (r->avro) {
+        avro_patch(out, start, count);
+        avro_long(out, 0);
+    }
+    put_syntax(r, out, "]");
     return true;
 }
 
@@ -148,17 +173,45 @@ write_hstore(struct renderer *r, const char *at, const char *end, struct tr_buff
     return true;
 }
 
+/* The same as a map of optional strings: count, pairs, 0. */
+static bool
+avro_hstore(struct renderer *r, const char *at, const char *end, struct tr_buffer *out)
+{
+    size_t start = out->len;
+    int64_t count = 0;
+    tr_buffer_byte(out, 0);
+    for (; at < end; count++) {
+        if ((count > 0 && !skip_literal(&at, end, ", ")) || !read_quoted(&at, end, &r->bytes))
+            return false;
+        avro_string(out, r->bytes.len > 0 ? r->bytes.data : "", r->bytes.len);
+        if (!skip_literal(&at, end, "=>"))
+            return false;
+        bool null = skip_literal(&at, end, "NULL");
+        avro_long(out, !null);
+        if (null)
+            continue;
+        if (!read_quoted(&at, end, &r->bytes))
+            return false;
+        avro_string(out, r->bytes.len > 0 ? r->bytes.data : "", r->bytes.len);
+    }
+    if (count == 0)
+        return true;
+    avro_patch(out, start, count);
+    avro_long(out, 0);
+    return true;
+}
+
 bool
 render_hstore(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
               struct tr_buffer *out)
 {
     (void)plan;
     if (r->modes.hstore_map)
-        return write_hstore(r, text, text + len, out);
+        return (r->avro ? avro_hstore : write_hstore)(r, text, text + len, out);
     tr_buffer_reset(&r->object);
     if (!write_hstore(r, text, text + len, &r->object) || r->object.overflow)
         return false;
-    json_string(out, r->object.data, r->object.len);
+    put_string(r, out, r->object.data, r->object.len);
     return true;
 }
 
@@ -180,34 +233,21 @@ read_double(const char **at, const char *end, double *number)
     return *stop == '\0';
 }
 
-/* "(1,2.5)" */
-bool
-render_point(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
-             struct tr_buffer *out)
-{
-    const char *at = text, *end = text + len, *x, *y;
-    double xy[2];
-    uint8_t wkb[21] = { 1, 1 }; /* little-endian, Point */
-    if (at == end || *at++ != '(')
-        return render_geometry(r, plan, text, len, out);
-    x = at;
-    if (!read_double(&at, end, &xy[0]) || at == end || *at != ',')
-        return false;
-    y = ++at;
-    if (!read_double(&at, end, &xy[1]) || end - at != 1 || *at != ')')
-        return false;
-    memcpy(wkb + 5, xy, 16);
-    json_literal(out, "{\"x\":");
-    render_float(r, plan, x, (size_t)(y - 1 - x), out);
-    json_literal(out, ",\"y\":");
-    render_float(r, plan, y, (size_t)(at - y), out);
-    json_literal(out, ",\"wkb\":");
-    json_base64(out, wkb, sizeof(wkb), false);
-    json_literal(out, ",\"srid\":null}");
-    return true;
-}
-
 #define EWKB_SRID UINT32_C(0x20000000)
+#define WKB_POINT 1
+#define WKB_POINT_SIZE 21
+
+static void
+put_srid(struct renderer *r, uint32_t srid, struct tr_buffer *out)
+{
+    put_syntax(r, out, ",\"srid\":");
+    put_branch(r, out, srid != 0);
+    if (srid != 0)
+        put_int(r, out, srid);
+    else
+        put_syntax(r, out, "null");
+    put_syntax(r, out, "}");
+}
 
 static uint32_t
 wkb_u32(const char *bytes, bool little)
@@ -217,14 +257,24 @@ wkb_u32(const char *bytes, bool little)
     return little ? n : __builtin_bswap32(n);
 }
 
-/* Hex of EWKB, as PostGIS prints it: the SRID goes out of the bytes into a field of its own. */
-bool
-render_geometry(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
-                struct tr_buffer *out)
+static double
+wkb_double(const char *bytes, bool little)
 {
-    (void)plan;
+    uint64_t n;
+    double number;
+    memcpy(&n, bytes, 8);
+    if (!little)
+        n = __builtin_bswap64(n);
+    memcpy(&number, &n, 8);
+    return number;
+}
+
+/* Hex of EWKB, as PostGIS prints it, into r->bytes: the SRID goes out of the bytes. */
+static bool
+read_ewkb(struct renderer *r, const char *text, size_t len, uint32_t *srid)
+{
     struct tr_buffer *bytes = &r->bytes;
-    uint32_t type, srid = 0;
+    *srid = 0;
     if (len > 2 && text[0] == '\\' && text[1] == 'x') {
         text += 2;
         len -= 2;
@@ -233,25 +283,83 @@ render_geometry(struct renderer *r, const struct column_plan *plan, const char *
     if (!json_unhex(bytes, text, len) || bytes->len < 5 || (unsigned char)bytes->data[0] > 1)
         return false;
     bool little = bytes->data[0] == 1;
-    type = wkb_u32(bytes->data + 1, little);
-    if (type & EWKB_SRID) {
-        if (bytes->len < 9)
-            return false;
-        srid = wkb_u32(bytes->data + 5, little);
-        type &= ~EWKB_SRID;
-        type = little ? type : __builtin_bswap32(type);
-        memcpy(bytes->data + 1, &type, 4);
-        memmove(bytes->data + 5, bytes->data + 9, bytes->len - 9);
-        bytes->len -= 4;
-    }
-    json_literal(out, "{\"wkb\":");
-    json_base64(out, bytes->data, bytes->len, false);
-    json_literal(out, ",\"srid\":");
-    if (srid != 0)
-        tr_buffer_uint(out, srid);
-    else
-        json_literal(out, "null");
-    tr_buffer_byte(out, '}');
+    uint32_t type = wkb_u32(bytes->data + 1, little);
+    if (!(type & EWKB_SRID))
+        return true;
+    if (bytes->len < 9)
+        return false;
+    *srid = wkb_u32(bytes->data + 5, little);
+    type &= ~EWKB_SRID;
+    type = little ? type : __builtin_bswap32(type);
+    memcpy(bytes->data + 1, &type, 4);
+    memmove(bytes->data + 5, bytes->data + 9, bytes->len - 9);
+    bytes->len -= 4;
+    return true;
+}
+
+/* A point that came as EWKB (MySQL, MariaDB). */
+static bool
+binary_point(struct renderer *r, const char *text, size_t len, struct tr_buffer *out)
+{
+    uint32_t srid;
+    if (!read_ewkb(r, text, len, &srid))
+        return false;
+    const char *wkb = r->bytes.data;
+    bool little = wkb[0] == 1;
+    if (r->bytes.len != WKB_POINT_SIZE || wkb_u32(wkb + 1, little) != WKB_POINT)
+        return false;
+    put_syntax(r, out, "{\"x\":");
+    put_double(r, out, wkb_double(wkb + 5, little));
+    put_syntax(r, out, ",\"y\":");
+    put_double(r, out, wkb_double(wkb + 13, little));
+    put_syntax(r, out, ",\"wkb\":");
+    put_branch(r, out, 1);
+    put_bytes(r, out, wkb, WKB_POINT_SIZE);
+    put_srid(r, srid, out);
+    return true;
+}
+
+/* "(1,2.5)" */
+bool
+render_point(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+             struct tr_buffer *out)
+{
+    const char *at = text, *end = text + len, *x, *y;
+    double xy[2];
+    uint8_t wkb[WKB_POINT_SIZE] = { 1, WKB_POINT }; /* little-endian */
+    (void)plan;
+    if (at == end || *at++ != '(')
+        return binary_point(r, text, len, out);
+    x = at;
+    if (!read_double(&at, end, &xy[0]) || at == end || *at != ',')
+        return false;
+    y = ++at;
+    if (!read_double(&at, end, &xy[1]) || end - at != 1 || *at != ')')
+        return false;
+    memcpy(wkb + 5, xy, 16);
+    put_syntax(r, out, "{\"x\":");
+    put_number(r, x, (size_t)(y - 1 - x), 8, out);
+    put_syntax(r, out, ",\"y\":");
+    put_number(r, y, (size_t)(at - y), 8, out);
+    put_syntax(r, out, ",\"wkb\":");
+    put_branch(r, out, 1);
+    put_bytes(r, out, wkb, sizeof(wkb));
+    put_srid(r, 0, out);
+    return true;
+}
+
+/* wkb and, in a field of its own, the SRID */
+bool
+render_geometry(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                struct tr_buffer *out)
+{
+    uint32_t srid;
+    (void)plan;
+    if (!read_ewkb(r, text, len, &srid))
+        return false;
+    put_syntax(r, out, "{\"wkb\":");
+    put_bytes(r, out, r->bytes.data, r->bytes.len);
+    put_srid(r, srid, out);
     return true;
 }
 
@@ -259,14 +367,25 @@ render_geometry(struct renderer *r, const struct column_plan *plan, const char *
 
 /* One number up to the next of ",}]"; false when it is none. */
 static bool
-write_component(struct renderer *r, const char **at, const char *end, struct tr_buffer *out)
+write_component(struct renderer *r, const char **at, const char *end, int width, struct tr_buffer *out)
 {
     size_t len = 0;
     while (*at + len < end && strchr(",]}", (*at)[len]) == NULL)
         len++;
-    bool good = render_float(r, NULL, *at, len, out);
+    bool good = put_number(r, *at, len, width, out);
     *at += len;
     return good && *at < end;
+}
+
+/* Behind the elements of an array of Avro, whose count is put before them. */
+static void
+end_array(struct renderer *r, size_t start, int64_t count, struct tr_buffer *out)
+{
+    put_syntax(r, out, "]");
+    if (!r->avro || count == 0)
+        return;
+    avro_patch(out, start, count);
+    avro_long(out, 0);
 }
 
 /* "[1,2.5,3]" */
@@ -274,20 +393,21 @@ bool
 render_vector(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
               struct tr_buffer *out)
 {
-    (void)plan;
     const char *at = text, *end = text + len;
+    size_t start = out->len;
+    int64_t count = 0;
     if (len < 2 || *at++ != '[' || end[-1] != ']')
         return false;
-    tr_buffer_byte(out, '[');
-    while (*at != ']') {
-        if (!write_component(r, &at, end, out) || (*at != ',' && *at != ']'))
+    tr_buffer_byte(out, r->avro ? 0 : '[');
+    for (; *at != ']'; count++) {
+        if (!write_component(r, &at, end, plan->float_width, out) || (*at != ',' && *at != ']'))
             return false;
         if (*at == ',') {
-            tr_buffer_byte(out, ',');
+            put_syntax(r, out, ",");
             at++;
         }
     }
-    tr_buffer_byte(out, ']');
+    end_array(r, start, count, out);
     return at + 1 == end;
 }
 
@@ -301,6 +421,18 @@ digit_run(const char *at, const char *end)
     return n;
 }
 
+static bool
+put_small(struct renderer *r, const char *digits, size_t len, struct tr_buffer *out)
+{
+    int64_t n = 0;
+    if (len == 0 || len > 9)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        n = n * 10 + (digits[i] - '0');
+    put_int(r, out, n);
+    return true;
+}
+
 /* "{1:0.5,3:2}/5" -> {"dimensions":5,"vector":[[1,0.5],[3,2.0]]}: keys of a Connect map that are no strings make pairs. */
 bool
 render_sparsevec(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
@@ -310,27 +442,32 @@ render_sparsevec(struct renderer *r, const struct column_plan *plan, const char 
     const char *slash = memrchr(text, '/', len), *at = text, *end = slash;
     if (slash == NULL || len < 4 || *at++ != '{' || slash[-1] != '}' || slash + 1 == text + len)
         return false;
-    if (slash + 1 + digit_run(slash + 1, text + len) != text + len)
+    size_t ndigits = digit_run(slash + 1, text + len);
+    put_syntax(r, out, "{\"dimensions\":");
+    if (slash + 1 + ndigits != text + len || !put_small(r, slash + 1, ndigits, out))
         return false;
-    json_literal(out, "{\"dimensions\":");
-    tr_buffer_add(out, slash + 1, (size_t)(text + len - slash - 1));
-    json_literal(out, ",\"vector\":[");
-    while (*at != '}') {
+    put_syntax(r, out, ",\"vector\":");
+    size_t start = out->len;
+    int64_t count = 0;
+    tr_buffer_byte(out, r->avro ? 0 : '[');
+    for (; *at != '}'; count++) {
         const char *colon = memchr(at, ':', (size_t)(end - at));
-        if (colon == NULL || colon == at || digit_run(at, colon) != (size_t)(colon - at))
+        if (colon == NULL || digit_run(at, colon) != (size_t)(colon - at))
             return false;
-        tr_buffer_byte(out, '[');
-        tr_buffer_add(out, at, (size_t)(colon - at));
-        tr_buffer_byte(out, ',');
+        put_syntax(r, out, "[");
+        if (!put_small(r, at, (size_t)(colon - at), out))
+            return false;
+        put_syntax(r, out, ",");
         at = colon + 1;
-        if (!write_component(r, &at, end, out) || (*at != ',' && *at != '}'))
+        if (!write_component(r, &at, end, 8, out) || (*at != ',' && *at != '}'))
             return false;
-        tr_buffer_byte(out, ']');
+        put_syntax(r, out, "]");
         if (*at == ',') {
-            tr_buffer_byte(out, ',');
+            put_syntax(r, out, ",");
             at++;
         }
     }
-    json_literal(out, "]}");
+    end_array(r, start, count, out);
+    put_syntax(r, out, "}");
     return at + 1 == end;
 }

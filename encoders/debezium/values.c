@@ -1,8 +1,12 @@
 /* values.c - the JSON of each scalar type, from its canonical text. One table says which function renders which logical type. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "encoders/common/decimal.h"
 #include "encoders/debezium/internal.h"
+#include "encoders/debezium/put.h"
 #include "encoders/common/temporal.h"
 #include "encoders/common/write.h"
 
@@ -23,12 +27,30 @@ is_integer(const char *text, size_t len)
     return true;
 }
 
+/* Digits as they stand; in Avro the number that they are, which must fit 64 bits. */
+static bool
+put_digits(const struct renderer *r, const char *text, size_t len, struct tr_buffer *out)
+{
+    if (!r->avro) {
+        tr_buffer_add(out, text, len);
+        return true;
+    }
+    uint64_t number = 0;
+    bool negative = *text == '-';
+    for (size_t i = negative; i < len; i++) {
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(text[i] - '0'), &number))
+            return false;
+    }
+    if (number > (uint64_t)INT64_MAX + negative)
+        return false;
+    avro_long(out, (int64_t)(negative ? 0 - number : number));
+    return true;
+}
+
 RENDER(render_integer)
 {
-    if (!is_integer(text, len))
-        return false;
-    tr_buffer_add(out, text, len);
-    return true;
+    return is_integer(text, len) && put_digits(r, text, len, out);
 }
 
 /* Four digits in MySQL's text, 0000 included: JSON knows no leading zeros. */
@@ -38,8 +60,7 @@ RENDER(render_year)
         return false;
     for (; len > 1 && *text == '0'; text++, len--)
         ;
-    tr_buffer_add(out, text, len);
-    return true;
+    return put_digits(r, text, len, out);
 }
 
 /* Above 2^63 the reader's long wraps: what consumers of Debezium see unless they ask for precise. */
@@ -50,7 +71,7 @@ RENDER(render_wrapped)
     uint64_t number = 0;
     for (size_t i = 0; i < len; i++)
         number = number * 10 + (uint64_t)(text[i] - '0');
-    tr_buffer_int(out, (int64_t)number);
+    put_int(r, out, (int64_t)number);
     return true;
 }
 
@@ -59,7 +80,9 @@ RENDER(render_bool)
     bool yes = len == 1 && (text[0] == 't' || text[0] == '1');
     if (!yes && !(len == 1 && (text[0] == 'f' || text[0] == '0')))
         return false;
-    if (yes)
+    if (r->avro)
+        tr_buffer_byte(out, yes);
+    else if (yes)
         json_literal(out, "true");
     else
         json_literal(out, "false");
@@ -70,9 +93,8 @@ bool
 render_string(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
               struct tr_buffer *out)
 {
-    (void)r;
     (void)plan;
-    json_string(out, text, len);
+    put_string(r, out, text, len);
     return true;
 }
 
@@ -94,34 +116,74 @@ is_number_text(const char *text, size_t len, bool *whole)
     return true;
 }
 
+/* out NULL: is it one? */
 static bool
 special_number(const char *text, size_t len, struct tr_buffer *out)
 {
-    if (len == 3 && memcmp(text, "NaN", 3) == 0)
-        json_literal(out, "\"NaN\"");
-    else if (len == 8 && memcmp(text, "Infinity", 8) == 0)
-        json_literal(out, "\"Infinity\"");
-    else if (len == 9 && memcmp(text, "-Infinity", 9) == 0)
-        json_literal(out, "\"-Infinity\"");
-    else
-        return false;
-    return true;
+    static const char *const names[] = { "\"NaN\"", "\"Infinity\"", "\"-Infinity\"" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t length = strlen(names[i]);
+        if (len != length - 2 || memcmp(text, names[i] + 1, len) != 0)
+            continue;
+        if (out != NULL)
+            tr_buffer_add(out, names[i], length);
+        return true;
+    }
+    return false;
 }
 
-/* Copied digit for digit; a whole number gets ".0", so that a reader without a schema sees a float in every row. */
-bool
-render_float(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
-             struct tr_buffer *out)
+static bool
+avro_number(const char *text, size_t len, int width, struct tr_buffer *out)
 {
-    (void)r;
-    (void)plan;
-    bool whole;
-    if (!is_number_text(text, len, &whole))
+    char digits[401], *end; /* is_number_text's limit */
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    /* Each width from the text, for rounding twice is not rounding once. */
+    if (width == 4)
+        avro_float(out, strtof(digits, &end));
+    else
+        avro_double(out, strtod(digits, &end));
+    return *end == '\0';
+}
+
+/* JSON: copied digit for digit; a whole number gets ".0", so that a reader without a schema sees a float in every row. */
+bool
+put_number(struct renderer *r, const char *text, size_t len, int width, struct tr_buffer *out)
+{
+    bool whole, number = is_number_text(text, len, &whole);
+    if (r->avro)
+        return (number || (len < 10 && special_number(text, len, NULL))) &&
+               avro_number(text, len, width, out);
+    if (!number)
         return special_number(text, len, out);
     tr_buffer_add(out, text, len);
     if (whole)
         json_literal(out, ".0");
     return true;
+}
+
+/* As few digits as give the number back. */
+void
+put_double(struct renderer *r, struct tr_buffer *out, double number)
+{
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    if (isnan(number))
+        strcpy(text, "NaN");
+    else if (isinf(number))
+        strcpy(text, number > 0 ? "Infinity" : "-Infinity");
+    put_number(r, text, strlen(text), 8, out);
+}
+
+bool
+render_float(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+             struct tr_buffer *out)
+{
+    return put_number(r, text, len, plan->float_width, out);
 }
 
 static bool
@@ -134,13 +196,13 @@ RENDER(render_decimal)
 {
     struct decimal decimal;
     if (!decimal_parse(text, len, &decimal)) {
-        json_literal(out, "null"); /* no such number in a Decimal; docs/events.md */
+        put_null(r, out); /* no such number in a Decimal; docs/events.md */
         return is_special(text, len);
     }
     tr_buffer_reset(&r->bytes);
     if (!decimal_unscaled(&decimal, (size_t)plan->scale, &r->bytes))
         return false;
-    json_base64(out, r->bytes.data, r->bytes.len, false);
+    put_bytes(r, out, r->bytes.data, r->bytes.len);
     return true;
 }
 
@@ -148,29 +210,30 @@ RENDER(render_variable_decimal)
 {
     struct decimal decimal;
     if (!decimal_parse(text, len, &decimal)) {
-        json_literal(out, "null");
+        put_null(r, out);
         return is_special(text, len);
     }
     decimal_strip(&decimal);
     tr_buffer_reset(&r->bytes);
     decimal_unscaled(&decimal, decimal.scale, &r->bytes);
-    json_literal(out, "{\"scale\":");
-    tr_buffer_uint(out, decimal.scale);
-    json_literal(out, ",\"value\":");
-    json_base64(out, r->bytes.data, r->bytes.len, false);
-    tr_buffer_byte(out, '}');
+    put_syntax(r, out, "{\"scale\":");
+    put_int(r, out, (int64_t)decimal.scale);
+    put_syntax(r, out, ",\"value\":");
+    put_bytes(r, out, r->bytes.data, r->bytes.len);
+    put_syntax(r, out, "}");
     return true;
 }
 
 RENDER(render_decimal_string)
 {
     if (is_special(text, len)) {
-        tr_buffer_text(out, text[len - 1] == 'N' ? "\"NAN\""
-                            : text[0] == '-'     ? "\"NEGATIVE_INFINITY\""
-                                                 : "\"POSITIVE_INFINITY\"");
+        const char *name = text[len - 1] == 'N' ? "NAN"
+                           : text[0] == '-'     ? "NEGATIVE_INFINITY"
+                                                : "POSITIVE_INFINITY";
+        put_string(r, out, name, strlen(name));
         return true;
     }
-    json_string(out, text, len);
+    put_string(r, out, text, len);
     return true;
 }
 
@@ -212,7 +275,7 @@ RENDER(render_money)
     if (!decimal_parse(number, plain.len, &decimal) ||
         !decimal_unscaled(&decimal, (size_t)r->modes.money_digits, &r->bytes))
         return false;
-    json_base64(out, r->bytes.data, r->bytes.len, false);
+    put_bytes(r, out, r->bytes.data, r->bytes.len);
     return true;
 }
 
@@ -221,13 +284,16 @@ RENDER(render_money)
 void
 value_bytes(struct renderer *r, const void *bytes, size_t len, struct tr_buffer *out)
 {
-    if (r->modes.binary == BINARY_HEX) {
-        tr_buffer_byte(out, '"');
-        tr_buffer_hex(out, bytes, len);
-        tr_buffer_byte(out, '"');
-    } else {
-        json_base64(out, bytes, len, r->modes.binary == BINARY_BASE64_URL);
+    if (r->modes.binary == BINARY_BYTES) {
+        put_bytes(r, out, bytes, len);
+        return;
     }
+    size_t begin = put_string_begin(r, out);
+    if (r->modes.binary == BINARY_HEX)
+        tr_buffer_hex(out, bytes, len);
+    else
+        base64_add(out, bytes, len, r->modes.binary == BINARY_BASE64_URL);
+    put_string_end(r, out, begin);
 }
 
 RENDER(render_bytes)
@@ -251,7 +317,7 @@ RENDER(render_text_bytes)
 RENDER(render_bit_bool)
 {
     if (len == 0) { /* an empty varbit(1) */
-        json_literal(out, "null");
+        put_null(r, out);
         return true;
     }
     return render_bool(r, plan, text, len, out);
@@ -261,7 +327,7 @@ RENDER(render_bit_bool)
 RENDER(render_bits)
 {
     if (len == 0) {
-        json_literal(out, "null");
+        put_null(r, out);
         return true;
     }
     size_t nbytes = (len + 7) / 8;
@@ -279,7 +345,7 @@ RENDER(render_bits)
     if (!r->modes.mysql)
         while (nbytes > 0 && bytes[nbytes - 1] == 0)
             nbytes--;
-    json_base64(out, bytes, nbytes, false);
+    put_bytes(r, out, bytes, nbytes);
     return true;
 }
 
@@ -287,9 +353,14 @@ RENDER(render_bits)
 
 /* MySQL's dates that are none: null where null may stand, else the epoch. */
 static bool
-zero_date(const struct column_plan *plan, const char *epoch, struct tr_buffer *out)
+zero_date(struct renderer *r, const struct column_plan *plan, const char *epoch, struct tr_buffer *out)
 {
-    tr_buffer_text(out, plan->column->not_null ? epoch : "null");
+    if (!plan->column->not_null)
+        put_null(r, out);
+    else if (epoch == NULL)
+        put_int(r, out, 0);
+    else
+        put_string(r, out, epoch, strlen(epoch));
     return true;
 }
 
@@ -303,8 +374,8 @@ RENDER(render_date)
     if (!parse_date_time(text, len, &m))
         return false;
     if (m.zero)
-        return zero_date(plan, "0", out);
-    tr_buffer_int(out, m.infinite == 0 ? m.days : m.infinite > 0 ? DATE_INFINITY : DATE_MINUS_INFINITY);
+        return zero_date(r, plan, NULL, out);
+    put_int(r, out, m.infinite == 0 ? m.days : m.infinite > 0 ? DATE_INFINITY : DATE_MINUS_INFINITY);
     return true;
 }
 
@@ -316,37 +387,39 @@ RENDER(render_date_iso)
     if (m.infinite != 0)
         return render_string(r, plan, text, len, out);
     if (m.zero)
-        return zero_date(plan, "\"1970-01-01Z\"", out);
-    tr_buffer_byte(out, '"');
+        return zero_date(r, plan, "1970-01-01Z", out);
+    size_t begin = put_string_begin(r, out);
     format_iso_date(out, &m);
-    json_literal(out, "Z\"");
+    tr_buffer_byte(out, 'Z');
+    put_string_end(r, out, begin);
     return true;
 }
 
 /* A time of the day in microseconds * multiply / divide. */
 static bool
-render_time_in(const char *text, size_t len, int64_t multiply, int64_t divide, struct tr_buffer *out)
+render_time_in(struct renderer *r, const char *text, size_t len, int64_t multiply, int64_t divide,
+               struct tr_buffer *out)
 {
     struct moment m;
     if (!parse_time(text, len, &m) || m.offset_s != 0)
         return false;
-    tr_buffer_int(out, m.us * multiply / divide);
+    put_int(r, out, m.us * multiply / divide);
     return true;
 }
 
 RENDER(render_time_ms)
 {
-    return render_time_in(text, len, 1, 1000, out);
+    return render_time_in(r, text, len, 1, 1000, out);
 }
 
 RENDER(render_time_us)
 {
-    return render_time_in(text, len, 1, 1, out);
+    return render_time_in(r, text, len, 1, 1, out);
 }
 
 RENDER(render_time_ns)
 {
-    return render_time_in(text, len, 1000, 1, out);
+    return render_time_in(r, text, len, 1000, 1, out);
 }
 
 RENDER(render_time_iso)
@@ -354,9 +427,10 @@ RENDER(render_time_iso)
     struct moment m;
     if (!parse_time(text, len, &m) || m.us < 0)
         return false;
-    tr_buffer_byte(out, '"');
+    size_t begin = put_string_begin(r, out);
     format_iso_time(out, m.us, -1);
-    json_literal(out, "Z\"");
+    tr_buffer_byte(out, 'Z');
+    put_string_end(r, out, begin);
     return true;
 }
 
@@ -365,15 +439,15 @@ RENDER(render_time_iso)
 #define TIMESTAMP_MINUS_INFINITY INT64_C(-9223372036832400000)
 
 static bool
-render_timestamp_in(const struct column_plan *plan, const char *text, size_t len, int64_t multiply,
-                    int64_t divide, struct tr_buffer *out)
+render_timestamp_in(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
+                    int64_t multiply, int64_t divide, struct tr_buffer *out)
 {
     struct moment m;
     int64_t n;
     if (!parse_date_time(text, len, &m))
         return false;
     if (m.zero)
-        return zero_date(plan, "0", out);
+        return zero_date(r, plan, NULL, out);
     n = moment_epoch_us(&m);
     if (m.infinite != 0)
         n = m.infinite > 0 ? TIMESTAMP_INFINITY : TIMESTAMP_MINUS_INFINITY;
@@ -381,59 +455,61 @@ render_timestamp_in(const struct column_plan *plan, const char *text, size_t len
         n = n >= 0 ? n / divide : -((divide - 1 - n) / divide);
     else if (__builtin_mul_overflow(n, multiply, &n))
         return false;
-    tr_buffer_int(out, n);
+    put_int(r, out, n);
     return true;
 }
 
 RENDER(render_timestamp_ms)
 {
-    return render_timestamp_in(plan, text, len, 1, 1000, out);
+    return render_timestamp_in(r, plan, text, len, 1, 1000, out);
 }
 
 RENDER(render_timestamp_us)
 {
-    return render_timestamp_in(plan, text, len, 1, 1, out);
+    return render_timestamp_in(r, plan, text, len, 1, 1, out);
 }
 
 RENDER(render_timestamp_ns)
 {
-    return render_timestamp_in(plan, text, len, 1000, 1, out);
+    return render_timestamp_in(r, plan, text, len, 1000, 1, out);
 }
 
 static bool
-render_iso(const struct column_plan *plan, const char *text, size_t len, int digits, struct tr_buffer *out)
+render_iso(struct renderer *r, const struct column_plan *plan, const char *text, size_t len, int digits,
+           struct tr_buffer *out)
 {
     struct moment m;
     if (!parse_date_time(text, len, &m))
         return false;
     if (m.infinite != 0) {
-        json_string(out, text, len);
+        put_string(r, out, text, len);
         return true;
     }
     if (m.zero)
-        return zero_date(plan, "\"1970-01-01T00:00:00Z\"", out);
+        return zero_date(r, plan, "1970-01-01T00:00:00Z", out);
     if (m.offset_s !=
         0) { /* canonical text is in UTC; a foreign offset is moved there where the day does not change */
         m.us -= m.offset_s * INT64_C(1000000);
         if (m.us < 0 || m.us >= US_PER_DAY)
             return false;
     }
-    tr_buffer_byte(out, '"');
+    size_t begin = put_string_begin(r, out);
     format_iso_date(out, &m);
     tr_buffer_byte(out, 'T');
     format_iso_time(out, m.us, digits);
-    json_literal(out, "Z\"");
+    tr_buffer_byte(out, 'Z');
+    put_string_end(r, out, begin);
     return true;
 }
 
 RENDER(render_timestamp_iso)
 {
-    return render_iso(plan, text, len, -1, out);
+    return render_iso(r, plan, text, len, -1, out);
 }
 
 RENDER(render_timestamptz)
 {
-    return render_iso(plan, text, len, plan->scale, out);
+    return render_iso(r, plan, text, len, plan->scale, out);
 }
 
 RENDER(render_timetz)
@@ -443,9 +519,10 @@ RENDER(render_timetz)
         return false;
     int64_t us = m.us - m.offset_s * INT64_C(1000000);
     us = (us % US_PER_DAY + US_PER_DAY) % US_PER_DAY;
-    tr_buffer_byte(out, '"');
+    size_t begin = put_string_begin(r, out);
     format_iso_time(out, us, -1);
-    json_literal(out, "Z\"");
+    tr_buffer_byte(out, 'Z');
+    put_string_end(r, out, begin);
     return true;
 }
 
@@ -454,7 +531,7 @@ RENDER(render_interval_us)
     struct interval interval;
     if (!parse_interval(text, len, &interval))
         return false;
-    tr_buffer_int(out, interval_us(&interval));
+    put_int(r, out, interval_us(&interval));
     return true;
 }
 
@@ -463,9 +540,9 @@ RENDER(render_interval_iso)
     struct interval interval;
     if (!parse_interval(text, len, &interval))
         return false;
-    tr_buffer_byte(out, '"');
+    size_t begin = put_string_begin(r, out);
     format_iso_interval(out, &interval);
-    tr_buffer_byte(out, '"');
+    put_string_end(r, out, begin);
     return true;
 }
 
