@@ -101,6 +101,8 @@ type_fallback(const struct value_modes *modes, const struct tr_column *column, s
     bool iso = modes->time == TIME_ISOSTRING;
     if (column->logical == TR_DECIMAL || column->logical == TR_MONEY)
         decimal_fallback(modes, column->logical == TR_DECIMAL && column->precision <= 0, out);
+    else if (column->logical == TR_UINT64 && modes->unsigned_precise)
+        json_literal(out, "\"AA==\"");
     else if ((column->logical == TR_BIT || column->logical == TR_VARBIT) && column->length == 1)
         json_literal(out, "false");
     else if (column->logical == TR_HSTORE && modes->hstore_map)

@@ -16,12 +16,12 @@
 
 /* ---------------------------------------------------------------------------------------- rows */
 
-static int
-fail_value(const struct relation_plan *plan, const struct column_plan *column, struct tr_error *err)
+int
+debezium_fail_value(const struct relation_plan *plan, const struct column_plan *column, struct tr_error *err)
 {
     const struct tr_relation *relation = plan->relation;
     tr_fail(err, TR_REFUSED,
-            "table %s.%s column %s: a value is none of type %s (%s), so it cannot be written as JSON",
+            "table %s.%s column %s: a value is none of type %s (%s), so it cannot be written",
             relation->schema, relation->name, column->column->name,
             column->column->native != NULL ? column->column->native : column->column->type_name,
             tr_logical_name(column->column->logical));
@@ -44,7 +44,14 @@ write_value(struct json_encoder *enc, const struct relation_plan *plan, const st
         if (rc < 0)
             return rc;
     }
-    return column->render(&enc->renderer, column, text, len, out) ? 0 : fail_value(plan, column, err);
+    return column->render(&enc->renderer, column, text, len, out) ? 0
+                                                                  : debezium_fail_value(plan, column, err);
+}
+
+const struct tr_value *
+debezium_value(const struct tr_value *row, const struct tr_value *other, uint16_t i)
+{
+    return row[i].state == TR_ABSENT && other != NULL && other[i].state != TR_ABSENT ? &other[i] : &row[i];
 }
 
 /* What a row image is for decides what an absent value becomes. */
@@ -56,10 +63,8 @@ write_column(struct json_encoder *enc, const struct relation_plan *plan, uint16_
              struct tr_buffer *out, struct tr_error *err)
 {
     const struct column_plan *column = &plan->columns[i];
-    const struct tr_value *value = &row[i];
     /* An unchanged large value stands in the old row when the table logs whole old rows. */
-    if (value->state == TR_ABSENT && image == IMAGE_NEW && other != NULL && other[i].state != TR_ABSENT)
-        value = &other[i];
+    const struct tr_value *value = debezium_value(row, image == IMAGE_NEW ? other : NULL, i);
     if (value->state == TR_PRESENT)
         return write_value(enc, plan, column, value, out, err);
     if (value->state == TR_NULL)
@@ -94,8 +99,8 @@ write_row(struct json_encoder *enc, const struct relation_plan *plan, const stru
 
 /* The key struct; nothing is appended for a table without key. */
 static int
-write_key(struct json_encoder *enc, const struct relation_plan *plan, const struct tr_value *row,
-          const struct tr_value *other, struct tr_buffer *out, struct tr_error *err)
+write_json_key(struct json_encoder *enc, const struct relation_plan *plan, const struct tr_value *row,
+               const struct tr_value *other, struct tr_buffer *out, struct tr_error *err)
 {
     tr_buffer_reset(out);
     if (plan->nkeys == 0)
@@ -112,6 +117,16 @@ write_key(struct json_encoder *enc, const struct relation_plan *plan, const stru
     }
     tr_buffer_text(out, enc->schemas ? "}}" : "}");
     return 0;
+}
+
+static int
+write_key(struct json_encoder *enc, const struct relation_plan *plan, const struct tr_value *row,
+          const struct tr_value *other, struct tr_buffer *out, struct tr_error *err)
+{
+    if (enc->form == NULL || plan->nkeys == 0)
+        return write_json_key(enc, plan, row, other, out, err);
+    tr_buffer_reset(out);
+    return enc->form->key(enc, plan, row, other, out, err);
 }
 
 /* Same bytes in both images, or not sent anew. */
@@ -131,24 +146,11 @@ same_key(const struct relation_plan *plan, const struct tr_value *before, const 
 
 /* ------------------------------------------------------------------------------------- records */
 
-/* One event on its way out. */
-struct record {
-    struct json_encoder *enc;
-    const struct tr_batch *batch;
-    const struct tr_txn *txn;
-    const struct tr_event *event;
-    struct relation_plan *plan;
-    const struct tr_emit *emit;
-    const struct tr_buffer *header; /* a key struct, or NULL */
-    const char *header_name;
-    struct tr_error *err;
-};
-
 static int
 emit_record(const struct record *rec, const struct tr_buffer *key, const struct tr_buffer *value)
 {
     if (rec->enc->value.overflow || rec->enc->key.overflow || rec->enc->old_key.overflow)
-        return tr_fail(rec->err, TR_REFUSED, "table %s.%s: an event passes the limit of 1 GiB as JSON",
+        return tr_fail(rec->err, TR_REFUSED, "table %s.%s: an event passes the limit of 1 GiB",
                        rec->plan->relation->schema, rec->plan->relation->name);
     struct tr_message message = { .topic = rec->plan->topic,
                                   .event = rec->event,
@@ -222,6 +224,10 @@ change(const struct record *rec, char op, const struct tr_value *before, const s
     int rc = 0;
     if (rec->enc->plain)
         return after != NULL ? plain_change(rec, op, after, other, key) : 0;
+    if (rec->enc->form != NULL) {
+        rc = rec->enc->form->value(rec, op, before, after, other);
+        return rc < 0 ? rc : emit_record(rec, key, out);
+    }
     tr_buffer_reset(out);
     tr_buffer_add(out, rec->plan->value_head, rec->plan->value_head_len);
     if (before == NULL)
@@ -269,17 +275,39 @@ delete_event(struct record *rec)
     return rc < 0 ? rc : delete_and_tombstone(rec, &rec->enc->key);
 }
 
+/* The headers of a change of key: Connect's own converter of headers writes text, whatever the form of the rest. */
+static int
+write_headers(struct record *rec, const struct tr_buffer **old_key, const struct tr_buffer **new_key)
+{
+    struct json_encoder *enc = rec->enc;
+    *old_key = &enc->old_key;
+    *new_key = &enc->key;
+    if (enc->form == NULL)
+        return 0;
+    *old_key = &enc->header_old;
+    *new_key = &enc->header_new;
+    int rc = write_json_key(enc, rec->plan, rec->event->before, NULL, &enc->header_old, rec->err);
+    return rc < 0 ? rc
+                  : write_json_key(enc, rec->plan, rec->event->after, rec->event->before, &enc->header_new,
+                                   rec->err);
+}
+
 /* A row that moved to another key is gone from the old one and new under the new one; each record names the other's key. */
 static int
 key_change(struct record *rec)
 {
     struct json_encoder *enc = rec->enc;
+    const struct tr_buffer *old_header, *new_header;
     int rc = write_key(enc, rec->plan, rec->event->before, NULL, &enc->old_key, rec->err);
-    rec->header = &enc->key;
+    if (rc == 0)
+        rc = write_headers(rec, &old_header, &new_header);
+    if (rc < 0)
+        return rc;
+    rec->header = new_header;
     rec->header_name = "__debezium.newkey";
-    if (rc == 0 && !enc->skip_delete)
+    if (!enc->skip_delete)
         rc = delete_and_tombstone(rec, &enc->old_key);
-    rec->header = &enc->old_key;
+    rec->header = old_header;
     rec->header_name = "__debezium.oldkey";
     if (rc == 0 && !enc->skip_create)
         rc = change(rec, 'c', NULL, rec->event->after, rec->event->before, &enc->key);
@@ -309,7 +337,11 @@ truncate_event(struct record *rec)
         struct record each = *rec;
         each.event = &one;
         each.plan = relation_plan_get(rec->enc, one.relation);
-        int rc = one.relation->skip ? 0 : change(&each, 't', NULL, NULL, NULL, &no_key);
+        int rc = 0;
+        if (!one.relation->skip && rec->enc->form != NULL)
+            rc = rec->enc->form->prepare(rec->enc, each.plan, rec->err);
+        if (rc == 0 && !one.relation->skip)
+            rc = change(&each, 't', NULL, NULL, NULL, &no_key);
         if (rc < 0)
             return rc;
     }
@@ -352,14 +384,19 @@ message_event(struct record *rec)
     return rec->emit->message(rec->emit->arg, &message, rec->err);
 }
 
-static int
-json_event(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
-           const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err)
+int
+debezium_event(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
+               const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err)
 {
     struct json_encoder *enc = (struct json_encoder *)base;
     struct record rec = { .enc = enc, .batch = batch, .txn = txn, .event = event, .emit = emit, .err = err };
     if (event->relation != NULL)
         rec.plan = relation_plan_get(enc, event->relation);
+    if (rec.plan != NULL && enc->form != NULL) {
+        int rc = enc->form->prepare(enc, rec.plan, err);
+        if (rc < 0)
+            return rc;
+    }
     switch (event->kind) {
     case TR_INSERT: return enc->skip_create ? 0 : insert_event(&rec, 'c');
     case TR_READ: return insert_event(&rec, 'r');
@@ -369,7 +406,7 @@ json_event(struct tr_encoder *base, const struct tr_batch *batch, const struct t
     case TR_MESSAGE: return message_event(&rec);
     case TR_SCHEMA:
     case TR_DDL: return 0; /* the next row brings its new shape with it */
-    default: return tr_fail(err, TR_REFUSED, "the JSON encoder does not know events of kind %d", event->kind);
+    default: return tr_fail(err, TR_REFUSED, "the encoder does not know events of kind %d", event->kind);
     }
 }
 
@@ -449,15 +486,14 @@ read_settings(struct json_encoder *enc, const struct tr_settings *settings, stru
     return rc < 0 ? rc : read_placeholder(enc, settings, err);
 }
 
-static void
-json_close(struct tr_encoder *base)
+void
+debezium_fini(struct json_encoder *enc)
 {
-    struct json_encoder *enc = (struct json_encoder *)base;
-    if (enc == NULL)
-        return;
     struct tr_buffer *buffers[] = { &enc->key,
                                     &enc->old_key,
                                     &enc->value,
+                                    &enc->header_new,
+                                    &enc->header_old,
                                     &enc->tail,
                                     &enc->source_head,
                                     &enc->source_commit,
@@ -474,14 +510,22 @@ json_close(struct tr_encoder *base)
     tr_arena_fini(&enc->names);
     free(enc->placeholder);
     free(enc->placeholder_bytes);
+}
+
+static void
+json_close(struct tr_encoder *base)
+{
+    struct json_encoder *enc = (struct json_encoder *)base;
+    if (enc == NULL)
+        return;
+    debezium_fini(enc);
     free(enc);
 }
 
-static int
-open_class(const struct tr_encoder_class *class, const struct tr_encoder_env *env,
-           struct tr_encoder **encoder, struct tr_error *err)
+int
+debezium_init(struct json_encoder *enc, const struct tr_encoder_class *class,
+              const struct tr_encoder_env *env, struct tr_error *err)
 {
-    struct json_encoder *enc = tr_calloc(1, sizeof(*enc));
     enc->base.class = class;
     enc->plain = class == &tr_plain_json_encoder;
     enc->base.env = env;
@@ -490,6 +534,8 @@ open_class(const struct tr_encoder_class *class, const struct tr_encoder_env *en
     struct tr_buffer *large[] = { &enc->key,
                                   &enc->old_key,
                                   &enc->value,
+                                  &enc->header_new,
+                                  &enc->header_old,
                                   &enc->renderer.text,
                                   &enc->renderer.bytes,
                                   &enc->renderer.element,
@@ -500,16 +546,24 @@ open_class(const struct tr_encoder_class *class, const struct tr_encoder_env *en
                                   &enc->source_end };
     for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++)
         tr_buffer_init(small[i], 1 << 20);
-    *encoder = NULL;
     int rc = read_settings(enc, env->settings, err);
-    if (rc < 0) {
-        json_close(&enc->base);
+    if (rc < 0)
         return rc;
-    }
     enc->transaction_topic = make_topic(&enc->names, enc->delimiter, enc->prefix, "transaction", NULL);
     enc->message_topic = make_topic(&enc->names, enc->delimiter, enc->prefix, "message", NULL);
-    *encoder = &enc->base;
     return 0;
+}
+
+static int
+open_class(const struct tr_encoder_class *class, const struct tr_encoder_env *env,
+           struct tr_encoder **encoder, struct tr_error *err)
+{
+    struct json_encoder *enc = tr_calloc(1, sizeof(*enc));
+    int rc = debezium_init(enc, class, env, err);
+    *encoder = rc == 0 ? &enc->base : NULL;
+    if (rc < 0)
+        json_close(&enc->base);
+    return rc;
 }
 
 static int
@@ -532,7 +586,7 @@ const struct tr_encoder_class tr_plain_json_encoder = {
     .options = json_options,
     .open = plain_open,
     .close = json_close,
-    .event = json_event,
+    .event = debezium_event,
     .begin = metadata_begin,
     .commit = metadata_commit,
 };
@@ -542,7 +596,7 @@ const struct tr_encoder_class tr_debezium_json_encoder = {
     .options = json_options,
     .open = json_open,
     .close = json_close,
-    .event = json_event,
+    .event = debezium_event,
     .begin = metadata_begin,
     .commit = metadata_commit,
 };

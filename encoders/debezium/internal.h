@@ -110,6 +110,7 @@ struct relation_plan {
         *value_head; /* with schemas_enable: all of `{"schema":...,"payload":`; else empty */
     uint32_t key_head_len, value_head_len;
     const char *collection; /* "schema.table" of transaction metadata */
+    void *form;             /* what enc->form has made ready, in the arena; NULL = not yet */
     uint64_t txn_number;    /* the transaction for which `collection_at` holds */
     uint32_t collection_at; /* in encoder->collections */
 };
@@ -131,8 +132,34 @@ bool default_literal(struct renderer *r, const struct column_plan *plan, const c
 /* The constant that stands for a null in a field that may not be null. */
 void type_fallback(const struct value_modes *modes, const struct tr_column *column, struct tr_buffer *out);
 
+/* One event on its way out. */
+struct record {
+    struct json_encoder *enc;
+    const struct tr_batch *batch;
+    const struct tr_txn *txn;
+    const struct tr_event *event;
+    struct relation_plan *plan;
+    const struct tr_emit *emit;
+    const struct tr_buffer *header; /* a key struct as JSON, or NULL */
+    const char *header_name;
+    struct tr_error *err;
+};
+
+/* How the records of rows are written when not as JSON: keys and values; which records there are is the same for all forms. */
+struct event_form {
+    /* Before the first record of a version of a table. May ask a server. */
+    int (*prepare)(struct json_encoder *enc, struct relation_plan *plan, struct tr_error *err);
+    /* The key's columns of `row` (what is absent there is in `other`); nkeys > 0. Appends to out. */
+    int (*key)(struct json_encoder *enc, const struct relation_plan *plan, const struct tr_value *row,
+               const struct tr_value *other, struct tr_buffer *out, struct tr_error *err);
+    /* The envelope, into enc->value. before, after: rows or NULL; other: see write_row. */
+    int (*value)(const struct record *rec, char op, const struct tr_value *before,
+                 const struct tr_value *after, const struct tr_value *other);
+};
+
 struct json_encoder {
     struct tr_encoder base;
+    const struct event_form *form; /* NULL = JSON */
     struct renderer renderer;
     bool tombstones;
     bool plain;   /* plain-json: the new row alone, a delete is its tombstone */
@@ -152,6 +179,8 @@ struct json_encoder {
     uint32_t nplans;
 
     struct tr_buffer key, old_key, value;
+    struct tr_buffer header_new,
+        header_old; /* of a form that is not JSON: the keys as JSON, for the headers */
 
     /* The parts of the source block that one transaction's events have in common. */
     struct tr_buffer source_head;   /* `"source":{` up to the database */
@@ -177,7 +206,21 @@ struct json_encoder {
     uint32_t ncollections, collections_cap;
 };
 
+/* encoder.c: the life of an encoder, for forms that have more of their own */
+int debezium_init(struct json_encoder *enc, const struct tr_encoder_class *class,
+                  const struct tr_encoder_env *env, struct tr_error *err);
+void debezium_fini(struct json_encoder *enc);
+int debezium_event(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
+                   const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err);
+/* The value of a column in a row: `other` has large values that did not change and so are absent in a new row. */
+const struct tr_value *debezium_value(const struct tr_value *row, const struct tr_value *other, uint16_t i);
+int debezium_fail_value(const struct relation_plan *plan, const struct column_plan *column,
+                        struct tr_error *err);
+
 /* metadata.c: provide_transaction_metadata */
+/* Counts the event in: its place in the transaction, and among those of its table. */
+void metadata_next(struct json_encoder *enc, struct relation_plan *plan, uint64_t *total, uint64_t *order);
+void metadata_id(const struct tr_txn *txn, struct tr_buffer *out);
 void metadata_count(struct json_encoder *enc, struct relation_plan *plan, struct tr_buffer *out);
 int metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
                    const struct tr_emit *emit, struct tr_error *err);
@@ -189,6 +232,10 @@ void metadata_free(struct json_encoder *enc);
 void source_append(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
                    const struct tr_event *event, const char *table_part, uint32_t table_len,
                    struct tr_buffer *out);
+/* The facts that events of one transaction share (enc->head_*) are made anew when this is another one; true when they were. */
+bool source_refresh(struct json_encoder *enc, const struct tr_txn *txn, int snapshot);
+const char *source_snapshot(int mark);
+int64_t encoder_clock(struct json_encoder *enc); /* microseconds */
 /* `,"ts_ms":...,"ts_us":...,"ts_ns":...`: the encoder's own clock */
 void tail_append(struct json_encoder *enc, bool only_ms, struct tr_buffer *out);
 

@@ -10,23 +10,27 @@
  * One id for the whole transaction: its GTID, else "xid:end of the commit". (Debezium puts the LSN of the record at hand there, so that BEGIN, events
  * and END of one PostgreSQL transaction have different ids and cannot be joined; docs/events.md.)
  */
+void
+metadata_id(const struct tr_txn *txn, struct tr_buffer *out)
+{
+    if (txn->gtid != NULL)
+        tr_buffer_text(out, txn->gtid);
+    else if (txn->file != NULL)
+        tr_buffer_printf(out, "file=%s,pos=%llu", txn->file,
+                         (unsigned long long)(txn->commit_order & 0xffffffffff));
+    else
+        tr_buffer_printf(out, "%llu:%llu", (unsigned long long)txn->xid,
+                         (unsigned long long)txn->commit_order);
+}
+
 static void
 append_id(const struct tr_txn *txn, struct tr_buffer *out)
 {
-    if (txn->gtid != NULL) {
-        json_string(out, txn->gtid, strlen(txn->gtid));
-        return;
-    }
-    tr_buffer_byte(out, '"');
-    if (txn->file != NULL) {
-        json_literal(out, "file=");
-        json_escape(out, txn->file, strlen(txn->file));
-        tr_buffer_printf(out, ",pos=%llu", (unsigned long long)(txn->commit_order & 0xffffffffff));
-    } else {
-        tr_buffer_printf(out, "%llu:%llu", (unsigned long long)txn->xid,
-                         (unsigned long long)txn->commit_order);
-    }
-    tr_buffer_byte(out, '"');
+    struct tr_buffer id;
+    tr_buffer_init(&id, 1 << 16);
+    metadata_id(txn, &id);
+    json_string(out, id.data, id.len);
+    tr_buffer_fini(&id);
 }
 
 static struct collection *
@@ -50,17 +54,25 @@ find_collection(struct json_encoder *enc, struct relation_plan *plan)
     return &enc->collections[at];
 }
 
+void
+metadata_next(struct json_encoder *enc, struct relation_plan *plan, uint64_t *total, uint64_t *order)
+{
+    *total = ++enc->txn_events;
+    *order = ++find_collection(enc, plan)->events;
+}
+
 /* Counts the event in, and appends what follows `"transaction":`. */
 void
 metadata_count(struct json_encoder *enc, struct relation_plan *plan, struct tr_buffer *out)
 {
-    struct collection *collection = find_collection(enc, plan);
+    uint64_t total, order;
+    metadata_next(enc, plan, &total, &order);
     json_literal(out, "{\"id\":");
     append_id(&enc->head_txn, out);
     json_literal(out, ",\"total_order\":");
-    tr_buffer_uint(out, ++enc->txn_events);
+    tr_buffer_uint(out, total);
     json_literal(out, ",\"data_collection_order\":");
-    tr_buffer_uint(out, ++collection->events);
+    tr_buffer_uint(out, order);
     tr_buffer_byte(out, '}');
 }
 

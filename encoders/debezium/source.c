@@ -50,7 +50,7 @@ ts_us_ns(struct tr_buffer *out, int64_t us)
         json_literal(out, "000");
 }
 
-static int64_t
+int64_t
 encoder_clock(struct json_encoder *enc)
 {
     if (enc->clock_uses-- == 0) {
@@ -132,6 +132,21 @@ head_fits(const struct json_encoder *enc, const struct tr_txn *txn, int snapshot
            made->commit_us == txn->commit_us;
 }
 
+bool
+source_refresh(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
+{
+    bool fits = head_fits(enc, txn, snapshot);
+    if (!fits)
+        make_head(enc, txn, snapshot);
+    return !fits;
+}
+
+const char *
+source_snapshot(int mark)
+{
+    return snapshot_marks[mark];
+}
+
 static void
 append(struct tr_buffer *out, const struct tr_buffer *part)
 {
@@ -193,8 +208,7 @@ source_append(struct json_encoder *enc, const struct tr_batch *batch, const stru
               const struct tr_event *event, const char *table_part, uint32_t table_len, struct tr_buffer *out)
 {
     (void)batch;
-    if (!head_fits(enc, txn, event->snapshot))
-        make_head(enc, txn, event->snapshot);
+    source_refresh(enc, txn, event->snapshot);
     if (enc->renderer.modes.mysql)
         append_mysql(enc, txn, event, table_part, table_len, out);
     else
