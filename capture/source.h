@@ -78,6 +78,12 @@ struct tr_table_part {
 
 struct tr_table_reader;
 
+/* Takes frames of a part of the log that is read again. A negative answer ends the reading. */
+struct tr_log_visitor {
+    void *arg;
+    int (*frame)(void *arg, const struct tr_frame *frame, struct tr_error *err);
+};
+
 enum tr_start_kind { TR_START_CHECKPOINT, TR_START_NOW, TR_START_POSITION, TR_START_TIME, TR_START_FILE };
 
 struct tr_source_class {
@@ -145,6 +151,13 @@ struct tr_source_class {
      * Reading in bursts (see docs/performance.md) is the source's own matter.
      */
     int (*read)(struct tr_source *source, struct tr_frame *frame, int64_t wait_us, struct tr_error *err);
+    /*
+     * Read the last part of the log (a file of it) before `*before` once more, on a connection of its own, oldest frame first, without checksums;
+     * *before becomes the part's own beginning. Returns 1, or 0 when the server has none. NULL = the source does not log prepared
+     * transactions before their decision.
+     */
+    int (*reread)(struct tr_source *source, uint64_t *before, const struct tr_log_visitor *visitor,
+                  struct tr_error *err);
     /*
      * Tell the server: `position` is saved (it never goes backwards), and that we are alive. Cheap; called often, also while the sink stalls.
      * position NULL = only alive. `urgent` = send now.

@@ -54,6 +54,8 @@ enum tr_frame_role {
     TR_ROLE_PREPARED_END,
     TR_ROLE_COMMIT_PREPARED,
     TR_ROLE_ROLLBACK_PREPARED,
+    TR_ROLE_PREPARED_WHOLE, /* a prepared transaction in a single frame */
+    TR_ROLE_PREPARED_LOST, /* inside a prepared transaction: it has no end (a crash of the server cut it); the frame is a plain one */
 };
 
 struct tr_frame_peek {
@@ -62,7 +64,12 @@ struct tr_frame_peek {
     uint64_t subxid;
     bool
         shape; /* tells a table's shape: kept even when its subtransaction is rolled back, for the server tells it only once */
-    char gid[201]; /* prepared transactions */
+    char gid[304]; /* prepared transactions */
+    /*
+     * Of a frame that is held (of a prepared transaction): how many of its bytes to keep; what is behind them, a checksum, has been verified.
+     * 0 = not told: all.
+     */
+    size_t keep;
 };
 
 /* Returned by decode: what the frame brought. */
@@ -76,12 +83,12 @@ struct tr_decoder_class {
     void (*close)(struct tr_decoder *decoder);
     /* The connection was made anew: forget what the server will tell again. Relations keep their versions. */
     void (*reset)(struct tr_decoder *decoder);
-    /* Say what a frame is. Fails on a truncated or unknown one. */
+    /* Say what a frame is. Fails on a truncated or unknown one. in_stream: it stands in a streamed chunk, or in a prepared transaction that has begun. */
     int (*peek)(struct tr_decoder *decoder, const uint8_t *data, size_t len, bool in_stream,
                 struct tr_frame_peek *peek, struct tr_error *err);
     /*
      * Decode one frame, append to the batch. `order` is the frame's place in the log. in_stream: the frame comes from a streamed chunk
-     * (its messages carry xids). Returns TR_DECODED_* flags or a negative error class.
+     * (its messages carry xids), or was held (peek told how many of its bytes were to be kept). Returns TR_DECODED_* flags or a negative error class.
      * Law: when a batch ends inside a transaction the next batch's first tr_txn continues it (begins = false); the decoder calls
      * tr_decoder_continue for that, see continue_txn.
      */

@@ -11,6 +11,7 @@
 #include "core/failpoint.h"
 #include "core/memory.h"
 #include "pipeline/internal.h"
+#include "pipeline/prepared.h"
 
 #define BATCH_BYTES ((size_t)256 << 10)     /* a batch is pushed at the first commit past this */
 #define SLICE_BYTES ((size_t)1 << 20)       /* a large transaction is pushed in slices of this */
@@ -24,7 +25,8 @@ struct tr_assembler {
     struct tr_decoder *decoder;
     const struct tr_decoder_class *decode;
     struct tr_spool *spool;
-    struct tr_batch *batch; /* committed transactions being collected; NULL = none */
+    struct tr_prepared *prepared; /* NULL = the source sends none ahead of their decision */
+    struct tr_batch *batch;       /* committed transactions being collected; NULL = none */
     struct tr_batch
         *open_batch;      /* slice of the open transaction whose chunk is being read, for an eager sink */
     uint64_t stream_xid;  /* of the chunk being read, 0 = none */
@@ -111,6 +113,8 @@ tr_assembler_new(struct tr_task *task, const char *position, struct tr_assembler
         .source_format = task->source->decoder_format,
     };
     int r = assembler->decode->open(&config, &assembler->decoder, err);
+    if (r == 0 && task->config.source->reread != NULL)
+        assembler->prepared = tr_prepared_new(assembler->spool, task->source, assembler->decoder);
     if (r < 0) {
         tr_assembler_free(assembler);
         assembler = NULL;
@@ -124,6 +128,7 @@ tr_assembler_free(struct tr_assembler *assembler)
 {
     if (assembler == NULL)
         return;
+    tr_prepared_free(assembler->prepared);
     if (assembler->decoder != NULL)
         assembler->decode->close(assembler->decoder);
     tr_batch_free(assembler->batch);
@@ -574,27 +579,73 @@ keepalive(struct tr_assembler *assembler, const struct tr_frame *frame, struct t
     return r < 0 ? r : reached;
 }
 
+/* --- prepared transactions --- */
+
+/* Its changes come in now, in front of the frame that commits it. */
+static int
+commit_prepared(struct tr_assembler *assembler, const struct tr_frame *frame, const char *gid,
+                struct tr_error *err)
+{
+    bool held = tr_prepared_find(assembler->prepared, gid) != NULL;
+    int r = held ? 0 : tr_prepared_search(assembler->prepared, gid, frame->order, err);
+    if (r < 0)
+        return r;
+    uint64_t rows_before = current(assembler)->rows;
+    r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, current(assembler),
+                                             err);
+    if (r >= 0 && beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
+        return stop_before_last(assembler, rows_before, err);
+    if (r >= 0)
+        r = replay(assembler, tr_prepared_find(assembler->prepared, gid), err);
+    if (r >= 0)
+        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
+                                      current(assembler), err);
+    if (r < 0)
+        return r;
+    tr_prepared_drop(assembler->prepared, gid);
+    /* A search may have taken long, and the log's connection may be lost over it: what it brought is handed over. */
+    return held ? after_decode(assembler, r, err) : push_committed(assembler, err);
+}
+
+/* The decision of a transaction that the source sent when it was prepared, or a frame of such a one. */
+static int
+prepared(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek,
+         struct tr_error *err)
+{
+    if (assembler->prepared == NULL) {
+        tr_fail(err, TR_REFUSED,
+                "the server sent a prepared transaction (%s) ahead of its decision, which was not asked for",
+                peek->gid);
+        return tr_error_hint(err, "use a slot that tailrace has made itself");
+    }
+    if (peek->role == TR_ROLE_COMMIT_PREPARED)
+        return commit_prepared(assembler, frame, peek->gid, err);
+    if (peek->role == TR_ROLE_ROLLBACK_PREPARED) {
+        tr_prepared_drop(assembler->prepared, peek->gid);
+        return plain(assembler, frame, err);
+    }
+    int r = tr_prepared_frame(assembler->prepared, frame, peek, err);
+    return r > 0 ? plain(assembler, frame, err) : r;
+}
+
 int
 tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
 {
     if (frame->kind == TR_FRAME_KEEPALIVE)
         return keepalive(assembler, frame, err);
     struct tr_frame_peek peek;
-    int r = assembler->decode->peek(assembler->decoder, frame->data, frame->len, assembler->stream_xid != 0,
-                                    &peek, err);
+    bool open = assembler->prepared != NULL && tr_prepared_open(assembler->prepared);
+    int r = assembler->decode->peek(assembler->decoder, frame->data, frame->len,
+                                    assembler->stream_xid != 0 || open, &peek, err);
     if (r < 0)
         return r;
     switch (peek.role) {
-    case TR_ROLE_PLAIN: return plain(assembler, frame, err);
+    case TR_ROLE_PLAIN: return open ? prepared(assembler, frame, &peek, err) : plain(assembler, frame, err);
     case TR_ROLE_STREAM_START: return stream_start(assembler, frame, peek.xid, err);
     case TR_ROLE_STREAM_CHANGE: return stream_change(assembler, frame, &peek, err);
     case TR_ROLE_STREAM_STOP: return stream_stop(assembler, frame, err);
     case TR_ROLE_STREAM_ABORT: return stream_abort(assembler, frame, &peek, err);
     case TR_ROLE_STREAM_COMMIT: return stream_commit(assembler, frame, peek.xid, err);
-    default:
-        tr_fail(err, TR_REFUSED,
-                "the server sent a prepared transaction (%s) ahead of its decision, which was not asked for",
-                peek.gid);
-        return tr_error_hint(err, "use a slot that tailrace has made itself");
+    default: return prepared(assembler, frame, &peek, err);
     }
 }

@@ -200,7 +200,7 @@ put_le(struct tr_buffer *out, uint64_t n, int width)
  */
 static int
 send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump,
-             const struct tr_mysql_position *from, bool by_gtid, struct tr_error *err)
+             const struct tr_mysql_position *from, bool by_gtid, uint32_t id, struct tr_error *err)
 {
     struct tr_buffer command, set;
     bool with_set = by_gtid && !source->mariadb;
@@ -209,7 +209,7 @@ send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump,
     if (with_set) {
         tr_gtid_set_encode(&from->set, &set);
         put_le(&command, 0, 2);
-        put_le(&command, source->own_id, 4);
+        put_le(&command, id, 4);
         put_le(&command, 0, 4);
         put_le(&command, 4, 8);
         put_le(&command, set.len, 4);
@@ -217,7 +217,7 @@ send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump,
     } else {
         put_le(&command, by_gtid ? 4 : from->offset, 4);
         put_le(&command, 0, 2);
-        put_le(&command, source->own_id, 4);
+        put_le(&command, id, 4);
         tr_buffer_text(&command, by_gtid ? "" : from->file);
     }
     int failed = dump->conn->methods->db_command(dump->conn, with_set ? COMMAND_DUMP_GTID : COMMAND_DUMP,
@@ -243,8 +243,10 @@ prepare_session(struct tr_mysql_source *source, struct tr_mysql_dump *dump,
 
 int
 tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from, int64_t heartbeat_us,
-                   struct tr_mysql_dump **out, struct tr_error *err)
+                   bool second, struct tr_mysql_dump **out, struct tr_error *err)
 {
+    /* A server ends the log of a client when another comes under its id. */
+    uint32_t id = second ? (source->own_id ^ 0x2545f491U) | 0x80000000U : source->own_id;
     bool by_gtid = source->gtid && from->has_gtid;
     struct tr_mysql_dump *dump = tr_calloc(1, sizeof *dump);
     int size = RECEIVE_BUFFER;
@@ -267,7 +269,7 @@ tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_positio
     if (rc == 0) {
         dump->fd = (int)mysql_get_socket(dump->conn);
         setsockopt(dump->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-        rc = send_command(source, dump, from, by_gtid, err);
+        rc = send_command(source, dump, from, by_gtid, id, err);
     }
     if (rc == 0 && mysql_get_ssl_cipher(dump->conn) != NULL)
         rc = start_pump(dump, err);

@@ -129,9 +129,9 @@ struct tr_mysql_packet {
     const uint8_t *data; /* the event, borrowed until the next call */
     size_t len;
 };
-/* Ask for the log from the position on. */
+/* Ask for the log from the position on. second: beside the stream's own. */
 int tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from,
-                       int64_t heartbeat_us, struct tr_mysql_dump **dump, struct tr_error *err);
+                       int64_t heartbeat_us, bool second, struct tr_mysql_dump **dump, struct tr_error *err);
 void tr_mysql_dump_close(struct tr_mysql_source *source, struct tr_mysql_dump *dump); /* NULL is allowed */
 /* 1 = an event, 0 = none within wait_us. */
 int tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump,
@@ -146,6 +146,10 @@ void tr_mysql_stream_end(struct tr_mysql_source *source);
 int tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t len, bool checksum,
                     uint64_t *order, struct tr_error *err);
 void tr_mysql_progress_fini(struct tr_mysql_progress *progress);
+
+/* ---- reread.c */
+int tr_mysql_reread(struct tr_source *source, uint64_t *before, const struct tr_log_visitor *visitor,
+                    struct tr_error *err);
 
 /* ---- position.c */
 int tr_mysql_checkpoint(struct tr_source *source, struct tr_batch *batch, const char **position,

@@ -293,7 +293,7 @@ mysql_source_drop(struct tr_source *base, struct tr_error *err)
     .reader_open = tr_mysql_reader_open, .reader_read = tr_mysql_reader_read,                            \
     .reader_rows = tr_mysql_reader_rows, .reader_close = tr_mysql_reader_close,                          \
     .start_position = tr_mysql_start_position, .start = tr_mysql_start, .read = tr_mysql_read,           \
-    .acknowledge = tr_mysql_acknowledge, .checkpoint = tr_mysql_checkpoint,                              \
+    .reread = tr_mysql_reread, .acknowledge = tr_mysql_acknowledge, .checkpoint = tr_mysql_checkpoint,   \
     .keepalive_checkpoint = tr_mysql_keepalive_checkpoint, .covers = tr_mysql_covers,                    \
     .compare = tr_mysql_compare, .stop_at = tr_mysql_stop_at, .lag_bytes = tr_mysql_lag_bytes,           \
     .drop = mysql_source_drop

@@ -182,9 +182,9 @@ watch_edges(struct tr_mysql_progress *progress, uint8_t type, struct tr_cursor c
         progress->in_group = false;
         break;
     case EVENT_QUERY:
-        if (query_is(cur, "BEGIN") || query_is(cur, "XA "))
+        if (query_is(cur, "BEGIN") || query_is(cur, "XA START"))
             progress->in_group = true;
-        else if (!progress->in_group || query_is(cur, "COMMIT"))
+        else if (!progress->in_group || query_is(cur, "COMMIT")) /* XA COMMIT, a statement */
             progress->between = true;
         break;
     default: break;
@@ -426,7 +426,7 @@ tr_mysql_start(struct tr_source *base, const char *text, struct tr_error *err)
         heartbeat = STOP_HEARTBEAT_US;
     if (rc == 0) {
         begin_progress(source, &from, by_gtid);
-        rc = tr_mysql_dump_open(source, &from, heartbeat, &source->dump, err);
+        rc = tr_mysql_dump_open(source, &from, heartbeat, false, &source->dump, err);
     }
     tr_mysql_position_fini(&from);
     return rc;

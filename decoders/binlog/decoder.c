@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "core/memory.h"
 #include "decoders/binlog/internal.h"
@@ -51,7 +52,7 @@ const struct event binlog_events[256] = {
     [37] = { "view change", binlog_read_ignored },
     [EVENT_XA_PREPARE] = { "xa prepare", binlog_read_xa_prepare },
     [39] = { "partial update rows", binlog_read_partial_rows },
-    [40] = { "transaction payload", binlog_read_payload },
+    [EVENT_PAYLOAD] = { "transaction payload", binlog_read_payload },
     [41] = { "heartbeat v2", binlog_read_ignored },
     [42] = { "tagged gtid", binlog_read_tagged_gtid },
     [160] = { "annotate rows", binlog_read_ignored },
@@ -119,7 +120,7 @@ binlog_packed(struct tr_cursor *cur)
  */
 static int
 open_event(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t len, uint64_t order,
-           bool nested, struct tr_error *err)
+           bool nested, bool held, struct tr_error *err)
 {
     static const struct event unknown = { "unknown", NULL };
     *f = (struct binlog_frame){ .event = &unknown, .order = order, .nested = nested };
@@ -135,7 +136,9 @@ open_event(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t
     f->end_order = order + len;
     if (binlog_events[f->type].name != NULL)
         f->event = &binlog_events[f->type];
-    if (event_len != len)
+    /* A held frame has lost its checksum, which peek() has verified. */
+    f->bare = held && event_len == len + CHECKSUM_SIZE;
+    if (event_len != len && !f->bare)
         return binlog_fail(d, f, err, "its header says %u bytes, %zu came", event_len, len);
     return 0;
 }
@@ -166,7 +169,7 @@ static int
 take_checksum(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t len, struct tr_error *err)
 {
     bool has = has_checksum(d, f, data, len);
-    if (f->nested)
+    if (f->nested || f->bare)
         return 0;
     if (f->type == EVENT_FORMAT_DESCRIPTION)
         d->checksum = has;
@@ -197,55 +200,124 @@ unknown_event(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
         err, "the server is newer than this program (or older than MySQL 5.6); nothing was skipped");
 }
 
+static int
+decode_event(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t len,
+             struct tr_batch *batch, struct tr_error *err)
+{
+    int rc = take_checksum(d, f, data, len, err);
+    if (rc < 0)
+        return rc;
+    f->batch = batch;
+    return f->event->read != NULL ? f->event->read(d, f, err) : unknown_event(d, f, err);
+}
+
 int
-binlog_decode_event(struct binlog *d, const uint8_t *data, size_t len, uint64_t order,
-                    const struct binlog_frame *outer, struct tr_batch *batch, struct tr_error *err)
+binlog_decode_nested(struct binlog *d, const uint8_t *data, size_t len, const struct binlog_frame *outer,
+                     struct tr_error *err)
 {
     struct binlog_frame f;
-    int rc = open_event(d, &f, data, len, order, outer != NULL, err);
-    if (rc < 0 || (rc = take_checksum(d, &f, data, len, err)) < 0)
-        return rc;
-    f.batch = batch;
-    if (outer != NULL)
-        f.end_order = outer->end_order;
-    return f.event->read != NULL ? f.event->read(d, &f, err) : unknown_event(d, &f, err);
+    int rc = open_event(d, &f, data, len, outer->order, true, false, err);
+    f.end_order = outer->end_order;
+    return rc < 0 ? rc : decode_event(d, &f, data, len, outer->batch, err);
 }
 
 static int
 decode(struct tr_decoder *decoder, const uint8_t *data, size_t len, uint64_t order, bool in_stream,
        struct tr_batch *batch, struct tr_error *err)
 {
-    (void)in_stream;
-    return binlog_decode_event((struct binlog *)decoder, data, len, order, NULL, batch, err);
+    struct binlog_frame f;
+    struct binlog *d = (struct binlog *)decoder;
+    int rc = open_event(d, &f, data, len, order, false, in_stream, err);
+    f.bare = in_stream;
+    return rc < 0 ? rc : decode_event(d, &f, data, len, batch, err);
 }
 
-/* Only XA makes a frame anything but plain. The checksum is left to decode(). */
+/* A frame of a branch is looked at once more when the branch is decided: what is wrong with it has to be said now. */
+static int
+peek_held(struct binlog *d, struct binlog_frame *f, const uint8_t *data, size_t len,
+          struct tr_frame_peek *peek, struct tr_error *err)
+{
+    struct tr_cursor body = f->cur;
+    f->cur = tr_cursor(data, len);
+    tr_cursor_bytes(&f->cur, HEADER_SIZE);
+    int rc = take_checksum(d, f, data, len, err);
+    peek->keep = (size_t)(f->cur.end - data);
+    f->cur = body;
+    return rc;
+}
+
+/* Inside of a branch nothing else stands than this: anything else says that it has no end. */
+static bool
+belongs_to_branch(uint8_t type)
+{
+    switch (type) {
+    case 3:
+    case EVENT_ROTATE:
+    case EVENT_FORMAT_DESCRIPTION:
+    case 16:
+    case 26:
+    case 33:
+    case 34:
+    case 35:
+    case EVENT_PAYLOAD:
+    case 42:
+    case EVENT_MARIADB_GTID:
+    case 163:
+    case 164: return false;
+    default: return true;
+    }
+}
+
+static int
+peek_event(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek *peek, struct tr_error *err)
+{
+    switch (f->type) {
+    case EVENT_QUERY_COMPRESSED:
+    case EVENT_QUERY: return binlog_peek_query(d, f, peek, err);
+    case EVENT_XA_PREPARE: return binlog_peek_xa_prepare(f, peek);
+    case EVENT_MARIADB_GTID: return binlog_peek_mariadb_gtid(f, peek);
+    case EVENT_PAYLOAD: return binlog_peek_payload(d, f, peek, err);
+    default: return 0;
+    }
+}
+
+/* The statements that are edges of a branch are short, so that larger ones need not be uncompressed to be known. */
+static bool
+may_be_edge(uint8_t type, size_t len)
+{
+    const size_t edge = 1024;
+    return type == EVENT_QUERY || type == EVENT_XA_PREPARE || type == EVENT_MARIADB_GTID ||
+           type == EVENT_PAYLOAD || (type == EVENT_QUERY_COMPRESSED && len < edge);
+}
+
+/* Only XA makes a frame anything but plain. Of a plain one the checksum is left to decode(). */
 static int
 peek(struct tr_decoder *decoder, const uint8_t *data, size_t len, bool in_stream, struct tr_frame_peek *peek,
      struct tr_error *err)
 {
     struct binlog *d = (struct binlog *)decoder;
-    (void)in_stream;
     peek->role = TR_ROLE_PLAIN;
-    peek->xid = peek->subxid = 0;
+    peek->xid = peek->subxid = peek->keep = 0;
     peek->shape = false;
     peek->gid[0] = '\0';
     if (len < HEADER_SIZE)
         return 0; /* decode() says what is wrong */
-    uint8_t type = data[4];
-    if (type != EVENT_QUERY && type != EVENT_XA_PREPARE && type != EVENT_MARIADB_GTID)
+    bool edge = may_be_edge(data[4], len);
+    if (!edge && !in_stream)
         return 0;
     struct binlog_frame f;
-    int rc = open_event(d, &f, data, len, 0, false, err);
+    int rc = open_event(d, &f, data, len, 0, false, true, err);
     if (rc < 0)
         return rc;
-    if (d->checksum && tr_cursor_left(&f.cur) >= CHECKSUM_SIZE)
+    if (d->checksum && !f.bare && tr_cursor_left(&f.cur) >= CHECKSUM_SIZE)
         f.cur.end -= CHECKSUM_SIZE;
-    switch (type) {
-    case EVENT_QUERY: return binlog_peek_query(d, &f, peek, err);
-    case EVENT_XA_PREPARE: return binlog_peek_xa_prepare(&f, peek);
-    default: return binlog_peek_mariadb_gtid(&f, peek);
-    }
+    if (edge)
+        rc = peek_event(d, &f, peek, err);
+    if (rc == 0 && in_stream && peek->role == TR_ROLE_PLAIN && !belongs_to_branch(f.type))
+        peek->role = TR_ROLE_PREPARED_LOST;
+    else if (rc == 0 && (in_stream || peek->role == TR_ROLE_PREPARED_WHOLE))
+        rc = peek_held(d, &f, data, len, peek, err);
+    return rc;
 }
 
 uint64_t
@@ -295,6 +367,7 @@ close_decoder(struct tr_decoder *decoder)
     binlog_forget_transaction(d);
     binlog_release_tables(d);
     free(d->savepoints);
+    ZSTD_freeDCtx(d->zstd);
     free(d);
 }
 

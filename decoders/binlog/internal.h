@@ -28,6 +28,7 @@ enum binlog_event_type {
     EVENT_UPDATE_ROWS = 31,
     EVENT_DELETE_ROWS = 32,
     EVENT_XA_PREPARE = 38,
+    EVENT_PAYLOAD = 40,
     EVENT_MARIADB_GTID = 162,
     EVENT_QUERY_COMPRESSED = 165,
     EVENT_WRITE_ROWS_COMPRESSED_V1 = 166,
@@ -129,6 +130,7 @@ struct binlog {
     uint64_t events;   /* of the open transaction so far */
     struct savepoint *savepoints;
     uint32_t nsavepoints, savepoints_cap;
+    struct ZSTD_DCtx_s *zstd; /* made when first needed */
 };
 
 struct event;
@@ -146,6 +148,7 @@ struct binlog_frame {
     uint16_t flags;
     uint8_t type;
     bool nested; /* inside a compressed transaction */
+    bool bare;   /* its checksum was verified and cut off before */
 };
 
 /* Reads one event behind its header; returns TR_DECODED_* or an error. */
@@ -163,9 +166,9 @@ int binlog_fail(const struct binlog *d, const struct binlog_frame *f, struct tr_
                 ...) TR_PRINTF(4, 5);
 int binlog_refuse(const struct binlog *d, const struct binlog_frame *f, struct tr_error *err, const char *fmt,
                   ...) TR_PRINTF(4, 5);
-/* One event with its header. nested: no checksum, the place of `outer`. */
-int binlog_decode_event(struct binlog *d, const uint8_t *data, size_t len, uint64_t order,
-                        const struct binlog_frame *outer, struct tr_batch *batch, struct tr_error *err);
+/* One event of a compressed transaction: no checksum, the place of `outer`. */
+int binlog_decode_nested(struct binlog *d, const uint8_t *data, size_t len, const struct binlog_frame *outer,
+                         struct tr_error *err);
 /* The integer of 1, 3, 4 or 9 bytes of MySQL's protocol. */
 uint64_t binlog_packed(struct tr_cursor *cur);
 
@@ -229,6 +232,9 @@ event_reader binlog_read_rows, binlog_read_partial_rows;
 
 /* payload.c */
 event_reader binlog_read_payload;
+/* Is it an XA branch as a whole? */
+int binlog_peek_payload(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek *peek,
+                        struct tr_error *err);
 /* MariaDB: the rest of the event, uncompressed into malloc'ed bytes of *len. */
 int binlog_uncompress(struct binlog *d, struct binlog_frame *f, uint8_t **bytes, size_t *len,
                       struct tr_error *err);

@@ -66,10 +66,17 @@ too_large(struct binlog *d, struct binlog_frame *f, uint64_t size, struct tr_err
              "large ones");
 }
 
-/* Whole events at the front of the buffer are decoded; what is left of the last one moves to the front. */
+/* What to do with the events inside; a negative answer ends the walk. */
+struct each {
+    int (*event)(struct binlog *d, const uint8_t *data, size_t len, struct binlog_frame *outer, void *arg,
+                 struct tr_error *err);
+    void *arg;
+};
+
+/* Whole events at the front of the buffer are handed out; what is left of the last one moves to the front. */
 static int
-decode_whole_events(struct binlog *d, struct binlog_frame *f, uint8_t *buffer, size_t *len,
-                    struct tr_error *err)
+whole_events(struct binlog *d, struct binlog_frame *f, uint8_t *buffer, size_t *len, const struct each *each,
+             struct tr_error *err)
 {
     size_t at = 0;
     int flags = 0;
@@ -80,9 +87,9 @@ decode_whole_events(struct binlog *d, struct binlog_frame *f, uint8_t *buffer, s
             return binlog_fail(d, f, err, "an event inside of it says that it has %zu bytes", event_len);
         if (event_len > *len - at)
             break;
-        if (buffer[at + 4] == 40)
+        if (buffer[at + 4] == EVENT_PAYLOAD)
             return binlog_fail(d, f, err, "a compressed transaction stands inside of it");
-        int rc = binlog_decode_event(d, buffer + at, event_len, f->order, f, f->batch, err);
+        int rc = each->event(d, buffer + at, event_len, f, each->arg, err);
         if (rc < 0)
             return rc;
         flags |= rc;
@@ -109,8 +116,8 @@ make_room(struct window *w)
 }
 
 static int
-inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p, ZSTD_DStream *stream,
-               struct window *w, struct tr_error *err)
+inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p, struct window *w,
+               const struct each *each, struct tr_error *err)
 {
     ZSTD_inBuffer in = { p->bytes, p->len, 0 };
     uint64_t total = 0;
@@ -119,7 +126,7 @@ inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p
     for (;;) {
         make_room(w);
         ZSTD_outBuffer out = { w->bytes, w->capacity, w->len };
-        more = ZSTD_decompressStream(stream, &out, &in);
+        more = ZSTD_decompressStream(d->zstd, &out, &in);
         if (ZSTD_isError(more))
             return binlog_fail(d, f, err, "its payload cannot be uncompressed: %s", ZSTD_getErrorName(more));
         size_t got = out.pos - w->len;
@@ -127,7 +134,7 @@ inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p
         total += got;
         if (total > binlog_max_payload(d))
             return too_large(d, f, total, err);
-        int rc = decode_whole_events(d, f, w->bytes, &w->len, err);
+        int rc = whole_events(d, f, w->bytes, &w->len, each, err);
         if (rc < 0)
             return rc;
         flags |= rc;
@@ -141,46 +148,117 @@ inflate_events(struct binlog *d, struct binlog_frame *f, const struct payload *p
 }
 
 static int
-decode_zstd(struct binlog *d, struct binlog_frame *f, const struct payload *p, struct tr_error *err)
+begin_zstd(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
 {
-    ZSTD_DStream *stream = ZSTD_createDStream();
-    if (stream == NULL)
+    if (d->zstd == NULL && (d->zstd = ZSTD_createDStream()) == NULL)
         return binlog_fail(d, f, err, "no memory to uncompress it");
-    ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, 27);
+    ZSTD_DCtx_reset(d->zstd, ZSTD_reset_session_only);
+    ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, 27);
+    return 0;
+}
+
+static int
+walk_zstd(struct binlog *d, struct binlog_frame *f, const struct payload *p, const struct each *each,
+          struct tr_error *err)
+{
     struct window window = { 0 };
-    int rc = inflate_events(d, f, p, stream, &window, err);
+    int rc = begin_zstd(d, f, err);
+    if (rc == 0)
+        rc = inflate_events(d, f, p, &window, each, err);
     free(window.bytes);
-    ZSTD_freeDStream(stream);
     return rc;
 }
 
 static int
-decode_plain(struct binlog *d, struct binlog_frame *f, const struct payload *p, struct tr_error *err)
+walk_plain(struct binlog *d, struct binlog_frame *f, const struct payload *p, const struct each *each,
+           struct tr_error *err)
 {
     size_t len = p->len;
     uint8_t *copy = tr_malloc(len + 1);
     memcpy(copy, p->bytes, len);
-    int rc = decode_whole_events(d, f, copy, &len, err);
+    int rc = whole_events(d, f, copy, &len, each, err);
     free(copy);
     return rc >= 0 && len != 0 ? binlog_fail(d, f, err, "its payload ends too early") : rc;
+}
+
+static int
+walk_payload(struct binlog *d, struct binlog_frame *f, const struct payload *p, const struct each *each,
+             struct tr_error *err)
+{
+    if (p->uncompressed > binlog_max_payload(d))
+        return too_large(d, f, p->uncompressed, err);
+    if (p->algorithm == 0)
+        return walk_zstd(d, f, p, each, err);
+    return p->algorithm == 255
+               ? walk_plain(d, f, p, each, err)
+               : binlog_refuse(d, f, err, "compression %llu is not known", (unsigned long long)p->algorithm);
+}
+
+static int
+decode_each(struct binlog *d, const uint8_t *data, size_t len, struct binlog_frame *outer, void *arg,
+            struct tr_error *err)
+{
+    (void)arg;
+    return binlog_decode_nested(d, data, len, outer, err);
 }
 
 int
 binlog_read_payload(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
 {
     struct payload p;
+    struct each each = { decode_each, NULL };
     if (f->nested)
         return binlog_fail(d, f, err, "it stands inside another one");
     int rc = parse_payload(d, f, &p, err);
-    if (rc < 0)
-        return rc;
-    if (p.uncompressed > binlog_max_payload(d))
-        return too_large(d, f, p.uncompressed, err);
-    if (p.algorithm == 0)
-        return decode_zstd(d, f, &p, err);
-    return p.algorithm == 255
-               ? decode_plain(d, f, &p, err)
-               : binlog_refuse(d, f, err, "compression %llu is not known", (unsigned long long)p.algorithm);
+    return rc < 0 ? rc : walk_payload(d, f, &p, &each, err);
+}
+
+/* Does the payload begin with XA START? Only as much of it is uncompressed as tells. */
+static bool
+begins_branch(struct binlog *d, struct binlog_frame *f, const struct payload *p)
+{
+    uint8_t head[512];
+    struct tr_error ignored;
+    ZSTD_inBuffer in = { p->bytes, p->len, 0 };
+    ZSTD_outBuffer out = { head, sizeof head, 0 };
+    if (p->algorithm == 255) {
+        out.pos = p->len < sizeof head ? p->len : sizeof head;
+        memcpy(head, p->bytes, out.pos);
+    } else if (p->algorithm != 0 || begin_zstd(d, f, &ignored) < 0) {
+        return false;
+    }
+    while (p->algorithm == 0 && out.pos < sizeof head) {
+        size_t before = out.pos, more = ZSTD_decompressStream(d->zstd, &out, &in);
+        if (ZSTD_isError(more) || more == 0 || (in.pos == in.size && out.pos == before))
+            break;
+    }
+    return out.pos > HEADER_SIZE && head[4] == EVENT_QUERY && memmem(head, out.pos, "XA START ", 9) != NULL;
+}
+
+static int
+peek_each(struct binlog *d, const uint8_t *data, size_t len, struct binlog_frame *outer, void *arg,
+          struct tr_error *err)
+{
+    struct binlog_frame f = { .cur = tr_cursor(data, len) };
+    (void)d, (void)outer, (void)err;
+    tr_cursor_bytes(&f.cur, HEADER_SIZE);
+    return data[4] == EVENT_XA_PREPARE ? binlog_peek_xa_prepare(&f, arg) : 0;
+}
+
+/* What is committed in one phase is a plain transaction; what is wrong, decode() says. */
+int
+binlog_peek_payload(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek *peek,
+                    struct tr_error *err)
+{
+    struct payload p;
+    struct tr_error ignored;
+    struct each each = { peek_each, peek };
+    (void)err;
+    if (parse_payload(d, f, &p, &ignored) < 0 || !begins_branch(d, f, &p) ||
+        walk_payload(d, f, &p, &each, &ignored) < 0)
+        return 0;
+    peek->role = peek->role == TR_ROLE_PREPARED_END ? TR_ROLE_PREPARED_WHOLE : TR_ROLE_PLAIN;
+    return 0;
 }
 
 /* ---------------------------------------------------------------- MariaDB */

@@ -466,9 +466,7 @@ decided_elsewhere(struct binlog *d, struct binlog_frame *f, struct tr_error *err
     if (d->in_txn && d->held)
         return binlog_commit(d, f, err);
     binlog_refuse(d, f, err, "it commits an XA branch that was prepared before, of which nothing was kept");
-    return tr_error_hint(err,
-                         "load the tables of the branch again; tables of the task must not be changed by XA "
-                         "transactions for now");
+    return tr_error_hint(err, "load the tables of the branch again (tailrace reload)");
 }
 
 static int
@@ -544,14 +542,16 @@ binlog_peek_query(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek
     if (rc < 0)
         return rc;
     struct words w = { q.text, q.text + q.len };
-    if (q.len < 4 || strncasecmp(q.text, "XA ", 3) != 0)
-        return 0;
-    switch (classify(&w)) {
-    case STATEMENT_XA_START: peek->role = TR_ROLE_PREPARED_BEGIN; break;
-    case STATEMENT_XA_COMMIT: peek->role = TR_ROLE_COMMIT_PREPARED; break;
-    case STATEMENT_XA_ROLLBACK: peek->role = TR_ROLE_ROLLBACK_PREPARED; break;
-    default: return 0;
+    if (q.len >= 4 && strncasecmp(q.text, "XA ", 3) == 0) {
+        switch (classify(&w)) {
+        case STATEMENT_XA_START: peek->role = TR_ROLE_PREPARED_BEGIN; break;
+        case STATEMENT_XA_COMMIT: peek->role = TR_ROLE_COMMIT_PREPARED; break;
+        case STATEMENT_XA_ROLLBACK: peek->role = TR_ROLE_ROLLBACK_PREPARED; break;
+        default: break;
+        }
+        if (peek->role != TR_ROLE_PLAIN)
+            peek_xid(w, peek);
     }
-    peek_xid(w, peek);
+    free(q.malloced);
     return 0;
 }

@@ -186,35 +186,23 @@ binlog_undo(struct binlog *d, struct binlog_frame *f, const char *savepoint, str
 
 /* ---------------------------------------------------------------- XA */
 
-static uint64_t
-fnv(const char *text)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (; *text != '\0'; text++)
-        h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 /*
- * As the servers spell it in statements: X'gtrid',X'bqual',format. What passes the room of peek->gid is
- * told apart by its hash.
+ * As the servers spell it in statements: X'gtrid',X'bqual',format. Each half has at most 64 bytes: what passes them is no identifier, and
+ * is cut.
  */
 void
 binlog_xid_text(struct tr_frame_peek *peek, uint32_t format, const uint8_t *gtrid, size_t gtrid_len,
                 const uint8_t *bqual, size_t bqual_len)
 {
-    char text[2 * 510 + 32];
-    size_t at = (size_t)snprintf(text, sizeof text, "X'");
-    for (size_t i = 0; i < gtrid_len && i < 255; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%02x", gtrid[i]);
-    at += (size_t)snprintf(text + at, sizeof text - at, "',X'");
-    for (size_t i = 0; i < bqual_len && i < 255; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "%02x", bqual[i]);
-    at += (size_t)snprintf(text + at, sizeof text - at, "',%u", format);
-    if (at < sizeof peek->gid)
-        memcpy(peek->gid, text, at + 1);
-    else
-        snprintf(peek->gid, sizeof peek->gid, "%.160s#%016llx", text, (unsigned long long)fnv(text));
+    const size_t most = 64;
+    char *text = peek->gid;
+    size_t at = (size_t)snprintf(text, sizeof peek->gid, "X'");
+    for (size_t i = 0; i < gtrid_len && i < most; i++)
+        at += (size_t)snprintf(text + at, sizeof peek->gid - at, "%02x", gtrid[i]);
+    at += (size_t)snprintf(text + at, sizeof peek->gid - at, "',X'");
+    for (size_t i = 0; i < bqual_len && i < most; i++)
+        at += (size_t)snprintf(text + at, sizeof peek->gid - at, "%02x", bqual[i]);
+    snprintf(text + at, sizeof peek->gid - at, "',%u", format);
 }
 
 struct xa_prepare {
@@ -261,7 +249,8 @@ binlog_read_xa_prepare(struct binlog *d, struct binlog_frame *f, struct tr_error
     if (d->in_txn && p.one_phase) /* the branch came as a plain transaction, and is decided */
         return binlog_commit(d, f, err);
     binlog_refuse(d, f, err, "an XA branch was prepared and came without being held until its decision");
-    return tr_error_hint(err, "tables of the task must not be changed by XA transactions for now");
+    return tr_error_hint(
+        err, "the log is damaged, or was cut and written on; compare with mysqlbinlog on the server");
 }
 
 /* The frame is the decision: the query XA COMMIT, or the XA prepare of a branch committed in one phase. */

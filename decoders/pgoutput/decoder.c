@@ -106,6 +106,7 @@ peek(struct tr_decoder *decoder, const uint8_t *data, size_t len, bool in_stream
     peek->role = TR_ROLE_PLAIN;
     peek->xid = peek->subxid = 0;
     peek->gid[0] = '\0';
+    peek->keep = 0;
     peek->shape = len > 0 && (data[0] == 'R' || data[0] == 'Y');
     int rc = open_frame(&f, data, len, 0, in_stream, err);
     if (rc < 0)

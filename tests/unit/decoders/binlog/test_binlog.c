@@ -478,7 +478,7 @@ struct held {
     uint64_t orders[64];
     size_t n;
     bool holding;
-    char gid[201];
+    char gid[304];
     unsigned committed, rolled_back;
 };
 
