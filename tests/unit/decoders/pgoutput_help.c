@@ -56,7 +56,7 @@ free_captured(struct captured *captured)
 
 /* What an open transaction has sent so far. */
 struct held {
-    char key[256]; /* "xid N" or the gid */
+    char key[320]; /* "xid N" or the gid */
     struct {
         const struct captured_frame *frame;
         uint64_t subxid;
@@ -193,6 +193,8 @@ assemble_frame(struct assembler *a, const struct captured_frame *frame)
         decode_frame(a, frame, false);
         drop_held(a, p.gid);
         break;
+    case TR_ROLE_PREPARED_WHOLE:
+    case TR_ROLE_PREPARED_LOST: fail_msg("PostgreSQL sends no such frame"); break;
     }
 }
 
