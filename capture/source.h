@@ -47,6 +47,9 @@ struct tr_identity {
 struct tr_cut {
     char position[TR_POSITION_MAX];
     char snapshot[128]; /* token for table_reader_open; lives as long as the cut is held */
+    uint64_t place;     /* the position as events show it: LSN; offset in `file` */
+    char file[256];     /* binlog file, or "" */
+    int64_t taken_us;   /* the server's clock at the cut, microseconds since 1970; 0 = not asked */
 };
 
 /* Which tables the task wants; the answer of mapping/. Pure; any thread. */
@@ -190,6 +193,7 @@ struct tr_source {
     const struct tr_source_env *env;
     /* For the decoder: fills in what the log does not tell about a relation (type names, labels, NOT NULL, keys) from the catalogue. */
     struct tr_catalog catalog;
+    const char *database;       /* the one database that the source reads (PostgreSQL), or NULL */
     const void *decoder_format; /* what start() negotiated, for struct tr_decoder_config.source_format */
 };
 

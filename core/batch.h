@@ -42,6 +42,8 @@ struct tr_batch {
     const char
         *load_table; /* TR_BATCH_LOAD: "schema.name" when this is the last batch of that table, else NULL */
     const char *load_cut; /* the cut of that table */
+    const struct tr_txn
+        *cut; /* TR_BATCH_LOAD: where and when its rows were read (commit_us, file); NULL = not known */
     _Atomic int64_t *
         account; /* where tr_batch_free subtracts `charged`: the task's bytes in flight; NULL = not charged */
     int64_t charged;

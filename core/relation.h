@@ -42,6 +42,8 @@ struct tr_column {
     uint16_t number; /* stable number of the column within its table (attnum; ordinal), 0 = not known */
     uint16_t key;    /* 1-based place in the primary key, 0 = not part of it */
     uint16_t
+        unique; /* 1-based place in the unique index that tells rows apart where there is no primary key, 0 = not part of it */
+    uint16_t
         identity; /* 1-based place in the replica identity (the columns an old image certainly has), 0 = not part */
     bool not_null;
     bool generated;       /* GENERATED ALWAYS AS (expression): never written by a sink */

@@ -20,7 +20,7 @@ struct tr_encoder_env {
     const struct tr_settings *settings;
     const char *connector; /* "postgresql", "mysql", "mariadb" */
     const char *prefix;    /* topic.prefix = logical name */
-    const char *database;  /* source database (PostgreSQL) */
+    const char *database;  /* source database (PostgreSQL), else ""; known from the first event on */
 };
 
 /* One message. All bytes are valid until `emit` returns. */

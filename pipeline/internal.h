@@ -37,6 +37,7 @@ struct tr_task {
     struct tr_mapping *mapping;
     struct tr_source_env source_env;
     struct tr_sink_env sink_env;
+    char source_database[256];
     struct tr_offset_store *store;
     struct tr_task_counters count;
     _Atomic bool stopping; /* tr_task_stop was called */

@@ -395,6 +395,18 @@ release(struct row_stream *stream, struct tr_error *err)
     return r;
 }
 
+/* Each row shows the cut that it was read from. */
+static void
+mark_cut(const struct tr_cut *cut, struct tr_batch *batch)
+{
+    struct tr_txn *facts = tr_arena_zalloc(&batch->arena, sizeof(*facts));
+    facts->commit_us = cut->taken_us;
+    facts->file = cut->file[0] != '\0' ? tr_arena_strdup(&batch->arena, cut->file) : NULL;
+    batch->cut = facts;
+    for (uint32_t i = 0; i < batch->nevents; i++)
+        batch->events[i].position = cut->place;
+}
+
 static void
 mark_first(struct row_stream *stream, struct tr_batch *batch, bool first_of_table)
 {
@@ -428,6 +440,7 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
             break;
         }
         mark_first(stream, batch, first);
+        mark_cut(&load->cut, batch);
         first = false;
         batch->rows = batch->nevents;
         atomic_fetch_add(&task->count.load_rows, batch->rows);

@@ -107,6 +107,7 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
                                            .settings = config->settings,
                                            .log = config->log,
                                            .source_name = config->source->name,
+                                           .source_database = task->source_database,
                                            .source_dialect = config->source->dialect,
                                            .encoder = config->encoder,
                                            .stop_fd = task->stop_fd,
@@ -213,6 +214,9 @@ open_both(struct tr_task *task, struct tr_error *err)
         return r;
     if ((r = task->config.source->open(&task->source_env, &task->source, err)) < 0)
         return r;
+    if (task->source->database !=
+        NULL) /* no batch has been made yet: the sink's thread is not there to read it */
+        snprintf(task->source_database, sizeof(task->source_database), "%s", task->source->database);
     struct tr_identity saved = { "" };
     if (task->checkpoint.identity == NULL)
         return 0;

@@ -36,7 +36,8 @@ struct tr_sink_env {
     struct tr_log *log;
     const char *source_name; /* "postgresql", "mysql", "mariadb" */
     const char *source_dialect;
-    const char *source_database; /* the database of the source's URL, or NULL */
+    const char
+        *source_database; /* the one database that the source reads, or ""; known from the first batch on */
     const struct tr_encoder_class *
         encoder; /* TR_SINK_ENCODES: what the target's `format` names, its options are in the settings; else NULL */
     uint64_t memory; /* bytes the sink may hold on its own */

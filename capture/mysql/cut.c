@@ -301,6 +301,20 @@ take(struct tr_mysql_source *source, const char *how, struct tr_mysql_position *
     return rc;
 }
 
+/* Microseconds since 1970; 0 when it cannot be asked, which is no reason to fail. */
+static int64_t
+server_clock(struct tr_mysql_source *source)
+{
+    struct tr_error ignored;
+    MYSQL_RES *res;
+    if (tr_mysql_ask(source, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)", &res, &ignored) < 0)
+        return 0;
+    MYSQL_ROW row = mysql_fetch_row(res);
+    int64_t us = row != NULL && row[0] != NULL ? strtoll(row[0], NULL, 10) : 0;
+    mysql_free_result(res);
+    return us;
+}
+
 int
 tr_mysql_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err)
 {
@@ -318,6 +332,10 @@ tr_mysql_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err)
     } else if (rc == 0) {
         rc = tr_mysql_position_fit(source, &place, cut->position, sizeof cut->position, err);
     }
+    cut->place = place.offset;
+    snprintf(cut->file, sizeof cut->file, "%s", place.file);
+    if (rc == 0)
+        cut->taken_us = server_clock(source);
     tr_mysql_position_fini(&place);
     snprintf(cut->snapshot, sizeof cut->snapshot, "%" PRIu64, source->pool.number);
     if (rc < 0)

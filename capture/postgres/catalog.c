@@ -147,12 +147,16 @@ static const char columns_query[] =
     "  CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false"
     "    WHEN 'i' THEN coalesce(array_position(ri.indkey::int2[], a.attnum) < ri.indnkeyatts, false)"
     "    ELSE pk.indimmediate AND coalesce(array_position(pk.indkey::int2[], a.attnum) < pk.indnkeyatts, false) END,"
-    "  c.relreplident, c.relkind, c.relispartition, a.attisdropped, %s"
+    "  c.relreplident, c.relkind, c.relispartition, a.attisdropped, %s,"
+    "  CASE WHEN array_position(uk.indkey::int2[], a.attnum) < uk.indnkeyatts THEN array_position(uk.indkey::int2[], a.attnum) + 1 END"
     "  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_type t ON t.oid = a.atttypid"
     "  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     "  LEFT JOIN pg_collation co ON co.oid = a.attcollation"
     "  LEFT JOIN pg_index pk ON pk.indrelid = a.attrelid AND pk.indisprimary"
     "  LEFT JOIN pg_index ri ON ri.indrelid = a.attrelid AND ri.indisreplident"
+    "  LEFT JOIN LATERAL (SELECT x.indkey, x.indnkeyatts FROM pg_index x JOIN pg_class xc ON xc.oid = x.indexrelid"
+    "    WHERE x.indrelid = a.attrelid AND pk.indexrelid IS NULL AND x.indisunique AND x.indisvalid AND x.indimmediate"
+    "      AND x.indpred IS NULL AND x.indexprs IS NULL ORDER BY xc.relname LIMIT 1) uk ON true"
     "  LEFT JOIN pg_publication p ON p.pubname = $2"
     "  LEFT JOIN pg_publication_rel pr ON pr.prpubid = p.oid AND pr.prrelid = a.attrelid"
     " WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND ($3::bool OR NOT a.attisdropped) ORDER BY a.attrelid, a.attnum";
@@ -176,7 +180,8 @@ enum {
     C_KIND,
     C_PARTITION,
     C_DROPPED,
-    C_PUBLISHED
+    C_PUBLISHED,
+    C_UNIQUE
 };
 
 /* Does the log carry the column? Generated ones since 18, when the publication says so: ours will. */
@@ -225,6 +230,7 @@ fill_from_catalog(struct tr_arena *arena, struct tr_column *column, const PGresu
                                                   strncmp(expression, "nextval(", 8) == 0);
     column->default_expression = expression;
     column->collation = text_cell(arena, res, row, C_COLLATION);
+    column->unique = (uint16_t)oid_cell(res, row, C_UNIQUE);
     column->key = key > 0 && key <= oid_cell(res, row, C_NKEYS) ? (uint16_t)key : 0;
 }
 

@@ -270,6 +270,21 @@ create_slot(struct tr_postgres_source *source, PGconn *conn, const char *name, b
 
 /* --------------------------------------------------------------------------------------------------- prepare and cut */
 
+/* Where and when, as the rows of the cut will show it. A clock that cannot be asked is no reason to fail. */
+static void
+date_cut(struct tr_postgres_source *source, struct tr_cut *cut)
+{
+    struct tr_error ignored;
+    PGresult *res;
+    if (!tr_pg_lsn_parse(cut->position, &cut->place))
+        cut->place = 0;
+    if (tr_postgres_query(source, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint", 0, NULL,
+                          &res, &ignored) < 0)
+        return;
+    cut->taken_us = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    PQclear(res);
+}
+
 static int
 make_slot(struct tr_postgres_source *source, struct tr_cut *cut, struct tr_error *err)
 {
@@ -299,6 +314,7 @@ make_slot(struct tr_postgres_source *source, struct tr_cut *cut, struct tr_error
         return rc;
     }
     source->slot_made = true;
+    date_cut(source, made);
     tr_log(source->base.env->log, TR_LOG_INFO, "capture", "made slot %s at %s", source->slot, made->position);
     return 0;
 }
@@ -343,6 +359,8 @@ tr_postgres_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err
     if (rc < 0) {
         tr_pg_close(source->cut);
         source->cut = NULL;
+    } else {
+        date_cut(source, cut);
     }
     return rc;
 }

@@ -195,6 +195,7 @@ learn_server(struct tr_postgres_source *source, struct tr_error *err)
         source->in_recovery = PQgetvalue(res, 0, 0)[0] == 't';
         source->database_oid = (uint32_t)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
         snprintf(source->database, sizeof source->database, "%s", PQgetvalue(res, 0, 2));
+        source->base.database = source->database;
         snprintf(source->role, sizeof source->role, "%s", PQgetvalue(res, 0, 3));
         fit_status_interval(source, PQgetvalue(res, 0, 4));
     }

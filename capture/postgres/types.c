@@ -209,6 +209,19 @@ take_labels(struct tr_arena *arena, struct tr_column *column, const struct tr_po
     column->nlabels = type->nlabels;
 }
 
+/* The modifier of an array's column is its elements'. */
+static void
+fill_element(struct tr_column *column, int32_t mod)
+{
+    struct tr_column element = *column;
+    element.logical = column->element;
+    element.type_mod = mod;
+    tr_pg_apply_modifier(&element);
+    column->length = element.length;
+    column->precision = element.precision;
+    column->scale = element.scale;
+}
+
 void
 tr_postgres_type_fill(const struct tr_postgres_source *source, struct tr_arena *arena,
                       struct tr_column *column)
@@ -229,8 +242,12 @@ tr_postgres_type_fill(const struct tr_postgres_source *source, struct tr_arena *
     }
     if (type->kind == 'e')
         take_labels(arena, column, type);
+    else if (element != NULL && element->kind == 'e' && column->logical == TR_ARRAY)
+        take_labels(arena, column, element);
     int32_t own = column->type_mod;
     column->type_mod = mod;
     tr_pg_apply_modifier(column);
     column->type_mod = own;
+    if (element != NULL && column->logical == TR_ARRAY)
+        fill_element(column, mod >= 0 ? mod : element_mod);
 }

@@ -34,16 +34,67 @@ bare_literal(const char *expression, struct tr_buffer *out)
     return true;
 }
 
+/* Types whose defaults Debezium does not read: to its consumers such columns have none. */
+static bool
+default_unread(const struct value_modes *modes, const struct tr_column *column)
+{
+    switch (column->logical) {
+    case TR_BYTES:
+    case TR_INET:
+    case TR_CIDR:
+    case TR_ARRAY:
+    case TR_OID:
+    case TR_HSTORE:
+    case TR_POINT:
+    case TR_RANGE:
+    case TR_TIMETZ: return !modes->mysql;
+    case TR_DECIMAL: return column->precision <= 0 && modes->decimal == DECIMAL_PRECISE;
+    default: return false;
+    }
+}
+
+/* now(), nextval('s'::regclass): one call, whatever it is of. */
+static bool
+is_call(const char *expression)
+{
+    size_t name = strspn(expression, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
+    size_t len = strlen(expression);
+    return name > 0 && expression[name] == '(' && expression[len - 1] == ')';
+}
+
+/* What stands for a default that is made anew for each row; NULL where nothing does. */
+static const char *
+generated_default(const struct tr_column *column, const char *expression)
+{
+    switch (column->logical) {
+    case TR_INT16:
+    case TR_INT32:
+    case TR_INT64: return is_call(expression) ? "0" : NULL;
+    case TR_DATE: return "1970-01-01";
+    case TR_TIME: return "00:00:00";
+    case TR_TIMESTAMP: return "1970-01-01 00:00:00";
+    case TR_TIMESTAMPTZ: return "1970-01-01 00:00:00+00";
+    case TR_UUID: return is_call(expression) ? "00000000-0000-0000-0000-000000000000" : NULL;
+    default: return NULL;
+    }
+}
+
 bool
 default_literal(struct renderer *r, const struct column_plan *plan, const char *expression,
                 struct tr_buffer *out)
 {
     struct tr_buffer text;
     size_t start = out->len;
-    if (expression == NULL)
+    if (expression == NULL || default_unread(&r->modes, plan->column))
         return false;
     tr_buffer_init(&text, 1 << 20);
     bool good = expression[0] == '\'' ? unquote(expression, &text) : bare_literal(expression, &text);
+    if (!good && !r->modes.mysql && expression[0] != '\'' &&
+        generated_default(plan->column, expression) != NULL) {
+        tr_buffer_reset(&text);
+        tr_buffer_text(&text, generated_default(plan->column, expression));
+        good = true;
+    }
     good = good && plan->render(r, plan, text.len > 0 ? text.data : "", text.len, out);
     tr_buffer_fini(&text);
     if (!good)
@@ -83,10 +134,12 @@ static const char *const fallbacks[TR_LOGICAL_COUNT] = {
 
 /* A decimal zero in the mode's form. */
 static void
-decimal_fallback(const struct value_modes *modes, bool variable, struct tr_buffer *out)
+decimal_fallback(const struct value_modes *modes, bool variable, int scale, struct tr_buffer *out)
 {
-    if (modes->decimal == DECIMAL_STRING)
+    if (modes->decimal == DECIMAL_STRING && scale <= 0)
         json_literal(out, "\"0\"");
+    else if (modes->decimal == DECIMAL_STRING)
+        tr_buffer_printf(out, "\"0.%0*d\"", scale, 0);
     else if (modes->decimal == DECIMAL_DOUBLE)
         json_literal(out, "0.0");
     else if (variable)
@@ -100,7 +153,8 @@ type_fallback(const struct value_modes *modes, const struct tr_column *column, s
 {
     bool iso = modes->time == TIME_ISOSTRING;
     if (column->logical == TR_DECIMAL || column->logical == TR_MONEY)
-        decimal_fallback(modes, column->logical == TR_DECIMAL && column->precision <= 0, out);
+        decimal_fallback(modes, column->logical == TR_DECIMAL && column->precision <= 0,
+                         column->logical == TR_MONEY ? modes->money_digits : column->scale, out);
     else if (column->logical == TR_UINT64 && modes->unsigned_precise)
         json_literal(out, "\"AA==\"");
     else if ((column->logical == TR_BIT || column->logical == TR_VARBIT) && column->length == 1)

@@ -181,7 +181,7 @@ finish_envelope(const struct record *rec, char op)
     tr_buffer_byte(out, ',');
     source_append(enc, rec->batch, rec->txn, rec->event, rec->plan->source, rec->plan->source_len, out);
     json_literal(out, ",\"transaction\":");
-    if (enc->transaction_metadata && rec->txn != NULL && op != 't' && op != 'r')
+    if (enc->transaction_metadata && rec->txn != NULL && op != 'r')
         metadata_count(enc, rec->plan, out);
     else
         json_literal(out, "null");
@@ -368,7 +368,12 @@ message_event(struct record *rec)
     tail_append(enc, true, value);
     tr_buffer_byte(value, ',');
     source_append(enc, rec->batch, rec->txn, event, no_table, sizeof(no_table) - 1, value);
-    json_literal(value, ",\"transaction\":null,\"message\":{\"prefix\":");
+    json_literal(value, ",\"transaction\":");
+    if (enc->transaction_metadata && (event->flags & TR_MESSAGE_TRANSACTIONAL))
+        metadata_count(enc, &enc->message_plan, value);
+    else
+        json_literal(value, "null");
+    json_literal(value, ",\"message\":{\"prefix\":");
     json_string(value, event->message.prefix, strlen(event->message.prefix));
     json_literal(value, ",\"content\":");
     value_bytes(&enc->renderer, event->message.content, event->message.len, value);
@@ -550,6 +555,7 @@ debezium_init(struct json_encoder *enc, const struct tr_encoder_class *class,
     if (rc < 0)
         return rc;
     enc->transaction_topic = make_topic(&enc->names, enc->delimiter, enc->prefix, "transaction", NULL);
+    enc->message_plan.collection = "message";
     enc->message_topic = make_topic(&enc->names, enc->delimiter, enc->prefix, "message", NULL);
     return 0;
 }

@@ -174,6 +174,7 @@ struct json_encoder {
     struct tr_arena names;
     const char *transaction_topic;
     const char *message_topic;
+    struct relation_plan message_plan; /* only what transaction metadata needs of it */
 
     struct relation_plan **plans; /* by relation->number */
     uint32_t nplans;
@@ -227,6 +228,13 @@ int metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const 
 int metadata_commit(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
                     const struct tr_emit *emit, struct tr_error *err);
 void metadata_free(struct json_encoder *enc);
+
+/* Whose facts the source block shows: a row of the full load has those of its cut. NULL where nothing is known. */
+static inline const struct tr_txn *
+source_txn(const struct tr_batch *batch, const struct tr_txn *txn)
+{
+    return txn != NULL ? txn : batch->cut;
+}
 
 /* source.c: the source block, in pieces that are made once per table and once per transaction */
 void source_append(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,

@@ -133,6 +133,13 @@ emit_edge(struct json_encoder *enc, const struct tr_txn *txn, bool end, const st
     return emit->message(emit->arg, &message, err);
 }
 
+/* A logical message outside of a transaction comes as one without a number. */
+static bool
+is_transaction(const struct tr_txn *txn)
+{
+    return txn->xid != 0 || txn->gtid != NULL || txn->file != NULL;
+}
+
 int
 metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
                const struct tr_emit *emit, struct tr_error *err)
@@ -140,7 +147,9 @@ metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const stru
     struct json_encoder *enc = (struct json_encoder *)base;
     (void)batch;
     forget_transaction(enc);
-    return enc->transaction_metadata ? emit_edge(enc, txn, false, emit, err) : 0;
+    if (!is_transaction(txn))
+        enc->last_commit = txn->commit_order;
+    return enc->transaction_metadata && is_transaction(txn) ? emit_edge(enc, txn, false, emit, err) : 0;
 }
 
 int
@@ -149,8 +158,10 @@ metadata_commit(struct tr_encoder *base, const struct tr_batch *batch, const str
 {
     struct json_encoder *enc = (struct json_encoder *)base;
     (void)batch;
-    int rc = enc->transaction_metadata ? emit_edge(enc, txn, true, emit, err) : 0;
-    enc->last_commit = txn->end_order;
+    bool real = is_transaction(txn);
+    int rc = enc->transaction_metadata && real ? emit_edge(enc, txn, true, emit, err) : 0;
+    if (real)
+        enc->last_commit = txn->end_order;
     return rc;
 }
 

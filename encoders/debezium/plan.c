@@ -8,6 +8,24 @@
 
 #define TOPIC_MAX 249
 
+/* In place: what Kafka does not allow in a topic's name becomes a _, one for each of Java's characters. Returns the new length. */
+static size_t
+allowed_name(char *name, size_t len)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char ch = (unsigned char)name[i];
+        bool allowed = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+                       ch == '.' || ch == '_' || ch == '-';
+        if (ch >= 0x80 && ch < 0xc0)
+            continue; /* inside a character; one of four bytes is two in Java */
+        if (ch >= 0xf0)
+            name[to++] = '_';
+        name[to++] = allowed ? (char)ch : '_';
+    }
+    return to;
+}
+
 const char *
 make_topic(struct tr_arena *arena, const char *delimiter, const char *a, const char *b, const char *c)
 {
@@ -21,13 +39,7 @@ make_topic(struct tr_arena *arena, const char *delimiter, const char *a, const c
             tr_buffer_text(&name, delimiter);
         tr_buffer_text(&name, parts[i]);
     }
-    for (size_t i = 0; i < name.len; i++) {
-        char ch = name.data[i];
-        bool allowed = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-                       ch == '.' || ch == '_' || ch == '-';
-        if (!allowed)
-            name.data[i] = '_';
-    }
+    name.len = allowed_name(name.data, name.len);
     const char *topic = tr_arena_copy(arena, name.len > 0 ? name.data : "",
                                       name.len < TOPIC_MAX ? name.len : TOPIC_MAX);
     tr_buffer_fini(&name);
@@ -47,26 +59,45 @@ keep(struct tr_arena *arena, struct tr_buffer *buf, uint32_t *len)
 /* uuid[] has no room for a text, so Debezium sends this one name-based UUID. */
 #define PLACEHOLDER_UUID "[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]"
 
+/* Each byte of the text as a number, with `suffix` behind it. */
+static void
+placeholder_numbers(const char *text, const char *suffix, struct tr_buffer *out)
+{
+    for (const char *at = text; *at != '\0'; at++)
+        tr_buffer_printf(out, "%s%d%s", at > text ? "," : "", (signed char)*at, suffix);
+}
+
+/* A decimal whose digits are the bytes of the text. */
+static void
+placeholder_decimal(const struct json_encoder *enc, const struct tr_column *column, struct tr_buffer *out)
+{
+    bool variable = column->precision <= 0;
+    tr_buffer_text(out, variable ? "{\"scale\":0,\"value\":" : "");
+    json_base64(out, enc->placeholder, strlen(enc->placeholder), false);
+    tr_buffer_text(out, variable ? "}" : "");
+}
+
 static void
 array_placeholder(const struct json_encoder *enc, const struct tr_column *column, struct tr_buffer *out)
 {
-    switch (column->element) {
-    case TR_UUID: json_literal(out, PLACEHOLDER_UUID); return;
-    case TR_INT16:
-    case TR_INT32:
-    case TR_INT64:
-    case TR_DATE:
-    case TR_OID:
-        tr_buffer_byte(out, '[');
-        for (const char *at = enc->placeholder; *at != '\0'; at++)
-            tr_buffer_printf(out, "%s%d", at > enc->placeholder ? "," : "", (signed char)*at);
-        tr_buffer_byte(out, ']');
+    const struct value_modes *modes = &enc->renderer.modes;
+    enum tr_logical element = column->element;
+    bool decimal = element == TR_DECIMAL || element == TR_MONEY;
+    if (element == TR_UUID) {
+        json_literal(out, PLACEHOLDER_UUID);
         return;
-    default:
-        tr_buffer_byte(out, '[');
-        json_string(out, enc->placeholder, strlen(enc->placeholder));
-        tr_buffer_byte(out, ']');
     }
+    tr_buffer_byte(out, '[');
+    if (element == TR_INT16 || element == TR_INT32 || element == TR_INT64 || element == TR_DATE ||
+        element == TR_OID)
+        placeholder_numbers(enc->placeholder, "", out);
+    else if (element == TR_FLOAT32 || element == TR_FLOAT64 || (decimal && modes->decimal == DECIMAL_DOUBLE))
+        placeholder_numbers(enc->placeholder, ".0", out);
+    else if (decimal && modes->decimal == DECIMAL_PRECISE)
+        placeholder_decimal(enc, column, out);
+    else
+        json_string(out, enc->placeholder, strlen(enc->placeholder));
+    tr_buffer_byte(out, ']');
 }
 
 /* What stands for a value that the log left out because it did not change. */
@@ -152,8 +183,8 @@ plan_column(struct json_encoder *enc, struct tr_arena *arena, struct column_plan
         plan->null = modes->null_as_default && has_default ? plan->fallback : "null";
         plan->null_len = (uint32_t)strlen(plan->null);
         if (!column->not_null) {
-            plan->fallback = "null";
-            plan->fallback_len = 4;
+            plan->fallback = plan->null;
+            plan->fallback_len = plan->null_len;
         }
         column_placeholder(enc, column, &text);
         plan->placeholder = keep(arena, &text, &plan->placeholder_len);
@@ -161,19 +192,27 @@ plan_column(struct json_encoder *enc, struct tr_arena *arena, struct column_plan
     tr_buffer_fini(&text);
 }
 
-/* Without a primary key: the index that the replica identity names. */
+/* The column's 1-based place in what stands for the primary key. */
+static uint16_t
+substitute_place(const struct tr_relation *relation, uint16_t column)
+{
+    return relation->replica_identity == 'i' ? relation->columns[column].identity
+                                             : relation->columns[column].unique;
+}
+
+/* Without a primary key: the index that the replica identity names, else a unique one. */
 static void
 plan_key(struct relation_plan *plan)
 {
     const struct tr_relation *relation = plan->relation;
     plan->keys = relation->keys;
     plan->nkeys = relation->nkeys;
-    if (relation->nkeys > 0 || relation->replica_identity != 'i')
+    if (relation->nkeys > 0)
         return;
     uint16_t *keys = tr_arena_zalloc(&plan->arena, relation->ncolumns * sizeof(*keys) + 1), count = 0;
     for (uint16_t place = 1; place <= relation->ncolumns; place++)
         for (uint16_t i = 0; i < relation->ncolumns; i++)
-            if (relation->columns[i].identity == place && !plan->columns[i].omitted)
+            if (substitute_place(relation, i) == place && !plan->columns[i].omitted)
                 keys[count++] = i;
     plan->keys = keys;
     plan->nkeys = count;

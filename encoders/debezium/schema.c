@@ -12,55 +12,60 @@
 #define DATA "io.debezium.data."
 #define CONNECT "org.apache.kafka.connect.data."
 
+/* A schema is written in two pieces, with `"optional"` between them: the type and what it is made of, then its name and what goes with that. */
+struct pieces {
+    struct tr_buffer *type, *name;
+};
+
 static void
-semantic(struct tr_buffer *out, const char *type, const char *name)
+semantic(struct pieces out, const char *type, const char *name)
 {
-    tr_buffer_printf(out, "\"type\":\"%s\"", type);
+    tr_buffer_printf(out.type, "\"type\":\"%s\"", type);
     if (name != NULL)
-        tr_buffer_printf(out, ",\"name\":\"%s\",\"version\":1", name);
+        tr_buffer_printf(out.name, ",\"name\":\"%s\",\"version\":1", name);
 }
 
 static void
-decimal_schema(const struct value_modes *modes, int scale, int precision, struct tr_buffer *out)
+decimal_schema(const struct value_modes *modes, int scale, int precision, struct pieces out)
 {
     if (modes->decimal != DECIMAL_PRECISE) {
         semantic(out, modes->decimal == DECIMAL_STRING ? "string" : "double", NULL);
         return;
     }
     semantic(out, "bytes", CONNECT "Decimal");
-    tr_buffer_printf(out, ",\"parameters\":{\"scale\":\"%d\"", scale);
+    tr_buffer_printf(out.name, ",\"parameters\":{\"scale\":\"%d\"", scale);
     if (precision > 0)
-        tr_buffer_printf(out, ",\"connect.decimal.precision\":\"%d\"", precision);
-    tr_buffer_byte(out, '}');
+        tr_buffer_printf(out.name, ",\"connect.decimal.precision\":\"%d\"", precision);
+    tr_buffer_byte(out.name, '}');
 }
 
 static void
-numeric_schema(const struct value_modes *modes, const struct tr_column *column, struct tr_buffer *out)
+numeric_schema(const struct value_modes *modes, const struct tr_column *column, struct pieces out)
 {
-    if (modes->decimal != DECIMAL_PRECISE || column->precision > 0)
+    if (modes->decimal != DECIMAL_PRECISE || column->precision > 0) {
         decimal_schema(modes, column->scale > 0 ? column->scale : 0, column->precision, out);
-    else
-        tr_buffer_text(
-            out,
-            "\"type\":\"struct\",\"fields\":[{\"type\":\"int32\",\"optional\":false,\"field\":\"scale\"},"
-            "{\"type\":\"bytes\",\"optional\":false,\"field\":\"value\"}],\"name\":\"" DATA
-            "VariableScaleDecimal\",\"version\":1,\"doc\":\"Variable scaled decimal\"");
+        return;
+    }
+    semantic(out, "struct", DATA "VariableScaleDecimal");
+    tr_buffer_text(out.type, ",\"fields\":[{\"type\":\"int32\",\"optional\":false,\"field\":\"scale\"},"
+                             "{\"type\":\"bytes\",\"optional\":false,\"field\":\"value\"}]");
+    json_literal(out.name, ",\"doc\":\"Variable scaled decimal\"");
 }
 
 static void
-bits_schema(const struct tr_column *column, struct tr_buffer *out)
+bits_schema(const struct tr_column *column, struct pieces out)
 {
     if (column->length == 1) {
         semantic(out, "boolean", NULL);
         return;
     }
     semantic(out, "bytes", DATA "Bits");
-    tr_buffer_printf(out, ",\"parameters\":{\"length\":\"%d\"}",
+    tr_buffer_printf(out.name, ",\"parameters\":{\"length\":\"%d\"}",
                      column->length > 0 ? column->length : INT32_MAX);
 }
 
 static void
-date_schema(const struct value_modes *modes, struct tr_buffer *out)
+date_schema(const struct value_modes *modes, struct pieces out)
 {
     if (modes->time == TIME_ISOSTRING)
         semantic(out, "string", TIME "IsoDate");
@@ -69,7 +74,7 @@ date_schema(const struct value_modes *modes, struct tr_buffer *out)
 }
 
 static void
-time_schema(const struct value_modes *modes, int scale, struct tr_buffer *out)
+time_schema(const struct value_modes *modes, int scale, struct pieces out)
 {
     switch (modes->time) {
     case TIME_CONNECT: semantic(out, "int32", CONNECT "Time"); return;
@@ -87,7 +92,7 @@ time_schema(const struct value_modes *modes, int scale, struct tr_buffer *out)
 }
 
 static void
-timestamp_schema(const struct value_modes *modes, int scale, struct tr_buffer *out)
+timestamp_schema(const struct value_modes *modes, int scale, struct pieces out)
 {
     switch (modes->time) {
     case TIME_CONNECT: semantic(out, "int64", CONNECT "Timestamp"); return;
@@ -99,7 +104,7 @@ timestamp_schema(const struct value_modes *modes, int scale, struct tr_buffer *o
 }
 
 static void
-labels_schema(const struct tr_column *column, const char *name, struct tr_buffer *out)
+labels_schema(const struct tr_column *column, const char *name, struct pieces out)
 {
     struct tr_buffer allowed;
     tr_buffer_init(&allowed, 1 << 24);
@@ -109,43 +114,42 @@ labels_schema(const struct tr_column *column, const char *name, struct tr_buffer
         tr_buffer_text(&allowed, column->labels[i]);
     }
     semantic(out, "string", name);
-    json_literal(out, ",\"parameters\":{\"allowed\":");
-    json_string(out, allowed.len > 0 ? allowed.data : "", allowed.len);
-    tr_buffer_byte(out, '}');
+    json_literal(out.name, ",\"parameters\":{\"allowed\":");
+    json_string(out.name, allowed.len > 0 ? allowed.data : "", allowed.len);
+    tr_buffer_byte(out.name, '}');
     tr_buffer_fini(&allowed);
 }
 
 static void
-geometry_schema(const char *name, bool point, struct tr_buffer *out)
+geometry_schema(const char *name, bool point, struct pieces out)
 {
-    tr_buffer_text(out, "\"type\":\"struct\",\"fields\":[");
+    json_literal(out.type, "\"type\":\"struct\",\"fields\":[");
     if (point)
-        tr_buffer_text(out, "{\"type\":\"double\",\"optional\":false,\"field\":\"x\"},"
-                            "{\"type\":\"double\",\"optional\":false,\"field\":\"y\"},");
-    tr_buffer_printf(out,
+        tr_buffer_text(out.type, "{\"type\":\"double\",\"optional\":false,\"field\":\"x\"},"
+                                 "{\"type\":\"double\",\"optional\":false,\"field\":\"y\"},");
+    tr_buffer_printf(out.type,
                      "{\"type\":\"bytes\",\"optional\":%s,\"field\":\"wkb\"},"
-                     "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}],\"name\":\"" DATA
-                     "geometry.%s\",\"version\":1",
-                     point ? "true" : "false", name);
+                     "{\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}]",
+                     point ? "true" : "false");
+    tr_buffer_printf(out.name, ",\"name\":\"" DATA "geometry.%s\",\"version\":1,\"doc\":\"%s\"", name,
+                     point ? "Geometry (POINT)" : name);
 }
 
 static void
-vector_schema(const char *type_name, struct tr_buffer *out)
+vector_schema(const char *type_name, struct pieces out)
 {
     if (type_name != NULL && strcmp(type_name, "sparsevec") == 0) {
+        semantic(out, "struct", DATA "SparseDoubleVector");
         tr_buffer_text(
-            out,
-            "\"type\":\"struct\",\"fields\":[{\"type\":\"int16\",\"optional\":false,\"field\":\"dimensions\"},"
+            out.type,
+            ",\"fields\":[{\"type\":\"int16\",\"optional\":false,\"field\":\"dimensions\"},"
             "{\"type\":\"map\",\"keys\":{\"type\":\"int16\",\"optional\":false},\"values\":{\"type\":\"double\","
-            "\"optional\":false},\"optional\":false,\"field\":\"vector\"}],\"name\":\"" DATA
-            "SparseDoubleVector\",\"version\":1");
+            "\"optional\":false},\"optional\":false,\"field\":\"vector\"}]");
         return;
     }
     bool half = type_name != NULL && strcmp(type_name, "halfvec") == 0;
-    tr_buffer_printf(out,
-                     "\"type\":\"array\",\"items\":{\"type\":\"%s\",\"optional\":false},\"name\":\"" DATA
-                     "%sVector\",\"version\":1",
-                     half ? "float" : "double", half ? "Float" : "Double");
+    semantic(out, "array", half ? DATA "FloatVector" : DATA "DoubleVector");
+    tr_buffer_printf(out.type, ",\"items\":{\"type\":\"%s\",\"optional\":false}", half ? "float" : "double");
 }
 
 /* Types whose form no mode changes. */
@@ -176,9 +180,12 @@ static const struct {
     [TR_TSVECTOR] = { "string", DATA "Tsvector" },
 };
 
-/* `"type":...` and what goes with it, of a column or of an array's element. */
+static void whole_schema(const struct value_modes *modes, const struct column_plan *plan, bool optional,
+                         struct tr_buffer *out);
+
+/* Of a column or of an array's element. */
 static void
-type_schema(const struct value_modes *modes, const struct column_plan *plan, struct tr_buffer *out)
+type_schema(const struct value_modes *modes, const struct column_plan *plan, struct pieces out)
 {
     const struct tr_column *column = plan->column;
     switch (column->logical) {
@@ -186,9 +193,7 @@ type_schema(const struct value_modes *modes, const struct column_plan *plan, str
     case TR_MONEY: decimal_schema(modes, modes->money_digits, 0, out); return;
     case TR_UINT64:
         if (modes->unsigned_precise)
-            tr_buffer_text(out, "\"type\":\"bytes\",\"name\":\"" CONNECT
-                                "Decimal\",\"version\":1,\"parameters\":{\"scale\":\"0\","
-                                "\"connect.decimal.precision\":\"20\"}");
+            decimal_schema(&(struct value_modes){ .decimal = DECIMAL_PRECISE }, 0, 20, out);
         else
             semantic(out, "int64", NULL);
         return;
@@ -206,8 +211,8 @@ type_schema(const struct value_modes *modes, const struct column_plan *plan, str
     case TR_SET: labels_schema(column, DATA "EnumSet", out); return;
     case TR_HSTORE:
         if (modes->hstore_map)
-            tr_buffer_text(out, "\"type\":\"map\",\"keys\":{\"type\":\"string\",\"optional\":false},"
-                                "\"values\":{\"type\":\"string\",\"optional\":true}");
+            tr_buffer_text(out.type, "\"type\":\"map\",\"keys\":{\"type\":\"string\",\"optional\":false},"
+                                     "\"values\":{\"type\":\"string\",\"optional\":true}");
         else
             semantic(out, "string", DATA "Json");
         return;
@@ -216,14 +221,18 @@ type_schema(const struct value_modes *modes, const struct column_plan *plan, str
     case TR_GEOGRAPHY: geometry_schema("Geography", false, out); return;
     case TR_VECTOR: vector_schema(column->type_name, out); return;
     case TR_ARRAY:
-        json_literal(out, "\"type\":\"array\",\"items\":{");
-        type_schema(modes, plan->element, out);
-        json_literal(out, ",\"optional\":true}");
+        json_literal(out.type, "\"type\":\"array\",\"items\":{");
+        whole_schema(modes, plan->element, true, out.type);
+        tr_buffer_byte(out.type, '}');
         return;
     case TR_OTHER:
     case TR_COMPOSITE:
     case TR_MULTIRANGE:
-        semantic(out, modes->unknown == UNKNOWN_BYTES && plan->render != render_string ? "bytes" : "string",
+        semantic(out,
+                 modes->unknown == UNKNOWN_BYTES && modes->binary == BINARY_BYTES &&
+                         plan->render != render_string
+                     ? "bytes"
+                     : "string",
                  NULL);
         return;
     default:
@@ -233,13 +242,24 @@ type_schema(const struct value_modes *modes, const struct column_plan *plan, str
 }
 
 static void
+whole_schema(const struct value_modes *modes, const struct column_plan *plan, bool optional,
+             struct tr_buffer *out)
+{
+    struct tr_buffer name;
+    tr_buffer_init(&name, 1 << 24);
+    type_schema(modes, plan, (struct pieces){ out, &name });
+    tr_buffer_text(out, optional ? ",\"optional\":true" : ",\"optional\":false");
+    tr_buffer_add(out, name.len > 0 ? name.data : "", name.len);
+    tr_buffer_fini(&name);
+}
+
+static void
 column_schema(struct renderer *renderer, const struct column_plan *plan, struct tr_buffer *out)
 {
     struct tr_buffer value;
     tr_buffer_init(&value, 1 << 24);
     tr_buffer_byte(out, '{');
-    type_schema(&renderer->modes, plan, out);
-    tr_buffer_text(out, plan->column->not_null ? ",\"optional\":false" : ",\"optional\":true");
+    whole_schema(&renderer->modes, plan, !plan->column->not_null, out);
     if (default_literal(renderer, plan, plan->column->default_expression, &value)) {
         json_literal(out, ",\"default\":");
         tr_buffer_add(out, value.data, value.len);
@@ -394,6 +414,6 @@ schema_of_transaction(bool key, struct tr_buffer *out)
             "{\"schema\":{\"type\":\"struct\",\"fields\":[" REQUIRED("string", "status") "," REQUIRED("string", "id") "," OPTIONAL("int64", "event_count") ",{\"type\":\"array\",\"items\":{\"type\":\"struct\",\"fields\":[" REQUIRED(
                 "string",
                 "data_collection") "," REQUIRED("int64",
-                                                "event_count") "],\"optional\":false,\"name\":\"event.collection\",\"version\":1},\"optional\":true,\"field\":\"data_collections\"}," REQUIRED("int64",
-                                                                                                                                                                                               "ts_ms") "],\"optional\":false,\"name\":\"io.debezium.connector.common.TransactionMetadataValue\",\"version\":1},\"payload\":");
+                                                "event_count") "],\"optional\":true,\"name\":\"event.collection\",\"version\":1},\"optional\":true,\"field\":\"data_collections\"}," REQUIRED("int64",
+                                                                                                                                                                                              "ts_ms") "],\"optional\":false,\"name\":\"io.debezium.connector.common.TransactionMetadataValue\",\"version\":1},\"payload\":");
 }

@@ -162,7 +162,9 @@ append_postgres(struct json_encoder *enc, const struct tr_txn *txn, const struct
     const char *database = enc->base.env->database;
     tr_buffer_uint(&position, event->position);
     append(out, &enc->source_head);
-    quoted(out, database != NULL ? database : event->relation != NULL ? event->relation->database : "");
+    quoted(out, database != NULL && database[0] != '\0' ? database
+                : event->relation != NULL               ? event->relation->database
+                                                        : "");
     append(out, &enc->source_commit);
     append(out, &position);
     json_literal(out, "\\\"]\"");
@@ -207,7 +209,7 @@ void
 source_append(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
               const struct tr_event *event, const char *table_part, uint32_t table_len, struct tr_buffer *out)
 {
-    (void)batch;
+    txn = source_txn(batch, txn);
     source_refresh(enc, txn, event->snapshot);
     if (enc->renderer.modes.mysql)
         append_mysql(enc, txn, event, table_part, table_len, out);

@@ -326,10 +326,6 @@ RENDER(render_bit_bool)
 /* Least significant byte first; PostgreSQL's are cut behind the highest bit that is set. */
 RENDER(render_bits)
 {
-    if (len == 0) {
-        put_null(r, out);
-        return true;
-    }
     size_t nbytes = (len + 7) / 8;
     tr_buffer_reset(&r->bytes);
     char *bytes = tr_buffer_reserve(&r->bytes, nbytes);
@@ -454,7 +450,7 @@ render_timestamp_in(struct renderer *r, const struct column_plan *plan, const ch
     else if (divide > 1)
         n = n >= 0 ? n / divide : -((divide - 1 - n) / divide);
     else if (__builtin_mul_overflow(n, multiply, &n))
-        return false;
+        n = m.days < 0 ? INT64_MIN : INT64_MAX; /* nanoseconds end in 1677 and 2262 */
     put_int(r, out, n);
     return true;
 }
@@ -569,9 +565,9 @@ static const render_fn plain[TR_LOGICAL_COUNT] = {
 static bool
 is_text_type(const char *type_name)
 {
-    static const char *const names[] = { "citext", "name",   "macaddr8", "isbn",   "isbn13",
-                                         "ismn",   "ismn13", "issn",     "issn13", "ean13",
-                                         "upc",    "bpchar", "refcursor" };
+    static const char *const names[] = { "char",   "citext", "name",   "macaddr8", "isbn",
+                                         "isbn13", "ismn",   "ismn13", "issn",     "issn13",
+                                         "ean13",  "upc",    "bpchar", "refcursor" };
     for (size_t i = 0; type_name != NULL && i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(names[i], type_name) == 0)
             return true;

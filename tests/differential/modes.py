@@ -1,0 +1,37 @@
+"""The configurations in which the two are compared: every handling mode that Debezium has, a few at once in each."""
+
+# name: Debezium's keys. tailrace's are the same with underscores; what differs in name or is a converter's is in OURS.
+MODES = {
+    "default": {"x.schemas": "true"},
+    "text": {"x.schemas": "true", "decimal.handling.mode": "string", "binary.handling.mode": "base64", "provide.transaction.metadata": "true",
+             "tombstones.on.delete": "false", "skipped.operations": "none"},
+    "double": {"x.schemas": "true", "decimal.handling.mode": "double", "binary.handling.mode": "hex", "time.precision.mode": "connect"},
+    "nano": {"x.schemas": "false", "time.precision.mode": "nanoseconds", "binary.handling.mode": "base64-url-safe"},
+    "iso": {"x.schemas": "true", "time.precision.mode": "isostring", "skipped.operations": "none"},
+    "micro": {"x.schemas": "true", "time.precision.mode": "microseconds"},
+}
+POSTGRES = {
+    "text": {"interval.handling.mode": "string", "hstore.handling.mode": "map"},
+    "double": {"include.unknown.datatypes": "true", "time.precision.mode": "adaptive_time_microseconds"},
+    # Where nanoseconds end (1677, 2262) Debezium's connector stops, and so it does in this mode at a delete in a table with a timestamp NOT NULL.
+    "nano": {"table.exclude.list": "public.odd,public.required,public.defaults,public.functions", "unavailable.value.placeholder": "hex:3f3f", "money.fraction.digits": "2"},
+    "micro": {"time.precision.mode": "connect", "binary.handling.mode": "base64"},
+}
+MYSQL = {
+    "text": {"bigint.unsigned.handling.mode": "precise"},
+}
+
+
+def modes_for(own):
+    return {name: {**common, **own.get(name, {})} for name, common in MODES.items()}
+
+
+def ours(debezium):
+    """tailrace's options for Debezium's keys."""
+    options = {"replace_null_with_default": True}
+    for key, value in debezium.items():
+        if key == "table.exclude.list":
+            continue
+        options["schemas_enable" if key == "x.schemas" else key.replace(".", "_")] = {"true": True, "false": False}.get(value, value)
+    options.setdefault("include_unknown_datatypes", False)
+    return options
