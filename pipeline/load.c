@@ -459,7 +459,7 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
         stream->held->kind = TR_BATCH_LOAD;
     }
     struct tr_batch *last = stream->held;
-    if (last->nevents > 0)
+    if (last->nevents > 0 && last->events[last->nevents - 1].snapshot != TR_SNAPSHOT_FIRST)
         last->events[last->nevents - 1].snapshot = TR_SNAPSHOT_LAST_IN_TABLE;
     last->load_table = tr_arena_strdup(&last->arena, table->name);
     last->load_cut = tr_arena_strdup(&last->arena, load->cut.position);

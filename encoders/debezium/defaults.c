@@ -38,10 +38,17 @@ bare_literal(const char *expression, struct tr_buffer *out)
 static bool
 default_unread(const struct value_modes *modes, const struct tr_column *column)
 {
+    if (!modes->mysql && column->type_id != column->base_type_id)
+        return true; /* a domain */
+    if (column->type_name != NULL && strcmp(column->type_name, "citext") == 0)
+        return true;
     switch (column->logical) {
     case TR_BYTES:
     case TR_INET:
     case TR_CIDR:
+    case TR_MACADDR:
+    case TR_LTREE:
+    case TR_TSVECTOR:
     case TR_ARRAY:
     case TR_OID:
     case TR_HSTORE:
@@ -66,17 +73,37 @@ is_call(const char *expression)
 static const char *
 generated_default(const struct tr_column *column, const char *expression)
 {
+    bool call = is_call(expression);
     switch (column->logical) {
     case TR_INT16:
     case TR_INT32:
-    case TR_INT64: return is_call(expression) ? "0" : NULL;
+    case TR_INT64:
+    case TR_FLOAT32:
+    case TR_FLOAT64:
+    case TR_DECIMAL: return call ? "0" : NULL;
+    case TR_BOOL: return call ? "f" : NULL;
+    case TR_JSON:
+    case TR_JSONB: return call ? "{}" : NULL;
+    case TR_INTERVAL: return call ? "00:00:00" : NULL;
     case TR_DATE: return "1970-01-01";
     case TR_TIME: return "00:00:00";
     case TR_TIMESTAMP: return "1970-01-01 00:00:00";
     case TR_TIMESTAMPTZ: return "1970-01-01 00:00:00+00";
-    case TR_UUID: return is_call(expression) ? "00000000-0000-0000-0000-000000000000" : NULL;
+    case TR_UUID: return call ? "00000000-0000-0000-0000-000000000000" : NULL;
     default: return NULL;
     }
+}
+
+/* A decimal's default with all digits of its column, as its values have them. */
+static void
+pad_fraction(struct tr_buffer *text, int scale)
+{
+    const char *point = memchr(text->data, '.', text->len);
+    size_t digits = point != NULL ? (size_t)(text->data + text->len - point) - 1 : 0;
+    if (point == NULL && scale > 0)
+        tr_buffer_byte(text, '.');
+    for (; digits < (size_t)scale; digits++)
+        tr_buffer_byte(text, '0');
 }
 
 bool
@@ -95,6 +122,8 @@ default_literal(struct renderer *r, const struct column_plan *plan, const char *
         tr_buffer_text(&text, generated_default(plan->column, expression));
         good = true;
     }
+    if (good && plan->column->logical == TR_DECIMAL && text.len > 0 && plan->scale > 0)
+        pad_fraction(&text, plan->scale);
     good = good && plan->render(r, plan, text.len > 0 ? text.data : "", text.len, out);
     tr_buffer_fini(&text);
     if (!good)

@@ -107,6 +107,10 @@ column_placeholder(struct json_encoder *enc, const struct tr_column *column, str
     struct tr_buffer object;
     switch (column->logical) {
     case TR_BYTES:
+        if (enc->renderer.modes.binary != BINARY_BYTES) {
+            json_string(out, enc->placeholder, strlen(enc->placeholder));
+            return;
+        }
         value_bytes(&enc->renderer, enc->placeholder_bytes, enc->placeholder_bytes_len, out);
         return;
     case TR_ARRAY: array_placeholder(enc, column, out); return;

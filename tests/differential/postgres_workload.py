@@ -140,7 +140,8 @@ DEFAULTS = {
     "posint": "3", "tsvector": "'a'", "interval day": "'2 days'",
 }
 FUNCTIONS = {"timestamptz": "now()", "timestamp": "now()", "date": "current_date", "uuid": "gen_random_uuid()", "text": "'a' || 'b'", "integer": "1 + 1",
-             "bigint": "nextval('numbers')", "time": "localtime", "numeric(6,2)": "random()", "double precision": "random()", "boolean": "pg_is_in_recovery()", "jsonb": "jsonb_build_object()",
+             "bigint": "nextval('numbers')", "time": "localtime", "numeric(6,2)": "random()", "double precision": "random()", "boolean": "pg_is_in_recovery()",
+             "jsonb": "jsonb_build_object()",
              "smallint": "length('abc')", "interval": "age(now())", "timetz": "localtime", "mood": "('o' || 'k')::mood", "timestamp(3)": "now() + interval '1 day'",
              "varchar(10)": "CURRENT_USER"}
 
