@@ -21,16 +21,15 @@ struct tr_postgres_type;
 
 /* How the reading of the replication socket goes: replication.c. */
 struct tr_postgres_reading {
-    char *message;         /* the frame that the caller holds, to be freed by the next read */
-    int64_t dry_us;        /* when the socket was last found empty */
-    uint64_t taken;        /* bytes of messages handed out since the last read from the socket */
-    uint64_t burst;        /* the same since the socket was last found empty */
-    bool judged;           /* it is empty, and what came before was judged */
-    int quick;             /* times in a row that it did not stay empty */
-    int poor;              /* naps in a row that brought next to nothing */
-    bool behind;           /* the server sends what was committed a while ago: a nap costs nobody anything */
-    int64_t nap_us;        /* 0 = block in poll() until something comes */
-    size_t receive_buffer; /* SO_RCVBUF as the kernel counts it */
+    char *message;  /* the frame that the caller holds, to be freed by the next read */
+    int64_t dry_us; /* when the socket was last found empty */
+    uint64_t taken; /* bytes of messages handed out since the last read from the socket */
+    uint64_t burst; /* the same since the socket was last found empty */
+    bool judged;    /* it is empty, and what came before was judged */
+    int quick;      /* times in a row that it did not stay empty */
+    int poor;       /* naps in a row that brought next to nothing */
+    bool behind;    /* the server sends what was committed a while ago: a nap costs nobody anything */
+    int64_t nap_us; /* 0 = block in poll() until something comes */
 };
 
 struct tr_postgres_source {

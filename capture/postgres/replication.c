@@ -7,8 +7,12 @@
  * Reading in bursts: a walsender pays a send() per row, and a reader that sleeps in poll() makes each of them a wake-up. So when messages
  * come faster than they are waited for, the reader naps a short while instead of polling, and finds many at once; when the stream is
  * calm it blocks in poll(), so that a lone commit arrives without delay. A backlog is also known by its age: the commit time that a begin
- * message carries against the time the server sent it, both of the server's clock. See docs/source-postgresql.md, "Reading in bursts".
+ * message carries against the time the server sent it, both of the server's clock. And where the way is short the receive window is small:
+ * once it is closed, rows gather in the sender's buffer and leave in large segments, instead of each going down the whole network stack by
+ * itself. See docs/source-postgresql.md, "Reading in bursts".
  */
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -24,12 +28,16 @@
 #define QUICK_ENTER 16 /* so many times in a row: a backlog, not a small transaction */
 #define NAP_MIN_US 50
 #define NAP_START_US 300
-#define NAP_MAX_US 500
+#define NAP_MAX_US 5000 /* what a sender makes meanwhile has to fit its send buffer, megabytes on loopback */
 #define NAP_WORTH_BYTES 512 /* a nap that brought less than this was not worth it... */
 #define NAP_POOR_MAX \
     3 /* ...and so many in a row end the napping; a walsender that reads a page of log is no calm yet */
 #define FULL_READ_BYTES 6144 /* libpq reads at least 8 KiB at a time when there is as much */
-#define RECEIVE_BUFFER (4 << 20)
+#define NAP_FULL_BYTES \
+    262144          /* a nap that brought more than this was too long: the sender must not wait for us */
+#define NEAR_US 200 /* round trips below this: loopback, or the same rack */
+#define NEAR_BUFFER (32 << 10)
+#define FAR_BUFFER (4 << 20)
 #define BEHIND_US 50000     /* commits older than this when they are sent: a backlog */
 #define ACK_PAUSE_US 100000 /* between two status messages that only move the position */
 
@@ -103,12 +111,23 @@ start_command(const struct tr_postgres_source *source, uint64_t position, struct
     tr_buffer_fini(&publication);
 }
 
-/* The kernel gives less where net.core.rmem_max says so; then its own growing of the buffer is the better deal and nothing is set. */
-static void
-enlarge_receive_buffer(struct tr_postgres_source *source)
+static bool
+is_near(int fd)
 {
-    int fd = PQsocket(source->repl), size = 0;
-    socklen_t len = sizeof size;
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    /* the least that was seen: the mean holds delayed acknowledgements and a busy machine's pauses */
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_min_rtt < NEAR_US;
+}
+
+/*
+ * Near: a window that closes at once, see above. Far: one that lets the line be filled; the kernel gives less where net.core.rmem_max says so, and
+ * then its own growing of the buffer is the better deal and nothing is set.
+ */
+static void
+size_receive_buffer(struct tr_postgres_source *source)
+{
+    int fd = PQsocket(source->repl), size = is_near(fd) ? NEAR_BUFFER : FAR_BUFFER;
     FILE *limit = fopen("/proc/sys/net/core/rmem_max", "re");
     long most = 0;
     if (limit != NULL) {
@@ -116,11 +135,8 @@ enlarge_receive_buffer(struct tr_postgres_source *source)
             most = 0;
         fclose(limit);
     }
-    size = RECEIVE_BUFFER;
     if (most >= size)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) == 0)
-        source->reading.receive_buffer = (size_t)size;
 }
 
 /* Whoever holds the slot may be our own predecessor whose server process has not noticed its end yet: wait, with a bound. */
@@ -243,7 +259,7 @@ tr_postgres_start(struct tr_source *base, const char *position, struct tr_error 
         return rc;
     PQsetnonblocking(source->repl, 1);
     prctl(PR_SET_TIMERSLACK, 1000UL); /* this thread's naps are to be as short as asked */
-    enlarge_receive_buffer(source);
+    size_receive_buffer(source);
     source->streaming = true;
     source->server_end = lsn;
     source->status_us = tr_clock_us();
@@ -346,7 +362,7 @@ judge_polling(struct tr_postgres_reading *reading, uint64_t burst)
         reading->nap_us = NAP_START_US;
 }
 
-/* A nap must not outlast the room in the receive buffer, or the sender waits for us: many small packets fill it to a quarter at most. */
+/* A nap must not outlast the room in the buffers on the way, or the sender waits for us. */
 static void
 judge_nap(struct tr_postgres_reading *reading, uint64_t burst)
 {
@@ -354,9 +370,9 @@ judge_nap(struct tr_postgres_reading *reading, uint64_t burst)
     reading->poor = burst < NAP_WORTH_BYTES ? reading->poor + 1 : 0;
     if (reading->poor >= NAP_POOR_MAX && !reading->behind)
         reading->nap_us = 0;
-    else if (burst > reading->receive_buffer / 4)
+    else if (burst > NAP_FULL_BYTES)
         reading->nap_us = reading->nap_us * 3 / 4 > NAP_MIN_US ? reading->nap_us * 3 / 4 : NAP_MIN_US;
-    else if (burst > NAP_WORTH_BYTES && burst < reading->receive_buffer / 16)
+    else if (burst > NAP_WORTH_BYTES && burst < NAP_FULL_BYTES / 2)
         reading->nap_us = reading->nap_us * 9 / 8 < NAP_MAX_US ? reading->nap_us * 9 / 8 : NAP_MAX_US;
 }
 

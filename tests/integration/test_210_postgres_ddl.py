@@ -405,7 +405,8 @@ def test_unique_indexes_over_expressions_and_parts(source, target, tailrace, con
            "CREATE TABLE t (id int PRIMARY KEY, code text, live bool); CREATE UNIQUE INDEX ON t (lower(code)); CREATE UNIQUE INDEX ON t (code) WHERE live",
            "INSERT INTO t SELECT i, 'C' || i, true FROM generate_series(1, 200) i")
     for n in range(1, 60):
-        source.sql(f"UPDATE t SET code = 'free{n}' WHERE id = {n}; UPDATE t SET code = 'c{n}' WHERE id = {n + 100}; DELETE FROM t WHERE id = {n}; INSERT INTO t VALUES ({n}, 'Free{n}', false)")
+        source.sql(f"UPDATE t SET code = 'free{n}' WHERE id = {n}; UPDATE t SET code = 'c{n}' WHERE id = {n + 100};"
+                   f" DELETE FROM t WHERE id = {n}; INSERT INTO t VALUES ({n}, 'Free{n}', false)")
     drain(tailrace, config)
     assert_equal(source, target, ["public.t"])
 
