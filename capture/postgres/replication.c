@@ -28,7 +28,9 @@
 #define QUICK_ENTER 16 /* so many times in a row: a backlog, not a small transaction */
 #define NAP_MIN_US 50
 #define NAP_START_US 300
-#define NAP_MAX_US 5000 /* what a sender makes meanwhile has to fit its send buffer, megabytes on loopback */
+#define NAP_MAX_US 500
+#define NAP_BEHIND_US \
+    5000 /* the same in a backlog; what a sender makes meanwhile fits its send buffer on loopback */
 #define NAP_WORTH_BYTES 512 /* a nap that brought less than this was not worth it... */
 #define NAP_POOR_MAX \
     3 /* ...and so many in a row end the napping; a walsender that reads a page of log is no calm yet */
@@ -366,14 +368,19 @@ judge_polling(struct tr_postgres_reading *reading, uint64_t burst)
 static void
 judge_nap(struct tr_postgres_reading *reading, uint64_t burst)
 {
+    int64_t longest = reading->behind ? NAP_BEHIND_US : NAP_MAX_US;
     reading->quick = 0;
     reading->poor = burst < NAP_WORTH_BYTES ? reading->poor + 1 : 0;
+    if (burst > NAP_FULL_BYTES)
+        reading->nap_us = reading->nap_us * 3 / 4;
+    else if (burst > NAP_WORTH_BYTES && burst < NAP_FULL_BYTES / 2)
+        reading->nap_us = reading->nap_us * 9 / 8;
+    if (reading->nap_us > longest)
+        reading->nap_us = longest;
+    if (reading->nap_us < NAP_MIN_US)
+        reading->nap_us = NAP_MIN_US;
     if (reading->poor >= NAP_POOR_MAX && !reading->behind)
         reading->nap_us = 0;
-    else if (burst > NAP_FULL_BYTES)
-        reading->nap_us = reading->nap_us * 3 / 4 > NAP_MIN_US ? reading->nap_us * 3 / 4 : NAP_MIN_US;
-    else if (burst > NAP_WORTH_BYTES && burst < NAP_FULL_BYTES / 2)
-        reading->nap_us = reading->nap_us * 9 / 8 < NAP_MAX_US ? reading->nap_us * 9 / 8 : NAP_MAX_US;
 }
 
 /* The socket has run dry: decide how the next bytes are waited for, by what came since it was dry before. */
