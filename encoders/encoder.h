@@ -28,6 +28,9 @@ struct tr_message {
     const char *topic;
     const char *key; /* NULL = null key */
     size_t key_len;
+    const char *
+        key_json; /* the key for sinks that write JSON, of a format whose key is plain text; NULL = it is JSON already */
+    size_t key_json_len;
     const char *value; /* NULL = tombstone */
     size_t value_len;
     const char *header_name; /* __debezium.newkey / oldkey with its value, or NULL */

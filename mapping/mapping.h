@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/option.h"
+#include "core/pattern.h" /* tr_pattern_match */
 #include "core/relation.h"
 
 struct tr_mapping;
@@ -24,11 +25,5 @@ bool tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, cons
 
 /* Set skip, target_schema and target_name of a new relation. */
 void tr_mapping_route(const struct tr_mapping *mapping, struct tr_relation *relation);
-
-/*
- * "%" and "*" are any run of characters, [_] [%] [*] the character itself, everything else stands for itself; case counts. A pattern
- * without a dot matches the table's name in any schema. Pure; exposed for its tests.
- */
-bool tr_pattern_match(const char *pattern, const char *schema, const char *table);
 
 #endif

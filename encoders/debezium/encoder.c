@@ -97,6 +97,20 @@ write_row(struct json_encoder *enc, const struct relation_plan *plan, const stru
     return 0;
 }
 
+/* A key that is not known would be another row's, or none's. */
+static int
+fail_key(const struct relation_plan *plan, const char *column, struct tr_error *err)
+{
+    const struct tr_relation *relation = plan->relation;
+    tr_fail(err, TR_REFUSED, "table %s.%s: the source's log does not hold the key column %s of a changed row",
+            relation->schema, relation->name, column);
+    return tr_error_hint(
+        err,
+        "Columns of message_key_columns must be in the replica identity: ALTER TABLE %s.%s REPLICA "
+        "IDENTITY FULL (or USING INDEX).",
+        relation->schema, relation->name);
+}
+
 /* The key struct; nothing is appended for a table without key. */
 static int
 write_json_key(struct json_encoder *enc, const struct relation_plan *plan, const struct tr_value *row,
@@ -123,6 +137,11 @@ static int
 write_key(struct json_encoder *enc, const struct relation_plan *plan, const struct tr_value *row,
           const struct tr_value *other, struct tr_buffer *out, struct tr_error *err)
 {
+    for (uint16_t k = 0; k < plan->nkeys; k++) {
+        uint16_t i = plan->keys[k];
+        if (row[i].state == TR_ABSENT && (other == NULL || other[i].state == TR_ABSENT))
+            return fail_key(plan, plan->columns[i].column->name, err);
+    }
     if (enc->form == NULL || plan->nkeys == 0)
         return write_json_key(enc, plan, row, other, out, err);
     tr_buffer_reset(out);
@@ -321,6 +340,9 @@ update_event(struct record *rec)
     int rc = write_key(rec->enc, rec->plan, after, before, &rec->enc->key, rec->err);
     if (rc < 0)
         return rc;
+    /* The old key could be any other. */
+    if (before == NULL && !rec->plan->keys_are_logged)
+        return fail_key(rec->plan, rec->plan->columns[rec->plan->keys[0]].column->name, rec->err);
     if (before != NULL && rec->plan->nkeys > 0 && !same_key(rec->plan, before, after))
         return key_change(rec);
     return change(rec, 'u', before, after, before, &rec->enc->key);
@@ -336,7 +358,9 @@ truncate_event(struct record *rec)
         one.relation = rec->event->truncate.relations[i];
         struct record each = *rec;
         each.event = &one;
-        each.plan = relation_plan_get(rec->enc, one.relation);
+        each.plan = relation_plan_get(rec->enc, one.relation, rec->err);
+        if (each.plan == NULL)
+            return -(int)rec->err->class;
         int rc = 0;
         if (!one.relation->skip && rec->enc->form != NULL)
             rc = rec->enc->form->prepare(rec->enc, each.plan, rec->err);
@@ -395,8 +419,10 @@ debezium_event(struct tr_encoder *base, const struct tr_batch *batch, const stru
 {
     struct json_encoder *enc = (struct json_encoder *)base;
     struct record rec = { .enc = enc, .batch = batch, .txn = txn, .event = event, .emit = emit, .err = err };
-    if (event->relation != NULL)
-        rec.plan = relation_plan_get(enc, event->relation);
+    bool row = event->kind == TR_READ || event->kind == TR_INSERT || event->kind == TR_UPDATE ||
+               event->kind == TR_DELETE;
+    if (row && (rec.plan = relation_plan_get(enc, event->relation, err)) == NULL)
+        return -(int)err->class;
     if (rec.plan != NULL && enc->form != NULL) {
         int rc = enc->form->prepare(enc, rec.plan, err);
         if (rc < 0)
@@ -484,10 +510,10 @@ read_settings(struct json_encoder *enc, const struct tr_settings *settings, stru
     static const enum unknown_mode unknown[] = { UNKNOWN_TEXT, UNKNOWN_BYTES, UNKNOWN_OMIT };
     modes->unknown = unknown[json_option_choice(settings, "include_unknown_datatypes")];
     modes->mysql = strcmp(enc->base.env->connector, "postgresql") != 0;
-    const char *prefix = json_option_text(settings, "topic_prefix");
-    enc->prefix = prefix != NULL && prefix[0] != '\0' ? prefix : enc->base.env->prefix;
-    enc->delimiter = json_option_text(settings, "topic_delimiter");
-    int rc = read_skipped(enc, settings, err);
+    int rc = topic_namer_init(&enc->topics, enc->base.env, err);
+    enc->prefix = enc->topics.prefix;
+    if (rc == 0)
+        rc = read_skipped(enc, settings, err);
     return rc < 0 ? rc : read_placeholder(enc, settings, err);
 }
 
@@ -554,9 +580,9 @@ debezium_init(struct json_encoder *enc, const struct tr_encoder_class *class,
     int rc = read_settings(enc, env->settings, err);
     if (rc < 0)
         return rc;
-    enc->transaction_topic = make_topic(&enc->names, enc->delimiter, enc->prefix, "transaction", NULL);
+    enc->transaction_topic = topic_join(&enc->names, enc->topics.delimiter, enc->prefix, "transaction", NULL);
     enc->message_plan.collection = "message";
-    enc->message_topic = make_topic(&enc->names, enc->delimiter, enc->prefix, "message", NULL);
+    enc->message_topic = topic_join(&enc->names, enc->topics.delimiter, enc->prefix, "message", NULL);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/buffer.h"
+#include "encoders/common/topic.h"
 #include "encoders/encoder.h"
 
 enum decimal_mode { DECIMAL_PRECISE, DECIMAL_DOUBLE, DECIMAL_STRING };
@@ -104,7 +105,8 @@ struct relation_plan {
     struct column_plan *columns;
     const uint16_t *keys; /* indexes of the message key's columns */
     uint16_t nkeys;
-    const char *source; /* `","schema":"public","table":"t","txId":` and its kin */
+    bool keys_are_logged; /* an old row shows them all */
+    const char *source;   /* `","schema":"public","table":"t","txId":` and its kin */
     uint32_t source_len;
     const char *key_head,
         *value_head; /* with schemas_enable: all of `{"schema":...,"payload":`; else empty */
@@ -117,7 +119,9 @@ struct relation_plan {
 
 /* plan.c */
 struct json_encoder;
-struct relation_plan *relation_plan_get(struct json_encoder *encoder, struct tr_relation *relation);
+/* NULL: the settings name a key column that the table has not. */
+struct relation_plan *relation_plan_get(struct json_encoder *encoder, struct tr_relation *relation,
+                                        struct tr_error *err);
 void relation_plans_free(struct json_encoder *encoder);
 
 /* schema.c: `{"schema":...,"payload":` for schemas_enable; a closing brace belongs behind the payload */
@@ -167,7 +171,7 @@ struct json_encoder {
     bool transaction_metadata;
     bool skip_create, skip_update, skip_delete, skip_truncate;
     const char *prefix; /* logical name: topic prefix and source.name */
-    const char *delimiter;
+    struct topic_namer topics;
     char *placeholder;       /* text */
     char *placeholder_bytes; /* for bytea; the same unless it was given as hex: */
     size_t placeholder_bytes_len;
@@ -246,9 +250,5 @@ const char *source_snapshot(int mark);
 int64_t encoder_clock(struct json_encoder *enc); /* microseconds */
 /* `,"ts_ms":...,"ts_us":...,"ts_ns":...`: the encoder's own clock */
 void tail_append(struct json_encoder *enc, bool only_ms, struct tr_buffer *out);
-
-/* plan.c: `a.b.c` with what Kafka does not allow replaced; in the arena. */
-const char *make_topic(struct tr_arena *arena, const char *delimiter, const char *a, const char *b,
-                       const char *c);
 
 #endif

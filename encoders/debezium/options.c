@@ -4,16 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encoders/common/topic.h"
+
 const struct tr_option json_options[] = {
-    { .name = "topic_prefix",
-      .section = "target",
-      .type = TR_OPTION_STRING,
-      .help = "logical name: the first part of every topic, and source.name (default: the task's name)" },
-    { .name = "topic_delimiter",
-      .section = "target",
-      .type = TR_OPTION_STRING,
-      .value = ".",
-      .help = "between the parts of a topic's name" },
+    TOPIC_OPTIONS,
     { .name = "schemas_enable",
       .section = "target",
       .type = TR_OPTION_BOOL,

@@ -6,46 +6,6 @@
 #include "encoders/debezium/internal.h"
 #include "encoders/common/write.h"
 
-#define TOPIC_MAX 249
-
-/* In place: what Kafka does not allow in a topic's name becomes a _, one for each of Java's characters. Returns the new length. */
-static size_t
-allowed_name(char *name, size_t len)
-{
-    size_t to = 0;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char ch = (unsigned char)name[i];
-        bool allowed = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
-                       ch == '.' || ch == '_' || ch == '-';
-        if (ch >= 0x80 && ch < 0xc0)
-            continue; /* inside a character; one of four bytes is two in Java */
-        if (ch >= 0xf0)
-            name[to++] = '_';
-        name[to++] = allowed ? (char)ch : '_';
-    }
-    return to;
-}
-
-const char *
-make_topic(struct tr_arena *arena, const char *delimiter, const char *a, const char *b, const char *c)
-{
-    struct tr_buffer name;
-    const char *parts[] = { a, b, c };
-    tr_buffer_init(&name, 4096);
-    for (size_t i = 0; i < 3; i++) {
-        if (parts[i] == NULL)
-            continue;
-        if (i > 0)
-            tr_buffer_text(&name, delimiter);
-        tr_buffer_text(&name, parts[i]);
-    }
-    name.len = allowed_name(name.data, name.len);
-    const char *topic = tr_arena_copy(arena, name.len > 0 ? name.data : "",
-                                      name.len < TOPIC_MAX ? name.len : TOPIC_MAX);
-    tr_buffer_fini(&name);
-    return topic;
-}
-
 /* The buffer's content, kept in the arena; the buffer is emptied for the next. */
 static const char *
 keep(struct tr_arena *arena, struct tr_buffer *buf, uint32_t *len)
@@ -196,30 +156,22 @@ plan_column(struct json_encoder *enc, struct tr_arena *arena, struct column_plan
     tr_buffer_fini(&text);
 }
 
-/* The column's 1-based place in what stands for the primary key. */
-static uint16_t
-substitute_place(const struct tr_relation *relation, uint16_t column)
+/* A column without a form in the row has none in the key. */
+static int
+plan_key(const struct json_encoder *enc, struct relation_plan *plan, struct tr_error *err)
 {
-    return relation->replica_identity == 'i' ? relation->columns[column].identity
-                                             : relation->columns[column].unique;
-}
-
-/* Without a primary key: the index that the replica identity names, else a unique one. */
-static void
-plan_key(struct relation_plan *plan)
-{
-    const struct tr_relation *relation = plan->relation;
-    plan->keys = relation->keys;
-    plan->nkeys = relation->nkeys;
-    if (relation->nkeys > 0)
-        return;
-    uint16_t *keys = tr_arena_zalloc(&plan->arena, relation->ncolumns * sizeof(*keys) + 1), count = 0;
-    for (uint16_t place = 1; place <= relation->ncolumns; place++)
-        for (uint16_t i = 0; i < relation->ncolumns; i++)
-            if (substitute_place(relation, i) == place && !plan->columns[i].omitted)
-                keys[count++] = i;
+    uint16_t count = 0;
+    int rc = topic_key_columns(&enc->topics, &plan->arena, plan->relation, &plan->keys, &plan->nkeys, err);
+    uint16_t *keys = tr_arena_zalloc(&plan->arena, plan->nkeys * sizeof(*keys) + 1);
+    for (uint16_t k = 0; rc == 0 && k < plan->nkeys; k++)
+        if (!plan->columns[plan->keys[k]].omitted)
+            keys[count++] = plan->keys[k];
     plan->keys = keys;
     plan->nkeys = count;
+    plan->keys_are_logged = true;
+    for (uint16_t k = 0; k < count && plan->relation->replica_identity != 'f'; k++)
+        plan->keys_are_logged &= plan->relation->columns[keys[k]].identity != 0;
+    return rc;
 }
 
 static void
@@ -263,22 +215,6 @@ plan_heads(struct json_encoder *enc, struct relation_plan *plan)
     tr_buffer_fini(&text);
 }
 
-static struct relation_plan *
-plan_new(struct json_encoder *enc, struct tr_relation *relation)
-{
-    struct relation_plan *plan = tr_calloc(1, sizeof(*plan));
-    tr_arena_init(&plan->arena);
-    plan->relation = tr_relation_ref(relation);
-    plan->topic = make_topic(&plan->arena, enc->delimiter, enc->prefix, relation->schema, relation->name);
-    plan->columns = tr_arena_zalloc(&plan->arena, (size_t)relation->ncolumns * sizeof(*plan->columns) + 1);
-    for (uint16_t i = 0; i < relation->ncolumns; i++)
-        plan_column(enc, &plan->arena, &plan->columns[i], &relation->columns[i]);
-    plan_key(plan);
-    plan_source(enc, plan);
-    plan_heads(enc, plan);
-    return plan;
-}
-
 static void
 plan_free(struct relation_plan *plan)
 {
@@ -289,8 +225,27 @@ plan_free(struct relation_plan *plan)
     free(plan);
 }
 
+static struct relation_plan *
+plan_new(struct json_encoder *enc, struct tr_relation *relation, struct tr_error *err)
+{
+    struct relation_plan *plan = tr_calloc(1, sizeof(*plan));
+    tr_arena_init(&plan->arena);
+    plan->relation = tr_relation_ref(relation);
+    plan->topic = topic_of_table(&enc->topics, &plan->arena, relation);
+    plan->columns = tr_arena_zalloc(&plan->arena, (size_t)relation->ncolumns * sizeof(*plan->columns) + 1);
+    for (uint16_t i = 0; i < relation->ncolumns; i++)
+        plan_column(enc, &plan->arena, &plan->columns[i], &relation->columns[i]);
+    if (plan_key(enc, plan, err) < 0) {
+        plan_free(plan);
+        return NULL;
+    }
+    plan_source(enc, plan);
+    plan_heads(enc, plan);
+    return plan;
+}
+
 struct relation_plan *
-relation_plan_get(struct json_encoder *enc, struct tr_relation *relation)
+relation_plan_get(struct json_encoder *enc, struct tr_relation *relation, struct tr_error *err)
 {
     uint32_t number = relation->number;
     if (number < enc->nplans && enc->plans[number] != NULL && enc->plans[number]->relation == relation)
@@ -301,9 +256,12 @@ relation_plan_get(struct json_encoder *enc, struct tr_relation *relation)
         memset(enc->plans + enc->nplans, 0, (count - enc->nplans) * sizeof(struct relation_plan *));
         enc->nplans = count;
     }
-    plan_free(enc->plans[number]);
-    enc->plans[number] = plan_new(enc, relation);
-    return enc->plans[number];
+    struct relation_plan *plan = plan_new(enc, relation, err);
+    if (plan != NULL) {
+        plan_free(enc->plans[number]);
+        enc->plans[number] = plan;
+    }
+    return plan;
 }
 
 void

@@ -15,7 +15,7 @@ part(struct tr_buffer *out, const char *json, size_t len)
         tr_buffer_add(out, json, len);
 }
 
-/* Keys, values and header values are JSON already; topics hold nothing that needs escaping. */
+/* Values and header values are JSON already, and keys have such a form; topics hold nothing that needs escaping. */
 static int
 add_line(void *arg, const struct tr_message *message, struct tr_error *err)
 {
@@ -24,7 +24,10 @@ add_line(void *arg, const struct tr_message *message, struct tr_error *err)
     literal(out, "{\"topic\":\"");
     tr_buffer_text(out, message->topic);
     literal(out, "\",\"key\":");
-    part(out, message->key, message->key_len);
+    if (message->key_json != NULL)
+        part(out, message->key_json, message->key_json_len);
+    else
+        part(out, message->key, message->key_len);
     if (message->header_name != NULL) {
         literal(out, ",\"headers\":{\"");
         tr_buffer_text(out, message->header_name);

@@ -9,7 +9,7 @@
 
 #define ADMIN_MS 30000
 #define TRY_MS 1000
-#define METADATA_MS 10000
+#define METADATA_MS 2000
 #define YOUTH_US (30 * TR_US_PER_S) /* within it a broker may not have heard of a topic yet */
 #define SETTLE_MS 50
 
@@ -182,16 +182,22 @@ ask_partitions(struct kafka_sink *sink, rd_kafka_topic_t *handle, int timeout_ms
     return code;
 }
 
-/* Partitions of a topic that exists; the brokers may need a moment to tell each other of a new one. */
+/* Another broker may know it, or this one a moment later. */
+static bool
+may_pass(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR__TRANSPORT || topic_is_unknown(code);
+}
+
+/* Partitions of a topic that exists; the brokers may need a moment to tell each other of a new one, and the one that was asked may die. */
 static int
 count_partitions(struct kafka_sink *sink, rd_kafka_topic_t *handle, const char *name, int32_t *count,
                  struct tr_error *err)
 {
     int64_t deadline = tr_clock_us() + YOUTH_US;
     rd_kafka_resp_err_t code;
-    while ((code = ask_partitions(sink, handle, METADATA_MS, count)) ==
-               RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-           topic_is_unknown(code)) {
+    while (may_pass(code = ask_partitions(sink, handle, METADATA_MS, count))) {
         if (tr_clock_us() > deadline || wants_stop(sink))
             break;
         rd_kafka_poll(sink->rk, 2 * SETTLE_MS);
