@@ -64,6 +64,7 @@ struct tr_source_env {
     const struct tr_settings *settings;
     struct tr_log *log;
     struct tr_table_filter filter;
+    int stop_fd; /* eventfd: readable once the task is to stop: whatever waits for a server gives up; 0 = none */
 };
 
 struct tr_relation_list {

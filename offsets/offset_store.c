@@ -18,28 +18,28 @@ tr_checkpoint_fini(struct tr_checkpoint *checkpoint)
         free(checkpoint->tables[i].position);
     }
     free(checkpoint->tables);
+    tr_names_fini(&checkpoint->index);
     *checkpoint = (struct tr_checkpoint){ 0 };
 }
 
 static struct tr_table_cut *
 find_table(const struct tr_checkpoint *checkpoint, const char *table)
 {
-    for (size_t i = 0; i < checkpoint->ntables; i++)
-        if (strcmp(checkpoint->tables[i].table, table) == 0)
-            return &checkpoint->tables[i];
-    return NULL;
+    uint32_t at = tr_names_find(&checkpoint->index, table);
+    return at != TR_NAMES_NONE ? &checkpoint->tables[at] : NULL;
 }
 
 /* Capacity is the next power of two, so that it need not be kept. */
 static struct tr_table_cut *
-append_table(struct tr_checkpoint *checkpoint)
+append_table(struct tr_checkpoint *checkpoint, const char *table)
 {
     size_t n = checkpoint->ntables;
     if ((n & (n - 1)) == 0)
         checkpoint->tables = tr_realloc(checkpoint->tables,
                                         (n == 0 ? 1 : 2 * n) * sizeof(*checkpoint->tables));
     checkpoint->ntables++;
-    checkpoint->tables[n] = (struct tr_table_cut){ 0 };
+    checkpoint->tables[n] = (struct tr_table_cut){ .table = tr_strdup(table) };
+    tr_names_add(&checkpoint->index, checkpoint->tables[n].table, (uint32_t)n);
     return &checkpoint->tables[n];
 }
 
@@ -47,10 +47,8 @@ void
 tr_checkpoint_set_table(struct tr_checkpoint *checkpoint, const char *table, const char *position, bool done)
 {
     struct tr_table_cut *cut = find_table(checkpoint, table);
-    if (cut == NULL) {
-        cut = append_table(checkpoint);
-        cut->table = tr_strdup(table);
-    }
+    if (cut == NULL)
+        cut = append_table(checkpoint, table);
     char *copy = tr_strdup(position); /* `position` may be the old text itself */
     free(cut->position);
     cut->position = copy;
@@ -73,8 +71,7 @@ tr_checkpoint_copy(struct tr_checkpoint *to, const struct tr_checkpoint *from)
         .phase = tr_strdup(from->phase),
     };
     for (size_t i = 0; i < from->ntables; i++) {
-        struct tr_table_cut *cut = append_table(&copy);
-        cut->table = tr_strdup(from->tables[i].table);
+        struct tr_table_cut *cut = append_table(&copy, from->tables[i].table);
         cut->position = tr_strdup(from->tables[i].position);
         cut->done = from->tables[i].done;
     }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "core/error.h"
+#include "core/names.h"
 
 /* A table's own cut: its rows were copied as of `position`; the stream skips its changes up to there. */
 struct tr_table_cut {
@@ -27,6 +28,7 @@ struct tr_checkpoint {
     char *phase;      /* "load", "stream", "ended": what the task was doing */
     struct tr_table_cut *tables;
     size_t ntables;
+    struct tr_names index; /* of the tables, by name */
 };
 
 void tr_checkpoint_fini(struct tr_checkpoint *checkpoint);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/names.h"
 #include "mapping/mapping.h"
 #include "pipeline/ledger.h"
 #include "pipeline/queue.h"
@@ -61,8 +62,9 @@ struct tr_task {
     int64_t lag_due_us;            /* monotonic, capture thread */
     struct tr_table_state *tables; /* by relation->number - 1; capture thread, and control before it starts */
     uint32_t ntables;
-    _Atomic uint32_t nguarded; /* relations whose cut the stream has not passed */
-    int64_t retain_warned;     /* bytes of the last warning; capture thread */
+    struct tr_names table_names; /* index of the above */
+    _Atomic uint32_t nguarded;   /* relations whose cut the stream has not passed */
+    int64_t retain_warned;       /* bytes of the last warning; capture thread */
 };
 
 /* task.c: what is saved before anything is written: where the stream will begin, and who the source is. thread: control. */

@@ -19,6 +19,8 @@
 
 #define FIRST_BACKOFF_US 100000
 #define LONGEST_BACKOFF_US (30 * TR_US_PER_S)
+#define QUICK_BACKOFF_US \
+    (1 * TR_US_PER_S) /* the longest while a server has been away for less than half a minute */
 
 static const char *const phase_names[] = { "connecting",         "preparing",   "loading",
                                            "finishing the load", "catching up", "streaming",
@@ -102,7 +104,8 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
     task->source_env = (struct tr_source_env){ .task = task->name,
                                                .settings = config->settings,
                                                .log = config->log,
-                                               .filter = { task->mapping, filter_wants } };
+                                               .filter = { task->mapping, filter_wants },
+                                               .stop_fd = task->stop_fd };
     task->sink_env = (struct tr_sink_env){ .task = task->name,
                                            .settings = config->settings,
                                            .log = config->log,
@@ -136,14 +139,16 @@ uint32_t
 tr_task_table_number(struct tr_task *task, const char *schema, const char *name)
 {
     char *full = tr_asprintf("%s.%s", schema, name);
-    for (uint32_t i = 0; i < task->ntables; i++) {
-        if (strcmp(task->tables[i].name, full) == 0) {
-            free(full);
-            return i + 1;
-        }
+    uint32_t known = tr_names_find(&task->table_names, full);
+    if (known != TR_NAMES_NONE) {
+        free(full);
+        return known + 1;
     }
-    task->tables = tr_realloc(task->tables, (task->ntables + 1) * sizeof(*task->tables));
+    if ((task->ntables & (task->ntables - 1)) == 0) /* full: capacities are powers of two */
+        task->tables = tr_realloc(task->tables, (task->ntables > 0 ? 2 * (size_t)task->ntables : 1) *
+                                                    sizeof(*task->tables));
     task->tables[task->ntables] = (struct tr_table_state){ .name = full };
+    tr_names_add(&task->table_names, full, task->ntables);
     return ++task->ntables;
 }
 
@@ -166,6 +171,7 @@ close_attempt(struct tr_task *task)
         free(task->tables[i].cut);
     }
     free(task->tables);
+    tr_names_fini(&task->table_names);
     task->tables = NULL;
     task->ntables = 0;
     atomic_store(&task->nguarded, 0);
@@ -347,6 +353,16 @@ run_attempt(struct tr_task *task, struct tr_error *err)
 
 /* --- again and again --- */
 
+/* A server that restarts is met again at once; one that stays away is asked more and more seldom: after a thirtieth of the time that it has been gone. */
+static int64_t
+longer(int64_t wait_us, int64_t gone_us)
+{
+    int64_t most = gone_us / 30 > QUICK_BACKOFF_US ? gone_us / 30 : QUICK_BACKOFF_US;
+    if (most > LONGEST_BACKOFF_US)
+        most = LONGEST_BACKOFF_US;
+    return wait_us * 2 < most ? wait_us * 2 : most;
+}
+
 /* Wait out the back-off; false when the task is to stop instead. */
 static bool
 back_off(struct tr_task *task, int64_t wait_us)
@@ -398,7 +414,7 @@ attempts(struct tr_task *task, struct tr_error *err)
         atomic_fetch_add(&task->count.retries, 1);
         if (!back_off(task, wait_us))
             return 0;
-        wait_us = wait_us * 2 < LONGEST_BACKOFF_US ? wait_us * 2 : LONGEST_BACKOFF_US;
+        wait_us = longer(wait_us, tr_clock_us() - since);
     }
 }
 

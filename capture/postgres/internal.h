@@ -44,7 +44,8 @@ struct tr_postgres_source {
     char role[TR_PG_NAME_MAX];
     char slot[TR_PG_NAME_MAX];
     char publication[TR_PG_NAME_MAX];
-    int interrupt_fd; /* eventfd; readable once interrupt() was called */
+    int interrupt_event; /* eventfd; readable once interrupt() was called */
+    int interrupt_fd; /* epoll of it and of the order to stop: readable when whoever waits for the server is to give up */
 
     PGconn *query;             /* ordinary connection: catalogue, WAL position. Through tr_postgres_query() */
     PGconn *repl;              /* walsender that streams, from start() on */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -240,7 +241,30 @@ postgres_close(struct tr_source *base)
     tr_postgres_types_free(source);
     if (source->interrupt_fd >= 0)
         close(source->interrupt_fd);
+    if (source->interrupt_event >= 0)
+        close(source->interrupt_event);
     free(source);
+}
+
+static int
+watch_fd(int epoll, int fd)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* One descriptor for both reasons to give up: interrupt() for this source, the order to stop for the whole task. */
+static int
+make_interrupt(struct tr_postgres_source *source, struct tr_error *err)
+{
+    int stop_fd = source->base.env->stop_fd;
+    source->interrupt_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    source->interrupt_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (source->interrupt_event < 0 || source->interrupt_fd < 0 ||
+        watch_fd(source->interrupt_fd, source->interrupt_event) < 0 ||
+        (stop_fd > 0 && watch_fd(source->interrupt_fd, stop_fd) < 0))
+        return tr_fail(err, TR_FATAL, "cannot make an eventfd: %s", strerror(errno));
+    return 0;
 }
 
 static int
@@ -252,10 +276,8 @@ postgres_open(const struct tr_source_env *env, struct tr_source **out, struct tr
     source->base.env = env;
     source->base.catalog = (struct tr_catalog){ .arg = source, .complete = tr_postgres_complete };
     source->base.decoder_format = &source->format;
-    source->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     *out = NULL;
-    int rc = source->interrupt_fd < 0 ? tr_fail(err, TR_FATAL, "cannot make an eventfd: %s", strerror(errno))
-                                      : 0;
+    int rc = make_interrupt(source, err);
     if (rc == 0)
         rc = take_settings(source, err);
     if (rc == 0)
@@ -276,7 +298,7 @@ postgres_interrupt(struct tr_source *base)
 {
     /* EAGAIN would mean that it is readable already; nothing else can fail on an eventfd of ours. */
     uint64_t one = 1;
-    ssize_t n = write(tr_postgres(base)->interrupt_fd, &one, sizeof one);
+    ssize_t n = write(tr_postgres(base)->interrupt_event, &one, sizeof one);
     (void)n;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/memory.h"
 #include "sinks/postgres/internal.h"
+#include "sinks/postgres/tables_internal.h"
 
 static const char *const make_sql[] = {
     "CREATE SCHEMA IF NOT EXISTS tailrace",
@@ -144,10 +145,28 @@ static int
 save_cuts(struct tr_postgres_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     const char *task[] = { sink->base.env->task };
+    struct tr_buffer names, positions, done;
     int rc = tr_pg_ask_params(sink, sink->meta, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, task,
                               NULL, err);
-    for (size_t i = 0; rc == 0 && i < checkpoint->ntables; i++)
-        rc = tr_pg_record_cut(sink, sink->meta, &checkpoint->tables[i], err);
+    tr_buffer_init(&names, TR_BUFFER_MAX);
+    tr_buffer_init(&positions, TR_BUFFER_MAX);
+    tr_buffer_init(&done, TR_BUFFER_MAX);
+    for (size_t i = 0; i < checkpoint->ntables; i++) {
+        tr_pg_array_add(&names, checkpoint->tables[i].table);
+        tr_pg_array_add(&positions, checkpoint->tables[i].position);
+        tr_pg_array_add(&done, checkpoint->tables[i].done ? "t" : "f");
+    }
+    const char *params[] = { sink->base.env->task, tr_pg_array_end(&names), tr_pg_array_end(&positions),
+                             tr_pg_array_end(&done) };
+    if (rc == 0 && checkpoint->ntables > 0)
+        rc = tr_pg_ask_params(
+            sink, sink->meta,
+            "INSERT INTO tailrace.table_cut (task, table_name, position, done)"
+            " SELECT $1, t, p, d FROM unnest($2::text[], $3::text[], $4::bool[]) x(t, p, d)",
+            4, params, NULL, err);
+    tr_buffer_fini(&names);
+    tr_buffer_fini(&positions);
+    tr_buffer_fini(&done);
     return rc;
 }
 
