@@ -18,6 +18,19 @@ static const struct tr_option check_options[] = {
     { .name = NULL },
 };
 
+static const struct tr_option reload_options[] = {
+    { .name = "table",
+      .section = "command",
+      .type = TR_OPTION_LIST,
+      .help = "the tables to load again: schema.name or patterns, within the tables of the task" },
+    { .name = "all",
+      .section = "command",
+      .type = TR_OPTION_BOOL,
+      .value = "false",
+      .help = "the whole task anew: all of its tables, from a new position of the source's log" },
+    { .name = NULL },
+};
+
 const struct tr_command tr_commands[] = {
     { .name = "run",
       .usage = "run [TASK.yaml] [OPTIONS]",
@@ -42,6 +55,15 @@ const struct tr_command tr_commands[] = {
           "Prints the statements that `run` would use to make the task's tables at the target; on standard error, what is "
           "carried otherwise or not at all.",
       .run = tr_command_schema },
+    { .name = "reload",
+      .usage = "reload [TASK.yaml] --table NAME | --all [OPTIONS]",
+      .summary = "load tables of the task again",
+      .about =
+          "Leaves the order in the state directory and returns. A process that runs the task takes it within seconds, else the "
+          "next `run` does. The tables are emptied at the target and copied from a cut of their own; a PostgreSQL target is "
+          "given the changes of all other tables meanwhile. A table that has newly become part of the task joins it the same way.",
+      .options = reload_options,
+      .run = tr_command_reload },
     { .name = "drop",
       .usage = "drop [TASK.yaml] [OPTIONS]",
       .summary = "remove the task's slot, publication and state",

@@ -42,6 +42,7 @@ const struct tr_command *tr_command_find(const char *name);
 int tr_command_run(struct tr_app *app, struct tr_error *err);
 int tr_command_check(struct tr_app *app, struct tr_error *err);
 int tr_command_schema(struct tr_app *app, struct tr_error *err);
+int tr_command_reload(struct tr_app *app, struct tr_error *err);
 int tr_command_drop(struct tr_app *app, struct tr_error *err);
 
 /* The status for a failure: configuration 2, a refusing check 3, all else 1. */

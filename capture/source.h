@@ -118,6 +118,12 @@ struct tr_source_class {
     int (*schema)(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
 
     /*
+     * The values of the schema's sequences, as they are now: the log does not tell them. Returns 1 when one has changed, else 0. The schema is one that this source has
+     * made; nobody else looks at it meanwhile. NULL = its values are known by schema() only.
+     */
+    int (*sequences)(struct tr_source *source, struct tr_schema *schema, struct tr_error *err);
+
+    /*
      * What must stand at the server before the stream (slot, publication) is made when missing, or checked. When a slot was made now and
      * `cut` is not NULL, *cut is the cut of its exported snapshot, held open until cut_release; cut->position is empty when everything existed already.
      */

@@ -75,7 +75,12 @@ relation_hook(void *arg, struct tr_relation *relation, const struct tr_relation 
     tr_mapping_route(task->mapping, relation);
     relation->number = tr_task_table_number(task, relation->schema, relation->name);
     (void)previous;
-    atomic_store(&relation->guarded, task->tables[relation->number - 1].cut != NULL);
+    const struct tr_table_state *table = &task->tables[relation->number - 1];
+    atomic_store(&relation->guarded, table->cut != NULL);
+    if (!relation->skip && (table->pending || (task->takes_new && !table->known))) {
+        relation->skip = true; /* it joins when it is loaded: upkeep.c */
+        atomic_store(&task->look, true);
+    }
     return 0;
 }
 

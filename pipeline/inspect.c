@@ -102,6 +102,35 @@ tr_task_schema(const struct tr_task_config *config, struct tr_schema **schema, s
     return r;
 }
 
+int
+tr_task_tables(const struct tr_task_config *config, void (*each)(void *arg, const char *table), void *arg,
+               struct tr_error *err)
+{
+    struct tr_task *task;
+    struct tr_relation_list list = { 0 };
+    if (strcmp(tr_setting_string(config->settings, "mode"), "cdc") == 0)
+        return tr_fail(err, TR_CONFIG, "mode cdc loads no tables, so there is none to load again");
+    int r = tr_task_new(config, &task, err);
+    if (r < 0)
+        return r;
+    r = open_source(task, err);
+    if (r == 0)
+        r = config->source->relations(task->source, &list, err);
+    for (size_t i = 0; r == 0 && i < list.count; i++) {
+        struct tr_buffer name;
+        tr_mapping_route(task->mapping, list.items[i]);
+        if (list.items[i]->skip)
+            continue;
+        tr_buffer_init(&name, 4096);
+        tr_buffer_printf(&name, "%s.%s", list.items[i]->schema, list.items[i]->name);
+        each(arg, name.data);
+        tr_buffer_fini(&name);
+    }
+    tr_relation_list_free(&list);
+    close_both(task);
+    return r;
+}
+
 /* The store is locked first: a task that runs cannot be dropped under its feet. */
 static int
 drop_both(struct tr_task *task, struct tr_error *err)

@@ -30,6 +30,9 @@ struct tr_task_counters {
 struct tr_table_state {
     char *name; /* "schema.table" */
     char *cut;  /* changes up to here are contained in its load; NULL = none */
+    bool known; /* it stands in the checkpoint */
+    bool
+        pending; /* it is to be loaded beside the stream: its changes are passed over until it is taken over */
 };
 
 struct tr_task {
@@ -44,8 +47,10 @@ struct tr_task {
     _Atomic bool stopping; /* tr_task_stop was called */
     int stop_fd;           /* eventfd: readable once stopping */
     _Atomic bool halt;     /* this attempt is over: whoever waits shall give up */
-    bool progressed;       /* a checkpoint or a table was saved in this attempt; control thread */
-    int64_t stored_us;     /* monotonic, of the last write to the embedded store; control thread */
+    _Atomic bool
+        turn; /* this attempt ends in good order, and the next one begins at once: a table was loaded, or is to be */
+    bool progressed;   /* a checkpoint or a table was saved in this attempt; control thread */
+    int64_t stored_us; /* monotonic, of the last write to the embedded store; control thread */
 
     /* One attempt: from connecting to the end or a failure. */
     struct tr_source *source;
@@ -65,6 +70,10 @@ struct tr_task {
     struct tr_names table_names; /* index of the above */
     _Atomic uint32_t nguarded;   /* relations whose cut the stream has not passed */
     int64_t retain_warned;       /* bytes of the last warning; capture thread */
+    bool joins;                  /* tables are loaded while this stream runs */
+    bool takes_new;              /* also those that the task has never seen (ddl: apply) */
+    _Atomic bool look;           /* the stream met such a table */
+    _Atomic bool hold;           /* nothing more is acknowledged: the stream will go back to a cut */
 };
 
 /* task.c: what is saved before anything is written: where the stream will begin, and who the source is. thread: control. */
@@ -72,6 +81,35 @@ int tr_first_checkpoint(struct tr_task *task, const char *position, const char *
 
 /* load.c: copy what the checkpoint does not call done. thread: control. */
 int tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err);
+
+/* load.c: the tables that `known` does not call done, while the stream runs: with a source and a sink of their own, whose filter lets nothing else through. Their cut is told, nothing is called done. */
+struct tr_beside {
+    struct tr_source *source;
+    struct tr_sink *sink;
+    struct tr_checkpoint *known; /* learns which tables were begun */
+    const _Atomic bool *cancel;
+};
+int tr_load_beside(struct tr_task *task, const struct tr_beside *beside, struct tr_cut *cut,
+                   struct tr_error *err);
+
+/*
+ * upkeep.c: what else a stream needs, on connections and a thread of its own: values of sequences, foreign keys that had to wait, tables that join, orders to load one again.
+ * thread of all functions: control.
+ */
+struct tr_upkeep;
+int tr_upkeep_start(struct tr_task *task, struct tr_upkeep **upkeep, struct tr_error *err);
+/* It wants the attempt to end: it failed, or the stream shall turn. */
+bool tr_upkeep_over(const struct tr_upkeep *upkeep);
+/* End it. `reached`: the stop was reached, everything is durable: the last round first. Returns its failure. NULL is allowed. */
+int tr_upkeep_end(struct tr_upkeep *upkeep, bool reached, struct tr_error *err);
+/* The stream has come to rest at the checkpoint: hand over to the next attempt the tables that were loaded. */
+int tr_upkeep_take_over(struct tr_upkeep *upkeep, struct tr_error *err);
+void tr_upkeep_free(struct tr_upkeep *upkeep); /* NULL is allowed */
+
+/* reload.c: is there an order to load tables again? thread: any. */
+bool tr_reload_asked(const struct tr_task *task);
+/* Take it into the checkpoint just read. *whole: everything begins anew, also at the source. thread: control. */
+int tr_reload_take(struct tr_task *task, bool *whole, struct tr_error *err);
 
 /* stream.c: follow the source from `position` until stop or failure. thread: control; starts the other two. */
 int tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err);

@@ -37,6 +37,10 @@ struct load_part {
 
 struct load {
     struct tr_task *task;
+    struct tr_source *source; /* the task's own, or those of a load beside the stream */
+    struct tr_sink *sink;
+    const struct tr_checkpoint *known; /* which tables are done, which were begun */
+    const _Atomic bool *cancel;        /* beside the stream: the attempt is over; else NULL */
     struct tr_schema *schema;
     struct tr_relation_list relations;
     struct load_table *tables;
@@ -66,7 +70,7 @@ static int
 find_tables(struct load *load, struct tr_error *err)
 {
     struct tr_task *task = load->task;
-    int r = task->config.source->relations(task->source, &load->relations, err);
+    int r = task->config.source->relations(load->source, &load->relations, err);
     if (r < 0)
         return r;
     load->tables = tr_calloc(load->relations.count, sizeof(*load->tables));
@@ -74,7 +78,7 @@ find_tables(struct load *load, struct tr_error *err)
         struct tr_relation *relation = load->relations.items[i];
         tr_mapping_route(task->mapping, relation);
         char *name = table_name(relation);
-        const struct tr_table_cut *known = tr_checkpoint_table(&task->checkpoint, name);
+        const struct tr_table_cut *known = tr_checkpoint_table(load->known, name);
         if (relation->skip || (known != NULL && known->done)) {
             free(name);
             continue;
@@ -121,7 +125,7 @@ plan(struct load *load, int max, struct tr_error *err)
     load->of_parts.bytes_before = atomic_load(&task->count.load_bytes);
     for (size_t i = 0; i < load->ntables; i++) {
         struct load_table *table = &load->tables[i];
-        int n = task->config.source->table_parts(task->source, table->relation, parts, max, err);
+        int n = task->config.source->table_parts(load->source, table->relation, parts, max, err);
         if (n < 0)
             return n;
         load->parts = tr_realloc(load->parts, (load->nparts + (size_t)n) * sizeof(*load->parts));
@@ -157,12 +161,18 @@ learn_sizes(struct load *load, const struct tr_table_part *part, uint64_t rows, 
 }
 
 static bool
+ending(const struct load *load)
+{
+    return tr_task_stopping(load->task) || (load->cancel != NULL && atomic_load(load->cancel));
+}
+
+static bool
 given_up(struct load *load)
 {
     pthread_mutex_lock(&load->lock);
     bool failed = load->failed;
     pthread_mutex_unlock(&load->lock);
-    return failed || tr_task_stopping(load->task);
+    return failed || ending(load);
 }
 
 /* What one reader has handed out. */
@@ -223,12 +233,13 @@ pump_rows(struct load *load, struct tr_table_reader *reader, struct tr_loader *l
 
 /* The form in which this table's rows travel: the best that both sides take as it is. */
 static const char *
-choose_format(struct tr_task *task, const struct tr_relation *relation)
+choose_format(struct load *load, const struct tr_relation *relation)
 {
+    const struct tr_task *task = load->task;
     static const char *const formats[] = { "copy-binary", "copy-text" };
     if (strcmp(task->config.source->dialect, task->config.sink->dialect) == 0)
         for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-            if (task->config.sink->loader_accepts(task->sink, relation, formats[i]))
+            if (task->config.sink->loader_accepts(load->sink, relation, formats[i]))
                 return formats[i];
     return "rows";
 }
@@ -242,7 +253,8 @@ finish_part(struct load *load, struct load_table *table, struct tr_loader *loade
     bool last = table->parts_left == 1;
     pthread_mutex_unlock(&load->lock);
     TR_FAILPOINT("load.finish.before");
-    int r = load->task->config.sink->loader_finish(loader, last ? &done : NULL, err);
+    /* Beside the stream a table is done when the stream has taken it over. */
+    int r = load->task->config.sink->loader_finish(loader, last && load->cancel == NULL ? &done : NULL, err);
     TR_FAILPOINT("load.finish.after");
     if (r < 0)
         return r;
@@ -252,14 +264,14 @@ finish_part(struct load *load, struct load_table *table, struct tr_loader *loade
     return complete ? (last ? 1 : 2) : 0;
 }
 
-/* Two parts ended at the same moment and neither wrote that the table is done: an empty load does. */
+/* An empty load that only writes down the state of a table. */
 static int
-record_done(struct load *load, struct load_table *table, struct tr_error *err)
+record_table(struct load *load, struct load_table *table, bool is_done, struct tr_error *err)
 {
     const struct tr_sink_class *sink = load->task->config.sink;
-    struct tr_table_cut done = { table->name, load->cut.position, true };
+    struct tr_table_cut done = { table->name, load->cut.position, is_done };
     struct tr_loader *loader = NULL;
-    int r = sink->loader_open(load->task->sink, table->relation, "copy-text", &loader, err);
+    int r = sink->loader_open(load->sink, table->relation, "copy-text", &loader, err);
     if (r == 0)
         r = sink->loader_finish(loader, &done, err);
     sink->loader_close(loader);
@@ -273,13 +285,13 @@ copy_part(struct load *load, struct load_part *part, struct tr_error *err)
     const struct tr_source_class *source = task->config.source;
     const struct tr_sink_class *sink = task->config.sink;
     struct load_table *table = part->table;
-    const char *format = choose_format(task, table->relation);
+    const char *format = choose_format(load, table->relation);
     struct tr_table_reader *reader = NULL;
     struct tr_loader *loader = NULL;
     struct pumped pumped = { 0, 0 };
-    int r = source->reader_open(task->source, &load->cut, table->relation, &part->part, format, &reader, err);
+    int r = source->reader_open(load->source, &load->cut, table->relation, &part->part, format, &reader, err);
     if (r == 0)
-        r = sink->loader_open(task->sink, table->relation, format, &loader, err);
+        r = sink->loader_open(load->sink, table->relation, format, &loader, err);
     if (r == 0)
         r = strcmp(format, "rows") == 0 ? pump_rows(load, reader, loader, &pumped, err)
                                         : pump_bytes(load, reader, loader, &pumped, err);
@@ -289,10 +301,10 @@ copy_part(struct load *load, struct load_part *part, struct tr_error *err)
         r = finish_part(load, table, loader, err);
     source->reader_close(reader);
     sink->loader_close(loader);
-    if (r == 2)
-        r = record_done(load, table, err) < 0 ? -(int)err->class : 1;
+    if (r == 2) /* two parts ended at the same moment and neither wrote that the table is done */
+        r = load->cancel == NULL && record_table(load, table, true, err) < 0 ? -(int)err->class : 1;
     if (r == 1) {
-        r = sink->finish_table != NULL ? sink->finish_table(task->sink, load->schema, table->relation, err)
+        r = sink->finish_table != NULL ? sink->finish_table(load->sink, load->schema, table->relation, err)
                                        : 0;
         atomic_fetch_add(&task->count.load_tables_done, 1);
         tr_log(task->config.log, TR_LOG_INFO, "load", "table %s is loaded", table->name);
@@ -307,7 +319,7 @@ next_part(struct load *load)
     struct load_part *part = load->next_part < load->nparts && !load->failed ? &load->parts[load->next_part++]
                                                                              : NULL;
     pthread_mutex_unlock(&load->lock);
-    return tr_task_stopping(load->task) ? NULL : part;
+    return ending(load) ? NULL : part;
 }
 
 static void *
@@ -355,14 +367,16 @@ load_in_bulk(struct load *load, struct tr_error *err)
         *err = load->error;
         return -(int)err->class;
     }
-    if (tr_task_stopping(task))
+    if (ending(load))
         return tr_fail(err, TR_RETRY, "stopped");
+    if (load->cancel != NULL) /* beside the stream: it is not ours to say that a table is done */
+        return 0;
     for (size_t i = 0; i < load->ntables; i++)
         tr_checkpoint_set_table(&task->checkpoint, load->tables[i].name, load->cut.position, true);
     tr_task_phase_set(task, TR_PHASE_FINISHING_LOAD);
     compare_cuts(load);
     TR_FAILPOINT("load.finish_tables");
-    return sink->finish_tables(task->sink, load->schema, err);
+    return sink->finish_tables(load->sink, load->schema, err);
 }
 
 /* --- every other sink: rows through the queue --- */
@@ -427,7 +441,7 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
     struct tr_table_part whole = { 0, UINT64_MAX, 0, 0 };
     struct tr_table_reader *reader = NULL;
     bool first = true;
-    int r = source->reader_open(task->source, &load->cut, table->relation, &whole, "rows", &reader, err),
+    int r = source->reader_open(load->source, &load->cut, table->relation, &whole, "rows", &reader, err),
         more = 1;
     while (r == 0 && more > 0) {
         struct tr_batch *batch = tr_batch_new();
@@ -521,9 +535,9 @@ reset_begun(struct load *load, struct tr_error *err)
     struct tr_task *task = load->task;
     int r = 0;
     for (size_t i = 0; r == 0 && i < load->ntables; i++) {
-        const struct tr_table_cut *known = tr_checkpoint_table(&task->checkpoint, load->tables[i].name);
+        const struct tr_table_cut *known = tr_checkpoint_table(load->known, load->tables[i].name);
         if (known != NULL && !known->done)
-            r = task->config.sink->reset_table(task->sink, load->tables[i].relation, err);
+            r = task->config.sink->reset_table(load->sink, load->tables[i].relation, err);
     }
     return r;
 }
@@ -533,7 +547,7 @@ static int
 read_schema(struct load *load, struct tr_error *err)
 {
     struct tr_task *task = load->task;
-    int r = task->config.source->schema(task->source, &load->schema, err);
+    int r = task->config.source->schema(load->source, &load->schema, err);
     for (uint32_t i = 0; r == 0 && i < load->schema->ntables; i++) {
         struct tr_relation *relation = load->schema->tables[i].relation;
         bool skip = relation->skip; /* partitions come with their root */
@@ -562,7 +576,7 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
     if (r == 0 && bulk)
         r = read_schema(load, err);
     if (r == 0 && bulk && load->ntables > 0)
-        r = task->config.sink->prepare_tables(task->sink, load->schema, err);
+        r = task->config.sink->prepare_tables(load->sink, load->schema, err);
     if (r == 0 && bulk)
         r = reset_begun(load, err);
     if (r < 0)
@@ -571,11 +585,11 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
         bool owed = bulk && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, "load") == 0;
         if (owed)
             compare_cuts(load);
-        return owed ? task->config.sink->finish_tables(task->sink, load->schema, err) : 0;
+        return owed ? task->config.sink->finish_tables(load->sink, load->schema, err) : 0;
     }
     if (first_cut != NULL && first_cut->position[0] != '\0')
         load->cut = *first_cut;
-    else if ((r = task->config.source->cut(task->source, &load->cut, err)) < 0)
+    else if ((r = task->config.source->cut(load->source, &load->cut, err)) < 0)
         return r;
     tr_log(task->config.log, TR_LOG_INFO, "load", "loading %zu tables as of %s", load->ntables,
            load->cut.position);
@@ -600,7 +614,7 @@ watch_stop(void *arg)
     while (poll(fds, 2, -1) < 0 && errno == EINTR)
         ;
     if (fds[0].revents == 0)
-        task->config.source->interrupt(task->source);
+        task->config.source->interrupt(load->source);
     return NULL;
 }
 
@@ -623,20 +637,83 @@ run_watched(struct load *load, const struct tr_cut *first_cut, struct tr_error *
     return r;
 }
 
+static void
+fini(struct load *load)
+{
+    load->task->config.source->cut_release(load->source);
+    for (size_t i = 0; i < load->ntables; i++)
+        free(load->tables[i].name);
+    free(load->tables);
+    free(load->parts);
+    tr_relation_list_free(&load->relations);
+    tr_schema_free(load->schema);
+    pthread_mutex_destroy(&load->lock);
+}
+
 int
 tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err)
 {
-    struct load load = { .task = task };
+    struct load load = {
+        .task = task, .source = task->source, .sink = task->sink, .known = &task->checkpoint
+    };
     pthread_mutex_init(&load.lock, NULL);
     tr_task_phase_set(task, TR_PHASE_LOADING);
     int r = run_watched(&load, first_cut, err);
-    task->config.source->cut_release(task->source);
-    for (size_t i = 0; i < load.ntables; i++)
-        free(load.tables[i].name);
-    free(load.tables);
-    free(load.parts);
-    tr_relation_list_free(&load.relations);
-    tr_schema_free(load.schema);
-    pthread_mutex_destroy(&load.lock);
+    fini(&load);
+    return r;
+}
+
+/* --- beside the stream --- */
+
+/* From here on a run that finds them knows that their rows are of a load that came to no end. */
+static int
+mark_begun(struct load *load, struct tr_checkpoint *known, struct tr_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < load->ntables; i++) {
+        r = record_table(load, &load->tables[i], false, err);
+        if (r == 0)
+            tr_checkpoint_set_table(known, load->tables[i].name, load->cut.position, false);
+    }
+    return r;
+}
+
+static int
+run_beside(struct load *load, struct tr_checkpoint *known, struct tr_error *err)
+{
+    struct tr_task *task = load->task;
+    int r = find_tables(load, err);
+    if (r == 0)
+        r = read_schema(load, err);
+    if (r == 0)
+        r = task->config.sink->prepare_tables(load->sink, load->schema, err);
+    if (r == 0)
+        r = reset_begun(load, err);
+    if (r == 0)
+        r = task->config.source->cut(load->source, &load->cut, err);
+    if (r < 0)
+        return r;
+    tr_log(task->config.log, TR_LOG_INFO, "load", "loading %zu tables as of %s, beside the stream",
+           load->ntables, load->cut.position);
+    atomic_store(&task->count.load_tables, load->ntables);
+    atomic_store(&task->count.load_tables_done, 0);
+    r = mark_begun(load, known, err);
+    TR_FAILPOINT("load.beside.begun");
+    return r < 0 ? r : load_in_bulk(load, err);
+}
+
+int
+tr_load_beside(struct tr_task *task, const struct tr_beside *beside, struct tr_cut *cut, struct tr_error *err)
+{
+    struct load load = { .task = task,
+                         .source = beside->source,
+                         .sink = beside->sink,
+                         .known = beside->known,
+                         .cancel = beside->cancel };
+    pthread_mutex_init(&load.lock, NULL);
+    int r = run_beside(&load, beside->known, err);
+    if (r == 0)
+        *cut = load.cut;
+    fini(&load);
     return r;
 }

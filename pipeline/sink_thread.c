@@ -7,6 +7,8 @@
 #include "pipeline/internal.h"
 
 #define DRAIN_US (5 * TR_US_PER_S) /* SIGTERM ends within this */
+#define PATIENCE_US \
+    (3600 * TR_US_PER_S) /* without it what was read is waited for: the last transaction may be a large one */
 #define POLL_US (1 * TR_US_PER_S)
 
 static int
@@ -25,7 +27,8 @@ drain(struct tr_task *task, struct tr_error *err)
     if (task->config.sink->flush == NULL)
         return 0;
     TR_FAILPOINT("pipeline.drain");
-    return task->config.sink->flush(task->sink, tr_clock_us() + DRAIN_US, err);
+    int64_t patience = tr_task_stopping(task) ? DRAIN_US : PATIENCE_US;
+    return task->config.sink->flush(task->sink, tr_clock_us() + patience, err);
 }
 
 static int

@@ -23,9 +23,17 @@ struct capture {
     struct tr_assembler *assembler;
     pthread_t thread;
     _Atomic bool ended;
+    bool reached; /* the stop */
     int result;
     struct tr_error error;
 };
+
+/* In good order: the task is told to stop, or the next attempt shall begin elsewhere. */
+static bool
+ending(struct tr_task *task)
+{
+    return tr_task_stopping(task) || atomic_load_explicit(&task->turn, memory_order_relaxed);
+}
 
 /* Lag in bytes, and the warning before retained log hurts the source: once per doubling. */
 static void
@@ -53,19 +61,23 @@ watch_lag(struct tr_task *task, const char *saved)
 int
 tr_stream_alive(struct tr_task *task, bool urgent, struct tr_error *err)
 {
+    bool hold = atomic_load(&task->hold);
     pthread_mutex_lock(&task->lock);
     bool changed = task->saved_count != task->acknowledged_count;
-    char *saved = tr_strdup(task->saved);
-    task->acknowledged_count = task->saved_count;
+    char *saved = tr_strdup(hold ? task->acknowledged : task->saved);
+    if (!hold)
+        task->acknowledged_count = task->saved_count;
     pthread_mutex_unlock(&task->lock);
     TR_FAILPOINT("pipeline.acknowledge");
-    int r = task->config.source->acknowledge(task->source, changed || urgent ? saved : NULL, urgent, err);
-    if (r == 0 && saved != NULL) {
+    bool tell = !hold && (changed || urgent);
+    int r = task->config.source->acknowledge(task->source, tell ? saved : NULL, urgent, err);
+    if (r == 0 && saved != NULL && !hold) {
         pthread_mutex_lock(&task->lock);
         snprintf(task->acknowledged, sizeof(task->acknowledged), "%s", saved);
         pthread_mutex_unlock(&task->lock);
-        watch_lag(task, saved);
     }
+    if (r == 0)
+        watch_lag(task, saved);
     free(saved);
     return r;
 }
@@ -76,12 +88,12 @@ capture_loop(struct capture *self)
     struct tr_task *task = self->task;
     const struct tr_source_class *source = task->config.source;
     unsigned since_ack = 0;
-    while (!tr_task_stopping(task) && !atomic_load(&task->halt)) {
+    while (!ending(task) && !atomic_load(&task->halt)) {
         struct tr_frame frame;
         bool pending = tr_assembler_pending(self->assembler);
         int r = source->read(task->source, &frame, pending ? 0 : IDLE_WAIT_US, &self->error);
         if (r < 0)
-            return tr_task_stopping(task) ? 0 : r;
+            return ending(task) ? 0 : r;
         if (r == 0) {
             r = tr_assembler_flush(self->assembler, false, &self->error);
         } else {
@@ -89,6 +101,7 @@ capture_loop(struct capture *self)
                                   atomic_load_explicit(&task->count.bytes, memory_order_relaxed) + frame.len,
                                   memory_order_relaxed);
             int stop = tr_assembler_frame(self->assembler, &frame, &self->error);
+            self->reached = stop > 0;
             if (stop > 0)
                 return tr_assembler_flush(self->assembler, true, &self->error);
             r = stop < 0 ? stop : 1;
@@ -98,7 +111,7 @@ capture_loop(struct capture *self)
             r = tr_stream_alive(task, false, &self->error);
         }
         if (r < 0)
-            return tr_task_stopping(task) ? 0 : r;
+            return ending(task) ? 0 : r;
     }
     return tr_assembler_flush(self->assembler, true, &self->error);
 }
@@ -108,7 +121,7 @@ capture_main(void *arg)
 {
     struct capture *self = arg;
     self->result = capture_loop(self);
-    if (self->result < 0 && tr_task_stopping(self->task))
+    if (self->result < 0 && ending(self->task))
         self->result = 0;
     atomic_store(&self->ended, true);
     tr_ledger_kick(&self->task->ledger);
@@ -135,10 +148,12 @@ update_phase(struct tr_task *task)
 
 /* Until one of the threads ends or a stop is asked for. */
 static int
-control_loop(struct tr_task *task, struct capture *capture, struct tr_sink_thread *sink, struct tr_error *err)
+control_loop(struct tr_task *task, struct capture *capture, struct tr_sink_thread *sink,
+             const struct tr_upkeep *upkeep, struct tr_error *err)
 {
     int r = 0;
-    while (r == 0 && !atomic_load(&capture->ended) && !atomic_load(&sink->ended) && !tr_task_stopping(task)) {
+    while (r == 0 && !atomic_load(&capture->ended) && !atomic_load(&sink->ended) && !ending(task) &&
+           !tr_upkeep_over(upkeep)) {
         tr_ledger_wait(&task->ledger, SAVE_INTERVAL_US);
         r = save_progress(task, err);
         update_phase(task);
@@ -186,12 +201,27 @@ wind_down(struct tr_task *task, struct capture *capture, struct tr_sink_thread *
     return result;
 }
 
+/* The work beside the stream ends with it: after its last round when the stop was reached, else at once. Tables that it has loaded are handed over. */
+static int
+end_upkeep(struct tr_task *task, struct tr_upkeep *upkeep, bool reached, int result, struct tr_error *err)
+{
+    struct tr_error late;
+    int r = tr_upkeep_end(upkeep, result == 0 && reached && !ending(task), &late);
+    if (r == 0 && result == 0 && atomic_load(&task->turn) && !tr_task_stopping(task))
+        r = tr_upkeep_take_over(upkeep, &late);
+    if (r == 0 || result < 0 || (r == -TR_RETRY && tr_task_stopping(task)))
+        return result;
+    *err = late;
+    return r;
+}
+
 int
 tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err)
 {
     const struct tr_source_class *source = task->config.source;
     struct capture capture = { .task = task };
     struct tr_sink_thread sink;
+    struct tr_upkeep *upkeep = NULL;
     uint64_t stop_order = UINT64_MAX;
     int64_t stop_us = 0;
     int r = source->stop_at(task->source, tr_setting_string(task->config.settings, "stop"), &stop_order,
@@ -208,8 +238,12 @@ tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err)
     tr_publish_saved(task, position);
     pthread_create(&capture.thread, NULL, capture_main, &capture);
     tr_sink_thread_start(&sink, task);
-    r = control_loop(task, &capture, &sink, err);
+    r = tr_upkeep_start(task, &upkeep, err);
+    if (r == 0)
+        r = control_loop(task, &capture, &sink, upkeep, err);
     r = wind_down(task, &capture, &sink, r, err);
+    r = end_upkeep(task, upkeep, capture.reached, r, err);
+    tr_upkeep_free(upkeep);
     tr_assembler_free(capture.assembler);
     return r;
 }

@@ -176,6 +176,8 @@ close_attempt(struct tr_task *task)
     task->ntables = 0;
     atomic_store(&task->nguarded, 0);
     atomic_store(&task->halt, false);
+    atomic_store(&task->look, false);
+    atomic_store(&task->hold, false);
     tr_checkpoint_fini(&task->checkpoint);
     memset(&task->checkpoint, 0, sizeof(task->checkpoint));
 }
@@ -209,7 +211,7 @@ load_checkpoint(struct tr_task *task, struct tr_error *err)
 }
 
 static int
-open_both(struct tr_task *task, struct tr_error *err)
+open_both(struct tr_task *task, bool *whole, struct tr_error *err)
 {
     tr_task_phase_set(task, TR_PHASE_CONNECTING);
     task->sink_env.wake_fd = task->queue.wake_fd;
@@ -217,6 +219,8 @@ open_both(struct tr_task *task, struct tr_error *err)
     if (r < 0)
         return r;
     if ((r = load_checkpoint(task, err)) < 0)
+        return r;
+    if ((r = tr_reload_take(task, whole, err)) < 0)
         return r;
     if ((r = task->config.source->open(&task->source_env, &task->source, err)) < 0)
         return r;
@@ -269,13 +273,19 @@ guard_tables(struct tr_task *task)
     for (size_t i = 0; i < task->checkpoint.ntables; i++) {
         const struct tr_table_cut *cut = &task->checkpoint.tables[i];
         const char *dot = strchr(cut->table, '.');
-        if (dot == NULL || task->config.source->compare(cut->position, task->checkpoint.position) <= 0)
+        bool passed = task->config.source->compare(cut->position, task->checkpoint.position) <= 0;
+        if (dot == NULL || (passed && !task->joins))
             continue;
         char *schema = tr_strndup(cut->table, (size_t)(dot - cut->table));
         uint32_t number = tr_task_table_number(task, schema, dot + 1);
-        set_text(&task->tables[number - 1].cut, cut->position);
-        atomic_fetch_add(&task->nguarded, 1);
+        struct tr_table_state *table = &task->tables[number - 1];
         free(schema);
+        table->known = true;
+        table->pending = task->joins && !cut->done;
+        if (passed)
+            continue;
+        set_text(&table->cut, cut->position);
+        atomic_fetch_add(&task->nguarded, 1);
     }
 }
 
@@ -325,12 +335,23 @@ refuse_unfinished_load(struct tr_task *task, struct tr_error *err)
     return tr_error_hint(err, "run it with mode full-load-and-cdc, or forget it with `tailrace drop`");
 }
 
+/* Can tables be loaded while this stream runs? */
+static bool
+may_join(const struct tr_task *task)
+{
+    return (task->config.sink->capabilities & TR_SINK_LOADS) && task->config.sink->join != NULL &&
+           setting_is(task, "stop", "never");
+}
+
 static int
 run_attempt(struct tr_task *task, struct tr_error *err)
 {
     bool load = !setting_is(task, "mode", "cdc");
     struct tr_cut cut = { .position = "" };
-    int r = open_both(task, err);
+    bool whole = false;
+    int r = open_both(task, &whole, err);
+    if (r == 0 && whole)
+        r = task->config.source->drop(task->source, err);
     if (r == 0)
         r = resume_sink(task, err);
     if (r < 0)
@@ -341,12 +362,17 @@ run_attempt(struct tr_task *task, struct tr_error *err)
     if (!load && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, "load") == 0)
         return refuse_unfinished_load(task, err);
     r = prepare_stream(task, load, &cut, err);
-    if (r == 0 && load)
+    /* A stream that runs already is not held up by a table that joins it, unless it is to end soon. */
+    bool beside = may_join(task) && task->checkpoint.phase != NULL &&
+                  strcmp(task->checkpoint.phase, "stream") == 0;
+    if (r == 0 && load && !beside)
         r = tr_load_run(task, &cut, err);
     if (r == 0)
         r = set_phase(task, "stream", err);
     if (r < 0)
         return r;
+    task->joins = load && may_join(task);
+    task->takes_new = task->joins && setting_is(task, "ddl", "apply");
     guard_tables(task);
     return tr_stream_run(task, task->checkpoint.position, err);
 }
@@ -382,6 +408,7 @@ attempt(struct tr_task *task, struct tr_error *err)
 {
     tr_error_clear(err);
     task->progressed = false;
+    atomic_store(&task->turn, false);
     tr_ledger_init(&task->ledger);
     int r = tr_queue_init(&task->queue, tr_setting_int(task->config.settings, "memory") / 2) < 0
                 ? tr_fail(err, TR_FATAL, "task: no eventfd: %s", strerror(errno))
@@ -397,8 +424,14 @@ attempts(struct tr_task *task, struct tr_error *err)
     int64_t patience = tr_setting_int(task->config.settings, "retry_max");
     for (;;) {
         int r = attempt(task, err);
-        if (r == 0 || (r == -TR_RETRY && tr_task_stopping(task)))
+        bool turned = r == 0 && atomic_load(&task->turn) && !tr_task_stopping(task);
+        if ((r == 0 && !turned) || (r == -TR_RETRY && tr_task_stopping(task)))
             return 0;
+        if (turned) {
+            wait_us = FIRST_BACKOFF_US;
+            since = tr_clock_us();
+            continue;
+        }
         if (r != -TR_RETRY)
             return r;
         if (task->progressed) {

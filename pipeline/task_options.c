@@ -102,6 +102,12 @@ const struct tr_option tr_task_options[] = {
       .type = TR_OPTION_DURATION,
       .value = "0s",
       .help = "give up when retrying has lasted this long without progress; 0 = never" },
+    { .name = "sequence_interval",
+      .section = "",
+      .type = TR_OPTION_DURATION,
+      .value = "10s",
+      .help =
+          "how often the target's sequences are moved to the source's values while changes are followed; 0 = only when the stop is reached" },
     { .name = "retain_warning",
       .section = "",
       .type = TR_OPTION_SIZE,

@@ -114,6 +114,16 @@ struct tr_sink_class {
     int (*finish_table)(struct tr_sink *sink, const struct tr_schema *schema,
                         const struct tr_relation *relation, struct tr_error *err);
 
+    /*
+     * --- upkeep: while changes flow, by a second sink of the same task in the same process, which belongs to a thread of its own ---
+     * This sink works beside `owner`, under its ownership of the task; it writes no batches and moves no checkpoint. NULL = there cannot be a second one.
+     */
+    int (*join)(struct tr_sink *sink, const struct tr_sink *owner, struct tr_error *err);
+    /* Move the target's sequences to the schema's values, never back behind what the target has itself given out. Durable when it returns. NULL = has none. */
+    int (*set_sequences)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+    /* The rows of every cut are complete: make and check the foreign keys that had to wait for that. Never holds up the changes for longer than a moment. NULL = none wait. */
+    int (*settle)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+
     /* Forget the task: its checkpoint and cuts. */
     int (*drop)(struct tr_sink *sink, struct tr_error *err);
 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/postgres/schema.h"
 #include "capture/postgres/schema_internal.h"
 #include "core/memory.h"
 
@@ -301,27 +302,62 @@ sequence_object(struct tr_schema_read *read, const PGresult *res, int row)
     return object;
 }
 
-/* The values of some sequences, one query: pg_sequences hides whether one was called. */
+/* The values of some sequences, one query: pg_sequences hides whether one was called. Returns 1 when one is new. */
 static int
-read_values(struct tr_schema_read *read, struct tr_object *const *sequences, size_t count)
+ask_values(struct tr_postgres_source *source, struct tr_object *const *sequences, size_t count,
+           struct tr_error *err)
 {
     struct tr_buffer sql;
     PGresult *res = NULL;
+    int changed = 0;
+    if (count == 0)
+        return 0;
     tr_buffer_init(&sql, (size_t)1 << 20);
     for (size_t i = 0; i < count; i++) {
         tr_buffer_printf(&sql, "%sSELECT %zu, last_value, is_called FROM ", i > 0 ? " UNION ALL " : "", i);
         tr_pg_qualified(&sql, sequences[i]->schema, sequences[i]->name);
     }
-    int rc = count > 0 ? tr_postgres_query(read->source, sql.data, 0, NULL, &res, read->err) : 0;
-    for (int row = 0; rc == 0 && count > 0 && row < PQntuples(res); row++) {
+    int rc = tr_postgres_query(source, sql.data, 0, NULL, &res, err);
+    for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
         struct tr_object *object = sequences[number(res, row, 0)];
-        object->last_value = number(res, row, 1);
-        object->is_called = tr_schema_bool(res, row, 2);
+        int64_t value = number(res, row, 1);
+        bool called = tr_schema_bool(res, row, 2);
+        changed |= value != object->last_value || called != object->is_called;
+        object->last_value = value;
+        object->is_called = called;
         object->value_known = true;
     }
     PQclear(res);
     tr_buffer_fini(&sql);
-    return rc;
+    return rc < 0 ? rc : changed;
+}
+
+static int
+read_values(struct tr_schema_read *read, struct tr_object *const *sequences, size_t count)
+{
+    int rc = ask_values(read->source, sequences, count, read->err);
+    return rc < 0 ? rc : 0;
+}
+
+int
+tr_postgres_sequences(struct tr_source *base, struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_object *some[VALUES_AT_ONCE];
+    size_t count = 0;
+    int rc = 0, changed = 0;
+    for (uint32_t i = 0; rc >= 0 && i <= schema->nobjects; i++) {
+        /* The schema is ours, made on the heap, and lent to be changed. */
+        struct tr_object *object = i < schema->nobjects ? (struct tr_object *)(uintptr_t)&schema->objects[i]
+                                                        : NULL;
+        if (object != NULL && object->kind == TR_OBJECT_SEQUENCE && object->value_known)
+            some[count++] = object;
+        if (count < VALUES_AT_ONCE && object != NULL)
+            continue;
+        rc = ask_values(tr_postgres(base), some, count, err);
+        changed |= rc > 0;
+        count = 0;
+    }
+    return rc < 0 ? tr_error_prefix(err, "source: cannot read the values of sequences") : changed;
 }
 
 static int

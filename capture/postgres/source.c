@@ -330,6 +330,7 @@ const struct tr_source_class tr_postgres_source = {
     .check = tr_postgres_check,
     .relations = tr_postgres_relations,
     .schema = tr_postgres_schema,
+    .sequences = tr_postgres_sequences,
     .prepare = tr_postgres_prepare,
     .cut = tr_postgres_cut,
     .cut_release = tr_postgres_cut_release,

@@ -104,6 +104,16 @@ prepare_tables(struct tr_sink *sink, const struct tr_schema *schema, struct tr_e
     return rc < 0 ? rc : tr_pg_prepare_shapes(sink, schema, err);
 }
 
+/* The owner has taken the task over; whoever works beside it does so under the same number. */
+static int
+sink_join(struct tr_sink *base, const struct tr_sink *owner, struct tr_error *err)
+{
+    struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
+    (void)err;
+    sink->epoch = ((const struct tr_postgres_sink *)owner)->epoch;
+    return 0;
+}
+
 static void
 sink_close(struct tr_sink *base)
 {
@@ -163,5 +173,8 @@ const struct tr_sink_class tr_postgres_sink = {
     .loader_close = tr_pg_loader_close,
     .finish_tables = tr_pg_finish_tables,
     .finish_table = tr_pg_finish_table,
+    .join = sink_join,
+    .set_sequences = tr_pg_set_sequences,
+    .settle = tr_pg_settle,
     .drop = tr_pg_drop,
 };

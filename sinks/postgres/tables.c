@@ -544,3 +544,179 @@ tr_pg_finish_tables(struct tr_sink *base, const struct tr_schema *schema, struct
         rc = make_durable(sink, err);
     return rc < 0 ? tr_error_prefix(err, "finishing the load") : 0;
 }
+
+/* ---- while changes flow */
+
+/* A sequence's statement fails where there is no such sequence; with schema: expect that is the user's own affair. */
+static int
+find_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, bool *have,
+               struct tr_error *err)
+{
+    static const char query[] =
+        "SELECT o.place FROM unnest($1::text[], $2::text[]) WITH ORDINALITY o(nsp, name, place) JOIN pg_namespace n ON n.nspname = o.nsp"
+        " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.name AND c.relkind = 'S'";
+    struct tr_buffer schemas, names;
+    tr_buffer_init(&schemas, TR_BUFFER_MAX);
+    tr_buffer_init(&names, TR_BUFFER_MAX);
+    for (uint32_t i = 0; i < ddl->count; i++) {
+        bool sequence = ddl->statements[i].phase == TR_DDL_END &&
+                        ddl->statements[i].kind == TR_OBJECT_SEQUENCE;
+        tr_pg_array_add(&schemas, sequence ? ddl->statements[i].schema : "");
+        tr_pg_array_add(&names, sequence ? ddl->statements[i].name : "");
+    }
+    const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&names) };
+    PGresult *res = NULL;
+    int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 2, params, &res, err);
+    for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
+        unsigned long place = strtoul(PQgetvalue(res, row, 0), NULL, 10);
+        if (place >= 1 && place <= ddl->count)
+            have[place - 1] = true;
+    }
+    PQclear(res);
+    tr_buffer_fini(&schemas);
+    tr_buffer_fini(&names);
+    return rc;
+}
+
+/* Leaves only the statements of sequences that are there. */
+static int
+keep_sequences(const struct tr_postgres_sink *sink, PGconn *conn, struct tr_ddl *ddl, struct tr_error *err)
+{
+    bool *have = tr_calloc(ddl->count + 1, sizeof(*have));
+    int rc = find_sequences(sink, conn, ddl, have, err);
+    uint32_t count = 0, missing = 0;
+    for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
+        if (have[i])
+            ddl->statements[count++] = ddl->statements[i];
+        else
+            missing += ddl->statements[i].phase == TR_DDL_END &&
+                       ddl->statements[i].kind == TR_OBJECT_SEQUENCE;
+    }
+    if (rc == 0)
+        ddl->count = count;
+    if (missing > 0)
+        tr_log(sink->base.env->log, TR_LOG_DEBUG, "sink",
+               "%u sequences of the source are not at the target: their values are not carried", missing);
+    free(have);
+    return rc;
+}
+
+int
+tr_pg_set_sequences(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_postgres_sink *sink = down(base);
+    struct tr_ddl *ddl = NULL;
+    PGconn *conn = NULL;
+    int rc = tr_ddl_new(schema, "postgresql", &ddl, err);
+    if (rc == 0)
+        rc = tr_pg_take_loader(sink, &conn, err);
+    if (rc == 0)
+        rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), "SET synchronous_commit = on", NULL, err);
+    if (rc == 0)
+        rc = keep_sequences(sink, conn, ddl, err);
+    if (rc == 0)
+        rc = set_sequences(sink, conn, ddl, err);
+    tr_pg_close(conn); /* its settings are not those of a loader any more */
+    tr_ddl_free(ddl);
+    if (rc < 0 && strcmp(err->sqlstate, "42501") == 0)
+        tr_error_hint(err, "GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA ... TO \"%s\";",
+                      PQuser(sink->meta));
+    return rc < 0 ? tr_error_prefix(err, "setting the target's sequences") : 0;
+}
+
+/* Foreign keys of the schema that the source has checked and the target has not. */
+static int
+find_unchecked(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema,
+               PGresult **res, struct tr_error *err)
+{
+    static const char query[] =
+        "SELECT n.nspname, c.relname, k.conname FROM unnest($1::text[], $2::text[], $3::text[]) o(nsp, rel, con) JOIN pg_namespace n ON n.nspname = o.nsp"
+        " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.rel JOIN pg_constraint k ON k.conrelid = c.oid AND k.conname = o.con"
+        " WHERE k.contype = 'f' AND NOT k.convalidated ORDER BY 1, 2, 3";
+    struct tr_buffer schemas, tables, names;
+    tr_buffer_init(&schemas, TR_BUFFER_MAX);
+    tr_buffer_init(&tables, TR_BUFFER_MAX);
+    tr_buffer_init(&names, TR_BUFFER_MAX);
+    for (uint32_t t = 0; t < schema->ntables; t++)
+        for (uint32_t i = 0; i < schema->tables[t].nobjects; i++) {
+            const struct tr_object *object = &schema->tables[t].objects[i];
+            if (object->kind != TR_OBJECT_FOREIGN_KEY ||
+                (object->native != NULL && strstr(object->native, "NOT VALID") != NULL))
+                continue;
+            tr_pg_array_add(&schemas, schema->tables[t].relation->target_schema);
+            tr_pg_array_add(&tables, schema->tables[t].relation->target_name);
+            tr_pg_array_add(&names, object->name);
+        }
+    const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&tables), tr_pg_array_end(&names) };
+    int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 3, params, res, err);
+    tr_buffer_fini(&schemas);
+    tr_buffer_fini(&tables);
+    tr_buffer_fini(&names);
+    return rc;
+}
+
+/* Rows that break a key are the source's affair or a stranger's: the key stays unchecked, and that is said. */
+static int
+check_keys(const struct tr_postgres_sink *sink, PGconn *conn, const PGresult *res, struct tr_error *err)
+{
+    int rc = 0;
+    for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
+        struct tr_buffer sql;
+        tr_buffer_init(&sql, 4096);
+        tr_buffer_text(&sql, "ALTER TABLE ");
+        tr_pg_qualified(&sql, PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
+        tr_buffer_text(&sql, " VALIDATE CONSTRAINT ");
+        tr_pg_identifier(&sql, PQgetvalue(res, row, 2));
+        TR_FAILPOINT("sink.postgres.tables.validate");
+        rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), sql.data, NULL, err);
+        if (rc == 0)
+            tr_log(sink->base.env->log, TR_LOG_INFO, "sink",
+                   "foreign key %s of %s.%s is checked: it holds for all rows", PQgetvalue(res, row, 2),
+                   PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
+        if (rc < 0 && strcmp(err->sqlstate, "23503") == 0) {
+            tr_log(
+                sink->base.env->log, TR_LOG_WARNING, "sink",
+                "foreign key %s of %s.%s stays NOT VALID: %s; it does hold at the source if the target has had no other "
+                "writers. After mending the rows: %s;",
+                PQgetvalue(res, row, 2), PQgetvalue(res, row, 0), PQgetvalue(res, row, 1), err->text,
+                sql.data);
+            tr_error_clear(err);
+            rc = 0;
+        }
+        tr_buffer_fini(&sql);
+    }
+    return rc;
+}
+
+/* ADD CONSTRAINT ... NOT VALID locks both tables for an instant, VALIDATE does not stop writers: nothing waits long, and a lock that is not free is asked for again later. */
+int
+tr_pg_settle(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_postgres_sink *sink = down(base);
+    struct tr_schema loose = *schema;
+    struct keys keys = { 0 };
+    struct tr_ddl *ddl = NULL;
+    PGresult *unchecked = NULL;
+    PGconn *conn = NULL;
+    if (!wants_schema(sink) || schema->ntables == 0)
+        return 0;
+    loose.cuts_differ = true;
+    int rc = tr_ddl_new(&loose, "postgresql", &ddl, err);
+    if (rc == 0)
+        rc = tr_pg_take_loader(sink, &conn, err);
+    if (rc == 0)
+        rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), "SET lock_timeout = '500ms'", NULL, err);
+    if (rc == 0)
+        rc = read_keys(sink, conn, schema, 0, schema->ntables, &keys, err);
+    if (rc == 0)
+        rc = make_rest(sink, conn, ddl, NULL, &keys, err);
+    if (rc == 0)
+        rc = find_unchecked(sink, conn, schema, &unchecked, err);
+    if (rc == 0)
+        rc = check_keys(sink, conn, unchecked, err);
+    PQclear(keys.res);
+    PQclear(unchecked);
+    tr_pg_close(conn);
+    tr_ddl_free(ddl);
+    return rc < 0 ? tr_error_prefix(err, "completing the target's foreign keys") : 0;
+}

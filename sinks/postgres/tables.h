@@ -9,5 +9,7 @@ int tr_pg_reset_table(struct tr_sink *sink, const struct tr_relation *relation, 
 int tr_pg_finish_table(struct tr_sink *sink, const struct tr_schema *schema,
                        const struct tr_relation *relation, struct tr_error *err);
 int tr_pg_finish_tables(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+int tr_pg_set_sequences(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+int tr_pg_settle(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 
 #endif
