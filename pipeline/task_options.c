@@ -102,7 +102,7 @@ const struct tr_option tr_task_options[] = {
       .type = TR_OPTION_DURATION,
       .value = "0s",
       .help = "give up when retrying has lasted this long without progress; 0 = never" },
-    { .name = "sequence_interval",
+    { .name = "sequences",
       .section = "",
       .type = TR_OPTION_DURATION,
       .value = "10s",

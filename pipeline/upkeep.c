@@ -324,7 +324,7 @@ static int
 round_of_sequences(struct tr_upkeep *u, struct tr_error *err)
 {
     int64_t began = tr_clock_us();
-    int64_t interval = tr_setting_int(u->task->config.settings, "sequence_interval");
+    int64_t interval = tr_setting_int(u->task->config.settings, "sequences");
     if (interval == 0 || u->sequences_off || source_class(u)->sequences == NULL || began < u->sequences_us)
         return 0;
     int r = sequences(u, err);
@@ -456,7 +456,7 @@ tr_upkeep_start(struct tr_task *task, struct tr_upkeep **out, struct tr_error *e
     u->sink_env.wake_fd = -1;
     tr_checkpoint_copy(&u->known, &task->checkpoint);
     u->keys_due = cuts_differ(&u->known) && sink_class(u)->settle != NULL;
-    u->sequences_us = now + tr_setting_int(task->config.settings, "sequence_interval");
+    u->sequences_us = now + tr_setting_int(task->config.settings, "sequences");
     if (u->stop_fd < 0 || u->wake_fd < 0)
         return tr_fail(err, TR_FATAL, "upkeep: no eventfd: %s", strerror(errno));
     int r = pthread_create(&u->thread, NULL, upkeep_main, u);

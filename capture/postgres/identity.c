@@ -32,7 +32,7 @@ foreign(struct tr_error *err, const char *what, uint64_t was, uint64_t is)
     return tr_error_hint(
         err,
         "point the task to the server it was made for; after a restore or an upgrade load the tables again "
-        "(tailrace reload), or drop the task's state and start anew");
+        "(tailrace reload --all), or drop the task's state and start anew");
 }
 
 /* A line of a history file: "timeline <tab> where it ended <tab> reason". */
@@ -107,7 +107,7 @@ check_timeline(struct tr_postgres_source *source, uint32_t saved, const char *po
             position, text, saved);
     return tr_error_hint(
         err,
-        "the server was promoted or restored from before the checkpoint: load the tables again (tailrace reload)%s",
+        "the server was promoted or restored from before the checkpoint: load the tables again (tailrace reload --all)%s",
         source->server_version >= 170000
             ? "; synchronized_standby_slots keeps this from happening at a failover"
             : "");

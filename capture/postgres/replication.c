@@ -177,14 +177,14 @@ refuse_lost(const struct tr_postgres_source *source, int rc, struct tr_error *er
         return tr_error_hint(
             err,
             "the log is decoded with the catalogue of its time, so publication %s made anew does not bring back "
-            "what came before it: load the tables again (tailrace reload)",
+            "what came before it: load the tables again (tailrace reload --all)",
             source->publication);
     }
     if (strcmp(err->sqlstate, "58P01") == 0 || strcmp(err->sqlstate, "55000") == 0) {
         err->class = TR_REFUSED;
         return tr_error_hint(
             err,
-            "the server no longer holds the log that the task needs: load the tables again (tailrace reload), and "
+            "the server no longer holds the log that the task needs: load the tables again (tailrace reload --all), and "
             "see max_slot_wal_keep_size");
     }
     return rc;
@@ -232,7 +232,7 @@ check_reach(struct tr_postgres_source *source, uint64_t position, struct tr_erro
         return tr_error_hint(
             err,
             "the slot was made anew or moved by another reader, or the target was restored from a backup: load the "
-            "tables again (tailrace reload), or drop the task's state and start anew");
+            "tables again (tailrace reload --all), or drop the task's state and start anew");
     }
     source->acknowledged = source->wanted_ack = slot.confirmed_lsn;
     return 0;

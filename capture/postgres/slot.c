@@ -83,7 +83,7 @@ tr_postgres_slot_fit(const struct tr_postgres_source *source, const struct tr_po
         return refuse_slot(
             source, "does not exist at the source, so the changes since the checkpoint are lost",
             "it was dropped, or the server is a promoted standby without it. A new slot would leave a gap: load the "
-            "tables again (tailrace reload), or drop the task's state and start anew",
+            "tables again (tailrace reload --all), or drop the task's state and start anew",
             err);
     if (!slot->logical)
         return refuse_slot(source, "is a physical slot",

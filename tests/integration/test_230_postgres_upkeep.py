@@ -34,7 +34,7 @@ def test_sequences_stand_at_the_sources_values_when_drained(source, target, tail
 
 def test_sequences_follow_while_streaming_and_never_go_back(source, target, tailrace, config):
     source.sql("CREATE TABLE s (id serial PRIMARY KEY); CREATE TABLE other (id serial PRIMARY KEY)")
-    tailrace.start("run", config={**config, "sequence_interval": "1s"})
+    tailrace.start("run", config={**config, "sequences": "1s"})
     tailrace.wait_log("streaming from")
     target.sql("SELECT setval('other_id_seq', 1000)")
     source.sql("INSERT INTO s SELECT nextval('s_id_seq') FROM generate_series(1, 30)")
