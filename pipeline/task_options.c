@@ -42,13 +42,13 @@ const struct tr_option tr_task_options[] = {
       .section = "",
       .type = TR_OPTION_STRING,
       .help =
-          "where mode cdc begins when there is no checkpoint: now, slot (all that an existing slot has kept), lsn:X, snapshot:NAME, time:T" },
+          "where mode cdc begins when there is no checkpoint: now, slot (all that an existing slot has kept), lsn:X, snapshot:NAME, gtid:SET, binlog:FILE:POS, time:T, or what a loader left: mydumper:DIR, xtrabackup:PATH, dump:FILE" },
     { .name = "stop",
       .section = "",
       .type = TR_OPTION_STRING,
       .value = "never",
       .help =
-          "when to end: never, drained (all that was committed when the run began is applied), lsn:X, time:T" },
+          "when to end: never, drained (all that was committed when the run began is applied), lsn:X, gtid:SET, binlog:FILE:POS, time:T" },
     { .name = "workers",
       .section = "",
       .type = TR_OPTION_INT,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cursor.h"
 #include "core/memory.h"
 
 /* One GTID or one part of a set, as it is read. */
@@ -385,4 +386,49 @@ tr_gtid_set_encode(const struct tr_gtid_set *set, struct tr_buffer *out)
             put_le(out, entry->intervals[k].to, 8);
         }
     }
+}
+
+/* The text of one server's part: "uuid:tag:1-5:7". */
+static bool
+decode_entry(struct tr_cursor *cur, bool tagged, struct tr_buffer *text)
+{
+    const uint8_t *uuid = tr_cursor_bytes(cur, 16);
+    size_t tag_len = tagged ? tr_cursor_u8(cur) >> 1 : 0;
+    const uint8_t *tag = tr_cursor_bytes(cur, tag_len);
+    uint64_t n = tr_cursor_le(cur, 8);
+    if (cur->failed || n == 0 || n > tr_cursor_left(cur) / 16)
+        return false;
+    tr_buffer_reset(text);
+    write_uuid(text, uuid);
+    if (tag_len > 0) {
+        tr_buffer_byte(text, ':');
+        tr_buffer_add(text, tag, tag_len);
+    }
+    for (; n > 0; n--) {
+        uint64_t from = tr_cursor_le(cur, 8), to = tr_cursor_le(cur, 8);
+        if (from == 0 || to <= from)
+            return false;
+        tr_buffer_printf(text, ":%" PRIu64 "-%" PRIu64, from, to - 1);
+    }
+    return !cur->failed && !text->overflow;
+}
+
+bool
+tr_gtid_set_decode(struct tr_gtid_set *set, const uint8_t *bytes, size_t len)
+{
+    struct tr_cursor cur = tr_cursor(bytes, len);
+    uint64_t count = tr_cursor_le(&cur, 8);
+    bool tagged = count >> 56 == 1;
+    if (tagged)
+        count = count >> 8 & ((UINT64_C(1) << 48) - 1);
+    struct tr_buffer text;
+    tr_buffer_init(&text, (size_t)16 << 20);
+    bool good = !cur.failed;
+    for (; good && count > 0; count--)
+        good = decode_entry(&cur, tagged, &text) && tr_gtid_set_add(set, text.data, text.len);
+    tr_buffer_fini(&text);
+    good = good && tr_cursor_left(&cur) == 0;
+    if (!good)
+        tr_gtid_set_fini(set);
+    return good;
 }

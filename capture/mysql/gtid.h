@@ -50,5 +50,7 @@ bool tr_gtid_set_has(const struct tr_gtid_set *set, const char *gtid);
 
 /* What COM_BINLOG_DUMP_GTID carries (MySQL). */
 void tr_gtid_set_encode(const struct tr_gtid_set *set, struct tr_buffer *out);
+/* The same read back, into an empty set: what the log's own previous GTIDs event carries (MySQL). False, and nothing is in the set, when it is damaged. */
+bool tr_gtid_set_decode(struct tr_gtid_set *set, const uint8_t *bytes, size_t len);
 
 #endif

@@ -52,10 +52,11 @@ struct tr_mysql_progress {
     size_t first, count, capacity; /* a ring */
     char file[TR_MYSQL_FILE_MAX];
     uint64_t file_number;
-    uint64_t offset;             /* behind the last event */
-    bool between;                /* no transaction is known to be open at `offset` */
-    bool in_group;               /* a BEGIN was seen since the last GTID */
-    uint64_t told;               /* the last keepalive that was made up here */
+    uint64_t offset;   /* behind the last event */
+    bool between;      /* no transaction is known to be open at `offset` */
+    bool in_group;     /* a BEGIN was seen since the last GTID */
+    uint64_t told;     /* the last keepalive that was made up here */
+    int64_t commit_us; /* of the last GTID: when its transaction was committed, where it came from */
     struct tr_gtid_set stop_set; /* stop: gtid:SET */
     bool stop_wanted;
 };
@@ -147,7 +148,19 @@ int tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, si
                     uint64_t *order, struct tr_error *err);
 void tr_mysql_progress_fini(struct tr_mysql_progress *progress);
 
-/* ---- reread.c */
+/* ---- reread.c: files of the log once more, on a connection of their own */
+struct tr_mysql_visitor {
+    void *arg;
+    /* One event, whole, and where it begins. 1 = enough, negative = failed. */
+    int (*event)(void *arg, const struct tr_mysql_packet *packet, uint64_t order, struct tr_error *err);
+};
+/*
+ * One file from its beginning up to `end`, or to its own end. `progress` follows it, and is empty before (its set may be in use); the caller
+ * finis it. Returns 1 when the visitor had enough, else 0.
+ */
+int tr_mysql_walk(struct tr_mysql_source *source, const char *file, uint64_t end,
+                  struct tr_mysql_progress *progress, const struct tr_mysql_visitor *visitor,
+                  struct tr_error *err);
 int tr_mysql_reread(struct tr_source *source, uint64_t *before, const struct tr_log_visitor *visitor,
                     struct tr_error *err);
 
@@ -176,6 +189,14 @@ int tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_
 /* Does the server still have the log from there? Refuses with the reason otherwise. */
 int tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position,
                          struct tr_error *err);
+
+/* ---- place.c: places in the log that are told otherwise */
+/* The first transaction that was committed at that time or later; the log's end when there is none. */
+int tr_mysql_place_of_time(struct tr_mysql_source *source, int64_t unix_us,
+                           struct tr_mysql_position *position, struct tr_error *err);
+/* MySQL: the GTIDs of all that lies before the position's file and offset. Without them when the log does not tell. */
+int tr_mysql_gtids_before(struct tr_mysql_source *source, struct tr_mysql_position *position,
+                          struct tr_error *err);
 
 /* ---- loaders.c: what other tools leave behind */
 int tr_mysql_loader_position(struct tr_mysql_source *source, const char *start,

@@ -18,6 +18,7 @@
 #define CHECKSUM_SIZE 4
 #define FIRST_OFFSET 4 /* behind the file's magic number */
 #define WAIT_US (1 * TR_US_PER_S)
+#define HEARTBEAT_US 200000 /* at its end the log says that it is */
 
 enum { EVENT_ROTATE = 4, EVENT_FORMAT = 15 };
 
@@ -45,12 +46,70 @@ find_file(struct tr_mysql_source *source, uint64_t before, char *file, struct tr
     return found;
 }
 
-struct part {
+/* --------------------------------------------------------------------------------------------------------- one file */
+
+struct walk {
     struct tr_mysql_source *source;
-    struct tr_mysql_progress progress;
+    struct tr_mysql_progress *progress;
+    const char *file;
     uint64_t end;
     bool checksum;
+    bool enough; /* the visitor has said so */
+    const struct tr_mysql_visitor *visitor;
+};
+
+/* 1 = the walk is over. */
+static int
+take_packet(struct walk *walk, const struct tr_mysql_packet *packet, struct tr_error *err)
+{
+    uint64_t order;
+    if (packet->len < HEADER_SIZE + (walk->checksum ? CHECKSUM_SIZE : 0))
+        return tr_fail(err, TR_FATAL, "source: an event of %zu bytes in %s", packet->len, walk->file);
+    if (packet->data[4] == EVENT_FORMAT && packet->len >= HEADER_SIZE + 62)
+        walk->checksum = packet->data[packet->len - 5] == 1;
+    int rc = tr_mysql_follow(walk->progress, packet->data, packet->len, walk->checksum, &order, err);
+    if (rc < 0)
+        return rc;
+    if (rc == 0 || strcmp(walk->file, walk->progress->file) != 0 || order >= walk->end)
+        return 1; /* the log's end, the next file, or the place it is read up to */
+    rc = walk->visitor->event(walk->visitor->arg, packet, order, err);
+    walk->enough = rc > 0;
+    return rc;
+}
+
+int
+tr_mysql_walk(struct tr_mysql_source *source, const char *file, uint64_t end,
+              struct tr_mysql_progress *progress, const struct tr_mysql_visitor *visitor,
+              struct tr_error *err)
+{
+    struct tr_mysql_position from = { .has_file = true, .offset = FIRST_OFFSET };
+    struct walk walk = { source, progress, file, end, true, false, visitor };
+    struct tr_mysql_packet packet;
+    struct tr_mysql_dump *dump;
+    snprintf(from.file, sizeof from.file, "%s", file);
+    snprintf(progress->file, sizeof progress->file, "%s", file);
+    progress->file_number = tr_binlog_file_number(file);
+    progress->offset = FIRST_OFFSET;
+    tr_log(source->base.env->log, TR_LOG_DEBUG, "capture", "reading %s again", file);
+    int64_t heartbeat = source->heartbeat_us < HEARTBEAT_US ? source->heartbeat_us : HEARTBEAT_US;
+    int rc = tr_mysql_dump_open(source, &from, heartbeat, true, &dump, err);
+    if (rc < 0)
+        return rc;
+    do {
+        rc = tr_mysql_dump_next(source, dump, &packet, WAIT_US, err);
+        if (rc > 0)
+            rc = take_packet(&walk, &packet, err);
+    } while (rc == 0);
+    tr_mysql_dump_close(source, dump);
+    return rc < 0 ? rc : walk.enough;
+}
+
+/* ------------------------------------------------------------------------------------- frames of a part of the log */
+
+struct part {
+    struct tr_mysql_progress progress;
     struct tr_buffer copy; /* of an event of a file without checksums */
+    bool checksum;
     const struct tr_log_visitor *visitor;
 };
 
@@ -75,8 +134,6 @@ bare_frame(struct part *part, const struct tr_mysql_packet *packet, struct tr_fr
 {
     frame->data = packet->data;
     frame->len = packet->len;
-    if (packet->data[4] == EVENT_FORMAT)
-        return 0;
     if (part->checksum) {
         frame->len -= CHECKSUM_SIZE;
         return le32(packet->data + frame->len) == (uint32_t)crc32_z(0, packet->data, frame->len)
@@ -94,40 +151,18 @@ bare_frame(struct part *part, const struct tr_mysql_packet *packet, struct tr_fr
     return 0;
 }
 
-/* 1 = the part is at its end. */
 static int
-take_packet(struct part *part, const struct tr_mysql_packet *packet, struct tr_error *err)
+hand_out(void *arg, const struct tr_mysql_packet *packet, uint64_t order, struct tr_error *err)
 {
-    struct tr_frame frame = { .kind = TR_FRAME_LOG };
-    char file[TR_MYSQL_FILE_MAX];
-    snprintf(file, sizeof file, "%s", part->progress.file);
-    if (packet->len < HEADER_SIZE + (part->checksum ? CHECKSUM_SIZE : 0))
-        return tr_fail(err, TR_FATAL, "source: an event of %zu bytes in %s", packet->len, file);
+    struct part *part = arg;
+    struct tr_frame frame = { .kind = TR_FRAME_LOG, .order = order };
+    tr_mysql_fold(&part->progress, UINT64_MAX); /* its GTIDs are of no use here */
     if (packet->data[4] == EVENT_FORMAT && packet->len >= HEADER_SIZE + 62)
         part->checksum = packet->data[packet->len - 5] == 1;
-    int rc = tr_mysql_follow(&part->progress, packet->data, packet->len, part->checksum, &frame.order, err);
-    if (rc < 0)
-        return rc;
-    tr_mysql_fold(&part->progress, UINT64_MAX); /* its GTIDs are of no use here */
-    if (rc == 0 || strcmp(file, part->progress.file) != 0 || frame.order >= part->end)
-        return 1; /* the log's end, the next file, or the place it is read up to */
     if (packet->data[4] == EVENT_ROTATE || packet->data[4] == EVENT_FORMAT)
         return 0;
-    rc = bare_frame(part, packet, &frame, err);
+    int rc = bare_frame(part, packet, &frame, err);
     return rc < 0 ? rc : part->visitor->frame(part->visitor->arg, &frame, err);
-}
-
-static int
-read_part(struct part *part, struct tr_mysql_dump *dump, struct tr_error *err)
-{
-    struct tr_mysql_packet packet;
-    int rc;
-    do {
-        rc = tr_mysql_dump_next(part->source, dump, &packet, WAIT_US, err);
-        if (rc > 0)
-            rc = take_packet(part, &packet, err);
-    } while (rc == 0);
-    return rc;
 }
 
 int
@@ -135,26 +170,19 @@ tr_mysql_reread(struct tr_source *base, uint64_t *before, const struct tr_log_vi
                 struct tr_error *err)
 {
     struct tr_mysql_source *source = tr_mysql(base);
-    struct tr_mysql_position from = { .has_file = true, .offset = FIRST_OFFSET };
-    struct part part = { .source = source, .checksum = true, .visitor = visitor };
-    struct tr_mysql_dump *dump;
-    int rc = find_file(source, *before, from.file, err);
+    struct part part = { .checksum = true, .visitor = visitor };
+    const struct tr_mysql_visitor events = { &part, hand_out };
+    char file[TR_MYSQL_FILE_MAX];
+    int rc = find_file(source, *before, file, err);
     if (rc <= 0)
         return rc;
-    part.end = TR_BINLOG_OFFSET(*before) != 0 ? *before : UINT64_MAX;
-    snprintf(part.progress.file, sizeof part.progress.file, "%s", from.file);
-    part.progress.file_number = tr_binlog_file_number(from.file);
-    part.progress.offset = FIRST_OFFSET;
     tr_buffer_init(&part.copy, (size_t)1 << 30);
-    tr_log(base->env->log, TR_LOG_DEBUG, "capture", "reading %s again", from.file);
-    rc = tr_mysql_dump_open(source, &from, source->heartbeat_us, true, &dump, err);
-    if (rc == 0) {
-        rc = read_part(&part, dump, err);
-        tr_mysql_dump_close(source, dump);
-    }
+    rc = tr_mysql_walk(source, file, TR_BINLOG_OFFSET(*before) != 0 ? *before : UINT64_MAX, &part.progress,
+                       &events, err);
     tr_mysql_progress_fini(&part.progress);
     tr_buffer_fini(&part.copy);
-    if (rc > 0)
-        *before = TR_BINLOG_ORDER(tr_binlog_file_number(from.file), 0);
-    return rc;
+    if (rc < 0)
+        return rc;
+    *before = TR_BINLOG_ORDER(tr_binlog_file_number(file), 0);
+    return 1;
 }

@@ -256,17 +256,14 @@ start_gtid(struct tr_mysql_source *source, const char *text, struct tr_mysql_pos
                                               : "it reads 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-23");
 }
 
-/* The last file that begins before the time: earlier transactions of it are told by their own times, and come again. */
 static int
 start_time(struct tr_mysql_source *source, const char *text, struct tr_mysql_position *position,
            struct tr_error *err)
 {
-    (void)source, (void)position;
     int64_t us;
     if (!tr_mysql_time_parse(text, &us))
         return tr_fail(err, TR_CONFIG, "start: \"%.100s\" is no time such as 2026-01-31T12:00:00Z", text);
-    tr_fail(err, TR_CONFIG, "start: a position by time is not supported yet for MySQL and MariaDB");
-    return tr_error_hint(err, "find it with mysqlbinlog --start-datetime, and start at binlog:FILE:POS");
+    return tr_mysql_place_of_time(source, us, position, err);
 }
 
 static int
@@ -287,7 +284,8 @@ resolve(struct tr_mysql_source *source, const char *start, struct tr_mysql_posit
     tr_fail(err, TR_CONFIG, "start: \"%.200s\" is not understood by a %s source", start,
             source->base.class->name);
     return tr_error_hint(
-        err, "it is one of now, gtid:SET, binlog:FILE:POS, mydumper:DIR, xtrabackup:FILE, dump:FILE");
+        err,
+        "it is one of now, gtid:SET, binlog:FILE:POS, time:2026-01-31T12:00:00Z, mydumper:DIR, xtrabackup:FILE, dump:FILE");
 }
 
 int
@@ -297,11 +295,14 @@ tr_mysql_start_position(struct tr_source *base, const char *start, char *out, si
     struct tr_mysql_source *source = tr_mysql(base);
     struct tr_mysql_position position = { 0 };
     int rc = resolve(source, start, &position, err);
-    /* MariaDB can say which GTIDs a place has behind it, and a task that knows them survives a failover. */
-    if (rc == 0 && source->mariadb && source->gtid && !position.has_gtid)
+    bool no_gtid = rc == 0 && source->gtid && !position.has_gtid;
+    /* MariaDB can say which GTIDs a place has behind it, MySQL's log does: a task that knows them survives a failover. */
+    if (no_gtid && source->mariadb)
         rc = mariadb_gtid_at(source, NULL, &position, err);
     if (rc == 0)
         rc = tr_mysql_log_reaches(source, &position, err);
+    if (rc == 0 && no_gtid && !source->mariadb)
+        rc = tr_mysql_gtids_before(source, &position, err);
     if (rc == 0)
         rc = tr_mysql_position_fit(source, &position, out, size, err);
     tr_mysql_position_fini(&position);

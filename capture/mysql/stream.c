@@ -74,6 +74,21 @@ uuid_text(const uint8_t *b, char *out, size_t size)
                             b[13], b[14], b[15]);
 }
 
+/* Behind the number of a GTID, since MySQL 8.0: 17 bytes, then uint56 microseconds of the commit here, whose highest bit says that the original ones follow. */
+static void
+take_commit_time(struct tr_mysql_progress *progress, struct tr_cursor *cur)
+{
+    const uint64_t original = UINT64_C(1) << 55;
+    if (tr_cursor_left(cur) < 17 + 7)
+        return;
+    tr_cursor_bytes(cur, 17);
+    uint64_t us = tr_cursor_le(cur, 7);
+    if (us & original)
+        us = tr_cursor_le(cur, 7);
+    if (!cur->failed)
+        progress->commit_us = (int64_t)(us & ~original);
+}
+
 /* MySQL: uint8 flags, byte[16] uuid, int64 number. */
 static bool
 take_gtid(struct tr_mysql_progress *progress, struct tr_cursor *cur, uint64_t order)
@@ -86,6 +101,7 @@ take_gtid(struct tr_mysql_progress *progress, struct tr_cursor *cur, uint64_t or
     struct tr_mysql_pending *item = add_pending(progress, order);
     size_t len = uuid_text(uuid, item->gtid, sizeof item->gtid);
     snprintf(item->gtid + len, sizeof item->gtid - len, ":%" PRIu64, number);
+    take_commit_time(progress, cur);
     return true;
 }
 
@@ -126,6 +142,12 @@ take_tagged_gtid(struct tr_mysql_progress *progress, struct tr_cursor *cur, uint
             if (bytes == NULL)
                 return false;
             memcpy(tag, bytes, len);
+        } else if (id <= 5) { /* what depends on what */
+            read_varlen(cur);
+        } else if (id <= 7) { /* commit here, original commit: the latter comes later, where it differs */
+            uint64_t us = read_varlen(cur);
+            if (us != 0 && us <= INT64_MAX)
+                progress->commit_us = (int64_t)us;
         } else {
             break;
         }
@@ -228,7 +250,11 @@ take_event(struct tr_mysql_progress *progress, uint8_t type, uint32_t server_id,
 {
     switch (type) {
     case EVENT_GTID: progress->between = progress->in_group = false; return take_gtid(progress, &cur, order);
-    case EVENT_ANONYMOUS_GTID: progress->between = progress->in_group = false; return true;
+    case EVENT_ANONYMOUS_GTID:
+        progress->between = progress->in_group = false;
+        tr_cursor_bytes(&cur, 25);
+        take_commit_time(progress, &cur);
+        return true;
     case EVENT_TAGGED_GTID:
         progress->between = progress->in_group = false;
         return take_tagged_gtid(progress, &cur, order);
@@ -245,7 +271,7 @@ tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t
                 uint64_t *order, struct tr_error *err)
 {
     struct tr_cursor cur = tr_cursor(event, len);
-    tr_cursor_bytes(&cur, 4);
+    uint32_t seconds = (uint32_t)tr_cursor_le(&cur, 4);
     uint8_t type = tr_cursor_u8(&cur);
     uint32_t server_id = (uint32_t)tr_cursor_le(&cur, 4);
     tr_cursor_bytes(&cur, 4);
@@ -274,6 +300,9 @@ tr_mysql_follow(struct tr_mysql_progress *progress, const uint8_t *event, size_t
     } else {
         progress->offset = reached + len;
     }
+    if (type == EVENT_GTID || type == EVENT_ANONYMOUS_GTID || type == EVENT_TAGGED_GTID ||
+        type == EVENT_MARIADB_GTID)
+        progress->commit_us = (int64_t)seconds * TR_US_PER_S; /* until it says so better itself */
     return take_event(progress, type, server_id, cur, *order) ? 1 : damaged(progress, type, err);
 }
 

@@ -99,9 +99,9 @@ def test_branches_come_where_they_are_committed(shop, tailrace):
     drain(tailrace, config)
     long = f"'{'g' * 64}','{'b' * 64}',2147483647"
     first = Branch(shop, "'one'").prepare("INSERT INTO t VALUES (10, 'a')", "UPDATE t SET v = 'b' WHERE id = 10")
+    third = Branch(shop, "'one','other'").prepare("INSERT INTO t VALUES (30, 'never')")
     second = Branch(shop, long).prepare("INSERT INTO t VALUES (20, 'a')", "SAVEPOINT s", "INSERT INTO t VALUES (21, 'undone')",
                                         "ROLLBACK TO s", "INSERT INTO t VALUES (22, 'a')")
-    third = Branch(shop, "'one','other'").prepare("INSERT INTO t VALUES (30, 'never')")
     shop.sql("INSERT INTO t VALUES (40, 'between')")
     second.decide("COMMIT")
     shop.sql("INSERT INTO t VALUES (41, 'between')")
