@@ -473,7 +473,8 @@ add_tables(struct tr_config *config, const struct tr_config_request *request, st
                                          config->source->options,
                                          config->sink->options,
                                          config->encoder != NULL ? request->registry->format : NULL,
-                                         config->encoder != NULL ? config->encoder->options : NULL };
+                                         config->encoder != NULL ? config->encoder->options : NULL,
+                                         config->encoder != NULL ? config->encoder->more_options : NULL };
     int rc = tr_settings_add_table(config->command, request->command_options, err);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && rc == 0; i++)
         rc = tr_settings_add_table(config->settings, tables[i], err);

@@ -30,8 +30,10 @@ tr_config_all_options(const struct tr_registry *registry)
         add_rows(all, (*class)->options);
     add_rows(all, registry->format);
     for (const struct tr_encoder_class *const *class = registry->encoders; class != NULL && *class != NULL;
-         class ++)
+         class ++) {
         add_rows(all, (*class)->options);
+        add_rows(all, (*class)->more_options);
+    }
     return all;
 }
 

@@ -205,8 +205,11 @@ add_all_options(const struct tr_registry *registry, enum tr_help_format format, 
         add_connector(out, "Target", (*class)->name, (*class)->options, format);
     add_connector(out, "Target", "that publishes events", registry->format, format);
     for (const struct tr_encoder_class *const *class = registry->encoders; class != NULL && *class != NULL;
-         class ++)
+         class ++) {
         add_connector(out, "Target", (*class)->name, (*class)->options, format);
+        if ((*class)->more_options != NULL)
+            add_connector(out, "Target", (*class)->name, (*class)->more_options, format);
+    }
 }
 
 void

@@ -5,6 +5,7 @@
 
 #include "capture/mysql/mysql.h"
 #include "capture/postgres/postgres.h"
+#include "encoders/avro/avro.h"
 #include "encoders/debezium/debezium.h"
 #include "encoders/dms/dms.h"
 #include "offsets/sqlite/sqlite.h"
@@ -34,6 +35,7 @@ static const struct tr_offset_store_class *const stores[] = {
 static const struct tr_encoder_class *const encoders[] = {
     &tr_debezium_json_encoder,
     &tr_plain_json_encoder,
+    &tr_debezium_avro_encoder,
     &tr_dms_json_encoder,
     NULL,
 };
@@ -43,7 +45,7 @@ static const struct tr_option format[] = {
       .section = "target",
       .type = TR_OPTION_CHOICE,
       .value = "debezium-json",
-      .choices = "debezium-json|plain-json|dms-json",
+      .choices = "debezium-json|plain-json|debezium-avro|dms-json",
       .help = "form of the events; each form has options of its own" },
     { .name = NULL },
 };

@@ -11,6 +11,7 @@
 
 #include "core/batch.h"
 #include "core/error.h"
+#include "core/finding.h"
 #include "core/option.h"
 
 struct tr_encoder;
@@ -54,6 +55,9 @@ struct tr_emit {
 struct tr_encoder_class {
     const char *name; /* "debezium-json" */
     const struct tr_option *options;
+    const struct tr_option
+        *more_options; /* a second table, or NULL: what this form has beside those that it shares */
+    bool binary;       /* keys and values are no text: for sinks that write messages, not lines */
     int (*open)(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct tr_error *err);
     void (*close)(struct tr_encoder *encoder);
     /* All messages of one event, in order (an update that changes the key gives three). */
@@ -64,6 +68,8 @@ struct tr_encoder_class {
                  const struct tr_emit *emit, struct tr_error *err);
     int (*commit)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn,
                   const struct tr_emit *emit, struct tr_error *err);
+    /* What would stop or hurt, of what the encoder needs besides the sink (a schema registry). NULL = nothing. */
+    int (*check)(struct tr_encoder *encoder, const struct tr_findings *findings, struct tr_error *err);
     /* A sign of life for an idle source. NULL when the format has none. */
     int (*heartbeat)(struct tr_encoder *encoder, const struct tr_emit *emit, struct tr_error *err);
 };

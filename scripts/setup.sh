@@ -8,7 +8,7 @@ libzstd-dev zlib1g-dev libmariadb-dev librdkafka-dev libavro-dev libcurl4-openss
 CHECK_PACKAGES="clang clang-format cppcheck shellcheck libclang-rt-14-dev libcmocka-dev"
 SERVER_PACKAGES="postgresql-15 postgresql-client-15 mariadb-server-core mariadb-client-core mariadb-client"
 TEST_PACKAGES="python3 python3-psycopg2 python3-pytest python3-pymysql python3-yaml
-python3-confluent-kafka openjdk-17-jdk-headless maven openssl
+python3-confluent-kafka python3-avro openjdk-17-jdk-headless maven openssl
 patchelf zstd unzip xz-utils"
 
 case "${1:-}" in

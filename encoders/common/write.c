@@ -89,7 +89,7 @@ json_escape(struct tr_buffer *out, const char *text, size_t len)
 }
 
 void
-json_string(struct tr_buffer *out, const char *text, size_t len)
+tr_json_string(struct tr_buffer *out, const char *text, size_t len)
 {
     tr_buffer_byte(out, '"');
     json_escape(out, text, len);
@@ -97,7 +97,7 @@ json_string(struct tr_buffer *out, const char *text, size_t len)
 }
 
 void
-base64_add(struct tr_buffer *out, const void *bytes, size_t len, bool url)
+tr_base64_add(struct tr_buffer *out, const void *bytes, size_t len, bool url)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -128,8 +128,40 @@ void
 json_base64(struct tr_buffer *out, const void *bytes, size_t len, bool url)
 {
     tr_buffer_byte(out, '"');
-    base64_add(out, bytes, len, url);
+    tr_base64_add(out, bytes, len, url);
     tr_buffer_byte(out, '"');
+}
+
+static int
+base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool
+tr_base64_decode(struct tr_buffer *out, const char *text, size_t len)
+{
+    if (len % 4 != 0)
+        return false;
+    for (size_t i = 0; i < len; i += 4) {
+        /* Padding stands at the very end only. */
+        size_t digits = i + 4 < len || text[i + 3] != '=' ? 4 : text[i + 2] != '=' ? 3 : 2;
+        uint32_t n = 0;
+        for (size_t k = 0; k < 4; k++) {
+            int digit = k < digits ? base64_digit(text[i + k]) : 0;
+            if (digit < 0)
+                return false;
+            n = n << 6 | (uint32_t)digit;
+        }
+        tr_buffer_add(out, (char[]){ (char)(n >> 16), (char)(n >> 8), (char)n }, digits - 1);
+    }
+    return true;
 }
 
 static int

@@ -223,7 +223,7 @@ plain_change(const struct record *rec, char op, const struct tr_value *after, co
         return rc;
     out->len--; /* the closing brace */
     tr_buffer_printf(out, "%s\"__op\":\"%c\",\"__table\":", out->data[out->len - 1] == '{' ? "" : ",", op);
-    json_string(out, rec->plan->collection, strlen(rec->plan->collection));
+    tr_json_string(out, rec->plan->collection, strlen(rec->plan->collection));
     json_literal(out, ",\"__ts_ms\":");
     if (rec->txn != NULL && rec->txn->commit_us != 0)
         tr_buffer_int(out, rec->txn->commit_us / 1000);
@@ -386,7 +386,7 @@ message_event(struct record *rec)
         schema_of_message(enc, false, value);
     }
     json_literal(key, "{\"prefix\":");
-    json_string(key, event->message.prefix, strlen(event->message.prefix));
+    tr_json_string(key, event->message.prefix, strlen(event->message.prefix));
     tr_buffer_text(key, enc->schemas ? "}}" : "}");
     json_literal(value, "{\"op\":\"m\"");
     tail_append(enc, true, value);
@@ -398,7 +398,7 @@ message_event(struct record *rec)
     else
         json_literal(value, "null");
     json_literal(value, ",\"message\":{\"prefix\":");
-    json_string(value, event->message.prefix, strlen(event->message.prefix));
+    tr_json_string(value, event->message.prefix, strlen(event->message.prefix));
     json_literal(value, ",\"content\":");
     value_bytes(&enc->renderer, event->message.content, event->message.len, value);
     tr_buffer_text(value, enc->schemas ? "}}}" : "}}");

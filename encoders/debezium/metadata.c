@@ -29,7 +29,7 @@ append_id(const struct tr_txn *txn, struct tr_buffer *out)
     struct tr_buffer id;
     tr_buffer_init(&id, 1 << 16);
     metadata_id(txn, &id);
-    json_string(out, id.data, id.len);
+    tr_json_string(out, id.data, id.len);
     tr_buffer_fini(&id);
 }
 
@@ -98,7 +98,7 @@ append_counts(const struct json_encoder *enc, bool end, struct tr_buffer *out)
     json_literal(out, ",\"data_collections\":[");
     for (uint32_t i = 0; i < enc->ncollections; i++) {
         tr_buffer_text(out, i > 0 ? ",{\"data_collection\":" : "{\"data_collection\":");
-        json_string(out, enc->collections[i].name, strlen(enc->collections[i].name));
+        tr_json_string(out, enc->collections[i].name, strlen(enc->collections[i].name));
         json_literal(out, ",\"event_count\":");
         tr_buffer_uint(out, enc->collections[i].events);
         tr_buffer_byte(out, '}');

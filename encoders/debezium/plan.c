@@ -56,7 +56,7 @@ array_placeholder(const struct json_encoder *enc, const struct tr_column *column
     else if (decimal && modes->decimal == DECIMAL_PRECISE)
         placeholder_decimal(enc, column, out);
     else
-        json_string(out, enc->placeholder, strlen(enc->placeholder));
+        tr_json_string(out, enc->placeholder, strlen(enc->placeholder));
     tr_buffer_byte(out, ']');
 }
 
@@ -68,7 +68,7 @@ column_placeholder(struct json_encoder *enc, const struct tr_column *column, str
     switch (column->logical) {
     case TR_BYTES:
         if (enc->renderer.modes.binary != BINARY_BYTES) {
-            json_string(out, enc->placeholder, strlen(enc->placeholder));
+            tr_json_string(out, enc->placeholder, strlen(enc->placeholder));
             return;
         }
         value_bytes(&enc->renderer, enc->placeholder_bytes, enc->placeholder_bytes_len, out);
@@ -77,17 +77,17 @@ column_placeholder(struct json_encoder *enc, const struct tr_column *column, str
     case TR_HSTORE:
         tr_buffer_init(&object, 1 << 20);
         tr_buffer_byte(&object, '{');
-        json_string(&object, enc->placeholder, strlen(enc->placeholder));
+        tr_json_string(&object, enc->placeholder, strlen(enc->placeholder));
         tr_buffer_byte(&object, ':');
-        json_string(&object, enc->placeholder, strlen(enc->placeholder));
+        tr_json_string(&object, enc->placeholder, strlen(enc->placeholder));
         tr_buffer_byte(&object, '}');
         if (enc->renderer.modes.hstore_map)
             tr_buffer_add(out, object.data, object.len);
         else
-            json_string(out, object.data, object.len);
+            tr_json_string(out, object.data, object.len);
         tr_buffer_fini(&object);
         return;
-    default: json_string(out, enc->placeholder, strlen(enc->placeholder));
+    default: tr_json_string(out, enc->placeholder, strlen(enc->placeholder));
     }
 }
 
@@ -131,7 +131,7 @@ plan_column(struct json_encoder *enc, struct tr_arena *arena, struct column_plan
     const struct value_modes *modes = &enc->renderer.modes;
     tr_buffer_init(&text, 1 << 24);
     json_literal(&text, ",");
-    json_string(&text, column->name, strlen(column->name));
+    tr_json_string(&text, column->name, strlen(column->name));
     json_literal(&text, ":");
     plan->name = keep(arena, &text, &plan->name_len);
     plan->column = column;
@@ -182,13 +182,13 @@ plan_source(const struct json_encoder *enc, struct relation_plan *plan)
     tr_buffer_init(&text, 1 << 20);
     if (enc->renderer.modes.mysql) {
         json_literal(&text, ",\"table\":");
-        json_string(&text, relation->name, strlen(relation->name));
+        tr_json_string(&text, relation->name, strlen(relation->name));
         json_literal(&text, ",\"server_id\":");
     } else {
         json_literal(&text, ",\"schema\":");
-        json_string(&text, relation->schema, strlen(relation->schema));
+        tr_json_string(&text, relation->schema, strlen(relation->schema));
         json_literal(&text, ",\"table\":");
-        json_string(&text, relation->name, strlen(relation->name));
+        tr_json_string(&text, relation->name, strlen(relation->name));
         json_literal(&text, ",\"txId\":");
     }
     plan->source = keep(&plan->arena, &text, &plan->source_len);

@@ -50,7 +50,7 @@ put_string(const struct renderer *r, struct tr_buffer *out, const char *text, si
     if (r->avro)
         avro_string(out, text, len);
     else
-        json_string(out, text, len);
+        tr_json_string(out, text, len);
 }
 
 static inline void

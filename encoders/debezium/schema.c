@@ -115,7 +115,7 @@ labels_schema(const struct tr_column *column, const char *name, struct pieces ou
     }
     semantic(out, "string", name);
     json_literal(out.name, ",\"parameters\":{\"allowed\":");
-    json_string(out.name, allowed.len > 0 ? allowed.data : "", allowed.len);
+    tr_json_string(out.name, allowed.len > 0 ? allowed.data : "", allowed.len);
     tr_buffer_byte(out.name, '}');
     tr_buffer_fini(&allowed);
 }
@@ -265,7 +265,7 @@ column_schema(struct renderer *renderer, const struct column_plan *plan, struct 
         tr_buffer_add(out, value.data, value.len);
     }
     json_literal(out, ",\"field\":");
-    json_string(out, plan->column->name, strlen(plan->column->name));
+    tr_json_string(out, plan->column->name, strlen(plan->column->name));
     tr_buffer_byte(out, '}');
     tr_buffer_fini(&value);
 }

@@ -21,7 +21,7 @@ quoted(struct tr_buffer *out, const char *text)
     if (text == NULL)
         json_literal(out, "null");
     else
-        json_string(out, text, strlen(text));
+        tr_json_string(out, text, strlen(text));
 }
 
 static void

@@ -157,7 +157,7 @@ write_hstore(struct renderer *r, const char *at, const char *end, struct tr_buff
         }
         if (!read_quoted(&at, end, &r->bytes))
             return false;
-        json_string(out, r->bytes.len > 0 ? r->bytes.data : "", r->bytes.len);
+        tr_json_string(out, r->bytes.len > 0 ? r->bytes.data : "", r->bytes.len);
         tr_buffer_byte(out, ':');
         if (!skip_literal(&at, end, "=>"))
             return false;
@@ -167,7 +167,7 @@ write_hstore(struct renderer *r, const char *at, const char *end, struct tr_buff
         }
         if (!read_quoted(&at, end, &r->bytes))
             return false;
-        json_string(out, r->bytes.len > 0 ? r->bytes.data : "", r->bytes.len);
+        tr_json_string(out, r->bytes.len > 0 ? r->bytes.data : "", r->bytes.len);
     }
     tr_buffer_byte(out, '}');
     return true;

@@ -292,7 +292,7 @@ value_bytes(struct renderer *r, const void *bytes, size_t len, struct tr_buffer 
     if (r->modes.binary == BINARY_HEX)
         tr_buffer_hex(out, bytes, len);
     else
-        base64_add(out, bytes, len, r->modes.binary == BINARY_BASE64_URL);
+        tr_base64_add(out, bytes, len, r->modes.binary == BINARY_BASE64_URL);
     put_string_end(r, out, begin);
 }
 

@@ -39,7 +39,7 @@ type_of(const struct dms_encoder *enc, const struct tr_column *column)
 static void
 add_column(const struct dms_encoder *enc, const struct tr_column *column, struct tr_buffer *out)
 {
-    json_string(out, column->name, strlen(column->name));
+    tr_json_string(out, column->name, strlen(column->name));
     tr_buffer_printf(out, ":{\"type\":\"%s\"", type_of(enc, column));
     if (column->logical == TR_UUID)
         json_literal(out, ",\"length\":36");
@@ -68,7 +68,7 @@ add_definition(const struct dms_encoder *enc, const struct tr_relation *relation
         const char *name = relation->columns[relation->keys[k]].name;
         if (k > 0)
             tr_buffer_byte(out, ',');
-        json_string(out, name, strlen(name));
+        tr_json_string(out, name, strlen(name));
     }
     json_literal(out, "]}},");
 }
@@ -87,7 +87,7 @@ emit_control(struct dms_encoder *enc, const struct dms_table *table, const struc
     json_literal(out, ",\"partition-key-type\":\"task-id\"");
     if (enc->partition_value) {
         json_literal(out, ",\"partition-key-value\":");
-        json_string(out, table->control_key, strlen(table->control_key));
+        tr_json_string(out, table->control_key, strlen(table->control_key));
     }
     tr_buffer_text(out, table->place);
     json_literal(out, "}}");

@@ -128,7 +128,7 @@ dms_emit(struct dms_encoder *enc, const struct dms_table *table, const struct tr
         return tr_fail(err, TR_REFUSED, "table %s.%s: an event passes the limit of 1 GiB as JSON",
                        table->relation->schema, table->relation->name);
     tr_buffer_reset(&enc->key_json);
-    json_string(&enc->key_json, enc->key.len > 0 ? enc->key.data : "", enc->key.len);
+    tr_json_string(&enc->key_json, enc->key.len > 0 ? enc->key.data : "", enc->key.len);
     const struct tr_message message = { .topic = table->topic,
                                         .key = enc->key.len > 0 ? enc->key.data : "",
                                         .key_len = enc->key.len,
@@ -149,7 +149,7 @@ add_before(struct dms_encoder *enc, const struct dms_table *table, const struct 
     const struct tr_value *before = event->before != NULL ? event->before : event->after;
     enum before_columns only = event->before != NULL ? enc->before_columns : BEFORE_KEY;
     tr_buffer_byte(out, ',');
-    json_string(out, enc->before_name, strlen(enc->before_name));
+    tr_json_string(out, enc->before_name, strlen(enc->before_name));
     tr_buffer_byte(out, ':');
     return dms_write_row(enc, table, before, NULL, only, out, err);
 }
@@ -185,7 +185,7 @@ change(struct dms_encoder *enc, const struct tr_txn *txn, const struct tr_event 
     tr_buffer_byte(out, '"');
     if (enc->partition_value) {
         json_literal(out, ",\"partition-key-value\":");
-        json_string(out, enc->key.len > 0 ? enc->key.data : "", enc->key.len);
+        tr_json_string(out, enc->key.len > 0 ? enc->key.data : "", enc->key.len);
     }
     tr_buffer_text(out, table->place);
     if (txn != NULL)

@@ -22,14 +22,14 @@ fill_texts(const struct dms_encoder *enc, struct dms_table *table)
     tr_buffer_init(&text, 1 << 20);
     table->names = tr_arena_zalloc(&table->arena, relation->ncolumns * sizeof(*table->names) + 1);
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
-        json_string(&text, relation->columns[i].name, strlen(relation->columns[i].name));
+        tr_json_string(&text, relation->columns[i].name, strlen(relation->columns[i].name));
         tr_buffer_byte(&text, ':');
         table->names[i] = keep(&table->arena, &text);
     }
     json_literal(&text, ",\"schema-name\":");
-    json_string(&text, relation->schema, strlen(relation->schema));
+    tr_json_string(&text, relation->schema, strlen(relation->schema));
     json_literal(&text, ",\"table-name\":");
-    json_string(&text, relation->name, strlen(relation->name));
+    tr_json_string(&text, relation->name, strlen(relation->name));
     table->place = keep(&table->arena, &text);
     tr_buffer_printf(&text, "%s.%s.%s", enc->base.env->prefix, relation->schema, relation->name);
     table->control_key = keep(&table->arena, &text);

@@ -47,7 +47,7 @@ add_moment_text(const char *text, size_t len, struct tr_buffer *out)
 {
     const char *blank = memchr(text, ' ', len);
     if (len == 0 || !is_digit(text[0]) || blank == NULL || text[len - 1] == 'C') {
-        json_string(out, text, len);
+        tr_json_string(out, text, len);
         return;
     }
     if (len > 3 && memcmp(text + len - 3, "+00", 3) == 0)
@@ -75,7 +75,7 @@ add_value(const struct dms_encoder *enc, enum form form, const char *text, size_
         if (is_number(text, len))
             tr_buffer_add(out, text, len);
         else
-            json_string(out, text, len);
+            tr_json_string(out, text, len);
         return;
     case FORM_BOOL: {
         const char *word = len > 0 && (text[0] == 't' || text[0] == '1') ? "true" : "false";
@@ -92,7 +92,7 @@ add_value(const struct dms_encoder *enc, enum form form, const char *text, size_
         }
         return;
     case FORM_MOMENT: add_moment_text(text, len, out); return;
-    default: json_string(out, text, len);
+    default: tr_json_string(out, text, len);
     }
 }
 

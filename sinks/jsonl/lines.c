@@ -53,6 +53,9 @@ lines_open(struct lines *lines, const struct tr_sink_env *env, struct tr_error *
                                           .connector = env->source_name,
                                           .prefix = env->task,
                                           .database = env->source_database };
+    if (env->encoder->binary)
+        return tr_fail(err, TR_CONFIG, "format %s is binary: it goes to kafka://, not into lines",
+                       env->encoder->name);
     return env->encoder->open(&lines->env, &lines->encoder, err);
 }
 

@@ -83,6 +83,10 @@ kafka_check(struct tr_sink *base, const struct tr_schema *schema, const struct t
     const struct rd_kafka_metadata *metadata;
     (void)schema;
     check_settings(sink, findings);
+    const struct tr_encoder_class *encoder = sink->encoder->class;
+    int rc = encoder->check != NULL ? encoder->check(sink->encoder, findings, err) : 0;
+    if (rc < 0)
+        return rc;
     rd_kafka_resp_err_t code = rd_kafka_metadata(sink->rk, 1, NULL, &metadata, METADATA_MS);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_fail(sink, err, code, NULL, "cannot reach the brokers %s", sink->brokers);
