@@ -124,7 +124,7 @@ finish(const struct record *rec, char op, struct tr_buffer *out)
     struct avro_encoder *enc = (struct avro_encoder *)rec->enc;
     struct json_encoder *json = rec->enc;
     avro_source(enc, rec, out);
-    if (json->transaction_metadata && rec->txn != NULL && op != 't' && op != 'r') {
+    if (json->transaction_metadata && rec->txn != NULL && op != 'r') {
         uint64_t total, order;
         metadata_next(json, rec->plan, &total, &order);
         tr_buffer_reset(&enc->text);

@@ -75,9 +75,9 @@ static void
 postgres(const struct avro_encoder *enc, const struct record *rec, struct tr_buffer *out)
 {
     const struct tr_relation *relation = rec->plan->relation;
-    const struct tr_txn *txn = rec->txn;
+    const struct tr_txn *txn = source_txn(rec->batch, rec->txn);
     const char *database = enc->json.base.env->database;
-    text(out, database != NULL ? database : relation->database);
+    text(out, database != NULL && database[0] != '\0' ? database : relation->database);
     sequence(enc, rec->event, out);
     times(enc, out);
     text(out, relation->schema);
@@ -94,7 +94,7 @@ mysql(const struct avro_encoder *enc, const struct record *rec, struct tr_buffer
 {
     static const struct tr_txn none;
     const struct tr_relation *relation = rec->plan->relation;
-    const struct tr_txn *txn = rec->txn != NULL ? rec->txn : &none;
+    const struct tr_txn *known = source_txn(rec->batch, rec->txn), *txn = known != NULL ? known : &none;
     text(out, relation->schema);
     avro_long(out, 0); /* sequence */
     times(enc, out);
@@ -111,7 +111,8 @@ mysql(const struct avro_encoder *enc, const struct record *rec, struct tr_buffer
 void
 avro_source(struct avro_encoder *enc, const struct record *rec, struct tr_buffer *out)
 {
-    if (source_refresh(&enc->json, rec->txn, rec->event->snapshot) || enc->source_head.len == 0)
+    if (source_refresh(&enc->json, source_txn(rec->batch, rec->txn), rec->event->snapshot) ||
+        enc->source_head.len == 0)
         make_head(enc, rec->event->snapshot);
     tr_buffer_add(out, enc->source_head.data, enc->source_head.len);
     if (enc->json.renderer.modes.mysql)

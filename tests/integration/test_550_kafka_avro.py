@@ -83,7 +83,8 @@ def without_clock(value, name):
     if isinstance(value, dict) and "op" in value:
         value = {key: part for key, part in value.items() if key not in ("ts_ms", "ts_us", "ts_ns")}
         assert value["source"]["name"] in (name, f"{name}j")
-        hidden = ("name", "ts_ms", "ts_us", "ts_ns", "lsn", "sequence") if value["op"] == "r" else ("name",)
+        # Each of the two loads has a cut of its own.
+        hidden = ("name", "ts_ms", "ts_us", "ts_ns", "lsn", "sequence", "file", "pos") if value["op"] == "r" else ("name",)
         value["source"] = {key: part for key, part in value["source"].items() if key not in hidden}
     return value
 
