@@ -1,4 +1,4 @@
-/* test_registry.c - what the client of a schema registry asks, and what it makes of the answers. */
+/* test_schema_registry.c - what the client of a schema registry asks, and what it makes of the answers. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -96,7 +96,7 @@ static const struct {
     { HTTP("200 OK", "[{\"id\":7}]"), TR_RETRY, "HTTP 200", "" },
     { "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\":7}", TR_RETRY,
       "schema registry http://127.0.0.1", "" },
-    { "gibberish\r\n", TR_RETRY, "schema registry http://127.0.0.1", "" },
+    { "gibberish\r\n", TR_CONFIG, "schema registry http://127.0.0.1", "" },
     { "", TR_RETRY, "Empty reply", "" },
 };
 
