@@ -208,7 +208,8 @@ add_all_options(const struct tr_registry *registry, enum tr_help_format format, 
          class ++) {
         add_connector(out, "Target", (*class)->name, (*class)->options, format);
         if ((*class)->more_options != NULL)
-            add_connector(out, "Target", (*class)->name, (*class)->more_options, format);
+            add_connector(out, "Target", (*class)->name, (*class)->more_options,
+                          format); /* under the same title */
     }
 }
 

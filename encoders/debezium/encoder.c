@@ -316,7 +316,7 @@ static int
 key_change(struct record *rec)
 {
     struct json_encoder *enc = rec->enc;
-    const struct tr_buffer *old_header, *new_header;
+    const struct tr_buffer *old_header = NULL, *new_header = NULL;
     int rc = write_key(enc, rec->plan, rec->event->before, NULL, &enc->old_key, rec->err);
     if (rc == 0)
         rc = write_headers(rec, &old_header, &new_header);
