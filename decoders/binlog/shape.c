@@ -46,10 +46,13 @@ is_numeric(const struct shape *s, uint16_t i)
     return binlog_types[s->storage[i].type].numeric;
 }
 
+/* Columns that are counted in the fields of character sets: MariaDB counts geometry among them. */
 static bool
 is_character(const struct shape *s, uint16_t i)
 {
-    return binlog_types[s->storage[i].type].character;
+    uint8_t type = s->storage[i].type;
+    return binlog_types[type].character ||
+           (type == TYPE_GEOMETRY && s->d->format.flavour == TR_BINLOG_MARIADB);
 }
 
 static bool
@@ -197,6 +200,8 @@ set_visible(struct tr_column *column, bool bit)
 static void
 set_collation(struct storage *st, uint64_t collation)
 {
+    if (st->type == TYPE_GEOMETRY)
+        return;
     st->collation = (uint32_t)collation;
     st->charset = binlog_charset((uint32_t)collation);
 }
