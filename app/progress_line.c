@@ -128,6 +128,8 @@ add_stream(struct tr_buffer *out, const struct tr_task_status *s, const struct t
     }
     if (s->conflicts > 0)
         tr_buffer_printf(out, ", %llu conflicts", (unsigned long long)s->conflicts);
+    if (s->misfits > 0)
+        tr_buffer_printf(out, ", %llu values stored otherwise", (unsigned long long)s->misfits);
     if (s->checkpoint[0] != '\0') {
         tr_buffer_text(out, ", checkpoint ");
         tr_text_printable(out, s->checkpoint, strnlen(s->checkpoint, sizeof(s->checkpoint)));
@@ -201,6 +203,10 @@ tr_progress_summary(const struct tr_task_status *s, int64_t duration_us, struct 
     if (s->conflicts > 0) {
         tr_buffer_text(out, ", ");
         add_count(out, s->conflicts, "conflict", "conflicts");
+    }
+    if (s->misfits > 0) {
+        tr_buffer_text(out, ", ");
+        add_count(out, s->misfits, "value stored otherwise", "values stored otherwise");
     }
     if (s->retries > 0) {
         tr_buffer_text(out, ", ");

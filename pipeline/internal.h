@@ -22,7 +22,7 @@ struct tr_task_counters {
     _Atomic uint64_t load_tables, load_tables_done;
     _Atomic uint64_t load_rows, load_rows_expected, load_bytes, load_bytes_expected;
     _Atomic uint64_t transactions, rows, bytes;
-    _Atomic uint64_t rows_durable, conflicts, retries;
+    _Atomic uint64_t rows_durable, conflicts, misfits, retries;
     _Atomic int64_t lag_bytes, lag_us;
 };
 

@@ -75,6 +75,13 @@ on_conflict(void *arg, const char *table, const char *what)
     atomic_fetch_add(&task->count.conflicts, 1);
 }
 
+static void
+on_misfit(void *arg, uint64_t count)
+{
+    struct tr_task *task = arg;
+    atomic_fetch_add(&task->count.misfits, count);
+}
+
 static bool
 setting_is(const struct tr_task *task, const char *name, const char *value)
 {
@@ -117,7 +124,8 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
                                            .memory = (uint64_t)tr_setting_int(config->settings, "memory") / 4,
                                            .arg = task,
                                            .durable = on_durable,
-                                           .conflict = on_conflict };
+                                           .conflict = on_conflict,
+                                           .misfit = on_misfit };
     *out = task;
     return 0;
 }
@@ -481,6 +489,7 @@ tr_task_status(struct tr_task *task, struct tr_task_status *status)
     status->bytes = atomic_load(&count->bytes);
     status->rows_durable = atomic_load(&count->rows_durable);
     status->conflicts = atomic_load(&count->conflicts);
+    status->misfits = atomic_load(&count->misfits);
     status->retries = atomic_load(&count->retries);
     status->lag_bytes = atomic_load(&count->lag_bytes);
     status->lag_us = atomic_load(&count->lag_us);

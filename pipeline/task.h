@@ -50,6 +50,7 @@ struct tr_task_status {
     uint64_t transactions, rows, bytes; /* of the stream, read and decoded */
     uint64_t rows_durable;
     uint64_t conflicts, retries;
+    uint64_t misfits;  /* values that were stored otherwise than they came, by on_value */
     int64_t lag_bytes; /* -1 = not known */
     int64_t lag_us;    /* commit at the source until durable here; -1 = not known */
     char checkpoint[256];

@@ -266,7 +266,8 @@ tr_convert_to_mysql(const char *dialect, const struct tr_column *column,
                     struct tr_buffer *type, struct tr_buffer *note)
 {
     if (same_family(dialect) && column->native != NULL && !unknown_native(column, target)) {
-        tr_buffer_text(type, column->native);
+        bool collection = strcasecmp(column->native, "geomcollection") == 0; /* MySQL's short name for it */
+        tr_buffer_text(type, collection ? "geometrycollection" : column->native);
         if ((column->charset != NULL && strcmp(column->charset, "binary") != 0) || column->collation != NULL)
             if (column->charset == NULL || strcmp(column->charset, "binary") != 0)
                 collate(dialect, column, target, type, note);

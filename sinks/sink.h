@@ -51,6 +51,8 @@ struct tr_sink_env {
     void (*durable)(void *arg, uint64_t sequence, const char *sink_state);
     /* Count for the summary and the metrics: a row skipped or overwritten by policy. */
     void (*conflict)(void *arg, const char *table, const char *what);
+    /* The same for values that the target's columns cannot hold, stored otherwise by `on_value`. thread: any. */
+    void (*misfit)(void *arg, uint64_t count);
 };
 
 struct tr_loader; /* one writer of a bulk load: connection and COPY of its own */

@@ -104,8 +104,9 @@ static void
 report_misfits(struct tr_my_apply *apply)
 {
     const struct tr_sink_env *env = apply->sink->base.env;
-    for (; apply->values.misfits > 0 && apply->sink->on_value != TR_MY_VALUE_STOP; apply->values.misfits--)
-        env->conflict(env->arg, "values", apply->sink->on_value == TR_MY_VALUE_NULL ? "nulled" : "clamped");
+    if (apply->values.misfits > 0)
+        env->misfit(env->arg, apply->values.misfits);
+    apply->values.misfits = 0;
 }
 
 static void

@@ -27,6 +27,7 @@ enum tr_my_kind {
     TR_MY_DATETIME, /* timestamp too */
     TR_MY_JSON,
     TR_MY_GEOMETRY,
+    TR_MY_VECTOR, /* bytes of floats, low byte first */
 };
 
 struct tr_my_column {
@@ -34,6 +35,7 @@ struct tr_my_column {
     const char *type; /* as DDL spells it */
     enum tr_my_kind kind;
     int64_t length;       /* characters, bytes or bits; -1 = not limited */
+    bool recoded;         /* characters in another set than UTF-8: bytes are not to be taken as they are */
     int precision, scale; /* decimals; `scale` also the digits of a fraction of a second */
     int64_t minimum;
     uint64_t maximum;                              /* integers */

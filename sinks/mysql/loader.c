@@ -76,7 +76,10 @@ infile_error(void *at, char *out, unsigned size)
 
 /* ---- opening */
 
-/* Bytes go as they are; these types alone want to be told that they are characters: as bytes they would have to be in the server's own form. */
+/*
+ * Bytes go as they are. These types, and columns of other character sets, want to be told that they are characters: as bytes they would have to be in the server's
+ * own form.
+ */
 static bool
 wants_characters(const struct tr_my_column *column)
 {
@@ -84,7 +87,7 @@ wants_characters(const struct tr_my_column *column)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(column->type, types[i]) == 0)
             return true;
-    return false;
+    return column->recoded;
 }
 
 static void
@@ -289,11 +292,14 @@ tr_my_loader_write(struct tr_loader *loader, const char *data, size_t len, struc
 static void
 tell_misfits(struct tr_loader *loader)
 {
-    if (loader->values.misfits > 0)
-        tr_log(loader->sink->base.env->log, TR_LOG_WARNING, "sink",
-               "table %s: %llu values that its columns cannot hold were stored as %s", loader->map->label,
-               (unsigned long long)loader->values.misfits,
-               loader->sink->on_value == TR_MY_VALUE_NULL ? "NULL" : "the nearest value");
+    const struct tr_sink_env *env = loader->sink->base.env;
+    if (loader->values.misfits == 0)
+        return;
+    env->misfit(env->arg, loader->values.misfits);
+    tr_log(loader->sink->base.env->log, TR_LOG_WARNING, "sink",
+           "table %s: %llu values that its columns cannot hold were stored as %s", loader->map->label,
+           (unsigned long long)loader->values.misfits,
+           loader->sink->on_value == TR_MY_VALUE_NULL ? "NULL" : "the nearest value");
 }
 
 int

@@ -99,6 +99,7 @@ int
 tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image,
                     struct tr_buffer *out, struct tr_error *err)
 {
+    uint64_t misfits = values->misfits;
     for (uint16_t k = 0; k < map->nkey; k++) {
         tr_buffer_text(out, k > 0 ? " AND " : "");
         column_name(map, map->key[k], out);
@@ -108,6 +109,7 @@ tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, co
         if (rc < 0)
             return rc;
     }
+    values->misfits = misfits; /* counted when they were written */
     return 0;
 }
 
@@ -127,24 +129,29 @@ row_condition(struct tr_my_values *values, const struct tr_my_map *map, const st
               struct tr_buffer *out, struct tr_error *err)
 {
     const char *and = "";
+    uint64_t misfits = values->misfits;
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
         if (!is_written(map, image, i))
             continue;
         const struct tr_my_column *column = &map->table->columns[map->target[i]];
         bool text = is_characters(column) && image[i].state == TR_PRESENT;
         bool cast = column->single || strcmp(column->type, "json") == 0; /* MySQL's JSON equals no text */
+        bool vector = column->kind == TR_MY_VECTOR; /* MySQL compares them with nothing */
         tr_buffer_text(out, and);
+        tr_buffer_text(out, vector ? "HEX(" : "");
         column_name(map, i, out);
-        tr_buffer_text(out, cast ? "<=>CAST(" : "<=>");
+        tr_buffer_text(out, vector ? ")<=>HEX(" : cast ? "<=>CAST(" : "<=>");
         int rc = tr_my_value_write(values, map, i, &image[i], false, out, err);
         if (rc < 0)
             return rc;
-        tr_buffer_text(out, column->single ? " AS FLOAT)"
-                            : cast         ? " AS JSON)"
-                            : text         ? " COLLATE utf8mb4_bin"
-                                           : "");
+        tr_buffer_text(out, vector           ? ")"
+                            : column->single ? " AS FLOAT)"
+                            : cast           ? " AS JSON)"
+                            : text           ? " COLLATE utf8mb4_bin"
+                                             : "");
         and = " AND ";
     }
+    values->misfits = misfits;
     tr_buffer_text(out, *and == '\0' ? "TRUE" : "");
     tr_buffer_text(out, " LIMIT 1");
     return 0;

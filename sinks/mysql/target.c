@@ -53,6 +53,7 @@ static const struct {
     { "multipolygon", TR_MY_GEOMETRY, 0 },
     { "geometrycollection", TR_MY_GEOMETRY, 0 },
     { "geomcollection", TR_MY_GEOMETRY, 0 },
+    { "vector", TR_MY_VECTOR, 0 },
 };
 
 static void
@@ -78,7 +79,8 @@ enum {
     C_PRECISION,
     C_SCALE,
     C_FRACTION,
-    C_HAS_DEFAULT
+    C_HAS_DEFAULT,
+    C_CHARSET
 };
 
 static void
@@ -103,6 +105,8 @@ read_column(struct tr_my_table *table, struct tr_my_column *column, MYSQL_ROW ro
         if (column->kind == TR_MY_INTEGER)
             limits(column, types[i].bytes, strcasestr(row[C_TYPE], "unsigned") != NULL);
     }
+    const char *charset = row[C_CHARSET];
+    column->recoded = charset != NULL && strncmp(charset, "utf8", 4) != 0 && strcmp(charset, "binary") != 0;
     column->single = strcasecmp(row[C_DATA_TYPE], "float") == 0;
     if (column->kind == TR_MY_BIT)
         column->length = column->precision;
@@ -173,7 +177,7 @@ read_columns(MYSQL *conn, struct tr_buffer *sql, struct tr_my_table *table, stru
     int rc = ask(
         conn, sql,
         "SELECT column_name, data_type, column_type, is_nullable, extra, character_maximum_length, numeric_precision, numeric_scale,"
-        " datetime_precision, column_default IS NOT NULL FROM information_schema.columns",
+        " datetime_precision, column_default IS NOT NULL, character_set_name FROM information_schema.columns",
         "table", table->database, table->name, " ORDER BY ordinal_position", &res, err);
     if (rc < 0)
         return rc;

@@ -10,8 +10,9 @@
 
 #define LOW_DATE "0001-01-01"
 #define HIGH_DATE "9999-12-31"
+#define SHOWN 64 /* bytes of a value in a message */
 
-enum form { FORM_NULL, FORM_BARE, FORM_TEXT, FORM_BINARY };
+enum form { FORM_NULL, FORM_BARE, FORM_TEXT, FORM_BINARY, FORM_BITS };
 
 struct cell {
     enum form form;
@@ -25,6 +26,8 @@ struct context {
     const struct tr_column *source;
     const struct tr_my_column *target;
     struct tr_error *err;
+    const char *text; /* the value, for messages */
+    size_t len;
 };
 
 void
@@ -54,14 +57,21 @@ static int
 misfit(struct context *c, struct cell *cell, enum form form, const char *clamp, size_t len, const char *why)
 {
     enum tr_my_value_policy policy = c->values->policy;
-    c->values->misfits++;
-    if (policy == TR_MY_VALUE_CLAMP && clamp != NULL)
+    bool stored = policy == TR_MY_VALUE_CLAMP && clamp != NULL;
+    bool nulled = !stored && policy != TR_MY_VALUE_STOP && !c->target->not_null;
+    c->values->misfits += stored || nulled;
+    if (stored)
         return give(cell, form, clamp, len);
-    if (policy != TR_MY_VALUE_STOP && !c->target->not_null)
+    if (nulled)
         return give(cell, FORM_NULL, NULL, 0);
-    tr_fail(c->err, TR_CONFLICT, "column %s: %s (%s at the source, %s at the target)", c->source->name, why,
+    struct tr_buffer shown;
+    tr_buffer_init(&shown, 4096);
+    tr_text_printable(&shown, c->text, c->len < SHOWN ? c->len : SHOWN);
+    tr_fail(c->err, TR_CONFLICT, "column %s: %s: '%s%s' (%s at the source, %s at the target)",
+            c->source->name, why, shown.data != NULL ? shown.data : "", c->len > SHOWN ? "..." : "",
             c->source->native != NULL ? c->source->native : tr_logical_name(c->source->logical),
             c->target->type);
+    tr_buffer_fini(&shown);
     tr_error_hint(
         c->err, "widen the target's column, mend the value at the source, or set on_value to clamp or null");
     return -TR_CONFLICT;
@@ -230,7 +240,7 @@ bit_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     struct tr_buffer *out = &c->values->converted;
     tr_buffer_reset(out);
     if (logical == TR_BOOL)
-        return give(cell, FORM_BINARY, text[0] == 't' ? "\1" : "\0", 1);
+        return give(cell, FORM_BITS, text[0] == 't' ? "\1" : "\0", 1);
     if (logical != TR_BIT && logical != TR_VARBIT)
         return give(cell, FORM_TEXT, text, len);
     if ((int64_t)len > c->target->length && c->target->length >= 0)
@@ -243,7 +253,7 @@ bit_cell(struct context *c, const char *text, size_t len, struct cell *cell)
             byte = 0;
         }
     }
-    return give(cell, FORM_BINARY, out->data, out->len);
+    return give(cell, FORM_BITS, out->data, out->len);
 }
 
 /* ------------------------------------------------------------------------------------------- bytes and texts */
@@ -431,6 +441,35 @@ geometry_cell(struct context *c, const struct tr_value *value, const char *text,
     return give(cell, FORM_BINARY, out->data, out->len);
 }
 
+/* "[1,-2.5]" as four bytes each, low byte first: what a server keeps. */
+static int
+vector_cell(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    struct tr_buffer *out = &c->values->converted;
+    char digits[64];
+    bool known = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+    tr_buffer_reset(out);
+    for (const char *p = text + 1, *end = text + len - 1, *next; known && p < end; p = next + 1) {
+        next = memchr(p, ',', (size_t)(end - p));
+        next = next != NULL ? next : end;
+        known = (size_t)(next - p) < sizeof digits && is_numeral(p, (size_t)(next - p));
+        if (!known)
+            break;
+        memcpy(digits, p, (size_t)(next - p));
+        digits[next - p] = '\0';
+        float number = strtof(digits, NULL);
+        uint32_t bits;
+        memcpy(&bits, &number, sizeof bits);
+        for (int i = 0; i < 4; i++)
+            tr_buffer_byte(out, (char)(bits >> (8 * i) & 0xff));
+    }
+    if (!known)
+        return misfit(c, cell, FORM_NULL, NULL, 0, "the value is no vector");
+    return c->target->length >= 0 && (int64_t)out->len > c->target->length
+               ? misfit(c, cell, FORM_NULL, NULL, 0, "it has more dimensions")
+               : give(cell, FORM_BINARY, out->data, out->len);
+}
+
 static int
 cell_of(struct context *c, const struct tr_value *value, struct cell *cell)
 {
@@ -444,6 +483,8 @@ cell_of(struct context *c, const struct tr_value *value, struct cell *cell)
         if (rc < 0)
             return rc;
     }
+    c->text = text;
+    c->len = len;
     if (value->codec == TR_CODEC_RAW && c->target->kind != TR_MY_GEOMETRY && c->source->logical == TR_BYTES)
         return binary_cell(c, value, text, len, cell);
     switch (c->target->kind) {
@@ -457,6 +498,7 @@ cell_of(struct context *c, const struct tr_value *value, struct cell *cell)
     case TR_MY_DATETIME: return datetime_cell(c, text, len, cell);
     case TR_MY_JSON: return json_cell(c, text, len, cell);
     case TR_MY_GEOMETRY: return geometry_cell(c, value, text, len, cell);
+    case TR_MY_VECTOR: return vector_cell(c, text, len, cell);
     case TR_MY_TEXT: return text_cell(c, text, len, cell);
     }
     return text_cell(c, text, len, cell);
@@ -486,8 +528,9 @@ tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint
                   const struct tr_value *value, bool load, struct tr_buffer *out, struct tr_error *err)
 {
     struct cell cell;
-    struct context c = { values, map, &map->relation->columns[column],
-                         &map->table->columns[map->target[column]], err };
+    struct context c = {
+        values, map, &map->relation->columns[column], &map->table->columns[map->target[column]], err, NULL, 0
+    };
     int rc = cell_of(&c, value, &cell);
     if (rc < 0)
         return rc;
@@ -499,7 +542,10 @@ tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint
         tr_buffer_add(out, cell.data, cell.len);
     else if (cell.form == FORM_TEXT)
         tr_mysql_literal(out, cell.data, cell.len);
-    else {
+    else if (cell.form == FORM_BITS) {
+        tr_buffer_text(out, "0x"); /* a number where one is wanted; for MariaDB x'' is a string always */
+        tr_buffer_hex(out, cell.data, cell.len);
+    } else {
         tr_buffer_text(out, "x'");
         tr_buffer_hex(out, cell.data, cell.len);
         tr_buffer_byte(out, '\'');

@@ -38,7 +38,7 @@ tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
     if (apply->bytes_limit > GROUP_BYTES || apply->bytes_limit == 0)
         apply->bytes_limit = GROUP_BYTES;
     tr_keys_init(&apply->keys);
-    tr_buffer_init(&apply->scratch, TR_BUFFER_MAX);
+    tr_pg_values_init(&apply->values, sink->on_value);
     tr_buffer_init(&apply->params, TR_BUFFER_MAX);
     apply->workers = tr_calloc((size_t)apply->nworkers, sizeof(*apply->workers));
     sink->apply = apply;
@@ -83,7 +83,7 @@ tr_pg_apply_close(struct tr_pg_apply *apply)
     tr_pg_maps_free(apply);
     tr_pg_shapes_free(apply);
     tr_keys_fini(&apply->keys);
-    tr_buffer_fini(&apply->scratch);
+    tr_pg_values_fini(&apply->values);
     tr_buffer_fini(&apply->params);
     free(apply->durables);
     free(apply->workers);
@@ -175,6 +175,8 @@ finish_head(struct tr_pg_apply *apply)
     apply->committed_us = tr_clock_us();
     apply->counts.groups++;
     apply->counts.rows += group->rows;
+    if (group->misfits > 0)
+        apply->sink->base.env->misfit(apply->sink->base.env->arg, group->misfits);
     look_back(apply, group);
     apply->head = group->next;
     if (apply->head == NULL)

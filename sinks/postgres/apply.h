@@ -8,6 +8,7 @@
 #ifndef TR_SINKS_POSTGRES_APPLY_H
 #define TR_SINKS_POSTGRES_APPLY_H
 
+#include "sinks/postgres/fit.h"
 #include "sinks/postgres/internal.h"
 #include "sinks/sql/keys.h"
 #include "sinks/sql/net.h"
@@ -37,7 +38,8 @@ struct tr_pg_column {
     const char *input_open,
         *input_close; /* around a text, where a cast of it would not read what the type prints; or NULL */
     Oid type_oid;
-    uint16_t number; /* attnum */
+    struct tr_pg_target_type holds; /* for fit.h */
+    uint16_t number;                /* attnum */
     bool not_null, generated, identity_always;
     bool
         comparable; /* = of pg_catalog finds exactly the equal rows and no text is needed (integers, text, dates...) */
@@ -90,6 +92,7 @@ struct tr_pg_map {
     struct tr_pg_table *table;
     char *label;                   /* schema.name for messages */
     int32_t *target;               /* per source column: index of the target's column, -1 = not written */
+    struct tr_pg_fit *fits;        /* per source column; NULL = none needs one */
     uint16_t *key;                 /* source columns that name the row */
     const char **equals;           /* operator per key column, NULL = compared as text */
     uint16_t nkey;                 /* 0: rows are found by their whole old image */
@@ -165,12 +168,12 @@ void tr_pg_statement_free(struct tr_pg_statement *statement);
  * or an error.
  */
 int tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct tr_pg_map *map,
-                         const struct tr_net_row *const *rows, uint32_t nrows, struct tr_buffer *scratch,
+                         const struct tr_net_row *const *rows, uint32_t nrows, struct tr_pg_values *values,
                          struct tr_buffer *out, int *lengths, struct tr_error *err);
 
 /* "COPY t (columns) FROM STDIN" for the columns present in `row`; and one row of it. */
 void tr_pg_copy_statement(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *out);
-int tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *scratch,
+int tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_pg_values *values,
                    struct tr_buffer *out, struct tr_error *err);
 
 /* One value in the binary form of its carry. 0; 1 = no fast form; or an error. */
@@ -219,6 +222,7 @@ struct tr_pg_group {
     bool shaped;      /* large: a change of shape is open in its transaction, and only there to be seen */
     unsigned slices;  /* begun so far, of a large one */
     unsigned tries;   /* as the head */
+    uint64_t misfits; /* values that were stored otherwise, by the policy */
     uint64_t depends; /* the last group that its dependent steps wait for */
     struct tr_pg_steps free, dependent;
     struct tr_arena arena; /* of the plan */
@@ -379,7 +383,8 @@ struct tr_pg_apply {
     uint64_t calm;                 /* groups below this number run one after the other */
     struct tr_pg_table **touched;  /* tables of the group that is being planned */
     uint32_t ntouched, touched_cap;
-    struct tr_buffer scratch, params; /* of whoever binds a statement just now */
+    struct tr_pg_values values; /* of whoever binds a statement just now, */
+    struct tr_buffer params;    /* and its parameters */
 };
 
 /* Group numbers below it are committed. */

@@ -212,7 +212,9 @@ stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *even
     tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
             verb(event), key.data, position, copy.text);
     memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
-    if (strcmp(copy.sqlstate, "22P02") == 0 && has_enum(map))
+    if (strstr(copy.hint, "on_value") != NULL)
+        tr_error_hint(err, "%s", copy.hint); /* a value that was refused here, and not by the server */
+    else if (strcmp(copy.sqlstate, "22P02") == 0 && has_enum(map))
         tr_error_hint(
             err,
             "if the source's enum has a label more, run at the target: ALTER TYPE ... ADD VALUE '...'; and start again");
@@ -586,6 +588,8 @@ tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker
                       struct tr_error *err)
 {
     struct careful c = { .sink = sink, .worker = worker, .group = worker->group };
+    if (!in_transaction)
+        c.group->misfits = 0;
     if (PQexitPipelineMode(worker->conn) != 1)
         return tr_pg_fail(err, worker->conn, NULL, "leaving pipeline mode at the target");
     int rc = in_transaction ? 0 : tr_pg_worker_ask(worker, "BEGIN", NULL, err);

@@ -12,6 +12,7 @@
 
 #include "clients/postgres/connection.h"
 #include "clients/postgres/pool.h"
+#include "sinks/postgres/fit.h"
 #include "sinks/sink.h"
 
 struct tr_pg_apply;
@@ -36,6 +37,7 @@ struct tr_postgres_sink {
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_pg_conflict_policy on_conflict;
     enum tr_pg_ddl_policy ddl;
+    enum tr_pg_value_policy on_value;
     struct tr_pg_pool
         loaders; /* for loaders and index builders, between two tables; emptied by finish_tables */
     struct tr_pg_apply *apply; /* NULL until the first write */

@@ -13,6 +13,7 @@
 
 #include "core/failpoint.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include "sinks/postgres/internal.h"
 
 #define SEND_BYTES ((size_t)64 << 10)
@@ -22,10 +23,12 @@ struct tr_loader {
     struct tr_postgres_sink *sink;
     struct tr_relation *relation; /* a reference */
     PGconn *conn;
-    struct tr_buffer text;  /* rendered rows not yet handed to libpq */
-    struct tr_buffer value; /* scratch of tr_value_text */
-    size_t queued;          /* bytes given to libpq since it was last drained */
-    bool staged;            /* the rows go through a temporary table that has the source's types */
+    struct tr_buffer text; /* rendered rows not yet handed to libpq */
+    struct tr_pg_values values;
+    struct tr_pg_fit *fits; /* per column, or NULL; their texts are in `types` */
+    PGresult *types;
+    size_t queued; /* bytes given to libpq since it was last drained */
+    bool staged;   /* the rows go through a temporary table that has the source's types */
     bool copying;
 };
 
@@ -75,7 +78,9 @@ tr_pg_loader_accepts(struct tr_sink *base, const struct tr_relation *relation, c
 
 /* The statement that asks for a table's columns, and what checks and records at the end: planned once for all tables. */
 static const char prepare_load[] =
-    "PREPARE tr_columns(text) AS SELECT a.attname, coalesce(b.oid, t.oid), coalesce(b.typtype, t.typtype) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+    "PREPARE tr_columns(text) AS SELECT a.attname, coalesce(b.oid, t.oid), coalesce(b.typtype, t.typtype),"
+    " CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, coalesce(b.typcategory, t.typcategory) = 'A', a.attnotnull,"
+    " coalesce(b.typname, t.typname), format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
     " LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
 int
@@ -139,15 +144,51 @@ column_names(const struct tr_relation *relation, struct tr_buffer *sql)
     tr_buffer_text(sql, any ? ")" : "");
 }
 
-/* Binary rows only fit columns of the same types; an existing table may have wider ones. *same is whether all agree. */
-static int
-begin(struct tr_loader *loader, bool binary, bool *same, struct tr_error *err)
+/* What the target's column is; its texts belong to the result. */
+static struct tr_pg_target_type
+target_type(const PGresult *res, int row)
 {
+    return (struct tr_pg_target_type){ .oid = (uint32_t)strtoul(PQgetvalue(res, row, 1), NULL, 10),
+                                       .kind = PQgetvalue(res, row, 2)[0],
+                                       .modifier = atoi(PQgetvalue(res, row, 3)),
+                                       .is_array = PQgetvalue(res, row, 4)[0] == 't',
+                                       .not_null = PQgetvalue(res, row, 5)[0] == 't',
+                                       .name = PQgetvalue(res, row, 6),
+                                       .text = PQgetvalue(res, row, 7) };
+}
+
+/* Decoded rows: which of their columns need a look. */
+static void
+choose_fits(struct tr_loader *loader, PGresult *res)
+{
+    const struct tr_relation *relation = loader->relation;
+    loader->types = res;
+    for (int row = 0; row < PQntuples(res); row++) {
+        int c = tr_relation_column(relation, PQgetvalue(res, row, 0));
+        if (c < 0)
+            continue;
+        struct tr_pg_target_type type = target_type(res, row);
+        struct tr_pg_fit fit = tr_pg_fit_choose(&relation->columns[c], &type, loader->sink->from_postgresql);
+        if (fit.kind != TR_PG_FIT_NONE && loader->fits == NULL)
+            loader->fits = tr_calloc(relation->ncolumns, sizeof(*loader->fits));
+        if (fit.kind != TR_PG_FIT_NONE)
+            loader->fits[c] = fit;
+    }
+}
+
+/*
+ * Binary rows only fit columns of the same types; an existing table may have wider ones. *same is whether all agree. Rows that come decoded are looked at one by
+ * one; the source's own text goes as it is.
+ */
+static int
+begin(struct tr_loader *loader, const char *format, bool *same, struct tr_error *err)
+{
+    bool binary = strcmp(format, "copy-binary") == 0;
     const struct tr_relation *relation = loader->relation;
     struct tr_buffer name, sql;
     PGresult *res = NULL;
     *same = true;
-    if (!binary)
+    if (strcmp(format, "copy-text") == 0)
         return ask(loader, "BEGIN", NULL, err);
     tr_buffer_init(&name, 4096);
     tr_buffer_init(&sql, 8192);
@@ -157,6 +198,11 @@ begin(struct tr_loader *loader, bool binary, bool *same, struct tr_error *err)
     tr_buffer_text(&sql, ")");
     int rc = ask(loader, sql.data, &res, err);
     tr_buffer_fini(&sql);
+    tr_buffer_fini(&name);
+    if (rc == 0 && !binary) {
+        choose_fits(loader, res);
+        return 0;
+    }
     for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
         int c = tr_relation_column(relation, PQgetvalue(res, row, 0));
         uint32_t oid = (uint32_t)strtoul(PQgetvalue(res, row, 1), NULL, 10);
@@ -168,7 +214,6 @@ begin(struct tr_loader *loader, bool binary, bool *same, struct tr_error *err)
         *same = *same && (oid == column->base_type_id || both_text);
     }
     PQclear(res);
-    tr_buffer_fini(&name);
     return rc;
 }
 
@@ -234,10 +279,10 @@ tr_pg_loader_open(struct tr_sink *base, const struct tr_relation *relation, cons
     /* Counting is the one thing that changes in a shared relation. */
     loader->relation = tr_relation_ref((struct tr_relation *)relation);
     tr_buffer_init(&loader->text, TR_BUFFER_MAX);
-    tr_buffer_init(&loader->value, TR_BUFFER_MAX);
+    tr_pg_values_init(&loader->values, loader->sink->on_value);
     int rc = tr_pg_take_loader(loader->sink, &loader->conn, err);
     if (rc == 0)
-        rc = begin(loader, binary, &same, err);
+        rc = begin(loader, format, &same, err);
     loader->staged = !same;
     if (rc == 0 && loader->staged)
         rc = make_staging(loader, err);
@@ -344,11 +389,19 @@ copy_escape(struct tr_buffer *out, const char *text, size_t len)
 }
 
 static int
-render_value(struct tr_loader *loader, const struct tr_column *column, const struct tr_value *value,
-             struct tr_error *err)
+render_value(struct tr_loader *loader, uint16_t index, const struct tr_value *value, struct tr_error *err)
 {
+    const struct tr_column *column = &loader->relation->columns[index];
     const char *text;
     size_t len;
+    struct tr_value fitted;
+    if (value->state == TR_PRESENT && loader->fits != NULL && loader->fits[index].kind != TR_PG_FIT_NONE) {
+        int rc = tr_pg_fit_value(&loader->values, &loader->fits[index], loader->relation, column, value,
+                                 &fitted, err);
+        if (rc < 0)
+            return rc;
+        value = &fitted;
+    }
     if (value->state == TR_NULL) {
         tr_buffer_text(&loader->text, "\\N");
         return 0;
@@ -360,10 +413,38 @@ render_value(struct tr_loader *loader, const struct tr_column *column, const str
         tr_buffer_hex(&loader->text, value->data, value->len);
         return 0;
     }
-    int rc = tr_value_text(loader->relation, column, value, &loader->value, &text, &len, err);
+    int rc = tr_value_text(loader->relation, column, value, &loader->values.canonical, &text, &len, err);
     if (rc == 0)
         copy_escape(&loader->text, text, len);
     return rc;
+}
+
+/* "table s.t, row with id=1: " */
+static int
+row_failed(struct tr_loader *loader, const struct tr_value *values, struct tr_error *err)
+{
+    const struct tr_relation *relation = loader->relation;
+    struct tr_buffer key, scratch;
+    tr_buffer_init(&key, 4096);
+    tr_buffer_init(&scratch, TR_BUFFER_MAX);
+    for (uint16_t k = 0; k < relation->nkeys; k++) {
+        const struct tr_value *value = &values[relation->keys[k]];
+        const struct tr_column *column = &relation->columns[relation->keys[k]];
+        const char *text;
+        size_t len;
+        struct tr_error ignored;
+        tr_buffer_printf(&key, "%s%s=", k > 0 ? ", " : "", column->name);
+        if (value->state == TR_PRESENT &&
+            tr_value_text(relation, column, value, &scratch, &text, &len, &ignored) == 0)
+            tr_text_printable(&key, text, len < 64 ? len : 64);
+    }
+    if (err->class == TR_CONFLICT)
+        err->class = TR_REFUSED;
+    tr_error_prefix(err, "table %s.%s, row with %s", relation->schema, relation->name,
+                    key.len > 0 ? key.data : "no key");
+    tr_buffer_fini(&key);
+    tr_buffer_fini(&scratch);
+    return -(int)err->class;
 }
 
 static int
@@ -377,9 +458,8 @@ render_row(struct tr_loader *loader, const struct tr_value *values, struct tr_er
         if (any)
             tr_buffer_byte(&loader->text, '\t');
         any = true;
-        int rc = render_value(loader, column, &values[c], err);
-        if (rc < 0)
-            return tr_error_prefix(err, "table %s.%s", loader->relation->schema, loader->relation->name);
+        if (render_value(loader, c, &values[c], err) < 0)
+            return row_failed(loader, values, err);
     }
     tr_buffer_byte(&loader->text, '\n');
     return 0;
@@ -482,6 +562,20 @@ check_epoch(struct tr_loader *loader, struct tr_error *err)
     return rc;
 }
 
+static void
+tell_misfits(struct tr_loader *loader)
+{
+    const struct tr_sink_env *env = loader->sink->base.env;
+    if (loader->values.misfits == 0)
+        return;
+    tr_log(env->log, TR_LOG_WARNING, "sink",
+           "table %s.%s: %llu values that its columns cannot hold were stored as %s",
+           loader->relation->target_schema, loader->relation->target_name,
+           (unsigned long long)loader->values.misfits,
+           loader->sink->on_value == TR_PG_VALUE_NULL ? "NULL" : "the nearest value");
+    env->misfit(env->arg, loader->values.misfits);
+}
+
 int
 tr_pg_loader_finish(struct tr_loader *loader, const struct tr_table_cut *table_done, struct tr_error *err)
 {
@@ -496,6 +590,8 @@ tr_pg_loader_finish(struct tr_loader *loader, const struct tr_table_cut *table_d
     TR_FAILPOINT("sink.postgres.load.commit");
     if (rc == 0)
         rc = ask(loader, "COMMIT", NULL, err);
+    if (rc == 0)
+        tell_misfits(loader);
     return rc < 0 ? tr_error_prefix(err, "finishing the load of %s.%s", loader->relation->target_schema,
                                     loader->relation->target_name)
                   : 0;
@@ -510,6 +606,8 @@ tr_pg_loader_close(struct tr_loader *loader)
                     loader->conn); /* with an open transaction it is closed, and the server rolls back */
     tr_relation_unref(loader->relation);
     tr_buffer_fini(&loader->text);
-    tr_buffer_fini(&loader->value);
+    tr_pg_values_fini(&loader->values);
+    free(loader->fits);
+    PQclear(loader->types);
     free(loader);
 }

@@ -18,6 +18,13 @@ static const struct tr_option options[] = {
       .max = 1000000,
       .help =
           "changes that are applied in one target transaction at most; a larger source transaction is never split" },
+    { .name = "on_value",
+      .section = "target",
+      .type = TR_OPTION_CHOICE,
+      .value = "stop",
+      .choices = "stop|null|clamp",
+      .help =
+          "what to do with a value that the target's column cannot hold (zero date, byte of 0 in a text, out of range, too long): stop, store NULL, or store the nearest value" },
     { .name = NULL },
 };
 
@@ -88,6 +95,14 @@ conflict_policy(const char *text)
                                           : TR_PG_CONFLICT_STOP;
 }
 
+static enum tr_pg_value_policy
+value_policy(const char *text)
+{
+    return strcmp(text, "null") == 0    ? TR_PG_VALUE_NULL
+           : strcmp(text, "clamp") == 0 ? TR_PG_VALUE_CLAMP
+                                        : TR_PG_VALUE_STOP;
+}
+
 static enum tr_pg_ddl_policy
 ddl_policy(const char *text)
 {
@@ -136,6 +151,7 @@ sink_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *
     sink->base.env = env;
     sink->url = tr_setting_string(env->settings, "target");
     sink->on_conflict = conflict_policy(tr_setting_string(env->settings, "on_conflict"));
+    sink->on_value = value_policy(tr_setting_string(env->settings, "on_value"));
     sink->ddl = ddl_policy(tr_setting_string(env->settings, "ddl"));
     sink->from_postgresql = env->source_dialect != NULL && strcmp(env->source_dialect, "postgresql") == 0;
     int rc = tr_pg_sink_connect(sink, "control", true, &sink->meta, err);

@@ -346,9 +346,14 @@ tr_pg_statement_free(struct tr_pg_statement *statement)
 /* array_recv: dimensions, has-null flag, element type, length, lower bound, then each element with its length. */
 static int
 bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map,
-            const struct tr_net_row *const *rows, uint32_t nrows, struct tr_buffer *scratch,
+            const struct tr_net_row *const *rows, uint32_t nrows, struct tr_pg_values *values,
             struct tr_buffer *out, struct tr_error *err)
 {
+    const struct tr_pg_fit *fit = map->fits != NULL && map->fits[param->column].kind != TR_PG_FIT_NONE
+                                      ? &map->fits[param->column]
+                                      : NULL;
+    struct tr_value fitted;
+    uint64_t misfits = values->misfits;
     size_t flags = out->len + 4;
     bool has_null = false;
     tr_buffer_u32be(out, 1);
@@ -359,13 +364,21 @@ bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map,
     for (uint32_t i = 0; i < nrows; i++) {
         const struct tr_value *value = &(param->old ? rows[i]->key : rows[i]->row)[param->column];
         size_t at = out->len;
+        if (fit != NULL && value->state == TR_PRESENT) {
+            int rc = tr_pg_fit_value(values, fit, map->relation, &map->relation->columns[param->column],
+                                     value, &fitted, err);
+            if (rc < 0)
+                return rc;
+            value = &fitted;
+        }
         if (value->state != TR_PRESENT) {
             tr_buffer_u32be(out, UINT32_MAX);
             has_null = true;
             continue;
         }
         tr_buffer_u32be(out, 0);
-        int rc = tr_pg_value_bind(map->relation, param->column, value, param->carry, scratch, out, err);
+        int rc = tr_pg_value_bind(map->relation, param->column, value, param->carry, &values->canonical, out,
+                                  err);
         if (rc != 0)
             return rc;
         if (!out->overflow)
@@ -373,18 +386,20 @@ bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map,
     }
     if (has_null && !out->overflow)
         tr_buffer_put_u32be(out, flags, 1);
+    if (param->old)
+        values->misfits = misfits; /* counted when it was written */
     return 0;
 }
 
 int
 tr_pg_statement_bind(const struct tr_pg_statement *statement, const struct tr_pg_map *map,
-                     const struct tr_net_row *const *rows, uint32_t nrows, struct tr_buffer *scratch,
+                     const struct tr_net_row *const *rows, uint32_t nrows, struct tr_pg_values *values,
                      struct tr_buffer *out, int *lengths, struct tr_error *err)
 {
     tr_buffer_reset(out);
     for (uint16_t i = 0; i < statement->nparams; i++) {
         size_t from = out->len;
-        int rc = bind_column(&statement->params[i], map, rows, nrows, scratch, out, err);
+        int rc = bind_column(&statement->params[i], map, rows, nrows, values, out, err);
         if (rc != 0)
             return rc;
         lengths[i] = (int)(out->len - from);

@@ -44,7 +44,9 @@ static const char columns_sql[] =
     " EXISTS (SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')"
     "   AND (t.tgrelid = c.oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))))"
     " OR EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled IN ('A', 'R'))"
-    " OR EXISTS (SELECT 1 FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x')"
+    " OR EXISTS (SELECT 1 FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x'),"
+    " coalesce(b.oid, w.oid), CASE WHEN w.typtype = 'd' THEN w.typtypmod ELSE a.atttypmod END, coalesce(b.typtype, w.typtype),"
+    " coalesce(b.typcategory, w.typcategory) = 'A', coalesce(b.typname, w.typname)"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     /* text is cast by a function to few types (regclass), and that function need not read what the type prints: then its input function is called */
@@ -53,6 +55,7 @@ static const char columns_sql[] =
     "   FROM pg_type d JOIN pg_type y ON y.oid = CASE WHEN d.typtype = 'd' THEN d.typbasetype ELSE d.oid END"
     "   JOIN pg_cast k ON k.castsource = 25 AND k.casttarget = y.oid AND k.castmethod = 'f' JOIN pg_proc i ON i.oid = y.typinput"
     "   WHERE d.oid = a.atttypid) t ON true"
+    " JOIN pg_type w ON w.oid = a.atttypid LEFT JOIN pg_type b ON w.typtype = 'd' AND b.oid = w.typbasetype"
     " WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')"
     " AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY a.attnum";
 
@@ -88,6 +91,14 @@ read_columns(struct tr_pg_table *table, const PGresult *res)
             column->input_close = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 11));
         }
         column->comparable = type_is_comparable(column->type_oid);
+        column->holds = (struct tr_pg_target_type){ .oid = oid(res, i, 13),
+                                                    .modifier = atoi(PQgetvalue(res, i, 14)),
+                                                    .kind = PQgetvalue(res, i, 15)[0],
+                                                    .is_array = flag(res, i, 16),
+                                                    .not_null = column->not_null,
+                                                    .name = tr_arena_strdup(&table->arena,
+                                                                            PQgetvalue(res, i, 17)),
+                                                    .text = column->native };
     }
 }
 
@@ -318,6 +329,21 @@ lay_over(struct tr_pg_map *map)
 }
 
 static void
+choose_fits(const struct tr_postgres_sink *sink, struct tr_pg_map *map)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        if (map->target[i] < 0)
+            continue;
+        struct tr_pg_fit fit = tr_pg_fit_choose(
+            &map->relation->columns[i], &map->table->columns[map->target[i]].holds, sink->from_postgresql);
+        if (fit.kind != TR_PG_FIT_NONE && map->fits == NULL)
+            map->fits = tr_calloc(map->relation->ncolumns, sizeof(*map->fits));
+        if (fit.kind != TR_PG_FIT_NONE)
+            map->fits[i] = fit;
+    }
+}
+
+static void
 map_free(struct tr_pg_map *map)
 {
     if (map == NULL)
@@ -332,6 +358,7 @@ map_free(struct tr_pg_map *map)
     tr_relation_unref(map->relation);
     free(map->label);
     free(map->target);
+    free(map->fits);
     free(map->key);
     free(map->equals);
     free(map);
@@ -375,6 +402,7 @@ map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_
         map_free(map);
         return rc;
     }
+    choose_fits(sink, map);
     choose_key(map);
     watch_keys(map);
     *out = map;

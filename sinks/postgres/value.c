@@ -242,7 +242,7 @@ copy_value(const struct tr_relation *relation, uint16_t column, const struct tr_
 }
 
 int
-tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_buffer *scratch,
+tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct tr_pg_values *values,
                struct tr_buffer *out, struct tr_error *err)
 {
     bool first = true;
@@ -252,11 +252,18 @@ tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct t
         if (!first)
             tr_buffer_byte(out, '\t');
         first = false;
+        const struct tr_value *value = &row[i];
+        struct tr_value fitted;
         int rc = 0;
-        if (row[i].state == TR_NULL)
+        if (value->state == TR_PRESENT && map->fits != NULL && map->fits[i].kind != TR_PG_FIT_NONE) {
+            rc = tr_pg_fit_value(values, &map->fits[i], map->relation, &map->relation->columns[i], value,
+                                 &fitted, err);
+            value = &fitted;
+        }
+        if (rc == 0 && value->state == TR_NULL)
             tr_buffer_add(out, "\\N", 2);
-        else
-            rc = copy_value(map->relation, i, &row[i], scratch, out, err);
+        else if (rc == 0)
+            rc = copy_value(map->relation, i, value, &values->canonical, out, err);
         if (rc < 0)
             return rc;
     }

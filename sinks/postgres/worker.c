@@ -149,8 +149,8 @@ bind(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_n
 {
     for (int as_text = 0; as_text < 2; as_text++) {
         *statement = tr_pg_statement_get(apply, step->map, step->op, rows[0]->key, rows[0]->row, as_text);
-        int rc = tr_pg_statement_bind(*statement, step->map, rows, n, &apply->scratch, &apply->params,
-                                      lengths, err);
+        int rc = tr_pg_statement_bind(*statement, step->map, rows, n, &apply->values, &apply->params, lengths,
+                                      err);
         if (rc <= 0)
             return rc;
     }
@@ -170,15 +170,18 @@ call_free(struct prepared_call *call)
 }
 
 static int
-call_make(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
+call_make(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
           uint32_t n, struct prepared_call *call, const struct tr_pg_statement **statement,
           struct tr_error *err)
 {
+    struct tr_pg_apply *apply = worker->apply;
     size_t most = 2u * step->map->relation->ncolumns + 1, at = 0;
+    uint64_t misfits = apply->values.misfits;
     call->lengths = tr_malloc(most * 2 * sizeof(*call->lengths));
     call->formats = call->lengths + most;
     call->values = tr_malloc(most * sizeof(*call->values));
     int rc = bind(apply, step, rows, n, statement, call->lengths, err);
+    worker->group->misfits += apply->values.misfits - misfits;
     for (uint16_t i = 0; rc == 0 && i < (*statement)->nparams; i++) {
         call->values[i] = apply->params.data + at;
         call->formats[i] = 1;
@@ -203,7 +206,7 @@ send_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const stru
 {
     const struct tr_pg_statement *statement;
     struct prepared_call call;
-    int rc = call_make(worker->apply, step, rows, n, &call, &statement, err);
+    int rc = call_make(worker, step, rows, n, &call, &statement, err);
     if (rc == 0)
         rc = prepare(worker, statement, err);
     if (rc == 0 && call_send(worker, statement, &call) != 1)
@@ -318,15 +321,16 @@ copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
 {
     struct tr_pg_apply *apply = worker->apply;
     bool end;
+    uint64_t misfits = apply->values.misfits;
     const struct tr_pg_step *step = next_step(worker, &end);
     tr_buffer_reset(&apply->params);
     while (worker->row < step->nrows && apply->params.len < CHUNK_BYTES / 4) {
-        int rc = tr_pg_copy_row(step->map, step->rows[worker->row]->row, &apply->scratch, &apply->params,
-                                err);
+        int rc = tr_pg_copy_row(step->map, step->rows[worker->row]->row, &apply->values, &apply->params, err);
         if (rc < 0)
             return rc;
         worker->row++;
     }
+    worker->group->misfits += apply->values.misfits - misfits;
     if (apply->params.len > 0 && PQputCopyData(worker->conn, apply->params.data, (int)apply->params.len) != 1)
         return lost(worker, err);
     if (worker->row == step->nrows) {
@@ -478,6 +482,8 @@ tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group)
     rewind_group(worker);
     worker->in_savepoint = false;
     worker->begun = slice;
+    if (!slice)
+        group->misfits = 0;
     worker->state = TR_PG_RUN;
     worker->told_to_yield = false;
     tr_error_clear(&worker->failure);
@@ -538,7 +544,8 @@ advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
         if (rc == -TR_CONFLICT) { /* a value that cannot be rendered: only this group suffers */
             worker->failure = *err;
             set_failed(worker);
-            return 0;
+            /* what was sent before it is answered only when asked for */
+            return worker->copy == TR_PG_NO_COPY && worker->nanswers > 0 ? sync(worker, err) : 0;
         }
         return rc;
     }
@@ -704,7 +711,7 @@ tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step
 {
     const struct tr_pg_statement *statement;
     struct prepared_call call;
-    int rc = call_make(worker->apply, step, rows, n, &call, &statement, err);
+    int rc = call_make(worker, step, rows, n, &call, &statement, err);
     char name[16];
     if (rc == 0 && !is_prepared(worker, statement->number)) {
         tr_pg_statement_name(statement, name);

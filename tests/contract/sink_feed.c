@@ -30,6 +30,13 @@ on_durable(void *arg, uint64_t sequence, const char *state)
 }
 
 static void
+on_misfit(void *arg, uint64_t count)
+{
+    (void)arg;
+    (void)count;
+}
+
+static void
 on_conflict(void *arg, const char *table, const char *what)
 {
     struct feed *feed = arg;
@@ -68,7 +75,8 @@ feed_open(struct feed *feed, const char *url, int workers, ...)
                                       .wake_fd = -1,
                                       .arg = feed,
                                       .durable = on_durable,
-                                      .conflict = on_conflict };
+                                      .conflict = on_conflict,
+                                      .misfit = on_misfit };
     feed->next_sequence = 1;
     if (tr_postgres_sink.open(&feed->env, &feed->sink, &feed->error) < 0)
         die(feed, "open");

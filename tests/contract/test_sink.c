@@ -62,6 +62,13 @@ on_durable(void *arg, uint64_t sequence, const char *sink_state)
 }
 
 static void
+on_misfit(void *arg, uint64_t count)
+{
+    (void)arg;
+    (void)count;
+}
+
+static void
 on_conflict(void *arg, const char *table, const char *what)
 {
     (void)arg;
@@ -117,7 +124,8 @@ setup(void **state)
                                     .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                                     .arg = fx,
                                     .durable = on_durable,
-                                    .conflict = on_conflict };
+                                    .conflict = on_conflict,
+                                    .misfit = on_misfit };
     fx->relation = sample_relation(1, "public", "t", 2, (const char *[]){ "id:int32:k", "note:text" });
     fx->real_stdout = -1;
     if (fx->class == &tr_stdout_sink) {

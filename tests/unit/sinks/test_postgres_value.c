@@ -96,14 +96,15 @@ test_copy_lines(void **state)
         { .state = TR_NULL },
         { .data = "", .len = 0, .state = TR_PRESENT },
     };
-    struct tr_buffer scratch, out;
+    struct tr_buffer out;
+    struct tr_pg_values values;
     struct tr_error err;
     (void)state;
-    tr_buffer_init(&scratch, 1024);
+    tr_pg_values_init(&values, TR_PG_VALUE_STOP);
     tr_buffer_init(&out, 1024);
-    assert_int_equal(tr_pg_copy_row(&map, row, &scratch, &out, &err), 0);
+    assert_int_equal(tr_pg_copy_row(&map, row, &values, &out, &err), 0);
     assert_string_equal(out.data, "x\\\\y\\n\\t\\r\t\\N\t\n");
-    tr_buffer_fini(&scratch);
+    tr_pg_values_fini(&values);
     tr_buffer_fini(&out);
 }
 
