@@ -33,11 +33,7 @@ static const struct tr_offset_store_class *const stores[] = {
 };
 
 static const struct tr_encoder_class *const encoders[] = {
-    &tr_debezium_json_encoder,
-    &tr_plain_json_encoder,
-    &tr_debezium_avro_encoder,
-    &tr_dms_json_encoder,
-    NULL,
+    &tr_debezium_json_encoder, &tr_plain_json_encoder, &tr_debezium_avro_encoder, &tr_dms_json_encoder, NULL,
 };
 
 static const struct tr_option format[] = {

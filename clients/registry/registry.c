@@ -428,7 +428,7 @@ tr_schema_registry_probe(struct tr_schema_registry *registry, struct tr_error *e
     json_t *answer = parse_answer(registry), *type;
     size_t i;
     bool avro = false;
-    json_array_foreach(answer, i, type)
+    for (i = 0; (type = json_array_get(answer, i)) != NULL; i++)
         avro |= json_is_string(type) && strcmp(json_string_value(type), "AVRO") == 0;
     json_decref(answer);
     if (avro)

@@ -122,7 +122,8 @@ avro_close(struct tr_encoder *base)
     tr_buffer_fini(&enc->text);
     tr_buffer_fini(&enc->rare_key);
     tr_buffer_fini(&enc->rare_value);
-    tr_buffer_fini(&enc->source_head);
+    tr_buffer_fini(&enc->clock);
+    source_parts_fini(&enc->source);
     free(enc);
 }
 
@@ -135,7 +136,8 @@ avro_open(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct 
     tr_buffer_init(&enc->text, 1 << 20);
     tr_buffer_init(&enc->rare_key, TR_BUFFER_MAX);
     tr_buffer_init(&enc->rare_value, TR_BUFFER_MAX);
-    tr_buffer_init(&enc->source_head, 1 << 20);
+    tr_buffer_init(&enc->clock, 1 << 16);
+    source_parts_init(&enc->source);
     enc->subject_name = strcmp(subject, "topic") == 0    ? SUBJECT_TOPIC
                         : strcmp(subject, "record") == 0 ? SUBJECT_RECORD
                                                          : SUBJECT_TOPIC_RECORD;

@@ -35,7 +35,9 @@ struct avro_column {
 };
 
 struct avro_plan {
-    struct avro_column *columns; /* as many as the relation has */
+    struct avro_column *columns;  /* as many as the relation has */
+    const char *database, *table; /* of the source block */
+    uint32_t database_len, table_len;
     struct wire_schema key, value;
 };
 
@@ -49,6 +51,12 @@ struct known_schema {
     struct wire_schema wire;
 };
 
+/* Bytes of the source block that events of one transaction have in common. */
+struct source_parts {
+    uint64_t number; /* made of json.head_* as of this number */
+    struct tr_buffer head, sequence, times, where, end;
+};
+
 struct avro_encoder {
     struct json_encoder json; /* first */
     struct tr_schema_registry *registry;
@@ -58,7 +66,9 @@ struct avro_encoder {
     size_t nknown;
     struct tr_buffer text; /* texts that are put together before they are written */
     struct tr_buffer rare_key, rare_value;
-    struct tr_buffer source_head; /* the source block up to the database, for enc->head_* */
+    struct source_parts source;
+    struct tr_buffer clock; /* ts_ms, ts_us, ts_ns at clock_us */
+    int64_t clock_us;
 };
 
 /* schema.c: Connect's schema as Confluent's converter would write it in Avro. NULL after a failure. The caller owns it. */
@@ -81,6 +91,8 @@ int avro_value(const struct record *rec, char op, const struct tr_value *before,
                const struct tr_value *other);
 
 /* source.c: the source block */
+void source_parts_init(struct source_parts *parts);
+void source_parts_fini(struct source_parts *parts);
 void avro_source(struct avro_encoder *enc, const struct record *rec, struct tr_buffer *out);
 
 /* rare.c: JSON with its schemas in, Avro out */

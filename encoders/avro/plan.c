@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "encoders/avro/internal.h"
+#include "encoders/common/avro.h"
 
 /* ------------------------------------------------------------------------------------ subjects */
 
@@ -105,9 +106,9 @@ field_named(const json_t *connect, const char *name)
 {
     size_t i;
     json_t *field;
-    json_array_foreach(json_object_get(connect, "fields"), i,
-                       field) if (strcmp(json_string_value(json_object_get(field, "field")), name) ==
-                                  0) return field;
+    for (i = 0; (field = json_array_get(json_object_get(connect, "fields"), i)) != NULL; i++)
+        if (strcmp(json_string_value(json_object_get(field, "field")), name) == 0)
+            return field;
     return NULL;
 }
 
@@ -136,6 +137,37 @@ plan_columns(struct relation_plan *plan, const json_t *connect, struct avro_plan
     }
 }
 
+static const char *
+keep_texts(struct relation_plan *plan, int branch, const char *const *texts, size_t count, uint32_t *len)
+{
+    struct tr_buffer out;
+    tr_buffer_init(&out, 1 << 20);
+    for (size_t i = 0; i < count; i++) {
+        if (branch > 0)
+            avro_long(&out, branch);
+        avro_string(&out, texts[i], strlen(texts[i]));
+    }
+    *len = (uint32_t)out.len;
+    const char *bytes = tr_arena_copy(&plan->arena, out.data, out.len);
+    tr_buffer_fini(&out);
+    return bytes;
+}
+
+/* What the source block says of the table; MySQL's may be null and so has a branch. */
+static void
+plan_source(const struct avro_encoder *enc, struct relation_plan *plan, struct avro_plan *made)
+{
+    const struct tr_relation *relation = plan->relation;
+    const char *database = enc->json.base.env->database;
+    if (database == NULL || database[0] == '\0')
+        database = relation->database != NULL ? relation->database : "";
+    bool mysql = enc->json.renderer.modes.mysql;
+    const char *names[] = { relation->schema, relation->name };
+    made->database = keep_texts(plan, 0, mysql ? names : &database, 1, &made->database_len);
+    made->table = mysql ? keep_texts(plan, 1, names + 1, 1, &made->table_len)
+                        : keep_texts(plan, 0, names, 2, &made->table_len);
+}
+
 int
 avro_prepare(struct json_encoder *base, struct relation_plan *plan, struct tr_error *err)
 {
@@ -156,6 +188,7 @@ avro_prepare(struct json_encoder *base, struct relation_plan *plan, struct tr_er
         rc = avro_register(enc, plan->topic, false, schema, &made->value, err);
     if (rc == 0) {
         plan_columns(plan, schema, made);
+        plan_source(enc, plan, made);
         plan->form = made;
     } else {
         tr_error_prefix(err, "table %s.%s", plan->relation->schema, plan->relation->name);

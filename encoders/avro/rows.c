@@ -117,6 +117,22 @@ avro_key(struct json_encoder *enc, const struct relation_plan *plan, const struc
     return rc;
 }
 
+/* ts_ms, ts_us and ts_ns, each behind the branch of its union. */
+static void
+add_clock(struct avro_encoder *enc, struct tr_buffer *out)
+{
+    int64_t us = encoder_clock(&enc->json), times[] = { us / 1000, us, us * 1000 };
+    if (us != enc->clock_us) {
+        enc->clock_us = us;
+        tr_buffer_reset(&enc->clock);
+        for (size_t i = 0; i < 3; i++) {
+            avro_long(&enc->clock, 1);
+            avro_long(&enc->clock, times[i]);
+        }
+    }
+    tr_buffer_add(out, enc->clock.data, enc->clock.len);
+}
+
 /* Behind the rows: source, transaction, op, and the encoder's own clock. */
 static void
 finish(const struct record *rec, char op, struct tr_buffer *out)
@@ -136,14 +152,9 @@ finish(const struct record *rec, char op, struct tr_buffer *out)
     } else {
         avro_long(out, 0);
     }
-    avro_string(out, &op, 1);
-    int64_t us = encoder_clock(json);
-    avro_long(out, 1);
-    avro_long(out, us / 1000);
-    avro_long(out, 1);
-    avro_long(out, us);
-    avro_long(out, 1);
-    avro_long(out, us * 1000);
+    char text[2] = { 2, op }; /* a string of one byte */
+    tr_buffer_add(out, text, sizeof(text));
+    add_clock(enc, out);
 }
 
 static int

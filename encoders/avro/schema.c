@@ -144,14 +144,14 @@ default_value(const json_t *connect, json_t *value)
     if (type != NULL && strcmp(type, "array") == 0) {
         json_t *list = json_array(), *item;
         size_t i;
-        json_array_foreach(value, i, item)
+        for (i = 0; (item = json_array_get(value, i)) != NULL; i++)
             json_array_append_new(list, default_value(json_object_get(connect, "items"), item));
         return list;
     }
     if (type != NULL && strcmp(type, "struct") == 0) {
         json_t *object = json_object(), *field;
         size_t i;
-        json_array_foreach(json_object_get(connect, "fields"), i, field)
+        for (i = 0; (field = json_array_get(json_object_get(connect, "fields"), i)) != NULL; i++)
             json_object_set_new(object, text_of(field, "field"),
                                 default_value(field, json_object_get(value, text_of(field, "field"))));
         return object;
@@ -274,8 +274,7 @@ add_fields(struct context *ctx, const json_t *connect, const char *space, json_t
     json_t *seen = json_object(), *field;
     size_t i;
     bool good = true;
-    json_array_foreach(json_object_get(connect, "fields"), i, field)
-    {
+    for (i = 0; (field = json_array_get(json_object_get(connect, "fields"), i)) != NULL; i++) {
         char *name = adjusted(ctx, text_of(field, "field"), true);
         json_t *made = NULL;
         if (json_object_get(seen, name) != NULL)

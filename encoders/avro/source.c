@@ -1,4 +1,4 @@
-/* source.c - the source block in Avro: the fields of encoders/debezium/source.c, in the order of its schema. */
+/* source.c - the source block in Avro: the fields of encoders/debezium/source.c, in the order of its schema, from parts that a transaction's events share. */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,12 +34,37 @@ long_or_null(struct tr_buffer *out, uint64_t value)
         avro_long(out, (int64_t)value);
 }
 
-/* What the events of one transaction have in common: version, connector, name, ts_ms, snapshot. */
+/* What stands between the table and the position, and behind that. */
 static void
-make_head(struct avro_encoder *enc, int snapshot)
+make_where(struct source_parts *parts, bool mysql, const struct tr_txn *txn)
 {
-    struct tr_buffer *head = &enc->source_head;
+    static const struct tr_txn none;
+    if (txn == NULL)
+        txn = &none;
+    tr_buffer_reset(&parts->where);
+    tr_buffer_reset(&parts->end);
+    if (mysql) {
+        avro_long(&parts->where, txn->server_id);
+        optional_text(&parts->where, txn->gtid);
+        text(&parts->where, txn->file != NULL ? txn->file : "");
+        long_or_null(&parts->end, txn->thread_id);
+        avro_long(&parts->end, 0); /* query */
+    } else {
+        long_or_null(&parts->where, txn->xid);
+        avro_long(&parts->where, 1); /* lsn */
+        avro_long(&parts->end, 0);   /* xmin */
+        optional_text(&parts->end, txn->origin);
+        long_or_null(&parts->end, txn->origin != NULL ? txn->origin_order : 0);
+    }
+}
+
+static void
+make_parts(struct avro_encoder *enc, const struct tr_txn *txn, int snapshot)
+{
+    struct source_parts *parts = &enc->source;
+    struct tr_buffer *head = &parts->head;
     int64_t us = enc->json.head_us;
+    parts->number = enc->json.head_number;
     tr_buffer_reset(head);
     text(head, TR_VERSION);
     text(head, enc->json.base.env->connector);
@@ -47,76 +72,74 @@ make_head(struct avro_encoder *enc, int snapshot)
     avro_long(head, us >= 0 ? us / 1000 : -((999 - us) / 1000));
     avro_long(head, 0); /* [string, null], for it has a default */
     text(head, source_snapshot(snapshot));
-}
-
-static void
-times(const struct avro_encoder *enc, struct tr_buffer *out)
-{
-    optional_long(out, enc->json.head_us);
-    optional_long(out, enc->json.head_us * 1000);
-}
-
-/* ["last commit","position"], or null for a commit that is not known */
-static void
-sequence(const struct avro_encoder *enc, const struct tr_event *event, struct tr_buffer *out)
-{
-    char json[64];
-    int len;
-    if (event->snapshot != TR_SNAPSHOT_FALSE || enc->json.last_commit == 0)
-        len = snprintf(json, sizeof(json), "[null,\"%llu\"]", (unsigned long long)event->position);
+    tr_buffer_reset(&parts->sequence);
+    if (snapshot != TR_SNAPSHOT_FALSE || enc->json.last_commit == 0)
+        tr_buffer_text(&parts->sequence, "[null,\"");
     else
-        len = snprintf(json, sizeof(json), "[\"%llu\",\"%llu\"]", (unsigned long long)enc->json.last_commit,
-                       (unsigned long long)event->position);
+        tr_buffer_printf(&parts->sequence, "[\"%llu\",\"", (unsigned long long)enc->json.last_commit);
+    tr_buffer_reset(&parts->times);
+    optional_long(&parts->times, us);
+    optional_long(&parts->times, us * 1000);
+    make_where(parts, enc->json.renderer.modes.mysql, txn);
+}
+
+/* ["last commit","position"] */
+static void
+sequence(const struct source_parts *parts, uint64_t position, struct tr_buffer *out)
+{
+    char digits[24];
+    struct tr_buffer number = { .data = digits, .cap = sizeof(digits), .max = sizeof(digits) };
+    tr_buffer_uint(&number, position);
     avro_long(out, 1);
-    avro_string(out, json, (size_t)len);
+    avro_long(out, (int64_t)(parts->sequence.len + number.len + 2));
+    tr_buffer_add(out, parts->sequence.data, parts->sequence.len);
+    tr_buffer_add(out, digits, number.len);
+    tr_buffer_add(out, "\"]", 2);
 }
 
 static void
-postgres(const struct avro_encoder *enc, const struct record *rec, struct tr_buffer *out)
+append(struct tr_buffer *out, const struct tr_buffer *part)
 {
-    const struct tr_relation *relation = rec->plan->relation;
-    const struct tr_txn *txn = source_txn(rec->batch, rec->txn);
-    const char *database = enc->json.base.env->database;
-    text(out, database != NULL && database[0] != '\0' ? database : relation->database);
-    sequence(enc, rec->event, out);
-    times(enc, out);
-    text(out, relation->schema);
-    text(out, relation->name);
-    long_or_null(out, txn != NULL ? txn->xid : 0);
-    optional_long(out, (int64_t)rec->event->position);
-    avro_long(out, 0); /* xmin */
-    optional_text(out, txn != NULL ? txn->origin : NULL);
-    long_or_null(out, txn != NULL && txn->origin != NULL ? txn->origin_order : 0);
-}
-
-static void
-mysql(const struct avro_encoder *enc, const struct record *rec, struct tr_buffer *out)
-{
-    static const struct tr_txn none;
-    const struct tr_relation *relation = rec->plan->relation;
-    const struct tr_txn *known = source_txn(rec->batch, rec->txn), *txn = known != NULL ? known : &none;
-    text(out, relation->schema);
-    avro_long(out, 0); /* sequence */
-    times(enc, out);
-    optional_text(out, relation->name);
-    avro_long(out, txn->server_id);
-    optional_text(out, txn->gtid);
-    text(out, txn->file != NULL ? txn->file : "");
-    avro_long(out, (int64_t)rec->event->position);
-    avro_long(out, rec->event->row);
-    long_or_null(out, txn->thread_id);
-    avro_long(out, 0); /* query */
+    tr_buffer_add(out, part->data, part->len);
 }
 
 void
 avro_source(struct avro_encoder *enc, const struct record *rec, struct tr_buffer *out)
 {
-    if (source_refresh(&enc->json, source_txn(rec->batch, rec->txn), rec->event->snapshot) ||
-        enc->source_head.len == 0)
-        make_head(enc, rec->event->snapshot);
-    tr_buffer_add(out, enc->source_head.data, enc->source_head.len);
-    if (enc->json.renderer.modes.mysql)
-        mysql(enc, rec, out);
+    const struct tr_txn *txn = source_txn(rec->batch, rec->txn);
+    const struct source_parts *parts = &enc->source;
+    const struct avro_plan *plan = rec->plan->form;
+    bool mysql = enc->json.renderer.modes.mysql;
+    source_refresh(&enc->json, txn, rec->event->snapshot);
+    if (parts->number != enc->json.head_number)
+        make_parts(enc, txn, rec->event->snapshot);
+    append(out, &parts->head);
+    tr_buffer_add(out, plan->database, plan->database_len);
+    if (mysql)
+        avro_long(out, 0);
     else
-        postgres(enc, rec, out);
+        sequence(parts, rec->event->position, out);
+    append(out, &parts->times);
+    tr_buffer_add(out, plan->table, plan->table_len);
+    append(out, &parts->where);
+    avro_long(out, (int64_t)rec->event->position);
+    if (mysql)
+        avro_long(out, rec->event->row);
+    append(out, &parts->end);
+}
+
+void
+source_parts_init(struct source_parts *parts)
+{
+    struct tr_buffer *all[] = { &parts->head, &parts->sequence, &parts->times, &parts->where, &parts->end };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        tr_buffer_init(all[i], 1 << 20);
+}
+
+void
+source_parts_fini(struct source_parts *parts)
+{
+    struct tr_buffer *all[] = { &parts->head, &parts->sequence, &parts->times, &parts->where, &parts->end };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        tr_buffer_fini(all[i]);
 }

@@ -44,7 +44,9 @@ array(const json_t *items, const json_t *value, struct tr_buffer *out)
     avro_long(out, (int64_t)json_array_size(value));
     if (json_array_size(value) == 0)
         return true;
-    json_array_foreach(value, i, item) if (!avro_transcode(items, item, out)) return false;
+    for (i = 0; (item = json_array_get(value, i)) != NULL; i++)
+        if (!avro_transcode(items, item, out))
+            return false;
     avro_long(out, 0);
     return true;
 }
@@ -55,7 +57,6 @@ map(const json_t *connect, const json_t *value, struct tr_buffer *out)
 {
     const json_t *keys = json_object_get(connect, "keys"), *values = json_object_get(connect, "values");
     size_t count = json_is_object(value) ? json_object_size(value) : json_array_size(value), i;
-    const char *name;
     json_t *item;
     if (!json_is_object(value) && !json_is_array(value))
         return false;
@@ -63,16 +64,18 @@ map(const json_t *connect, const json_t *value, struct tr_buffer *out)
     if (count == 0)
         return true;
     if (json_is_object(value)) {
-        json_object_foreach((json_t *)(uintptr_t)value, name, item)
-        {
+        json_t *object = (json_t *)(uintptr_t)value; /* only its iterator wants it so */
+        for (void *at = json_object_iter(object); at != NULL; at = json_object_iter_next(object, at)) {
+            const char *name = json_object_iter_key(at);
             avro_string(out, name, strlen(name));
-            if (!avro_transcode(values, item, out))
+            if (!avro_transcode(values, json_object_iter_value(at), out))
                 return false;
         }
     }
-    json_array_foreach(value, i,
-                       item) if (!avro_transcode(keys, json_array_get(item, 0), out) ||
-                                 !avro_transcode(values, json_array_get(item, 1), out)) return false;
+    for (i = 0; (item = json_array_get(value, i)) != NULL; i++)
+        if (!avro_transcode(keys, json_array_get(item, 0), out) ||
+            !avro_transcode(values, json_array_get(item, 1), out))
+            return false;
     avro_long(out, 0);
     return true;
 }
@@ -84,11 +87,10 @@ structure(const json_t *connect, const json_t *value, struct tr_buffer *out)
     json_t *field;
     if (!json_is_object(value))
         return false;
-    json_array_foreach(
-        json_object_get(connect, "fields"), i,
-        field) if (!avro_transcode(field,
-                                   json_object_get(value, json_string_value(json_object_get(field, "field"))),
-                                   out)) return false;
+    for (i = 0; (field = json_array_get(json_object_get(connect, "fields"), i)) != NULL; i++)
+        if (!avro_transcode(field, json_object_get(value, json_string_value(json_object_get(field, "field"))),
+                            out))
+            return false;
     return true;
 }
 

@@ -15,7 +15,7 @@
 static inline size_t
 avro_long_bytes(char *to, int64_t n)
 {
-    uint64_t rest = ((uint64_t)n << 1) ^ (uint64_t)(n >> 63);
+    uint64_t rest = ((uint64_t)n << 1) ^ (n < 0 ? UINT64_MAX : 0);
     size_t len = 0;
     for (; rest >= 0x80; rest >>= 7)
         to[len++] = (char)(rest | 0x80);

@@ -195,6 +195,7 @@ struct json_encoder {
     struct tr_txn
         head_txn; /* the transaction that they were made of; only its facts, no borrowed text is read */
     int64_t head_us;
+    uint64_t head_number; /* how often they were made */
     int head_snapshot;    /* -1 = none made */
     uint64_t last_commit; /* where the transaction before ended, 0 = not known */
 
@@ -244,8 +245,8 @@ source_txn(const struct tr_batch *batch, const struct tr_txn *txn)
 void source_append(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
                    const struct tr_event *event, const char *table_part, uint32_t table_len,
                    struct tr_buffer *out);
-/* The facts that events of one transaction share (enc->head_*) are made anew when this is another one; true when they were. */
-bool source_refresh(struct json_encoder *enc, const struct tr_txn *txn, int snapshot);
+/* The facts that events of one transaction share (enc->head_*) are made anew, and head_number counts, when this is another one. */
+void source_refresh(struct json_encoder *enc, const struct tr_txn *txn, int snapshot);
 const char *source_snapshot(int mark);
 int64_t encoder_clock(struct json_encoder *enc); /* microseconds */
 /* `,"ts_ms":...,"ts_us":...,"ts_ns":...`: the encoder's own clock */

@@ -94,6 +94,7 @@ make_head(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
 {
     struct tr_buffer *head = &enc->source_head, *commit = &enc->source_commit;
     enc->clock_uses = 0;
+    enc->head_number++;
     enc->head_us = txn != NULL && txn->commit_us != 0 ? txn->commit_us : encoder_clock(enc);
     enc->head_snapshot = snapshot;
     enc->head_txn = txn != NULL ? *txn : (struct tr_txn){ 0 };
@@ -132,13 +133,11 @@ head_fits(const struct json_encoder *enc, const struct tr_txn *txn, int snapshot
            made->commit_us == txn->commit_us;
 }
 
-bool
+void
 source_refresh(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
 {
-    bool fits = head_fits(enc, txn, snapshot);
-    if (!fits)
+    if (!head_fits(enc, txn, snapshot))
         make_head(enc, txn, snapshot);
-    return !fits;
 }
 
 const char *

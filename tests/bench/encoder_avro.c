@@ -71,12 +71,21 @@ main(int argc, char **argv)
                                           "mtime:timestamp", "filler:char" }),
     };
     struct tr_batch *batch = tr_batch_new();
-    struct tr_encoder_env env = { .connector = "postgresql", .prefix = "bench", .database = "bench" };
+    struct fake_registry *registry = fake_registry_start(1);
+    struct tr_settings *settings = tr_settings_new();
+    struct tr_encoder_env env = {
+        .settings = settings, .connector = "postgresql", .prefix = "bench", .database = "bench"
+    };
     struct tr_encoder *encoder;
     struct tr_error err;
     struct total total = { 0, 0 };
     const struct tr_emit emit = { .arg = &total, .message = count };
     fill(batch, tables);
+    if (tr_settings_add_table(settings, tr_debezium_avro_encoder.options, &err) < 0 ||
+        tr_settings_add_table(settings, tr_debezium_avro_encoder.more_options, &err) < 0 ||
+        tr_settings_set(settings, "target", "schema_registry", fake_registry_url(registry), false, "bench",
+                        &err) < 0)
+        return 1;
     if (tr_debezium_avro_encoder.open(&env, &encoder, &err) < 0)
         return 1;
     int64_t start = tr_clock_us(), used = 0;
@@ -95,6 +104,8 @@ main(int argc, char **argv)
            total.bytes / total.messages, (double)used * 1e3 / (double)total.messages);
     tr_debezium_avro_encoder.close(encoder);
     tr_batch_free(batch);
+    tr_settings_free(settings);
+    fake_registry_stop(registry);
     for (size_t i = 0; i < 4; i++)
         tr_relation_unref(tables[i]);
     return 0;

@@ -10,7 +10,9 @@ class Replay:
     one that is not, a commit that goes back within a partition.
     """
 
-    def __init__(self):
+    def __init__(self, read=json.loads):
+        """read: a value's bytes as its event."""
+        self.read = read
         self.rows = {}     # table -> key text -> after
         self.inserted = {}  # table -> [after]
         self.faults = []
@@ -21,7 +23,7 @@ class Replay:
             if record.value is None:
                 self._tombstone(record)
             else:
-                self._event(record, json.loads(record.value))
+                self._event(record, self.read(record.value))
         return self
 
     def _tombstone(self, record):

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import random
 import struct
+import subprocess
 import zlib
 from decimal import Decimal
 
@@ -12,6 +14,8 @@ from harness.kafka import Kafka, need_kafka
 from harness.registry import FakeRegistry, Registry, decode, need_registry, schema_id
 from harness.replication import drain, task_config
 from harness.tls import Authority
+from harness.topics import Replay
+from harness.workload import Workload
 from test_520_kafka_schemas import MODES, ROW, TABLE
 
 SLOW_MODES = [MODES[0], *(pytest.param(mode, marks=pytest.mark.slow) for mode in MODES[1:])]
@@ -251,6 +255,35 @@ def test_a_value_without_a_form_is_refused_by_name(source, registry, tailrace, c
     source.sql("INSERT INTO t VALUES (1, 'NaN')")
     refused(tailrace, config(registry), "table public.t column n", "decimal_handling_mode: string")
     drain(tailrace, config(registry, decimal_handling_mode="string"))
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(300)
+def test_exactly_once_whatever_is_killed(source, kafka, tailrace, fake):
+    """Changed tables and kills under load: every change once, each readable by the schema that its id names."""
+    load = Workload(source, seed=31, clients=2, ddl=True, pause=0.01).create_tables()
+    registry, rng = fake(), random.Random(7)
+    config = task_config(source.url, kafka.url, task="kills")
+    config["target"].update(format="debezium-avro", exactly_once=True, topic_partitions=3, schema_registry=registry.url)
+    drain(tailrace, config)
+    load.start()
+    for _ in range(10):
+        tailrace.start("run", config=config)
+        try:
+            tailrace.child.popen.wait(rng.uniform(0.1, 1.5))
+            raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
+        except subprocess.TimeoutExpired:
+            tailrace.kill9()
+            tailrace.wait_exit()
+    load.stop()
+    drain(tailrace, config, timeout=240)
+    replay = Replay(lambda value: decode(value, registry, logical=False))
+    replay.apply(kafka.read(sorted(name for name in kafka.topics() if name.startswith("kills.wl."))))
+    assert not replay.faults, "\n".join(replay.faults[:20])
+    accounts = sorted((row["id"], row["balance"], row["note"]) for row in replay.rows["wl.account"].values())
+    assert accounts == sorted(source.sql("SELECT id, balance, note FROM wl.account"))
+    journal = sorted((row["client"], row["n"]) for row in replay.inserted["wl.journal"])
+    assert journal == sorted(source.sql("SELECT client, n FROM wl.journal"))
 
 
 # ------------------------------------------------------------------------------------------ registries

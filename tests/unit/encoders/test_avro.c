@@ -253,6 +253,32 @@ rare_records_have_schemas_too(void **state)
     assert_string_equal(b->topics, "p.transaction p.message p.public.t p.transaction ");
 }
 
+/* A message that comes first must not leave the block of the transaction before to the rows behind it. */
+static void
+each_transaction_has_its_own_source(void **state)
+{
+    struct bench *b = *state;
+    const struct tr_emit emit = { .arg = b, .message = gather };
+    table_with_key(b);
+    assert_int_equal(encode(b, sample_event(b->batch, TR_INSERT, b->relation, NULL, ROW(b, "1", NULL, "0"))),
+                     0);
+    struct tr_txn *txn = sample_txn(b->batch);
+    txn->xid = 8;
+    txn->commit_order = 3000;
+    txn->commit_us += 1000000;
+    assert_int_equal(tr_debezium_avro_encoder.begin(b->encoder, b->batch, txn, &emit, &b->err), 0);
+    struct tr_event *message = sample_event(b->batch, TR_MESSAGE, NULL, NULL, NULL);
+    message->message.prefix = message->message.content = "";
+    assert_int_equal(encode(b, message), 0);
+    assert_int_equal(encode(b, sample_event(b->batch, TR_INSERT, b->relation, NULL, ROW(b, "2", NULL, "0"))),
+                     0);
+    char *json;
+    read_again(b, b->value.data, b->value.len, &json);
+    assert_non_null(strstr(json, "\"txId\": {\"long\": 8}"));
+    assert_non_null(strstr(json, "\"ts_ms\": 1709210097789"));
+    free(json);
+}
+
 static void
 what_the_log_lacks(void **state)
 {
@@ -585,6 +611,7 @@ main(void)
         TEST(an_insert_in_bytes),
         TEST(a_change_of_key_is_three_messages),
         TEST(rare_records_have_schemas_too),
+        TEST(each_transaction_has_its_own_source),
         TEST(what_the_log_lacks),
         TEST(each_types_bytes),
         TEST(arrays_and_vectors),
