@@ -219,6 +219,20 @@ fail_transport(const struct tr_schema_registry *registry, CURLcode code, struct 
     return -(int)class;
 }
 
+/* A proxy of the environment does not reach what is on this machine. */
+static void
+set_proxy(struct tr_schema_registry *registry)
+{
+    struct tr_url url;
+    struct tr_error ignored;
+    bool local = tr_url_parse(registry->urls[registry->at], &url, &ignored) == 0;
+    if (local) {
+        local = tr_url_is_local(&url);
+        tr_url_fini(&url);
+    }
+    curl_easy_setopt(registry->curl, CURLOPT_NOPROXY, local ? "*" : NULL);
+}
+
 /* One request to the server at hand. Returns its status, or a failure. */
 static int
 request(struct tr_schema_registry *registry, const char *path, const char *body, struct tr_error *err)
@@ -229,6 +243,7 @@ request(struct tr_schema_registry *registry, const char *path, const char *body,
     registry->answer.overflow = false;
     registry->problem[0] = '\0';
     curl_easy_setopt(registry->curl, CURLOPT_URL, url);
+    set_proxy(registry);
     if (body != NULL) {
         curl_easy_setopt(registry->curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
         curl_easy_setopt(registry->curl, CURLOPT_POSTFIELDS, body);

@@ -14,7 +14,6 @@ import os
 import ssl
 import subprocess
 import threading
-import urllib.error
 import urllib.parse
 import urllib.request
 from functools import lru_cache
@@ -26,6 +25,7 @@ from .process import Child, free_port, new_dir
 from .wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # not by a proxy: it is on this machine
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
@@ -91,7 +91,7 @@ class Registry:
     def ask(self, method, path, body=None):
         request = urllib.request.Request(self.url + path, method=method, headers={"Content-Type": CONTENT_TYPE},
                                          data=None if body is None else json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with _OPENER.open(request, timeout=30) as answer:
             return json.loads(answer.read())
 
     def subjects(self):
