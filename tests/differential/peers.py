@@ -70,7 +70,7 @@ def mysql_properties(database, name, folder, number):
     return {"name": name, "connector.class": f"io.debezium.connector.{connector}", "topic.prefix": PREFIX,
             "database.hostname": "127.0.0.1", "database.port": database.server.port, "database.user": "debezium",
             "database.password": "dbz", "database.server.id": 7000 + number, "database.include.list": database.name,
-            "database.ssl.mode" if kind == "mysql" else "database.sslMode": "disabled" if kind == "mysql" else "disable",
+            "database.ssl.mode" if kind == "mysql" else "database.sslMode": "preferred" if kind == "mysql" else "disable",
             "schema.history.internal": "io.debezium.storage.file.history.FileSchemaHistory",
             "schema.history.internal.file.filename": folder / f"{name}.history", "poll.interval.ms": 20,
             "snapshot.locking.mode": "minimal", **offsets(folder, name)}

@@ -51,6 +51,10 @@ POSTGRES_RULES = [
     Rule("Geometric types as text", column("c_(box|circle|line|lseg|path|polygon)")),
     Rule("Infinite dates, and dates before 1582", column("c_date|c_timestamp", "odd")),
 ]
-MYSQL_RULES = [
+BOTH_RULES = [
     *ANYWHERE,
 ]
+MYSQL_RULES = {
+    "mysql": [*BOTH_RULES],
+    "mariadb": [*BOTH_RULES],
+}
