@@ -384,19 +384,16 @@ load_in_bulk(struct load *load, struct tr_error *err)
 struct row_stream {
     struct load *load;
     struct tr_sink_thread sink;
-    struct tr_batch
-        *held; /* the newest batch: its last row may turn out to be the last one of the table, or of all */
+    struct tr_batch *
+        held; /* the newest batch with rows: its last row may turn out to be the last one of the table, or of all... */
+    struct tr_batch *last; /* ...and those of empty tables behind it; NULL = nothing is held */
     uint64_t tables_with_rows;
 };
 
 static int
-release(struct row_stream *stream, struct tr_error *err)
+release_one(struct row_stream *stream, struct tr_batch *batch, struct tr_error *err)
 {
     struct tr_task *task = stream->load->task;
-    struct tr_batch *batch = stream->held;
-    stream->held = NULL;
-    if (batch == NULL)
-        return 0;
     while (!tr_queue_has_room(&task->queue) && !atomic_load(&stream->sink.ended) && !tr_task_stopping(task))
         tr_queue_wait_room(&task->queue, 20000);
     tr_ledger_add(&task->ledger, batch);
@@ -407,6 +404,34 @@ release(struct row_stream *stream, struct tr_error *err)
     int r = tr_ledger_take(&task->ledger, &mark) ? tr_save_mark(task, &mark, err) : 0;
     tr_ledger_mark_fini(&mark);
     return r;
+}
+
+static int
+release(struct row_stream *stream, struct tr_error *err)
+{
+    struct tr_batch *next = stream->held;
+    int r = 0;
+    stream->held = stream->last = NULL;
+    while (next != NULL) {
+        struct tr_batch *batch = next;
+        next = batch->next;
+        batch->next = NULL;
+        if (r == 0)
+            r = release_one(stream, batch, err);
+        else
+            tr_batch_free(batch);
+    }
+    return r;
+}
+
+static void
+hold(struct row_stream *stream, struct tr_batch *batch)
+{
+    if (stream->last != NULL)
+        stream->last->next = batch;
+    else
+        stream->held = batch;
+    stream->last = batch;
 }
 
 /* Each row shows the cut that it was read from. */
@@ -460,25 +485,35 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
         atomic_fetch_add(&task->count.load_rows, batch->rows);
         atomic_fetch_add(&task->count.load_bytes, batch->arena.used);
         r = release(stream, err);
-        stream->held = batch;
+        hold(stream, batch);
         if (r == 0 && (tr_task_stopping(task) || atomic_load(&stream->sink.ended)))
             r = tr_fail(err, TR_RETRY, "stopped");
     }
     source->reader_close(reader);
     if (r < 0)
         return tr_error_prefix(err, "full load of table %s", table->name);
-    if (stream->held == NULL || first) { /* an empty table still becomes done, by a batch without rows */
-        r = release(stream, err);
-        stream->held = tr_batch_new();
-        stream->held->kind = TR_BATCH_LOAD;
+    if (first) { /* an empty table still becomes done, by a batch without rows */
+        hold(stream, tr_batch_new());
+        stream->last->kind = TR_BATCH_LOAD;
     }
-    struct tr_batch *last = stream->held;
+    struct tr_batch *last = stream->last;
     if (last->nevents > 0 && last->events[last->nevents - 1].snapshot != TR_SNAPSHOT_FIRST)
         last->events[last->nevents - 1].snapshot = TR_SNAPSHOT_LAST_IN_TABLE;
     last->load_table = tr_arena_strdup(&last->arena, table->name);
     last->load_cut = tr_arena_strdup(&last->arena, load->cut.position);
     atomic_fetch_add(&task->count.load_tables_done, 1);
     return r;
+}
+
+static void
+free_held(struct row_stream *stream)
+{
+    while (stream->held != NULL) {
+        struct tr_batch *batch = stream->held;
+        stream->held = batch->next;
+        tr_batch_free(batch);
+    }
+    stream->last = NULL;
 }
 
 static int
@@ -494,7 +529,7 @@ load_through_queue(struct load *load, struct tr_error *err)
         stream.held->events[stream.held->nevents - 1].snapshot = TR_SNAPSHOT_LAST;
     if (r == 0)
         r = release(&stream, err);
-    tr_batch_free(stream.held);
+    free_held(&stream);
     atomic_store(&stream.sink.drain, true);
     tr_sink_thread_join(&stream.sink);
     if (stream.sink.result < 0) {

@@ -339,6 +339,69 @@ finish(struct tr_relation *relation)
     tr_relation_index_keys(relation);
 }
 
+/* Rows of one index are together, in the order in which the server keeps the indexes. Marks the first that tells every row apart. */
+static void
+read_unique(MYSQL_RES *res, struct tr_relation *relation)
+{
+    enum { I_NON_UNIQUE = 1, I_NAME, I_SEQUENCE, I_COLUMN, I_PREFIX = 7, I_NULLABLE = 9 };
+    char name[256] = "";
+    bool good = false;
+    MYSQL_ROW row = mysql_fetch_row(res);
+    while (row != NULL) {
+        if (strcmp(name, row[I_NAME]) != 0) {
+            if (good)
+                return;
+            for (uint16_t i = 0; i < relation->ncolumns; i++)
+                ((struct tr_column *)(uintptr_t)&relation->columns[i])->unique = 0;
+            snprintf(name, sizeof name, "%s", row[I_NAME]);
+            good = strcmp(row[I_NON_UNIQUE], "0") == 0;
+        }
+        int c = row[I_COLUMN] != NULL ? tr_relation_column(relation, row[I_COLUMN]) : -1;
+        good = good && c >= 0 && row[I_PREFIX] == NULL &&
+               (row[I_NULLABLE] == NULL || strcmp(row[I_NULLABLE], "YES") != 0);
+        if (c >= 0)
+            ((struct tr_column *)(uintptr_t)&relation->columns[c])->unique = (uint16_t)strtoul(
+                row[I_SEQUENCE], NULL, 10);
+        row = mysql_fetch_row(res);
+    }
+    for (uint16_t i = 0; !good && i < relation->ncolumns; i++)
+        ((struct tr_column *)(uintptr_t)&relation->columns[i])->unique = 0;
+}
+
+/* What stands for a key where a table has no primary one. */
+static int
+find_unique(struct tr_mysql_source *source, struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    MYSQL_RES *res;
+    if (relation->nkeys > 0)
+        return 0;
+    tr_buffer_init(&sql, (size_t)1 << 16);
+    tr_buffer_text(&sql, "SHOW INDEX FROM ");
+    tr_mysql_identifier(&sql, relation->schema);
+    tr_buffer_byte(&sql, '.');
+    tr_mysql_identifier(&sql, relation->name);
+    int rc = tr_mysql_ask(source, sql.data, &res, err);
+    tr_buffer_fini(&sql);
+    if (rc < 0 && strcmp(err->sqlstate, "42S02") == 0)
+        return 0; /* dropped a moment ago */
+    if (rc < 0)
+        return tr_error_prefix(err, "source: cannot read the catalogue");
+    if (mysql_num_fields(res) > 9)
+        read_unique(res, relation);
+    mysql_free_result(res);
+    return 0;
+}
+
+/* By name, byte by byte, whatever the server's collation. */
+static int
+compare_names(const void *a, const void *b)
+{
+    const struct tr_relation *x = *(struct tr_relation *const *)a, *y = *(struct tr_relation *const *)b;
+    int order = strcmp(x->schema, y->schema);
+    return order != 0 ? order : strcmp(x->name, y->name);
+}
+
 /* Columns and keys of one table, or of all in the task's databases. */
 static int
 read_shapes(struct tr_mysql_source *source, const char *database, const char *table,
@@ -359,6 +422,8 @@ read_shapes(struct tr_mysql_source *source, const char *database, const char *ta
     }
     mysql_free_result(columns);
     mysql_free_result(keys);
+    if (rc == 0 && table != NULL && list->count == 1)
+        rc = find_unique(source, list->items[0], err);
     return rc;
 }
 
@@ -402,6 +467,10 @@ tr_mysql_relations(struct tr_source *base, struct tr_relation_list *list, struct
     int rc = read_shapes(source, NULL, NULL, list, err);
     if (rc == 0)
         rc = keep_tables(source, list, err);
+    if (rc == 0 && list->count > 1)
+        qsort(list->items, list->count, sizeof(*list->items), compare_names);
+    for (size_t i = 0; rc == 0 && i < list->count; i++)
+        rc = find_unique(source, list->items[i], err);
     if (rc < 0)
         tr_relation_list_free(list);
     return rc;
@@ -488,6 +557,7 @@ take_keys(struct tr_relation *relation, const struct tr_relation *catalog, bool 
         int c = named ? tr_relation_column(catalog, relation->columns[i].name) : i;
         struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[i];
         column->key = c >= 0 && c < catalog->ncolumns ? catalog->columns[c].key : 0;
+        column->unique = c >= 0 && c < catalog->ncolumns ? catalog->columns[c].unique : 0;
     }
     finish(relation);
 }

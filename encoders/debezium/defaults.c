@@ -1,5 +1,6 @@
 /* defaults.c - what stands where a null may not stand: a column's literal default, or a constant of its type. */
 #include <string.h>
+#include <strings.h>
 
 #include "encoders/debezium/internal.h"
 #include "encoders/common/write.h"
@@ -43,7 +44,7 @@ default_unread(const struct value_modes *modes, const struct tr_column *column)
     if (column->type_name != NULL && strcmp(column->type_name, "citext") == 0)
         return true;
     switch (column->logical) {
-    case TR_BYTES:
+    case TR_BYTES: return true;
     case TR_INET:
     case TR_CIDR:
     case TR_MACADDR:
@@ -94,6 +95,47 @@ generated_default(const struct tr_column *column, const char *expression)
     }
 }
 
+/* CURRENT_TIMESTAMP(6), current_timestamp(): the epoch, and for a timestamp only where a null may not stand. */
+static bool
+generated_moment(struct renderer *r, const struct column_plan *plan, struct tr_buffer *out)
+{
+    static const char epoch[] = "1970-01-01 00:00:00";
+    struct column_plan moment = *plan;
+    moment.scale = -1;
+    if (plan->column->logical != TR_TIMESTAMP &&
+        (plan->column->logical != TR_TIMESTAMPTZ || !plan->column->not_null))
+        return false;
+    return plan->render(r, &moment, epoch, sizeof(epoch) - 1, out);
+}
+
+/* b'101', with zeros to the column's width. */
+static bool
+bit_literal(const struct tr_column *column, const char *expression, struct tr_buffer *text)
+{
+    size_t digits = strspn(expression + 2, "01");
+    if (expression[0] != 'b' || expression[1] != '\'' || expression[2 + digits] != '\'')
+        return false;
+    for (size_t i = digits; (int64_t)i < column->length; i++)
+        tr_buffer_byte(text, '0');
+    tr_buffer_add(text, expression + 2, digits);
+    return true;
+}
+
+/* The value of a default of MySQL or MariaDB as the information schema tells it. */
+static bool
+mysql_literal(const struct value_modes *modes, const struct tr_column *column, const char *expression,
+              struct tr_buffer *text)
+{
+    if (column->logical == TR_BIT)
+        return bit_literal(column, expression, text);
+    if (expression[0] == '\'' && !modes->raw_defaults)
+        return unquote(expression, text);
+    if (!modes->raw_defaults)
+        return bare_literal(expression, text);
+    tr_buffer_text(text, expression);
+    return !is_call(expression);
+}
+
 /* A decimal's default with all digits of its column, as its values have them. */
 static void
 pad_fraction(struct tr_buffer *text, int scale)
@@ -114,8 +156,12 @@ default_literal(struct renderer *r, const struct column_plan *plan, const char *
     size_t start = out->len;
     if (expression == NULL || default_unread(&r->modes, plan->column))
         return false;
+    if (r->modes.mysql && strncasecmp(expression, "current_timestamp", 17) == 0)
+        return generated_moment(r, plan, out);
     tr_buffer_init(&text, 1 << 20);
-    bool good = expression[0] == '\'' ? unquote(expression, &text) : bare_literal(expression, &text);
+    bool good = r->modes.mysql          ? mysql_literal(&r->modes, plan->column, expression, &text)
+                : expression[0] == '\'' ? unquote(expression, &text)
+                                        : bare_literal(expression, &text);
     if (!good && !r->modes.mysql && expression[0] != '\'' &&
         generated_default(plan->column, expression) != NULL) {
         tr_buffer_reset(&text);

@@ -509,6 +509,7 @@ read_settings(struct json_encoder *enc, const struct tr_settings *settings, stru
     modes->null_as_default = json_option_bool(settings, "replace_null_with_default");
     static const enum unknown_mode unknown[] = { UNKNOWN_TEXT, UNKNOWN_BYTES, UNKNOWN_OMIT };
     modes->unknown = unknown[json_option_choice(settings, "include_unknown_datatypes")];
+    modes->raw_defaults = strcmp(enc->base.env->connector, "mysql") == 0;
     modes->mysql = strcmp(enc->base.env->connector, "postgresql") != 0;
     int rc = topic_namer_init(&enc->topics, enc->base.env, err);
     enc->prefix = enc->topics.prefix;

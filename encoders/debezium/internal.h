@@ -30,7 +30,8 @@ struct value_modes {
     bool hstore_map;
     bool unsigned_precise; /* BIGINT UNSIGNED as a decimal, else wrapped into 64 bits */
     bool null_as_default;
-    bool mysql; /* MySQL or MariaDB: bits untrimmed, times signed and past a day, zero dates */
+    bool raw_defaults; /* MySQL: a default's text stands without quotes; its JSON has spaces in a snapshot */
+    bool mysql;        /* MySQL or MariaDB: bits untrimmed, times signed and past a day, zero dates */
     int money_digits;
 };
 

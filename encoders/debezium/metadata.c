@@ -140,16 +140,29 @@ is_transaction(const struct tr_txn *txn)
     return txn->xid != 0 || txn->gtid != NULL || txn->file != NULL;
 }
 
+/* Statements that change nothing but shapes are no transaction to a consumer. */
+static bool
+is_told(const struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn)
+{
+    if (!enc->transaction_metadata || !is_transaction(txn))
+        return false;
+    bool ddl = txn->begins && txn->ends && txn->nevents > 0;
+    for (uint32_t i = 0; ddl && i < txn->nevents; i++) {
+        uint8_t kind = batch->events[txn->first_event + i].kind;
+        ddl = kind == TR_DDL || kind == TR_SCHEMA || (kind == TR_TRUNCATE && enc->skip_truncate);
+    }
+    return !ddl;
+}
+
 int
 metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
                const struct tr_emit *emit, struct tr_error *err)
 {
     struct json_encoder *enc = (struct json_encoder *)base;
-    (void)batch;
     forget_transaction(enc);
     if (!is_transaction(txn))
         enc->last_commit = txn->commit_order;
-    return enc->transaction_metadata && is_transaction(txn) ? emit_edge(enc, txn, false, emit, err) : 0;
+    return is_told(enc, batch, txn) ? emit_edge(enc, txn, false, emit, err) : 0;
 }
 
 int
@@ -157,9 +170,8 @@ metadata_commit(struct tr_encoder *base, const struct tr_batch *batch, const str
                 const struct tr_emit *emit, struct tr_error *err)
 {
     struct json_encoder *enc = (struct json_encoder *)base;
-    (void)batch;
     bool real = is_transaction(txn);
-    int rc = enc->transaction_metadata && real ? emit_edge(enc, txn, true, emit, err) : 0;
+    int rc = is_told(enc, batch, txn) ? emit_edge(enc, txn, true, emit, err) : 0;
     if (real)
         enc->last_commit = txn->end_order;
     return rc;

@@ -123,6 +123,19 @@ plan_element(struct json_encoder *enc, struct tr_arena *arena, struct column_pla
     return element->render != NULL;
 }
 
+/* MySQL's points are geometries by their storage, and have x and y of their own here. */
+static const struct tr_column *
+shown_column(const struct json_encoder *enc, struct tr_arena *arena, const struct tr_column *column)
+{
+    if (!enc->renderer.modes.mysql || column->logical != TR_GEOMETRY || column->type_name == NULL ||
+        strcmp(column->type_name, "point") != 0)
+        return column;
+    struct tr_column *point = tr_arena_alloc(arena, sizeof(*point));
+    *point = *column;
+    point->logical = TR_POINT;
+    return point;
+}
+
 static void
 plan_column(struct json_encoder *enc, struct tr_arena *arena, struct column_plan *plan,
             const struct tr_column *column)
@@ -134,7 +147,7 @@ plan_column(struct json_encoder *enc, struct tr_arena *arena, struct column_plan
     tr_json_string(&text, column->name, strlen(column->name));
     json_literal(&text, ":");
     plan->name = keep(arena, &text, &plan->name_len);
-    plan->column = column;
+    plan->column = column = shown_column(enc, arena, column);
     plan->scale = column_scale(column);
     plan->raw_bytes = column->logical == TR_BYTES;
     plan->render = value_renderer(modes, column, column->logical, column->type_name);

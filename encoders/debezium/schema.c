@@ -104,14 +104,19 @@ timestamp_schema(const struct value_modes *modes, int scale, struct pieces out)
 }
 
 static void
-labels_schema(const struct tr_column *column, const char *name, struct pieces out)
+labels_schema(const struct value_modes *modes, const struct tr_column *column, const char *name,
+              struct pieces out)
 {
     struct tr_buffer allowed;
     tr_buffer_init(&allowed, 1 << 24);
     for (uint32_t i = 0; i < column->nlabels; i++) {
         if (i > 0)
             tr_buffer_byte(&allowed, ',');
-        tr_buffer_text(&allowed, column->labels[i]);
+        for (const char *at = column->labels[i]; *at != '\0'; at++) {
+            if (modes->mysql && *at == ',')
+                tr_buffer_byte(&allowed, '\\');
+            tr_buffer_byte(&allowed, *at);
+        }
     }
     semantic(out, "string", name);
     json_literal(out.name, ",\"parameters\":{\"allowed\":");
@@ -207,8 +212,8 @@ type_schema(const struct value_modes *modes, const struct column_plan *plan, str
         semantic(out, modes->interval_string ? "string" : "int64",
                  modes->interval_string ? TIME "Interval" : TIME "MicroDuration");
         return;
-    case TR_ENUM: labels_schema(column, DATA "Enum", out); return;
-    case TR_SET: labels_schema(column, DATA "EnumSet", out); return;
+    case TR_ENUM: labels_schema(modes, column, DATA "Enum", out); return;
+    case TR_SET: labels_schema(modes, column, DATA "EnumSet", out); return;
     case TR_HSTORE:
         if (modes->hstore_map)
             tr_buffer_text(out.type, "\"type\":\"map\",\"keys\":{\"type\":\"string\",\"optional\":false},"
@@ -259,7 +264,10 @@ column_schema(struct renderer *renderer, const struct column_plan *plan, struct 
     struct tr_buffer value;
     tr_buffer_init(&value, 1 << 24);
     tr_buffer_byte(out, '{');
-    whole_schema(&renderer->modes, plan, !plan->column->not_null, out);
+    /* MySQL's geometries are optional even where they are NOT NULL. */
+    bool optional = !plan->column->not_null ||
+                    (renderer->modes.mysql && plan->column->logical == TR_GEOMETRY);
+    whole_schema(&renderer->modes, plan, optional, out);
     if (default_literal(renderer, plan, plan->column->default_expression, &value)) {
         json_literal(out, ",\"default\":");
         tr_buffer_add(out, value.data, value.len);

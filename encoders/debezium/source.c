@@ -200,7 +200,7 @@ append_mysql(struct json_encoder *enc, const struct tr_txn *txn, const struct tr
     json_literal(out, ",\"row\":");
     tr_buffer_uint(out, event->row);
     json_literal(out, ",\"thread\":");
-    number_or_null(out, txn->thread_id);
+    number_or_null(out, event->kind != TR_TRUNCATE ? txn->thread_id : 0);
     json_literal(out, ",\"query\":null}");
 }
 

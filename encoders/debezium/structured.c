@@ -269,6 +269,18 @@ wkb_double(const char *bytes, bool little)
     return number;
 }
 
+/* MySQL's own form in r->bytes: the SRID, little-endian, and behind it the WKB. */
+static bool
+split_mysql_geometry(struct tr_buffer *bytes, uint32_t *srid)
+{
+    if (bytes->len < 9 || (unsigned char)bytes->data[4] > 1)
+        return false;
+    *srid = wkb_u32(bytes->data, true);
+    memmove(bytes->data, bytes->data + 4, bytes->len - 4);
+    bytes->len -= 4;
+    return true;
+}
+
 /* Hex of EWKB, as PostGIS prints it, into r->bytes: the SRID goes out of the bytes. */
 static bool
 read_ewkb(struct renderer *r, const char *text, size_t len, uint32_t *srid)
@@ -280,7 +292,11 @@ read_ewkb(struct renderer *r, const char *text, size_t len, uint32_t *srid)
         len -= 2;
     }
     tr_buffer_reset(bytes);
-    if (!json_unhex(bytes, text, len) || bytes->len < 5 || (unsigned char)bytes->data[0] > 1)
+    if (!json_unhex(bytes, text, len))
+        return false;
+    if (r->modes.mysql)
+        return split_mysql_geometry(bytes, srid);
+    if (bytes->len < 5 || (unsigned char)bytes->data[0] > 1)
         return false;
     bool little = bytes->data[0] == 1;
     uint32_t type = wkb_u32(bytes->data + 1, little);
@@ -297,7 +313,7 @@ read_ewkb(struct renderer *r, const char *text, size_t len, uint32_t *srid)
     return true;
 }
 
-/* A point that came as EWKB (MySQL, MariaDB). */
+/* A point in binary (MySQL, MariaDB). */
 static bool
 binary_point(struct renderer *r, const char *text, size_t len, struct tr_buffer *out)
 {

@@ -418,13 +418,26 @@ RENDER(render_time_ns)
     return render_time_in(r, text, len, 1000, 1, out);
 }
 
+/* MySQL's times are signed and pass a day, which ISO 8601 has no form for: -838:59:59Z. */
 RENDER(render_time_iso)
 {
     struct moment m;
-    if (!parse_time(text, len, &m) || m.us < 0)
+    if (!parse_time(text, len, &m) || m.offset_s != 0)
         return false;
+    int64_t us = m.us < 0 ? -m.us : m.us, days = r->modes.mysql ? us / US_PER_DAY : 0;
     size_t begin = put_string_begin(r, out);
-    format_iso_time(out, m.us, -1);
+    if (m.us < 0)
+        tr_buffer_byte(out, '-');
+    size_t hours = out->len;
+    format_iso_time(out, us, -1);
+    if (days > 0) { /* the two digits of the hour give way to all of them */
+        char rest[16];
+        size_t len_rest = out->len - hours - 2;
+        memcpy(rest, out->data + hours + 2, len_rest);
+        out->len = hours;
+        tr_buffer_int(out, us / INT64_C(3600000000));
+        tr_buffer_add(out, rest, len_rest);
+    }
     tr_buffer_byte(out, 'Z');
     put_string_end(r, out, begin);
     return true;
@@ -542,6 +555,23 @@ RENDER(render_interval_iso)
     return true;
 }
 
+/* MySQL's own text has a space behind each comma and colon; its consumers know JSON without, as the log's binary form is printed. */
+RENDER(render_compact_json)
+{
+    bool inside = false;
+    tr_buffer_reset(&r->object);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"')
+            inside = !inside;
+        if (inside && text[i] == '\\' && i + 1 < len)
+            tr_buffer_byte(&r->object, text[i++]);
+        if (inside || text[i] != ' ')
+            tr_buffer_byte(&r->object, text[i]);
+    }
+    put_string(r, out, r->object.len > 0 ? r->object.data : "", r->object.len);
+    return !r->object.overflow;
+}
+
 /* -------------------------------------------------------------------------------------- choice */
 
 /* What does not depend on a mode. NULL: see value_renderer. */
@@ -629,6 +659,7 @@ value_renderer(const struct value_modes *modes, const struct tr_column *column, 
     case TR_TIME: return time_renderer(modes, column->scale);
     case TR_TIMESTAMP: return timestamp_renderer(modes, column->scale);
     case TR_INTERVAL: return modes->interval_string ? render_interval_iso : render_interval_us;
+    case TR_JSON: return modes->raw_defaults ? render_compact_json : render_string;
     case TR_VECTOR:
         return type_name != NULL && strcmp(type_name, "sparsevec") == 0 ? render_sparsevec : render_vector;
     case TR_OTHER:

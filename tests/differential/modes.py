@@ -19,6 +19,7 @@ POSTGRES = {
 }
 MYSQL = {
     "text": {"bigint.unsigned.handling.mode": "precise"},
+    "nano": {"table.exclude.list": "shop.odd"},
 }
 
 
