@@ -104,6 +104,9 @@ struct tr_mysql_source {
     char *covers_text; /* what covers_position was parsed from */
     struct tr_mysql_position covers_position;
     bool told_no_lock;
+    bool carry_shadows; /* shadow_tables: carry */
+    char **shadows;     /* those that were spoken of */
+    size_t nshadows;
 };
 
 static inline struct tr_mysql_source *
@@ -121,6 +124,11 @@ int tr_mysql_ask(struct tr_mysql_source *source, const char *sql, MYSQL_RES **re
 int tr_mysql_ask_text(struct tr_mysql_source *source, const char *sql, char **text, struct tr_error *err);
 /* Is the table of this source (its database, not the server's own) and of the task? */
 bool tr_mysql_wants(void *arg, const char *database, const char *table);
+
+/* ---- shadow.c */
+/* Does an online schema change of another table that is there make such a one? Asks the server when the name is of that kind. */
+bool tr_mysql_is_shadow(struct tr_mysql_source *source, const char *database, const char *table);
+void tr_mysql_shadows_fini(struct tr_mysql_source *source);
 
 /* ---- options.c */
 extern const struct tr_option tr_mysql_options[];

@@ -45,5 +45,12 @@ const struct tr_option tr_mysql_options[] = {
       .min = 1 << 20,
       .max = INT64_C(1) << 50,
       .help = "MySQL, MariaDB: tables larger than this are read in parts, by ranges of their key" },
+    { .name = "shadow_tables",
+      .section = "source",
+      .type = TR_OPTION_CHOICE,
+      .value = "skip",
+      .choices = "skip|carry",
+      .help =
+          "MySQL, MariaDB: tables that bear the name of an online schema change's copy (_t_new, _t_old, _t_gho, _t_ghc, _t_del, beside a table t)" },
     { .name = NULL },
 };

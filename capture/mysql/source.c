@@ -83,7 +83,7 @@ is_system(const char *database)
 bool
 tr_mysql_wants(void *arg, const char *database, const char *table)
 {
-    const struct tr_mysql_source *source = arg;
+    struct tr_mysql_source *source = arg;
     if (is_system(database))
         return false;
     if (source->database != NULL) {
@@ -93,7 +93,8 @@ tr_mysql_wants(void *arg, const char *database, const char *table)
             return false;
     }
     const struct tr_table_filter *filter = &source->base.env->filter;
-    return filter->wants == NULL || filter->wants(filter->arg, database, table);
+    return (filter->wants == NULL || filter->wants(filter->arg, database, table)) &&
+           !tr_mysql_is_shadow(source, database, table);
 }
 
 /* --------------------------------------------------------------------------------------------------------- opening */
@@ -126,6 +127,8 @@ take_settings(struct tr_mysql_source *source, struct tr_error *err)
     source->heartbeat_us = tr_setting_int(settings, "heartbeat");
     source->lock_wait_us = tr_setting_int(settings, "lock_wait");
     source->part_bytes = tr_setting_int(settings, "part_size");
+    const char *shadows = tr_setting_string(settings, "shadow_tables");
+    source->carry_shadows = shadows != NULL && strcmp(shadows, "carry") == 0;
     return 0;
 }
 
@@ -220,6 +223,7 @@ mysql_source_close(struct tr_source *base)
     pthread_cond_destroy(&source->pool.freed);
     if (source->interrupt_fd >= 0)
         close(source->interrupt_fd);
+    tr_mysql_shadows_fini(source);
     free(source->covers_text);
     free(source->database);
     free(source->user);

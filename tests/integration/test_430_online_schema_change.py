@@ -1,0 +1,227 @@
+"""Tables that are altered online: by a shadow table and a swap of names, as pt-osc and gh-ost do it, or in place."""
+
+import pytest
+
+from harness import matrix
+from harness.replication import drain, rows_after, rows_of, task_config, task_events
+from harness.wait import wait_until
+
+FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
+
+
+@pytest.fixture(scope="module", params=["mariadb10.11", pytest.param("mysql9", marks=pytest.mark.matrix)])
+def server(request):
+    if request.param == "mariadb10.11":
+        yield request.getfixturevalue("mariadb_server")
+        return
+    with matrix.mysql("9", options=FAST) as started:
+        yield started
+
+
+@pytest.fixture(params=["FULL", "MINIMAL"])
+def shop(server, request):
+    before = server.sql("SELECT @@global.binlog_row_metadata")[0][0]
+    server.sql(f"SET GLOBAL binlog_row_metadata = '{request.param}'")
+    database = server.database()
+    database.sql("CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, v varchar(20), n int NOT NULL DEFAULT 0)")
+    database.sql("INSERT INTO t (v, n) VALUES ('a', 1), ('b', 2), ('c', 3)")
+    yield database
+    database.drop()
+    server.sql(f"SET GLOBAL binlog_row_metadata = '{before}'")
+
+
+def pt_osc(database, alter, meanwhile, triggers=True):
+    """Shadow table, triggers, copy, swap, drop: what pt-online-schema-change sends."""
+    database.sql("CREATE TABLE _t_new LIKE t")
+    database.sql(f"ALTER TABLE _t_new {alter}")
+    if triggers:
+        database.sql("CREATE TRIGGER pt_osc_ins AFTER INSERT ON t FOR EACH ROW REPLACE INTO _t_new (id, v, n) VALUES (NEW.id, NEW.v, NEW.n)")
+        database.sql("CREATE TRIGGER pt_osc_upd AFTER UPDATE ON t FOR EACH ROW BEGIN DELETE IGNORE FROM _t_new WHERE id = OLD.id AND"
+                     " NOT (OLD.id <=> NEW.id); REPLACE INTO _t_new (id, v, n) VALUES (NEW.id, NEW.v, NEW.n); END")
+        database.sql("CREATE TRIGGER pt_osc_del AFTER DELETE ON t FOR EACH ROW DELETE IGNORE FROM _t_new WHERE id = OLD.id")
+    meanwhile(0)
+    database.sql("INSERT LOW_PRIORITY IGNORE INTO _t_new (id, v, n) SELECT id, v, n FROM t LOCK IN SHARE MODE")
+    meanwhile(1)
+    database.sql("RENAME TABLE t TO _t_old, _t_new TO t")
+    meanwhile(2)
+    database.sql("DROP TABLE IF EXISTS _t_old")
+    if triggers:
+        for trigger in ("pt_osc_ins", "pt_osc_upd", "pt_osc_del"):
+            database.sql(f"DROP TRIGGER IF EXISTS {trigger}")
+
+
+def gh_ost(database, alter, meanwhile):
+    """Shadow table and changelog, copy, changes from the log, the lock that two connections hold over the swap."""
+    database.sql("CREATE TABLE _t_ghc (id bigint AUTO_INCREMENT PRIMARY KEY, hint varchar(64), value varchar(4096), UNIQUE KEY (hint))")
+    database.sql("INSERT INTO _t_ghc (hint, value) VALUES ('state', 'GhostTableMigrated')")
+    database.sql("CREATE TABLE _t_gho LIKE t")
+    database.sql(f"ALTER TABLE _t_gho {alter}")
+    database.sql("CREATE TABLE _t_del (id int PRIMARY KEY) COMMENT='ghost-cut-over-sentry'")
+    meanwhile(0)
+    database.sql("INSERT IGNORE INTO _t_gho (id, v, n) SELECT id, v, n FROM t LOCK IN SHARE MODE")
+    meanwhile(1)
+    database.sql("REPLACE INTO _t_gho (id, v, n) SELECT id, v, n FROM t")  # what it reads from the log
+    database.sql("DELETE FROM _t_gho WHERE id NOT IN (SELECT id FROM t)")
+    database.sql("INSERT INTO _t_ghc (hint, value) VALUES ('throttle', 'x') ON DUPLICATE KEY UPDATE value = 'y'")
+    database.sql("DROP TABLE _t_del")
+    database.sql("RENAME TABLE t TO _t_del, _t_gho TO t")
+    meanwhile(2)
+    database.sql("DROP TABLE _t_ghc")
+    database.sql("DROP TABLE _t_del")
+
+
+def in_place(database, alter, meanwhile):
+    meanwhile(0)
+    database.sql(f"ALTER TABLE t {alter}, ALGORITHM=INSTANT")
+    meanwhile(1)
+    meanwhile(2)
+
+
+WAYS = {"pt-osc": pt_osc, "gh-ost": gh_ost, "instant": in_place}
+
+
+def changes_of(database):
+    """Some of everything at each step; the rows of the last step have the new shape."""
+    def run(step):
+        database.sql("INSERT INTO t (v, n) VALUES (%s, %s)", (f"step {step}", 10 * step))
+        database.sql("UPDATE t SET v = %s WHERE id = 1", (f"changed {step}",))
+        database.sql("UPDATE t SET id = id + %s WHERE n = %s", (1000 * (step + 1), step + 2))
+    return run
+
+
+ALTER = "ADD COLUMN extra int NOT NULL DEFAULT 7"
+
+
+def config_for(database, tailrace, **options):
+    config = task_config(database.url, f"file://{tailrace.dir}/out", tables={"include": [f"{database.name}.t"]}, **options)
+    config["target"]["skipped_operations"] = "none"
+    return config
+
+
+def check_events(database, tailrace, steps=3):
+    """All of the table's changes, each with the columns it had, and none of another table."""
+    events = [e for e in task_events(tailrace.dir / "out") if e["op"] != "r"]
+    assert {e["source"]["table"] for e in events} == {"t"}
+    shapes = [tuple(e["after"]) for e in events if e["after"]]
+    old, new = ("id", "v", "n"), ("id", "v", "n", "extra")
+    behind = shapes.index(new)
+    assert set(shapes[:behind]) == {old} and set(shapes[behind:]) == {new}, shapes
+    names = [e["after"]["v"] for e in events if e["after"]]
+    for step in range(steps):
+        assert f"step {step}" in names and f"changed {step}" in names
+    rows = rows_after([{**e, "after": {**{"extra": 7}, **e["after"]} if e["after"] else None,
+                        "before": {**{"extra": 7}, **e["before"]} if e["before"] else None} for e in task_events(tailrace.dir / "out")],
+                      "t", new)
+    with database.connect() as connection:
+        assert rows == rows_of(connection, "t", new)
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_running_task_goes_over_to_the_new_shape(shop, tailrace, way):
+    """Rows from before the swap and behind it, whether the log names columns or not."""
+    config = config_for(shop, tailrace)
+    drain(tailrace, config)
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    change = changes_of(shop)
+
+    def seen(step):
+        change(step)
+        wait_until(lambda: any(e["op"] == "u" and e["after"]["v"] == f"changed {step}" for e in task_events(tailrace.dir / "out")), 60,
+                   lambda: f"step {step} to arrive:\n{tailrace.stderr}", give_up=tailrace.check_running)
+
+    WAYS[way](shop, ALTER, seen)
+    shop.sql("UPDATE t SET extra = 8 WHERE id = 1")
+    assert tailrace.stop() == 0, tailrace.stderr
+    drain(tailrace, config)
+    check_events(shop, tailrace)
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_altered_while_the_task_stood_still(server, shop, tailrace, way):
+    """The log tells each row's shape where it names the columns. Where it does not, only the shape of now is known: refused, not guessed."""
+    config = config_for(shop, tailrace)
+    drain(tailrace, config)
+    WAYS[way](shop, ALTER, changes_of(shop))
+    shop.sql("UPDATE t SET extra = 8 WHERE id = 1")
+    if server.sql("SELECT @@global.binlog_row_metadata")[0][0] == "FULL":
+        drain(tailrace, config)
+        check_events(shop, tailrace)
+        return
+    result = tailrace.run("run", config={**config, "stop": "drained"})
+    assert result.status == 1 and "binlog_row_metadata" in result.stderr and "tailrace reload" in result.stderr, result
+    assert [e for e in task_events(tailrace.dir / "out") if e["op"] != "r"] == []
+
+
+@pytest.mark.parametrize("way", ["pt-osc", "gh-ost"])
+def test_copies_are_left_out_of_a_task_that_takes_every_table(shop, tailrace, way):
+    """Also of a load that runs into it; a table of such a name without another one beside it is a table like any other."""
+    shop.sql("CREATE TABLE _mine_new (id int PRIMARY KEY)")
+    shop.sql("CREATE TABLE __t_old LIKE t")
+    shop.sql("INSERT INTO __t_old SELECT * FROM t")
+    config = {**config_for(shop, tailrace), "tables": {"include": [f"{shop.name}.%"]}}
+    drain(tailrace, config)
+    shop.sql("INSERT INTO _mine_new VALUES (1)")
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    change = changes_of(shop)
+
+    def seen(step):
+        change(step)
+        wait_until(lambda: any(e["op"] == "u" and e["after"]["v"] == f"changed {step}" for e in task_events(tailrace.dir / "out")), 60,
+                   lambda: f"step {step} to arrive:\n{tailrace.stderr}", give_up=tailrace.check_running)
+
+    WAYS[way](shop, ALTER, seen)
+    assert tailrace.stop() == 0, tailrace.stderr
+    assert "gives to its copy" in tailrace.stderr and "shadow_tables: carry" in tailrace.stderr
+    assert {e["source"]["table"] for e in task_events(tailrace.dir / "out")} == {"t", "_mine_new"}
+    config["source"]["shadow_tables"] = "carry"
+    # taken in now, it is loaded first
+    shop.sql("INSERT INTO __t_old VALUES (77, 'an ordinary one', 0)")
+    drain(tailrace, config)
+    assert [e["after"]["id"] for e in task_events(tailrace.dir / "out") if e["source"]["table"] == "__t_old"] == [1, 2, 3, 77]
+
+
+def test_two_tables_change_their_names_with_each_other(shop, tailrace):
+    """Names are what counts: after the swap, rows come under the name that their table has now."""
+    shop.sql("CREATE TABLE u (id int PRIMARY KEY, w varchar(20) CHARACTER SET latin1)")
+    config = task_config(shop.url, f"file://{tailrace.dir}/out", tables=None)
+    drain(tailrace, config)
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+
+    def put(*statements):
+        count = len(task_events(tailrace.dir / "out"))
+        for statement in statements:
+            shop.sql(statement)
+        wait_until(lambda: len(task_events(tailrace.dir / "out")) == count + len(statements), 60, lambda: tailrace.stderr,
+                   give_up=tailrace.check_running)
+
+    put("INSERT INTO t VALUES (10, 'a', 1)", "INSERT INTO u VALUES (20, 'é')")
+    shop.sql("RENAME TABLE t TO x, u TO t, x TO u")
+    put("INSERT INTO t VALUES (21, 'è')", "INSERT INTO u VALUES (11, 'b', 2)", "DELETE FROM u WHERE id = 10")
+    assert tailrace.stop() == 0, tailrace.stderr
+    events = [(e["op"], e["source"]["table"], e["after"] or e["before"]) for e in task_events(tailrace.dir / "out") if e["op"] != "r"]
+    assert events == [("c", "t", {"id": 10, "v": "a", "n": 1}), ("c", "u", {"id": 20, "w": "é"}), ("c", "t", {"id": 21, "w": "è"}),
+                      ("c", "u", {"id": 11, "v": "b", "n": 2}), ("d", "u", {"id": 10, "v": "a", "n": 1})]
+
+
+def test_a_column_is_put_in_the_middle_at_once(server, shop, tailrace):
+    """ALGORITHM=INSTANT leaves old rows as they are on disk; the log has them in the new shape."""
+    config = config_for(shop, tailrace)
+    drain(tailrace, config)
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    shop.sql("UPDATE t SET n = 5 WHERE id = 1")
+    wait_until(lambda: any(e["op"] == "u" for e in task_events(tailrace.dir / "out")), 60, "the first change")
+    shop.sql("ALTER TABLE t ADD COLUMN middle varchar(10) DEFAULT 'new' AFTER id, ALGORITHM=INSTANT")
+    shop.sql("UPDATE t SET v = 'x' WHERE id = 2")
+    wait_until(lambda: len([e for e in task_events(tailrace.dir / "out") if e["op"] == "u"]) == 2, 60, lambda: tailrace.stderr)
+    shop.sql("ALTER TABLE t DROP COLUMN n, ALGORITHM=INSTANT")
+    shop.sql("UPDATE t SET v = 'y' WHERE id = 3")
+    wait_until(lambda: len([e for e in task_events(tailrace.dir / "out") if e["op"] == "u"]) == 3, 60, lambda: tailrace.stderr)
+    assert tailrace.stop() == 0, tailrace.stderr
+    changed = [(e["before"], e["after"]) for e in task_events(tailrace.dir / "out") if e["op"] == "u"]
+    assert changed == [({"id": 1, "v": "a", "n": 1}, {"id": 1, "v": "a", "n": 5}),
+                       ({"id": 2, "middle": "new", "v": "b", "n": 2}, {"id": 2, "middle": "new", "v": "x", "n": 2}),
+                       ({"id": 3, "middle": "new", "v": "c"}, {"id": 3, "middle": "new", "v": "y"})]
