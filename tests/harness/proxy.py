@@ -6,6 +6,7 @@
         proxy.stall(); proxy.resume()    # bytes stay where they are, the connections stay open
         proxy.refuse(); proxy.accept()   # new connections are closed at once
         proxy.cut_after(10_000)          # reset after so many more bytes from the server
+        proxy.edit = make                # make() gives each new connection a function from the server's bytes to others
 """
 
 import contextlib
@@ -27,6 +28,7 @@ class Proxy:
         self._refusing = False
         self._closed = False
         self._allowance = None
+        self.edit = None
         self._pairs = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -101,9 +103,11 @@ class Proxy:
 
     def _pump(self, source, sink, pair, from_server):
         """Copies one direction; the end of either ends the connection."""
+        edit = self.edit() if from_server and self.edit is not None else None
         try:
             while data := source.recv(65536):
                 self._flow.wait()
+                data = edit(data) if edit is not None else data
                 data, cut = self._spend(data) if from_server else (data, False)
                 sink.sendall(data)
                 if cut:
@@ -126,6 +130,31 @@ class Proxy:
                 self._allowance -= len(data)
             self.from_server += len(data)
         return data, cut
+
+
+class MysqlPackets:
+    """For Proxy.edit: whole packets of the MySQL protocol, passed through a function that may give others.
+
+    change(payload) returns a payload, or None to leave it as it is. A payload of several packets is left alone.
+    """
+
+    def __init__(self, change):
+        self._change = change
+        self._bytes = bytearray()
+
+    def __call__(self, data):
+        self._bytes += data
+        out = bytearray()
+        while len(self._bytes) >= 4:
+            size = int.from_bytes(self._bytes[:3], "little")
+            if len(self._bytes) < 4 + size:
+                break
+            head, payload = self._bytes[3], bytes(self._bytes[4:4 + size])
+            del self._bytes[:4 + size]
+            changed = self._change(payload) if size < 0xffffff else None
+            payload = payload if changed is None else changed
+            out += len(payload).to_bytes(3, "little") + bytes([head]) + payload
+        return bytes(out)
 
 
 def _reset(end):
