@@ -13,7 +13,7 @@ import pymysql
 ACCOUNTS = 100
 OPENING_BALANCE = 1000
 
-TABLES = ["account", "item", "line", "journal", "heap", "scratch"]
+TABLES = ["account", "item", "line", "journal", "heap", "scratch", "shape"]
 
 SCHEMA = [
     "CREATE TABLE account (id int PRIMARY KEY, balance bigint NOT NULL, note varchar(100))",
@@ -27,6 +27,8 @@ SCHEMA = [
     # no key, but updates and deletes, and equal rows
     "CREATE TABLE heap (a int, b varchar(20), c decimal(10,2))",
     "CREATE TABLE scratch (id int PRIMARY KEY AUTO_INCREMENT, v int)",
+    # its columns come and go
+    "CREATE TABLE shape (id bigint PRIMARY KEY AUTO_INCREMENT, v int)",
 ]
 
 # operation -> weight
@@ -44,8 +46,8 @@ class Rollback(Exception):
 class MysqlWorkload:
     """The load on one database. Start and stop from one thread; the clients are threads of their own."""
 
-    def __init__(self, database, seed=1, clients=3, pause=0.0, bulk_rows=2000, large_row=1 << 20):
-        self.database, self.seed, self.clients, self.pause = database, seed, clients, pause
+    def __init__(self, database, seed=1, clients=3, pause=0.0, bulk_rows=2000, large_row=1 << 20, ddl=False):
+        self.database, self.seed, self.clients, self.pause, self.ddl = database, seed, clients, pause, ddl
         self.bulk_rows, self.large_row = bulk_rows, large_row
         self.counts = Counter()
         self.failures = []
@@ -130,6 +132,8 @@ class _Client:
     def step(self, connection):
         names, weights = zip(*OPERATIONS.items())
         name = self.random.choices(names, weights)[0]
+        if self.load.ddl and self.number == 0 and self.random.random() < 0.02:
+            name = "ddl"
         try:
             with connection.cursor() as cursor:
                 getattr(self, "do_" + name)(cursor)
@@ -221,6 +225,7 @@ class _Client:
         for n in range(self.random.randrange(1, 5)):
             cursor.execute("INSERT INTO line VALUES (%s, %s, %s)", (key, n, self.text()))
         cursor.execute("UPDATE line SET n = n + 10, txt = %s WHERE item_id = %s AND n = 0", (self.text(), key))
+        cursor.execute("INSERT INTO shape (v) VALUES (%s)", (self.random.randrange(100),))
 
     def do_scratch(self, cursor):
         """Rows come; one time in three all of them go first. TRUNCATE commits by itself."""
@@ -241,3 +246,23 @@ class _Client:
     def do_large_row(self, cursor):
         key = self.new_id()
         cursor.execute("INSERT INTO item (id, code, big) VALUES (%s, 'large', %s)", (key, self.random.randbytes(self.load.large_row)))
+
+    def do_ddl(self, cursor):
+        """A column comes, rows use it; later it gets another name, another type, or goes. Each statement commits by itself."""
+        cursor.execute("SET SESSION lock_wait_timeout = 2")
+        cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = 'shape'"
+                       " AND column_name LIKE 'extra%'")
+        present = [name for (name,) in cursor.fetchall()]
+        entry = self.load._entries[self.number] + 1
+        if present and self.random.random() < 0.3:
+            name = self.random.choice(present)
+            cursor.execute(self.random.choice([f"ALTER TABLE shape RENAME COLUMN {name} TO extra{entry}r",
+                                               f"ALTER TABLE shape COMMENT 'at {entry}', ADD INDEX i{entry} (v, id)",
+                                               f"CREATE INDEX x{entry} ON shape (v)"]))
+        elif len(present) >= 3:
+            cursor.execute(f"ALTER TABLE shape DROP COLUMN {self.random.choice(present)}")
+        else:
+            kind = self.random.choice(["int", "varchar(20) DEFAULT 'd'", "decimal(12,3) NOT NULL DEFAULT 1.5", "datetime(3)", "json",
+                                       "enum('x','y') DEFAULT 'y'"])
+            cursor.execute(f"ALTER TABLE shape ADD COLUMN extra{entry} {kind}" + self.random.choice(["", " FIRST", " AFTER v"]))
+        cursor.execute("INSERT INTO shape (v) VALUES (1), (2)")

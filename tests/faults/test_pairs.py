@@ -1,0 +1,72 @@
+"""Every pair of PostgreSQL, MySQL and MariaDB under a mixed load, the program killed at random moments: the target ends equal."""
+
+import random
+import subprocess
+
+import pytest
+
+from harness import matrix
+from harness.pairs import ENGINES, Pair
+from harness.replication import drain
+from harness.servers import MariaDB
+
+FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
+
+
+@pytest.fixture(scope="module")
+def servers(request):
+    """servers("mysql", "source"): each started at its first use, and gone with the module."""
+    started = {}
+
+    def get(engine, role):
+        if engine == "postgresql":
+            return request.getfixturevalue(f"{role}_server")
+        if engine == "mariadb" and role == "target":
+            return request.getfixturevalue("mariadb_server")
+        if (engine, role) not in started:
+            made = matrix.mysql("9", options=FAST, name=f"my-{role}") if engine == "mysql" else MariaDB(options=FAST, name="msrc")
+            started[engine, role] = made.start()
+        return started[engine, role]
+
+    yield get
+    for server in started.values():
+        server.remove()
+
+
+def kill_repeatedly(tailrace, config, times, seed):
+    """Starts the program, lets it live for a random part of a second, and kills it."""
+    rng = random.Random(seed)
+    for number in range(times):
+        tailrace.start("run", config=config)
+        # one in five lives long enough to stream a while
+        life = rng.uniform(0.05, 0.5) if number % 5 else rng.uniform(0.5, 1.0)
+        try:
+            tailrace.child.popen.wait(life)
+            raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
+        except subprocess.TimeoutExpired:
+            tailrace.kill9()
+            tailrace.wait_exit()
+
+
+def killed_under_load(servers, make_tailrace, source, target, kills):
+    with Pair(servers(source, "source"), servers(target, "target"), seed=len(source) * len(target)) as pair:
+        tailrace = make_tailrace()
+        config = pair.config(workers=3)
+        pair.load.start()
+        kill_repeatedly(tailrace, config, kills, seed=kills)
+        pair.load.stop()
+        drain(tailrace, config)
+        pair.assert_equal()
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "mysql"])
+def test_killed_under_load(servers, make_tailrace, engine):
+    killed_under_load(servers, make_tailrace, engine, engine, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(300)
+@pytest.mark.parametrize("target", ENGINES)
+@pytest.mark.parametrize("source", ENGINES)
+def test_each_pair_survives_fifty_kills(servers, make_tailrace, source, target):
+    killed_under_load(servers, make_tailrace, source, target, 50)
