@@ -37,6 +37,24 @@ enum tr_snapshot_mark { /* Debezium's marker of a snapshot row */
                         TR_SNAPSHOT_LAST,
 };
 
+enum tr_ddl_verb { /* what a statement does to tables */
+                   TR_VERB_OTHER = 0,
+                   TR_VERB_ALTER_TABLE,
+                   TR_VERB_CREATE_TABLE,
+                   TR_VERB_DROP_TABLE,
+                   TR_VERB_RENAME_TABLE, /* pairs: old name, new name */
+                   TR_VERB_CREATE_INDEX,
+                   TR_VERB_DROP_INDEX,
+};
+
+/* A table that a DDL statement names. */
+struct tr_ddl_table {
+    const char *schema, *name;
+    const char *target_schema, *target_name; /* mapping's answer; the source's names until then */
+    uint32_t at, len;                        /* where the name stands in the text, with its database */
+    bool wanted;                             /* part of the task, and not contained in the table's own cut */
+};
+
 struct tr_event {
     uint8_t kind;        /* enum tr_event_kind */
     uint8_t before_kind; /* enum tr_before_kind */
@@ -67,6 +85,10 @@ struct tr_event {
         struct {
             const char *database; /* the default database of the statement */
             const char *text;     /* NUL-terminated */
+            struct tr_ddl_table
+                *tables; /* whose names stand in the text, in its order; the one that changes first */
+            uint32_t ntables;
+            uint8_t verb; /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;
     };
 };

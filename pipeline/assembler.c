@@ -474,7 +474,9 @@ after_decode(struct tr_assembler *assembler, int decoded, struct tr_error *err)
     struct tr_batch *batch = assembler->batch;
     size_t bytes = batch != NULL ? tr_batch_bytes(batch) : 0;
     if (decoded & TR_DECODED_COMMIT)
-        return bytes >= BATCH_BYTES && batch->nevents > 0 ? push_committed(assembler, err) : 0;
+        return (bytes >= BATCH_BYTES && batch->nevents > 0) || tr_statement_leads(batch)
+                   ? push_committed(assembler, err)
+                   : 0;
     return bytes >= SLICE_BYTES ? push_slice(assembler, err) : 0;
 }
 
@@ -502,6 +504,21 @@ stop_before_last(struct tr_assembler *assembler, uint64_t rows_before, struct tr
     return r < 0 ? r : 1;
 }
 
+/* DDL stands at the head of a batch: what was collected before it goes first. */
+static int
+statement_alone(struct tr_assembler *assembler, struct tr_error *err)
+{
+    struct tr_batch *own = tr_statement_batch(assembler->task, assembler->batch);
+    if (own == NULL || own == assembler->batch)
+        return 0;
+    int r = push_committed(assembler, err);
+    if (r < 0)
+        tr_batch_free(own);
+    else
+        assembler->batch = own;
+    return r;
+}
+
 static int
 plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
 {
@@ -514,6 +531,9 @@ plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_er
     if ((r & TR_DECODED_BEGIN) &&
         beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
         return stop_before_last(assembler, rows_before, err);
+    int rc = r & TR_DECODED_ROW ? statement_alone(assembler, err) : 0;
+    if (rc < 0)
+        return rc;
     return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= SLICE_BYTES
                ? after_decode(assembler, r, err)
                : 0;

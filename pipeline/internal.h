@@ -151,6 +151,11 @@ int tr_assembler_flush(struct tr_assembler *assembler, bool last, struct tr_erro
 bool tr_assembler_pending(const struct tr_assembler *assembler);
 void tr_assembler_stop_at(struct tr_assembler *assembler, uint64_t order, int64_t time_us);
 
+/* statement.c: a DDL statement that was just decoded gets its tables' target names. Returns the batch that begins with it: this one, or a new one when others stood before it; NULL = the last event is no such statement. thread: capture. */
+struct tr_batch *tr_statement_batch(struct tr_task *task, struct tr_batch *batch);
+/* Does the batch begin with a statement, and so ends with its transaction? */
+bool tr_statement_leads(const struct tr_batch *batch);
+
 bool tr_task_stopping(struct tr_task *task);
 void tr_task_phase_set(struct tr_task *task, enum tr_task_phase phase);
 /* The state of a table by name, made when missing; its number is index + 1. */

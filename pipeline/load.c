@@ -577,6 +577,16 @@ reset_begun(struct load *load, struct tr_error *err)
     return r;
 }
 
+static bool
+is_settled(const struct tr_task *task, const struct tr_relation *relation)
+{
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    const struct tr_table_cut *cut = tr_checkpoint_table(&task->checkpoint, name);
+    free(name);
+    return cut != NULL && cut->done && task->checkpoint.phase != NULL &&
+           strcmp(task->checkpoint.phase, "stream") == 0;
+}
+
 /* The description for making the target's tables, under the names that mapping gives them. */
 static int
 read_schema(struct load *load, struct tr_error *err)
@@ -588,6 +598,7 @@ read_schema(struct load *load, struct tr_error *err)
         bool skip = relation->skip; /* partitions come with their root */
         tr_mapping_route(task->mapping, relation);
         relation->skip = skip;
+        load->schema->tables[i].settled = is_settled(task, relation);
     }
     return r;
 }

@@ -78,6 +78,8 @@ struct tr_table {
     const char *const *column_comments; /* relation->ncolumns, each may be NULL; or NULL */
     uint64_t rows, bytes;               /* estimates */
     bool has_triggers;                  /* enabled user triggers at the source */
+    bool
+        settled; /* loaded and finished by an earlier run: what the source has changed since comes by the stream */
 };
 
 /* Something that is carried otherwise than it was, or not at all. */

@@ -401,6 +401,7 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
     struct tr_event *event = binlog_add_event(d, f, TR_DDL);
     event->ddl.database = tr_arena_copy(arena, q->database, q->database_len);
     event->ddl.text = text;
+    binlog_read_tables(arena, event);
     return TR_DECODED_ROW;
 }
 

@@ -437,7 +437,7 @@ next_changes_shape(const struct tr_my_apply *apply)
 {
     for (const struct tr_batch *batch = apply->pending; batch != NULL; batch = batch->next) {
         for (uint32_t i = 0; i < batch->nevents; i++)
-            if (batch->events[i].kind == TR_SCHEMA && batch->events[i].schema.previous != NULL)
+            if (tr_my_changes_shape(&batch->events[i]))
                 return true;
         if (batch->checkpoint != NULL)
             return false;

@@ -210,6 +210,8 @@ bool tr_my_group_continue(struct tr_my_apply *apply, struct tr_my_group *group);
 void tr_my_group_free(struct tr_my_group *group);
 /* Give back the batches of a slice that is applied. */
 void tr_my_group_drop_batches(struct tr_my_group *group);
+/* Is it a change of shape, or a statement that makes one? */
+bool tr_my_changes_shape(const struct tr_event *event);
 /* Turn its batches into steps. May ask the catalogue. */
 int tr_my_plan(struct tr_mysql_sink *sink, struct tr_my_group *group, struct tr_error *err);
 /* Key and row image of a row event. */
@@ -297,6 +299,11 @@ void tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, s
 
 /* Carry the changes of shape of a group to the target, before its rows: DDL commits by itself here, so each is such that the old rows fit too. */
 int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, struct tr_error *err);
+/* carry.c: a statement that begins the group's first batch, when it is for this engine and the policy allows it. Run at most once, over crashes too. */
+int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_my_group *group,
+                          const struct tr_event *event, struct tr_error *err);
+/* Do the source's statements come along? Then shapes that differ in the log have been brought together by them. */
+bool tr_my_carries_statements(const struct tr_mysql_sink *sink);
 /* Columns of the relation that the target lacks: added when that is safe and the policy allows it. *changed tells. */
 int tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation,
                               const struct tr_my_table *table, bool *changed, struct tr_error *err);

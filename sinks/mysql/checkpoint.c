@@ -75,6 +75,20 @@ tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err)
     return 0;
 }
 
+int
+tr_my_state_table_ddl(struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    if (sink->ddl_table)
+        return 0;
+    int rc = tr_mysql_query(
+        sink->meta,
+        "CREATE TABLE IF NOT EXISTS tailrace.ddl_step (task VARCHAR(128) NOT NULL PRIMARY KEY, place VARCHAR(700) NOT NULL,"
+        " shape BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        NULL, err);
+    sink->ddl_table = rc == 0;
+    return rc < 0 ? tr_error_prefix(err, "making table tailrace.ddl_step at the target") : 0;
+}
+
 static int
 load_cuts(struct tr_mysql_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
@@ -249,6 +263,9 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     free(there);
     if (rc < 0 || !known)
         return rc;
+    struct tr_error ignored;
+    run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.ddl_step WHERE task = %s",
+        values); /* it may be missing */
     rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", values);
     if (rc == 0)
         rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.checkpoint WHERE task = %s", values);
@@ -256,10 +273,10 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     if (rc == 0)
         rc = tr_mysql_query_text(sink->meta, "SELECT 1 FROM tailrace.checkpoint LIMIT 1", &there, err);
     /* The last task takes the tables with it, if they are ours to drop. */
-    struct tr_error ignored;
     if (rc == 0 && there == NULL &&
-        tr_mysql_query(sink->meta, "DROP TABLE tailrace.checkpoint, tailrace.table_cut", NULL, &ignored) ==
-            0) {
+        tr_mysql_query(sink->meta,
+                       "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.ddl_step",
+                       NULL, &ignored) == 0) {
         tr_mysql_query(sink->meta, "DROP DATABASE tailrace", NULL, &ignored);
         sink->state_tables = false;
     }

@@ -1,5 +1,5 @@
 /*
- * ddl.c - changes of a table's shape, carried over as the difference of two shapes.
+ * ddl.c - changes of a table's shape, carried over as the difference of two shapes; statements of the same engine are run as such (carry.c).
  *
  * DDL commits by itself in MySQL, so it cannot stand in the middle of a group's transaction. It is run before the group, and only such changes are carried under
  * which the rows that came before it still fit: new columns, wider types, new names. Run twice after a crash, each finds itself done.
@@ -284,7 +284,7 @@ apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_
         return tr_error_hint(err,
                              "change the target's table to match and start again with ddl: apply or ignore");
     }
-    if (sink->ddl == TR_MY_DDL_APPLY)
+    if (sink->ddl == TR_MY_DDL_APPLY && !tr_my_carries_statements(sink))
         rc = tr_my_table_read(sink->meta, tr_my_database(sink, after), after->target_name, &table, err);
     if (rc == 0 && table != NULL) {
         struct change c;
@@ -305,6 +305,8 @@ tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, 
         for (uint32_t i = 0; rc == 0 && i < batch->nevents; i++)
             if (batch->events[i].kind == TR_SCHEMA)
                 rc = apply_shape(sink, &batch->events[i], err);
+            else if (batch->events[i].kind == TR_DDL)
+                rc = tr_my_carry_statement(sink, group, &batch->events[i], err);
     return rc;
 }
 

@@ -11,12 +11,19 @@ struct contents {
     bool ddl, truncate;
 };
 
+bool
+tr_my_changes_shape(const struct tr_event *event)
+{
+    return (event->kind == TR_SCHEMA && event->schema.previous != NULL) ||
+           (event->kind == TR_DDL && event->ddl.ntables > 0);
+}
+
 static void
 look(const struct tr_batch *batch, struct contents *has)
 {
     for (uint32_t i = 0; i < batch->nevents; i++) {
         const struct tr_event *event = &batch->events[i];
-        has->ddl = has->ddl || (event->kind == TR_SCHEMA && event->schema.previous != NULL);
+        has->ddl = has->ddl || tr_my_changes_shape(event);
         has->truncate = has->truncate || event->kind == TR_TRUNCATE;
     }
 }

@@ -159,6 +159,25 @@ create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct
     return rc;
 }
 
+/* What this task has done of a table: nothing, begun its load (the rows are ours), or finished it. */
+enum progress { NOTHING, BEGUN, DONE };
+
+static int
+progress_of(struct tr_mysql_sink *sink, const struct tr_relation *relation, enum progress *progress,
+            struct tr_error *err)
+{
+    static const char query[] =
+        "SELECT 1 FROM tailrace.table_cut WHERE task = ? AND table_name = ? AND done >= ?";
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    bool begun = false, done = false;
+    int rc = exists(sink->meta, query, sink->base.env->task, name, "0", &begun, err);
+    if (rc == 0 && begun)
+        rc = exists(sink->meta, query, sink->base.env->task, name, "1", &done, err);
+    free(name);
+    *progress = done ? DONE : begun ? BEGUN : NOTHING;
+    return rc;
+}
+
 /* ---- comparing */
 
 struct differences {
@@ -207,13 +226,36 @@ compare_columns(struct differences *diff, const char *label, const struct tr_rel
     free(seen);
 }
 
+/* A load that was cut short begins anew, and the source's table may have grown meanwhile. */
+static int
+add_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_my_table **table,
+            struct tr_error *err)
+{
+    bool changed = false;
+    int rc = setting_is(sink, "schema", "create")
+                 ? tr_my_add_missing_columns(sink, relation, *table, &changed, err)
+                 : 0;
+    if (rc == 0 && !changed)
+        return 0;
+    tr_my_table_free(*table);
+    *table = NULL;
+    return rc < 0 ? rc
+                  : tr_my_table_read(sink->meta, tr_my_database(sink, relation), relation->target_name, table,
+                                     err);
+}
+
 static int
 compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct tr_relation *relation,
               struct tr_error *err)
 {
-    struct tr_my_table *table;
+    struct tr_my_table *table = NULL;
     const char *database = tr_my_database(sink, relation);
-    int rc = tr_my_table_read(sink->meta, database, relation->target_name, &table, err);
+    enum progress progress;
+    int rc = progress_of(sink, relation, &progress, err);
+    if (rc == 0)
+        rc = tr_my_table_read(sink->meta, database, relation->target_name, &table, err);
+    if (rc == 0 && table != NULL && progress == BEGUN)
+        rc = add_columns(sink, relation, &table, err);
     if (rc < 0)
         return rc;
     char *label = tr_asprintf("%s.%s", database, relation->target_name);
@@ -239,7 +281,7 @@ compare_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struc
     int rc = 0;
     tr_buffer_init(&diff.text, (size_t)1 << 20);
     for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++)
-        if (is_carried(&schema->tables[t]))
+        if (is_carried(&schema->tables[t]) && !schema->tables[t].settled)
             rc = compare_table(sink, &diff, schema->tables[t].relation, err);
     if (rc == 0 && diff.count > 0) {
         tr_fail(err, TR_REFUSED, "the target's tables do not take the source's rows: %s%s", diff.text.data,
@@ -270,17 +312,6 @@ has_rows(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *f
     return rc;
 }
 
-/* The tables that this task has begun or finished loading: their rows are ours. */
-static int
-is_begun(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *begun, struct tr_error *err)
-{
-    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
-    int rc = exists(sink->meta, "SELECT 1 FROM tailrace.table_cut WHERE task = ? AND table_name = ?",
-                    sink->base.env->task, name, "", begun, err);
-    free(name);
-    return rc;
-}
-
 static int
 truncate_table(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err)
 {
@@ -306,11 +337,12 @@ existing_rows(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct
     tr_buffer_init(&names.text, (size_t)1 << 20);
     for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++) {
         const struct tr_relation *relation = schema->tables[t].relation;
-        bool begun = false, filled = false;
+        enum progress progress = NOTHING;
+        bool filled = false;
         if (!is_carried(&schema->tables[t]))
             continue;
-        rc = is_begun(sink, relation, &begun, err);
-        if (rc == 0 && !begun)
+        rc = progress_of(sink, relation, &progress, err);
+        if (rc == 0 && progress == NOTHING)
             rc = has_rows(sink, relation, &filled, err);
         if (rc == 0 && filled && truncate)
             rc = truncate_table(sink, relation, err);
@@ -366,7 +398,9 @@ make_phase(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *sche
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
         bool made;
-        if (ddl->statements[i].phase == phase)
+        uint32_t table = ddl->statements[i].table;
+        bool settled = table != TR_DDL_NO_TABLE && schema->tables[table].settled;
+        if (ddl->statements[i].phase == phase && !settled)
             rc = make(sink, conn, schema, &ddl->statements[i], &made, err);
     }
     return rc;

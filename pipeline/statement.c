@@ -1,0 +1,93 @@
+/*
+ * statement.c - DDL on its way through the assembler: names are mapped, and the statement begins a batch of its own.
+ *
+ * MySQL's DDL commits by itself. A sink that runs it needs everything before it committed and nothing behind it begun, so no row
+ * before a statement shares a batch with it.
+ */
+#include <string.h>
+
+#include "pipeline/internal.h"
+
+/* Does the task carry the table, and has its own cut not seen the statement already? */
+static bool
+is_wanted(struct tr_task *task, const struct tr_relation *relation, const struct tr_txn *txn)
+{
+    if (relation->skip || !tr_mapping_wants(task->mapping, relation->schema, relation->name))
+        return false;
+    /* the list of tables may move as the number is given */
+    uint32_t number = tr_task_table_number(task, relation->schema, relation->name);
+    const struct tr_table_state *table = &task->tables[number - 1];
+    return table->cut == NULL || !task->config.source->covers(task->source, table->cut, txn);
+}
+
+static void
+route(struct tr_task *task, struct tr_batch *batch, struct tr_ddl_table *table, const struct tr_txn *txn)
+{
+    struct tr_relation *relation = tr_relation_new();
+    relation->schema = relation->target_schema = table->schema;
+    relation->name = relation->target_name = table->name;
+    tr_mapping_route(task->mapping, relation);
+    table->wanted = is_wanted(task, relation, txn);
+    table->target_schema = tr_arena_strdup(&batch->arena, relation->target_schema);
+    table->target_name = tr_arena_strdup(&batch->arena, relation->target_name);
+    tr_relation_unref(relation);
+}
+
+/* The last transaction, which is the statement and nothing else, into a batch of its own. */
+static struct tr_batch *
+split(struct tr_batch *batch)
+{
+    struct tr_batch *own = tr_batch_new();
+    struct tr_arena *arena = &own->arena;
+    const struct tr_txn *from = &batch->txns[batch->ntxns - 1];
+    const struct tr_event *statement = &batch->events[batch->nevents - 1];
+    struct tr_txn *txn = tr_batch_txn(own);
+    *txn = *from;
+    txn->first_event = txn->nevents = 0;
+    txn->gtid = tr_arena_strdup(arena, from->gtid);
+    txn->file = tr_arena_strdup(arena, from->file);
+    txn->origin = tr_arena_strdup(arena, from->origin);
+    struct tr_event *event = tr_batch_event(own);
+    *event = *statement;
+    event->ddl.database = tr_arena_strdup(arena, statement->ddl.database);
+    event->ddl.text = tr_arena_strdup(arena, statement->ddl.text);
+    event->ddl.tables = tr_arena_alloc(arena, (statement->ddl.ntables + 1) * sizeof *event->ddl.tables);
+    for (uint32_t i = 0; i < statement->ddl.ntables; i++) {
+        struct tr_ddl_table *table = &event->ddl.tables[i];
+        *table = statement->ddl.tables[i];
+        table->schema = table->target_schema = tr_arena_strdup(arena, table->schema);
+        table->name = table->target_name = tr_arena_strdup(arena, table->name);
+    }
+    own->received_us = batch->received_us;
+    batch->nevents--;
+    batch->ntxns--;
+    return own;
+}
+
+static bool
+ends_with_statement(const struct tr_batch *batch)
+{
+    if (batch == NULL || batch->ntxns == 0 || batch->nevents == 0)
+        return false;
+    const struct tr_txn *last = &batch->txns[batch->ntxns - 1];
+    const struct tr_event *event = &batch->events[batch->nevents - 1];
+    return event->kind == TR_DDL && event->ddl.ntables > 0 && last->begins && last->nevents == 1;
+}
+
+struct tr_batch *
+tr_statement_batch(struct tr_task *task, struct tr_batch *batch)
+{
+    if (!ends_with_statement(batch))
+        return NULL;
+    struct tr_batch *own = batch->ntxns > 1 ? split(batch) : batch;
+    struct tr_event *event = &own->events[0];
+    for (uint32_t i = 0; i < event->ddl.ntables; i++)
+        route(task, own, &event->ddl.tables[i], &own->txns[0]);
+    return own;
+}
+
+bool
+tr_statement_leads(const struct tr_batch *batch)
+{
+    return batch->nevents > 0 && batch->events[0].kind == TR_DDL && batch->events[0].ddl.ntables > 0;
+}

@@ -1,0 +1,326 @@
+/*
+ * carry.c - DDL statements of the same engine, run at the target under the names that mapping gives.
+ *
+ * A statement commits by itself, so that it cannot share a transaction with the checkpoint. Before it is run, tailrace.ddl_step says which statement of the log it
+ * is and how its tables looked; a process that finds its own entry after a crash compares: tables that look different have seen it already.
+ */
+#include <mysqld_error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/failpoint.h"
+#include "core/memory.h"
+#include "sinks/mysql/apply.h"
+
+#define LOCK_SECONDS 60
+
+struct carry {
+    struct tr_mysql_sink *sink;
+    const struct tr_my_group *group;
+    const struct tr_event *event;
+    char place[700]; /* of the statement in the source's log */
+    struct tr_buffer sql, text;
+};
+
+static bool
+same_engine(const struct tr_mysql_sink *sink)
+{
+    const char *dialect = sink->base.env->source_dialect;
+    return dialect != NULL && strcmp(dialect, tr_my_dialect(sink)) == 0;
+}
+
+/* A renaming that brings in a table from outside, or takes one out, is no renaming here. */
+static bool
+is_wanted(const struct tr_event *event)
+{
+    bool any = false, all = true;
+    for (uint32_t i = 0; i < event->ddl.ntables; i++) {
+        any = any || event->ddl.tables[i].wanted;
+        all = all && event->ddl.tables[i].wanted;
+    }
+    return event->ddl.verb == TR_VERB_DROP_TABLE     ? any
+           : event->ddl.verb == TR_VERB_RENAME_TABLE ? all
+                                                     : event->ddl.tables[0].wanted;
+}
+
+/* ------------------------------------------------------------------------------------------- the statement */
+
+static void
+write_drop(struct carry *c)
+{
+    const char *comma = "";
+    tr_buffer_text(&c->sql, "DROP TABLE IF EXISTS ");
+    for (uint32_t i = 0; i < c->event->ddl.ntables; i++) {
+        const struct tr_ddl_table *table = &c->event->ddl.tables[i];
+        if (!table->wanted)
+            continue;
+        tr_buffer_text(&c->sql, comma);
+        tr_mysql_qualified(&c->sql, table->target_schema, table->target_name);
+        comma = ", ";
+    }
+}
+
+/* CREATE TABLE ... AS SELECT is logged with a clause for the server's own replicas: its rows come in the same transaction. */
+static size_t
+without_start(const char *text)
+{
+    static const char clause[] = "START TRANSACTION";
+    size_t len = strlen(text), n = sizeof clause - 1;
+    while (len > 0 && strchr(" \t\r\n;", text[len - 1]) != NULL)
+        len--;
+    return len > n && strncasecmp(text + len - n, clause, n) == 0 ? len - n : len;
+}
+
+static void
+write_statement(struct carry *c)
+{
+    const char *text = c->event->ddl.text;
+    size_t at = 0, len = without_start(text);
+    tr_buffer_reset(&c->sql);
+    if (c->event->ddl.verb == TR_VERB_DROP_TABLE) {
+        write_drop(c);
+        return;
+    }
+    for (uint32_t i = 0; i < c->event->ddl.ntables; i++) {
+        const struct tr_ddl_table *table = &c->event->ddl.tables[i];
+        tr_buffer_add(&c->sql, text + at, table->at - at);
+        tr_mysql_qualified(&c->sql, table->target_schema, table->target_name);
+        at = table->at + table->len;
+    }
+    tr_buffer_add(&c->sql, text + at, len > at ? len - at : 0);
+}
+
+/* ------------------------------------------------------------------------------------------- how the tables look */
+
+/* "AUTO_INCREMENT=7" is no part of a table's shape: a crash of the server may change it. */
+static void
+add_shape(struct tr_buffer *out, const char *create)
+{
+    const char *counter = strstr(create, " AUTO_INCREMENT=");
+    if (counter == NULL) {
+        tr_buffer_text(out, create);
+        return;
+    }
+    tr_buffer_add(out, create, (size_t)(counter - create));
+    counter += strlen(" AUTO_INCREMENT=");
+    tr_buffer_text(out, counter + strspn(counter, "0123456789"));
+}
+
+static int
+look(struct carry *c, uint64_t *shape, struct tr_error *err)
+{
+    MYSQL *conn = c->sink->meta;
+    struct tr_buffer shown;
+    int rc = 0;
+    tr_buffer_init(&shown, TR_BUFFER_MAX);
+    for (uint32_t i = 0; rc == 0 && i < c->event->ddl.ntables; i++) {
+        const struct tr_ddl_table *table = &c->event->ddl.tables[i];
+        MYSQL_RES *res = NULL;
+        tr_buffer_reset(&c->text);
+        tr_buffer_text(&c->text, "SHOW CREATE TABLE ");
+        tr_mysql_qualified(&c->text, table->target_schema, table->target_name);
+        rc = tr_mysql_query(conn, c->text.data, &res, err);
+        unsigned number = rc < 0 ? mysql_errno(conn) : 0;
+        if (number == ER_NO_SUCH_TABLE || number == ER_BAD_DB_ERROR)
+            rc = 0;
+        MYSQL_ROW row = rc == 0 && res != NULL ? mysql_fetch_row(res) : NULL;
+        add_shape(&shown, row != NULL && row[1] != NULL ? row[1] : "none");
+        tr_buffer_byte(&shown, '\n');
+        mysql_free_result(res);
+    }
+    *shape = tr_hash_bytes(0, shown.len > 0 ? shown.data : "", shown.len);
+    tr_buffer_fini(&shown);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- the step in the state */
+
+/* Was this very statement begun before, and on which shape? */
+static int
+read_step(struct carry *c, bool *begun, uint64_t *shape, struct tr_error *err)
+{
+    char *known = NULL;
+    *begun = false;
+    int rc = tr_my_state_table_ddl(c->sink, err);
+    if (rc < 0)
+        return rc;
+    tr_buffer_reset(&c->text);
+    tr_buffer_text(&c->text, "SELECT shape FROM tailrace.ddl_step WHERE task = ");
+    tr_mysql_literal(&c->text, c->sink->base.env->task, strlen(c->sink->base.env->task));
+    tr_buffer_text(&c->text, " AND place = ");
+    tr_mysql_literal(&c->text, c->place, strlen(c->place));
+    rc = tr_mysql_query_text(c->sink->meta, c->text.data, &known, err);
+    *begun = known != NULL;
+    *shape = known != NULL ? strtoull(known, NULL, 10) : 0;
+    free(known);
+    return rc;
+}
+
+static int
+write_step(struct carry *c, uint64_t shape, struct tr_error *err)
+{
+    MYSQL *conn = c->sink->meta;
+    struct tr_error ignored;
+    tr_buffer_reset(&c->text);
+    tr_buffer_text(&c->text, "REPLACE INTO tailrace.ddl_step (task, place, shape) VALUES (");
+    tr_mysql_literal(&c->text, c->sink->base.env->task, strlen(c->sink->base.env->task));
+    tr_buffer_text(&c->text, ", ");
+    tr_mysql_literal(&c->text, c->place, strlen(c->place));
+    tr_buffer_printf(&c->text, ", %llu)", (unsigned long long)shape);
+    int rc = tr_mysql_query(conn, "START TRANSACTION", NULL, err);
+    if (rc == 0)
+        rc = tr_my_check_epoch(c->sink, conn, err);
+    if (rc == 0)
+        rc = tr_mysql_query(conn, c->text.data, NULL, err);
+    if (rc == 0)
+        rc = tr_mysql_query(conn, "COMMIT", NULL, err);
+    if (rc < 0)
+        tr_mysql_query(conn, "ROLLBACK", NULL, &ignored);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- running it */
+
+/* Errors that say: what the statement makes is there, what it removes is not. A load that read the source's catalogue later brings that about. */
+static bool
+is_so_already(unsigned number)
+{
+    return number == ER_TABLE_EXISTS_ERROR || number == ER_BAD_TABLE_ERROR || number == ER_DUP_FIELDNAME ||
+           number == ER_DUP_KEYNAME || number == ER_CANT_DROP_FIELD_OR_KEY || number == ER_MULTIPLE_PRI_KEY ||
+           number == 1826 /* foreign key of that name */;
+}
+
+static int
+refuse(struct carry *c, struct tr_error *err)
+{
+    tr_error_prefix(err, "carrying a statement of the source to the target (%.300s)", c->sql.data);
+    err->class = TR_REFUSED;
+    tr_error_hint(
+        err,
+        "bring the target's table to the shape that the statement gives it, and start again with ddl: ignore until the stream is past it");
+    return -TR_REFUSED;
+}
+
+static int
+failed(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
+{
+    unsigned number = mysql_errno(c->sink->meta);
+    struct tr_error later;
+    uint64_t now = before;
+    if (err->class == TR_RETRY || number == ER_LOCK_WAIT_TIMEOUT || number == ER_LOCK_DEADLOCK) {
+        err->class = TR_RETRY;
+        return -TR_RETRY;
+    }
+    /* an earlier process was killed while the server went on with it */
+    if (begun && look(c, &now, &later) == 0 && now != before)
+        return 0;
+    if (!is_so_already(number))
+        return refuse(c, err);
+    tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
+           "the source's statement is not run again at the target, where it is so already: %.300s (%.200s)",
+           c->sql.data, err->text);
+    return 0;
+}
+
+static int
+run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
+{
+    char lock_wait[80];
+    const struct tr_ddl_table *table = &c->event->ddl.tables[0];
+    snprintf(lock_wait, sizeof lock_wait, "SET SESSION lock_wait_timeout = %d", LOCK_SECONDS);
+    int rc = tr_mysql_query(c->sink->meta, lock_wait, NULL, err);
+    if (rc == 0 && c->event->ddl.verb == TR_VERB_CREATE_TABLE) {
+        tr_buffer_reset(&c->text);
+        tr_buffer_text(&c->text, "CREATE DATABASE IF NOT EXISTS ");
+        tr_mysql_identifier(&c->text, table->target_schema);
+        rc = tr_mysql_query(c->sink->meta, c->text.data, NULL, err);
+    }
+    if (rc < 0)
+        return rc;
+    TR_FAILPOINT("sink.mysql.ddl.before");
+    rc = mysql_real_query(c->sink->meta, c->sql.data, (unsigned long)c->sql.len) != 0
+             ? tr_mysql_fail(err, c->sink->meta, "statement failed")
+             : 0;
+    if (rc < 0)
+        return failed(c, begun, before, err);
+    TR_FAILPOINT("sink.mysql.ddl.after");
+    tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "carried from the source: %.500s", c->sql.data);
+    return 0;
+}
+
+/* A table that begins in the stream has its cut there: no later run is to load it. */
+static int
+record_new_table(struct carry *c, struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &c->event->ddl.tables[0];
+    if (c->event->ddl.verb != TR_VERB_CREATE_TABLE || c->group->checkpoint == NULL)
+        return 0;
+    char *name = tr_asprintf("%s.%s", table->schema, table->name);
+    struct tr_table_cut cut = { name, c->group->checkpoint, true };
+    int rc = tr_my_record_cut(c->sink, c->sink->meta, &cut, err);
+    free(name);
+    return rc;
+}
+
+static int
+carry(struct carry *c, struct tr_error *err)
+{
+    uint64_t before = 0, now = 0;
+    bool begun;
+    int rc = read_step(c, &begun, &before, err);
+    if (rc == 0)
+        rc = look(c, &now, err);
+    if (rc == 0 && !begun)
+        rc = write_step(c, before = now, err);
+    write_statement(c);
+    if (rc == 0 && before == now)
+        rc = run(c, begun, before, err);
+    if (rc == 0)
+        rc = record_new_table(c, err);
+    for (uint32_t i = 0; i < c->event->ddl.ntables; i++)
+        tr_my_map_forget(c->sink->apply, c->event->ddl.tables[i].target_schema,
+                         c->event->ddl.tables[i].target_name);
+    return rc;
+}
+
+static void
+name_place(struct carry *c)
+{
+    const struct tr_txn *txn = &c->group->first->txns[0];
+    if (txn->gtid != NULL)
+        snprintf(c->place, sizeof c->place, "%s", txn->gtid);
+    else
+        snprintf(c->place, sizeof c->place, "%s:%llu", txn->file != NULL ? txn->file : "",
+                 (unsigned long long)txn->commit_order);
+}
+
+bool
+tr_my_carries_statements(const struct tr_mysql_sink *sink)
+{
+    return sink->ddl == TR_MY_DDL_APPLY && same_engine(sink);
+}
+
+int
+tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_my_group *group,
+                      const struct tr_event *event, struct tr_error *err)
+{
+    if (event->ddl.ntables == 0 || event != &group->first->events[0] || !is_wanted(event))
+        return 0;
+    if (sink->ddl == TR_MY_DDL_STOP) {
+        tr_fail(err, TR_REFUSED, "the source changed table %s.%s: %.300s", event->ddl.tables[0].schema,
+                event->ddl.tables[0].name, event->ddl.text);
+        return tr_error_hint(err,
+                             "change the target's table to match and start again with ddl: apply or ignore");
+    }
+    if (!tr_my_carries_statements(sink))
+        return 0; /* another engine: the rows that come show how the shapes differ */
+    struct carry c = { .sink = sink, .group = group, .event = event };
+    name_place(&c);
+    tr_buffer_init(&c.sql, TR_BUFFER_MAX);
+    tr_buffer_init(&c.text, TR_BUFFER_MAX);
+    int rc = carry(&c, err);
+    tr_buffer_fini(&c.sql);
+    tr_buffer_fini(&c.text);
+    return rc;
+}
