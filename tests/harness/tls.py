@@ -36,6 +36,16 @@ def enable_tls(server, authority, name="server", **kwargs):
     server.configure(ssl=True, ssl_cert_file=server.dir / "tls.crt", ssl_key_file=server.dir / "tls.key")
 
 
+def enable_tls_mysql(server, authority, name="server", **kwargs):
+    """The same for a MariaDB or MySQL."""
+    certificate, key = authority.issue(name, **kwargs)
+    for source, where in ((certificate, "tls.crt"), (key, "tls.key"), (authority.certificate, "ca.crt")):
+        path = server.dir / where
+        path.write_bytes(Path(source).read_bytes())
+        path.chmod(0o600)
+    server.configure(**{"ssl-cert": server.dir / "tls.crt", "ssl-key": server.dir / "tls.key", "ssl-ca": server.dir / "ca.crt"})
+
+
 def _new_key(path):
     return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", path]
 
