@@ -39,8 +39,9 @@ struct tr_column {
     const char *const *labels; /* enum or set labels in order */
     uint32_t nlabels;
     const char *default_expression; /* SQL text, or NULL */
-    uint16_t number; /* stable number of the column within its table (attnum; ordinal), 0 = not known */
-    uint16_t key;    /* 1-based place in the primary key, 0 = not part of it */
+    uint16_t
+        number; /* stable number of the column within its table (attnum), 0 = not known, or the engine has none */
+    uint16_t key; /* 1-based place in the primary key, 0 = not part of it */
     uint16_t
         unique; /* 1-based place in the unique index that tells rows apart where there is no primary key, 0 = not part of it */
     uint16_t

@@ -194,7 +194,6 @@ describe(struct tr_arena *arena, struct tr_column *column, char **row)
 {
     const char *extra = row[C_EXTRA] != NULL ? row[C_EXTRA] : "";
     column->name = tr_arena_strdup(arena, row[C_NAME]);
-    column->number = (uint16_t)strtoul(row[C_NUMBER], NULL, 10);
     describe_type(arena, column, row);
     column->charset = tr_arena_strdup(arena, row[C_CHARSET]);
     column->collation = tr_arena_strdup(arena, row[C_COLLATION]);

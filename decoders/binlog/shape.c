@@ -466,7 +466,6 @@ describe(struct shape *s, uint16_t i, struct tr_error *err)
     struct tr_column *column = &s->columns[i];
     const struct storage *st = &s->storage[i];
     const struct type_info *info = &binlog_types[st->type];
-    column->number = (uint16_t)(i + 1);
     column->type_id = column->base_type_id = st->type;
     column->type_mod = st->meta;
     column->logical = column->is_unsigned ? info->unsigned_logical : info->logical;

@@ -43,7 +43,7 @@ need_shapes(struct tr_postgres_sink *sink, bool there, struct tr_error *err)
     int rc = there ? 0 : tr_pg_ask(sink, sink->meta, make_shapes_sql, NULL, err);
     if (rc < 0 && err->class == TR_RETRY)
         return state_failed(sink, err);
-    sink->keeps_shapes = rc == 0 && sink->from_postgresql;
+    sink->keeps_shapes = rc == 0;
     if (rc < 0)
         tr_log(
             sink->base.env->log, TR_LOG_WARNING, "sink",

@@ -71,8 +71,16 @@ struct change {
     struct tr_pg_table *table;        /* the target's, as it was before */
     const struct tr_pg_shape *before; /* NULL: nothing is known of the table */
     const struct tr_relation *after;
+    const struct tr_relation *translated; /* after, with types and defaults as PostgreSQL spells them */
     struct tr_buffer sql;
 };
+
+/* The column as it is to be made here. */
+static const struct tr_column *
+as_here(const struct change *c, const struct tr_column *column)
+{
+    return &c->translated->columns[column - c->after->columns];
+}
 
 static int
 run(struct change *c, struct tr_error *err)
@@ -209,6 +217,41 @@ widens(const struct tr_pg_shape_column *from, const struct tr_column *to)
     return false; /* a real, for one, prints differently as a double */
 }
 
+/* Of another engine: what counts is what the two types become here. Labels come with the enum's own type. */
+static int
+carry_foreign_type(struct change *c, const struct tr_column *after, const char *now, struct tr_error *err)
+{
+    const char *wanted = as_here(c, after)->native;
+    if (tr_pg_types_alike(now, wanted) || after->logical == TR_ENUM)
+        return 0;
+    alter(&c->sql, c->table);
+    tr_buffer_text(&c->sql, "ALTER COLUMN ");
+    tr_pg_identifier(&c->sql, after->name);
+    tr_buffer_printf(&c->sql, " TYPE %s", wanted);
+    if (tr_pg_type_widens(now, wanted))
+        return run(c, err);
+    if (tr_pg_type_widens(wanted, now)) { /* it was made wide enough */
+        tr_buffer_reset(&c->sql);
+        return 0;
+    }
+    return refuse(c, "another type for", after->name, err);
+}
+
+/* The log of the other engines tells which columns may be NULL. */
+static int
+carry_nullable(struct change *c, const struct tr_column *after, struct tr_error *err)
+{
+    int at = tr_pg_table_column(c->table, after->name);
+    if (c->sink->from_postgresql || at < 0 || after->not_null || after->key > 0 ||
+        !c->table->columns[at].not_null || c->table->columns[at].generated)
+        return 0;
+    alter(&c->sql, c->table);
+    tr_buffer_text(&c->sql, "ALTER COLUMN ");
+    tr_pg_identifier(&c->sql, after->name);
+    tr_buffer_text(&c->sql, " DROP NOT NULL");
+    return run(c, err);
+}
+
 /* The operator may have been here: then the target's type is not the old one any more, and what it is now is his choice. */
 static int
 carry_type(struct change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
@@ -219,6 +262,8 @@ carry_type(struct change *c, const struct tr_pg_shape_column *before, const stru
         at = tr_pg_table_column(c->table, after->name);
     if (at < 0 || tr_pg_shape_same_type(before, after))
         return 0;
+    if (!c->sink->from_postgresql)
+        return carry_foreign_type(c, after, c->table->columns[at].native, err);
     if (strcmp(c->table->columns[at].native, before->native) != 0) {
         tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink",
                "the source changed the type of %s.%s column \"%s\" to %s; the target's is %s and stays",
@@ -287,8 +332,9 @@ refuse_left_over(struct change *c, const struct tr_column *column, struct tr_err
 }
 
 static int
-carry_new(struct change *c, const struct tr_column *column, struct tr_error *err)
+carry_new(struct change *c, const struct tr_column *source, struct tr_error *err)
 {
+    const struct tr_column *column = as_here(c, source);
     int at = tr_pg_table_column(c->table, column->name);
     bool there = at >= 0 && !(c->before != NULL && makes_room(c, column->name));
     if (column->generated)
@@ -336,7 +382,7 @@ refuse_doubt(struct change *c, const char *gone, const struct tr_column *come, s
         err, TR_REFUSED,
         "table %s.%s: the source has no column \"%s\" any more and has \"%s\", which the target lacks; whether it was renamed cannot be known",
         c->table->schema, c->table->name, gone, come->name);
-    add_column(&c->sql, c->table, come);
+    add_column(&c->sql, c->table, as_here(c, come));
     tr_error_hint(
         err,
         "if it was renamed, run at the target: ALTER TABLE \"%s\".\"%s\" RENAME COLUMN \"%s\" TO \"%s\"; if it is a new one: %s; then start again",
@@ -397,6 +443,8 @@ carry(struct change *c, struct tr_error *err)
             rc = carry_type(c, before, after, err);
         else if (!before->dropped)
             rc = carry_dropped(c, before, err);
+        if (rc == 0 && after != NULL)
+            rc = carry_nullable(c, after, err);
     }
     for (uint16_t i = 0; rc == 0 && i < c->after->ncolumns; i++)
         if (tr_pg_shape_then(c->before, c->after, &c->after->columns[i]) == NULL)
@@ -408,9 +456,12 @@ carry(struct change *c, struct tr_error *err)
 
 static int
 change_table(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_pg_shape *before,
-             const struct tr_relation *after, struct tr_error *err)
+             struct tr_relation *after, struct tr_error *err)
 {
-    struct change c = { .sink = sink, .conn = conn, .before = before, .after = after };
+    struct tr_relation *translated = tr_pg_translated(sink, after);
+    struct change c = {
+        .sink = sink, .conn = conn, .before = before, .after = after, .translated = translated
+    };
     int rc = tr_pg_table_read(sink, after->target_schema, after->target_name, &c.table, err);
     if (rc == 0 && c.table != NULL) {
         tr_buffer_init(&c.sql, (size_t)1 << 20);
@@ -418,6 +469,7 @@ change_table(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_pg_sha
         tr_buffer_fini(&c.sql);
     }
     tr_pg_table_free(c.table);
+    tr_relation_unref(translated);
     return rc;
 }
 
@@ -496,7 +548,7 @@ tr_pg_reach_shape(struct tr_postgres_sink *sink, PGconn *conn, uint64_t group, s
         rc = refuse_new_table(sink, relation, err);
     else if (before != NULL && !fits && sink->ddl == TR_PG_DDL_STOP)
         rc = refuse_change(relation, err);
-    if (rc == 0 && !fits && sink->ddl == TR_PG_DDL_APPLY && sink->from_postgresql)
+    if (rc == 0 && !fits && sink->ddl == TR_PG_DDL_APPLY)
         rc = change_table(sink, conn, before, relation, err);
     if (rc == 0)
         rc = store(sink, conn, relation, err);
@@ -526,8 +578,7 @@ tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *relatio
     int rc = tr_pg_table_get(sink, relation, &table, err);
     if (rc < 0)
         return rc;
-    if (shape == NULL && sink->ddl == TR_PG_DDL_APPLY && sink->from_postgresql &&
-        lacks_column(table, relation))
+    if (shape == NULL && sink->ddl == TR_PG_DDL_APPLY && lacks_column(table, relation))
         return 1;
     if (shape != NULL && !tr_pg_shape_incomplete(shape, relation)) {
         tr_pg_shape_seen(shape, relation);

@@ -344,7 +344,7 @@ load_column(struct tr_pg_apply *apply, const PGresult *res, int row)
         .target = (uint16_t)number(res, row, S_TARGET),
         .dropped = PQgetvalue(res, row, S_DROPPED)[0] == 't',
     };
-    shape->id = (uint64_t)number(res, row, S_ID);
+    shape->id = strtoull(PQgetvalue(res, row, S_ID), NULL, 10);
     add_column(shape, &column);
 }
 

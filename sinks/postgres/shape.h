@@ -84,4 +84,12 @@ int tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *rel
 /* The tables as they are made for the load are the shape that the stream begins with. */
 int tr_pg_prepare_shapes(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 
+/* ---- foreign.c: tables of another engine */
+
+/* The relation with PostgreSQL's types and defaults, a reference of the caller's; of a PostgreSQL source it is the relation itself. */
+struct tr_relation *tr_pg_translated(const struct tr_postgres_sink *sink, struct tr_relation *relation);
+/* Do two types' texts mean the same; does every value of the one keep its text in the other? */
+bool tr_pg_types_alike(const char *one, const char *other);
+bool tr_pg_type_widens(const char *from, const char *to);
+
 #endif

@@ -7,8 +7,9 @@ import pytest
 
 from harness import matrix
 from harness.compare import equal_by_content
+from harness.pairs import describe, rows_as_meant
 from harness.replication import drain
-from harness.servers import MariaDB
+from harness.servers import Database, MariaDB
 
 pytestmark = pytest.mark.time_limit(400)
 FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
@@ -156,3 +157,44 @@ def test_tables_outside_the_task_are_left_alone(engines, tailrace):
     drain(tailrace, settings)
     assert set(definitions(target, "shop")) == {"t", "parent"} and "mine" in definitions(target, "shop")["parent"]
     assert "KEY `k`" in definitions(target, "shop")["t"]
+
+
+CHANGES = [
+    "ALTER TABLE t ADD COLUMN i int DEFAULT 5 FIRST, ADD COLUMN s varchar(10) DEFAULT 'it''s' AFTER id, ADD COLUMN n int NULL",
+    "INSERT INTO t (id, a) VALUES (11, 1)",
+    "ALTER TABLE t ADD COLUMN at datetime(3) NULL, ADD COLUMN k enum('x','y') DEFAULT 'y', ADD COLUMN c decimal(8,2) NOT NULL DEFAULT 1.50",
+    "UPDATE t SET at = '2024-02-29 01:02:03.456', k = 'x', c = 7 WHERE id = 1",
+    "ALTER TABLE t MODIFY i bigint DEFAULT 6, MODIFY s varchar(40), MODIFY c decimal(12,2)",
+    "INSERT INTO t (id, a, i, s, c) VALUES (12, 2, 5000000000, repeat('w', 40), 1234567890.25)",
+    "ALTER TABLE t DROP COLUMN n, ADD KEY (a)",
+    "INSERT INTO t (id, a) VALUES (13, 3)",
+]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_another_engine_gets_the_difference(engines, target, tailrace, at_once):
+    """Whether the process sees the change come, or finds it when it starts."""
+    source, _ = engines
+    prepare(source, source, "shop")
+    settings = config(source, target.url, "shop")
+    drain(tailrace, settings)
+    if at_once:
+        tailrace.start("run", config=settings)
+        tailrace.wait_log("streaming from")
+    for statement in CHANGES:
+        source.sql(statement, database="shop")
+        if not at_once and not statement.startswith("ALTER"):
+            drain(tailrace, settings)
+    if at_once:
+        assert tailrace.stop() == 0, tailrace.stderr
+    drain(tailrace, settings)
+    columns = ["id", "a", "b", "i", "s", "at", "k", "c"]
+    left, right = (rows_as_meant(side, ("shop", "t"), columns) for side in (Database(source, "shop"), target))
+    assert left == right, describe("t", columns, left - right, right - left)
+    source.sql("ALTER TABLE t RENAME COLUMN s TO z", database="shop")
+    source.sql("INSERT INTO t (id, z) VALUES (14, 'z')", database="shop")
+    result = tailrace.run("run", config={**settings, "stop": "drained"})
+    assert result.status == 1 and 'RENAME COLUMN "s" TO "z"' in result.stderr, result
+    target.sql('ALTER TABLE shop.t RENAME COLUMN s TO z')
+    drain(tailrace, settings)
+    assert target.one("SELECT z FROM shop.t WHERE id = 14") == "z"
