@@ -399,6 +399,7 @@ class MySQL(MariaDB):
     def make_template(self, path):
         self.run_tool([self.tool("mysqld"), "--no-defaults", *self.layout(), f"--datadir={path}", "--secure-file-priv=NULL",
                        "--initialize-insecure"])
+        (path / "auto.cnf").unlink(missing_ok=True)  # each server gets an identity of its own
 
     def command(self):
         return [self.tool("mysqld"), f"--defaults-file={self.dir / 'my.cnf'}", *self.layout(), f"--datadir={self.data}",
