@@ -22,12 +22,14 @@
 #include "schema/schema.h"
 
 #define MAX_PARTS 64
+#define INDEX_ROW_BYTES 40 /* one row in one index costs about what so many bytes of rows cost */
 #define ROWS_BATCH_BYTES ((size_t)512 << 10)
 
 struct load_table {
     struct tr_relation *relation; /* borrowed from the list */
     char *name;
     uint32_t parts_left; /* not yet committed */
+    uint64_t weight;     /* bytes of its rows and of the indexes that follow them, roughly */
 };
 
 struct load_part {
@@ -109,18 +111,50 @@ expect(struct load *load)
 }
 
 static int
-by_size(const void *a, const void *b)
+by_weight(const void *a, const void *b)
 {
     const struct load_part *x = a, *y = b;
-    return (x->part.bytes < y->part.bytes) - (x->part.bytes > y->part.bytes);
+    if (x->table->weight != y->table->weight)
+        return x->table->weight < y->table->weight ? 1 : -1;
+    if (x->table != y->table)
+        return x->table < y->table ? -1 : 1;
+    return (x->part.from > y->part.from) - (x->part.from < y->part.from);
 }
 
-/* Split every table, the largest parts first so that the readers end together. */
+static uint64_t
+indexes_of(const struct tr_table *table)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < table->nobjects; i++)
+        count += table->objects[i].kind == TR_OBJECT_PRIMARY_KEY ||
+                 table->objects[i].kind == TR_OBJECT_UNIQUE || table->objects[i].kind == TR_OBJECT_INDEX ||
+                 table->objects[i].kind == TR_OBJECT_FOREIGN_KEY;
+    return count;
+}
+
+/* Both lists come in the catalogue's order, so the search begins where the last one ended. */
+static const struct tr_table *
+describe(const struct load *load, const struct tr_relation *relation, uint32_t *hint)
+{
+    uint32_t count = load->schema != NULL ? load->schema->ntables : 0;
+    for (uint32_t n = 0; n < count; n++) {
+        const struct tr_table *table = &load->schema->tables[(*hint + n) % count];
+        if (strcmp(table->relation->name, relation->name) != 0 ||
+            strcmp(table->relation->schema, relation->schema) != 0)
+            continue;
+        *hint = (*hint + n + 1) % count;
+        return table;
+    }
+    return NULL;
+}
+
+/* Split every table. What takes longest goes first, its indexes counted: they are built while others are still loaded, and all end together. */
 static int
 plan(struct load *load, int max, struct tr_error *err)
 {
     struct tr_task *task = load->task;
     struct tr_table_part parts[MAX_PARTS];
+    uint32_t hint = 0;
     load->of_parts.rows_before = atomic_load(&task->count.load_rows);
     load->of_parts.bytes_before = atomic_load(&task->count.load_bytes);
     for (size_t i = 0; i < load->ntables; i++) {
@@ -128,17 +162,20 @@ plan(struct load *load, int max, struct tr_error *err)
         int n = task->config.source->table_parts(load->source, table->relation, parts, max, err);
         if (n < 0)
             return n;
+        const struct tr_table *description = describe(load, table->relation, &hint);
+        uint64_t per_row = description != NULL ? indexes_of(description) * INDEX_ROW_BYTES : 0;
         load->parts = tr_realloc(load->parts, (load->nparts + (size_t)n) * sizeof(*load->parts));
         for (int p = 0; p < n; p++) {
             load->parts[load->nparts++] = (struct load_part){ table, parts[p] };
             load->of_parts.rows_all += parts[p].rows;
             load->of_parts.bytes_all += parts[p].bytes;
+            table->weight += parts[p].bytes + parts[p].rows * per_row;
         }
         table->parts_left = (uint32_t)n;
     }
     expect(load);
     if (load->nparts > 0)
-        qsort(load->parts, load->nparts, sizeof(*load->parts), by_size);
+        qsort(load->parts, load->nparts, sizeof(*load->parts), by_weight);
     return 0;
 }
 
@@ -322,22 +359,30 @@ next_part(struct load *load)
     return ending(load) ? NULL : part;
 }
 
+static void
+give_up(struct load *load, const struct tr_error *err)
+{
+    pthread_mutex_lock(&load->lock);
+    if (!load->failed)
+        load->error = *err;
+    load->failed = true;
+    pthread_mutex_unlock(&load->lock);
+}
+
 static void *
 load_worker(void *arg)
 {
     struct load *load = arg;
+    const struct tr_sink_class *sink = load->task->config.sink;
     struct load_part *part;
-    while ((part = next_part(load)) != NULL) {
-        struct tr_error err;
-        tr_error_clear(&err);
-        if (copy_part(load, part, &err) == 0)
-            continue;
-        pthread_mutex_lock(&load->lock);
-        if (!load->failed)
-            load->error = err;
-        load->failed = true;
-        pthread_mutex_unlock(&load->lock);
-    }
+    struct tr_error err;
+    tr_error_clear(&err);
+    while ((part = next_part(load)) != NULL)
+        if (copy_part(load, part, &err) < 0)
+            give_up(load, &err);
+    if (!given_up(load) && sink->finish_table != NULL &&
+        sink->finish_table(load->sink, load->schema, NULL, &err) < 0)
+        give_up(load, &err);
     return NULL;
 }
 

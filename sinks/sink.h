@@ -112,7 +112,10 @@ struct tr_sink_class {
     void (*loader_close)(struct tr_loader *loader); /* rolls back what was not finished; NULL is allowed */
     /* After the rows: indexes, keys, foreign keys, sequence values, comments. Idempotent (a killed run does the rest). */
     int (*finish_tables)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
-    /* One finished table's indexes (its primary key first); called in parallel from loader threads. NULL = finish_tables does all. */
+    /*
+     * One finished table's indexes (its primary key first); called in parallel from loader threads. A thread that has no more rows to load calls it
+     * without a relation: it helps with the indexes of all tables that wait for a thread. NULL = finish_tables does all.
+     */
     int (*finish_table)(struct tr_sink *sink, const struct tr_schema *schema,
                         const struct tr_relation *relation, struct tr_error *err);
 

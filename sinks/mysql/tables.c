@@ -413,7 +413,7 @@ tr_my_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
     struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
     MYSQL *conn = NULL;
     struct tr_ddl *ddl = NULL;
-    if (!setting_is(sink, "schema", "create"))
+    if (relation == NULL || !setting_is(sink, "schema", "create"))
         return 0;
     for (uint32_t t = 0; t < schema->ntables; t++) {
         const struct tr_relation *known = schema->tables[t].relation;

@@ -40,6 +40,7 @@ struct tr_postgres_sink {
     enum tr_pg_value_policy on_value;
     struct tr_pg_pool
         loaders; /* for loaders and index builders, between two tables; emptied by finish_tables */
+    struct tr_pg_jobs *jobs;   /* indexes that wait for a thread (jobs.h) */
     struct tr_pg_apply *apply; /* NULL until the first write */
 };
 

@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 #include "sinks/postgres/shape.h"
+#include "sinks/postgres/jobs.h"
 #include "sinks/postgres/loader.h"
 #include "sinks/postgres/postgres.h"
 #include "sinks/postgres/tables.h"
@@ -138,6 +139,7 @@ sink_close(struct tr_sink *base)
     tr_pg_apply_close(sink->apply);
     tr_pg_let_go(sink, sink->meta);
     tr_pg_pool_fini(&sink->loaders);
+    tr_pg_jobs_free(sink->jobs);
     free(sink);
 }
 
@@ -148,6 +150,7 @@ sink_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *
     *out = NULL;
     sink->base.class = &tr_postgres_sink;
     tr_pg_pool_init(&sink->loaders);
+    sink->jobs = tr_pg_jobs_new();
     sink->base.env = env;
     sink->url = tr_setting_string(env->settings, "target");
     sink->on_conflict = conflict_policy(tr_setting_string(env->settings, "on_conflict"));

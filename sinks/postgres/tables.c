@@ -6,6 +6,8 @@
  */
 #include "sinks/postgres/tables.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +16,12 @@
 #include "core/memory.h"
 #include "schema/ddl.h"
 #include "sinks/postgres/internal.h"
+#include "sinks/postgres/jobs.h"
 #include "sinks/postgres/tables_internal.h"
 
 #define STATEMENTS_AT_ONCE 100 /* one transaction: well below max_locks_per_transaction * max_connections */
 #define NOTES_SHOWN 20
+#define CHECKERS 4 /* foreign keys that are checked at the same time */
 
 static struct tr_postgres_sink *
 down(struct tr_sink *sink)
@@ -344,9 +348,9 @@ wants_schema(const struct tr_postgres_sink *sink)
     return strcmp(tr_pg_setting(sink, "schema"), "create") == 0;
 }
 
-static int
-analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relation *relation,
-        struct tr_error *err)
+int
+tr_pg_analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relation *relation,
+              struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, 4096);
@@ -357,21 +361,33 @@ analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relat
     return rc;
 }
 
+/* Called first: what the jobs lock, this would wait for. A plain table is analysed after its last index, or here when it has none to make. */
 static int
 make_keys(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema, uint32_t table,
-          struct keys *keys, struct tr_error *err)
+          bool alone, struct keys *keys, struct tr_error *err)
 {
+    struct tr_relation *relation = schema->tables[table].relation;
     struct tr_ddl *ddl;
+    unsigned jobs = 0;
     int rc = tr_ddl_new_for_table(schema, "postgresql", table, &ddl, err);
     if (rc < 0)
         return rc;
+    const struct tr_ddl_statement **later = tr_calloc(ddl->count + 1, sizeof(*later));
+    rc = rebuild_invalid(sink, conn, keys, relation, err);
     for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
         const struct tr_ddl_statement *statement = &ddl->statements[i];
-        if (!key_exists(keys, statement))
+        if (key_exists(keys, statement))
+            continue;
+        if (alone && statement->kind != TR_OBJECT_PRIMARY_KEY)
+            later[jobs++] = statement;
+        else
             rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
     }
+    if (rc == 0)
+        tr_pg_jobs_add(sink->jobs, later, jobs, relation);
+    free(later);
     tr_ddl_free(ddl);
-    return rc < 0 ? rc : rebuild_invalid(sink, conn, keys, schema->tables[table].relation, err);
+    return rc == 0 && alone && jobs == 0 ? tr_pg_analyze(sink, conn, relation, err) : rc;
 }
 
 /* Partitions that stand in the schema for their root's sake have keys of their own at times; they go with the root. */
@@ -397,11 +413,11 @@ finish_family(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr
         rc = read_keys(sink, conn, schema, t, 1, &keys, err);
         if (rc == 0) {
             keys_of(&keys, 1);
-            rc = make_keys(sink, conn, schema, t, &keys, err);
+            rc = make_keys(sink, conn, schema, t, !partitioned, &keys, err);
         }
         PQclear(keys.res);
     }
-    return rc < 0 ? rc : analyze(sink, conn, schema->tables[root].relation, err);
+    return rc < 0 || !partitioned ? rc : tr_pg_analyze(sink, conn, schema->tables[root].relation, err);
 }
 
 int
@@ -412,24 +428,25 @@ tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
     PGconn *conn = NULL;
     if (!wants_schema(sink))
         return 0;
-    for (uint32_t t = 0; t < schema->ntables; t++) {
+    int rc = tr_pg_take_loader(sink, &conn, err);
+    for (uint32_t t = 0; rc == 0 && relation != NULL && t < schema->ntables; t++) {
         if (schema->tables[t].relation->id != relation->id)
             continue;
-        int rc = tr_pg_take_loader(sink, &conn, err);
-        if (rc == 0)
-            rc = finish_family(sink, conn, schema, t, err);
-        tr_pg_pool_give(&sink->loaders, conn);
-        return rc < 0
-                   ? tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name)
-                   : 0;
+        rc = finish_family(sink, conn, schema, t, err);
+        if (rc < 0)
+            tr_error_prefix(err, "indexes of %s.%s", relation->target_schema, relation->target_name);
+        break;
     }
-    return 0;
+    if (rc == 0)
+        rc = tr_pg_jobs_run(sink, sink->jobs, conn, err);
+    tr_pg_pool_give(&sink->loaders, conn);
+    return rc;
 }
 
 /* What finish_table of a killed run did not get to, and then what stands between tables. */
 static int
-make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl,
-          const struct tr_ddl *unchecked, struct keys *keys, struct tr_error *err)
+make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, struct keys *keys,
+          struct tr_error *err)
 {
     int rc = 0;
     uint32_t at = UINT32_MAX;
@@ -447,17 +464,6 @@ make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl
         at = statement->table;
         if (!key_exists(keys, statement))
             rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
-        if (rc < 0 && unchecked != NULL && statement->kind == TR_OBJECT_FOREIGN_KEY &&
-            strcmp(err->sqlstate, "23503") == 0) {
-            /* The row that is referred to comes with the stream: the tables are of different cuts. */
-            statement = &unchecked->statements[i];
-            tr_log(
-                sink->base.env->log, TR_LOG_WARNING, "sink",
-                "foreign key %s is added NOT VALID: the tables were loaded at different moments; VALIDATE CONSTRAINT "
-                "checks its rows once the stream has caught up",
-                statement->name);
-            rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
-        }
     }
     return rc;
 }
@@ -507,30 +513,162 @@ make_durable(struct tr_postgres_sink *sink, struct tr_error *err)
     return rc;
 }
 
+/* Foreign keys of the schema that the source has checked and the target has not. */
+static int
+find_unchecked(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema,
+               PGresult **res, struct tr_error *err)
+{
+    static const char query[] =
+        "SELECT n.nspname, c.relname, k.conname FROM unnest($1::text[], $2::text[], $3::text[]) o(nsp, rel, con) JOIN pg_namespace n ON n.nspname = o.nsp"
+        " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.rel JOIN pg_constraint k ON k.conrelid = c.oid AND k.conname = o.con"
+        " WHERE k.contype = 'f' AND NOT k.convalidated ORDER BY 1, 2, 3";
+    struct tr_buffer schemas, tables, names;
+    tr_buffer_init(&schemas, TR_BUFFER_MAX);
+    tr_buffer_init(&tables, TR_BUFFER_MAX);
+    tr_buffer_init(&names, TR_BUFFER_MAX);
+    for (uint32_t t = 0; t < schema->ntables; t++)
+        for (uint32_t i = 0; i < schema->tables[t].nobjects; i++) {
+            const struct tr_object *object = &schema->tables[t].objects[i];
+            if (object->kind != TR_OBJECT_FOREIGN_KEY ||
+                (object->native != NULL && strstr(object->native, "NOT VALID") != NULL))
+                continue;
+            tr_pg_array_add(&schemas, schema->tables[t].relation->target_schema);
+            tr_pg_array_add(&tables, schema->tables[t].relation->target_name);
+            tr_pg_array_add(&names, object->name);
+        }
+    const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&tables), tr_pg_array_end(&names) };
+    int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 3, params, res, err);
+    tr_buffer_fini(&schemas);
+    tr_buffer_fini(&tables);
+    tr_buffer_fini(&names);
+    return rc;
+}
+
+/* The rows of the tables do not fit yet, or not at all: the key stays unchecked, and that is said. */
+static void
+leave_unchecked(const struct tr_postgres_sink *sink, const PGresult *res, int row, bool early,
+                const char *sql, const struct tr_error *why)
+{
+    const char *schema = PQgetvalue(res, row, 0), *table = PQgetvalue(res, row, 1),
+               *name = PQgetvalue(res, row, 2);
+    if (early)
+        tr_log(
+            sink->base.env->log, TR_LOG_WARNING, "sink",
+            "foreign key %s of %s.%s is NOT VALID for now: the tables were loaded at different moments; its rows are "
+            "checked once the stream has caught up",
+            name, schema, table);
+    else
+        tr_log(
+            sink->base.env->log, TR_LOG_WARNING, "sink",
+            "foreign key %s of %s.%s stays NOT VALID: %s; it does hold at the source if the target has had no other "
+            "writers. After mending the rows: %s;",
+            name, schema, table, why->text, sql);
+}
+
+/* early: the stream may still bring the rows that are missed. */
+static int
+check_key(const struct tr_postgres_sink *sink, PGconn *conn, const PGresult *res, int row, bool early,
+          struct tr_error *err)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "ALTER TABLE ");
+    tr_pg_qualified(&sql, PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
+    tr_buffer_text(&sql, " VALIDATE CONSTRAINT ");
+    tr_pg_identifier(&sql, PQgetvalue(res, row, 2));
+    TR_FAILPOINT("sink.postgres.tables.validate");
+    int rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), sql.data, NULL, err);
+    if (rc == 0)
+        tr_log(sink->base.env->log, TR_LOG_DEBUG, "sink",
+               "foreign key %s of %s.%s is checked: it holds for all rows", PQgetvalue(res, row, 2),
+               PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
+    if (rc < 0 && strcmp(err->sqlstate, "23503") == 0) {
+        leave_unchecked(sink, res, row, early, sql.data, err);
+        tr_error_clear(err);
+        rc = 0;
+    }
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+/* Several keys are checked side by side: VALIDATE holds up neither its like nor anybody who reads or writes. */
+struct key_check {
+    struct tr_postgres_sink *sink;
+    const PGresult *res;
+    bool early;
+    _Atomic int next;
+};
+
+struct key_checker {
+    struct key_check *check;
+    pthread_t thread;
+    int result;
+    struct tr_error error;
+};
+
+static void *
+check_some(void *arg)
+{
+    struct key_checker *self = arg;
+    struct key_check *check = self->check;
+    PGconn *conn = NULL;
+    tr_error_clear(&self->error);
+    self->result = tr_pg_take_loader(check->sink, &conn, &self->error);
+    for (int row; self->result == 0 && (row = atomic_fetch_add(&check->next, 1)) < PQntuples(check->res);)
+        self->result = check_key(check->sink, conn, check->res, row, check->early, &self->error);
+    tr_pg_pool_give(&check->sink->loaders, conn);
+    return NULL;
+}
+
+static int
+check_keys(struct tr_postgres_sink *sink, const PGresult *res, bool early, struct tr_error *err)
+{
+    struct key_check check = { .sink = sink, .res = res, .early = early };
+    struct key_checker checkers[CHECKERS];
+    int count = PQntuples(res) < CHECKERS ? PQntuples(res) : CHECKERS, begun = 0, rc = 0;
+    for (; begun < count; begun++) {
+        checkers[begun].check = &check;
+        if (pthread_create(&checkers[begun].thread, NULL, check_some, &checkers[begun]) != 0)
+            break;
+    }
+    for (int i = 0; i < begun; i++) {
+        pthread_join(checkers[i].thread, NULL);
+        if (rc == 0 && checkers[i].result < 0) {
+            *err = checkers[i].error;
+            rc = checkers[i].result;
+        }
+    }
+    return rc == 0 && begun == 0 && count > 0 ? tr_fail(err, TR_RETRY, "no thread to check foreign keys")
+                                              : rc;
+}
+
+/* Foreign keys are made without a look at the rows, which takes an instant, and then checked side by side. */
 static int
 finish_schema(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
 {
     struct keys keys = { 0 };
-    struct tr_ddl *ddl = NULL, *unchecked = NULL;
-    struct tr_schema strict = *schema;
+    struct tr_ddl *ddl = NULL;
+    struct tr_schema loose = *schema;
+    PGresult *unchecked = NULL;
     PGconn *conn = NULL;
-    strict.cuts_differ = false;
-    int rc = tr_ddl_new(&strict, "postgresql", &ddl, err);
-    if (rc == 0 && schema->cuts_differ)
-        rc = tr_ddl_new(schema, "postgresql", &unchecked, err);
+    loose.cuts_differ = true;
+    int rc = tr_ddl_new(&loose, "postgresql", &ddl, err);
     if (rc == 0)
         rc = tr_pg_take_loader(sink, &conn, err);
     if (rc == 0)
         rc = read_keys(sink, conn, schema, 0, schema->ntables, &keys, err);
     if (rc == 0)
-        rc = make_rest(sink, conn, ddl, unchecked, &keys, err);
+        rc = make_rest(sink, conn, ddl, &keys, err);
     if (rc == 0)
         rc = set_sequences(sink, conn, ddl, err);
-    PQclear(keys.res);
+    if (rc == 0)
+        rc = find_unchecked(sink, conn, schema, &unchecked, err);
     tr_pg_pool_give(&sink->loaders, conn);
+    if (rc == 0)
+        rc = check_keys(sink, unchecked, schema->cuts_differ, err);
+    PQclear(keys.res);
+    PQclear(unchecked);
     tr_ddl_free(ddl);
-    if (unchecked != NULL)
-        tr_ddl_free(unchecked);
     return rc;
 }
 
@@ -624,70 +762,6 @@ tr_pg_set_sequences(struct tr_sink *base, const struct tr_schema *schema, struct
     return rc < 0 ? tr_error_prefix(err, "setting the target's sequences") : 0;
 }
 
-/* Foreign keys of the schema that the source has checked and the target has not. */
-static int
-find_unchecked(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema,
-               PGresult **res, struct tr_error *err)
-{
-    static const char query[] =
-        "SELECT n.nspname, c.relname, k.conname FROM unnest($1::text[], $2::text[], $3::text[]) o(nsp, rel, con) JOIN pg_namespace n ON n.nspname = o.nsp"
-        " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.rel JOIN pg_constraint k ON k.conrelid = c.oid AND k.conname = o.con"
-        " WHERE k.contype = 'f' AND NOT k.convalidated ORDER BY 1, 2, 3";
-    struct tr_buffer schemas, tables, names;
-    tr_buffer_init(&schemas, TR_BUFFER_MAX);
-    tr_buffer_init(&tables, TR_BUFFER_MAX);
-    tr_buffer_init(&names, TR_BUFFER_MAX);
-    for (uint32_t t = 0; t < schema->ntables; t++)
-        for (uint32_t i = 0; i < schema->tables[t].nobjects; i++) {
-            const struct tr_object *object = &schema->tables[t].objects[i];
-            if (object->kind != TR_OBJECT_FOREIGN_KEY ||
-                (object->native != NULL && strstr(object->native, "NOT VALID") != NULL))
-                continue;
-            tr_pg_array_add(&schemas, schema->tables[t].relation->target_schema);
-            tr_pg_array_add(&tables, schema->tables[t].relation->target_name);
-            tr_pg_array_add(&names, object->name);
-        }
-    const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&tables), tr_pg_array_end(&names) };
-    int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 3, params, res, err);
-    tr_buffer_fini(&schemas);
-    tr_buffer_fini(&tables);
-    tr_buffer_fini(&names);
-    return rc;
-}
-
-/* Rows that break a key are the source's affair or a stranger's: the key stays unchecked, and that is said. */
-static int
-check_keys(const struct tr_postgres_sink *sink, PGconn *conn, const PGresult *res, struct tr_error *err)
-{
-    int rc = 0;
-    for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
-        struct tr_buffer sql;
-        tr_buffer_init(&sql, 4096);
-        tr_buffer_text(&sql, "ALTER TABLE ");
-        tr_pg_qualified(&sql, PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
-        tr_buffer_text(&sql, " VALIDATE CONSTRAINT ");
-        tr_pg_identifier(&sql, PQgetvalue(res, row, 2));
-        TR_FAILPOINT("sink.postgres.tables.validate");
-        rc = tr_pg_exec(conn, tr_pg_stop_fd(sink), sql.data, NULL, err);
-        if (rc == 0)
-            tr_log(sink->base.env->log, TR_LOG_INFO, "sink",
-                   "foreign key %s of %s.%s is checked: it holds for all rows", PQgetvalue(res, row, 2),
-                   PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
-        if (rc < 0 && strcmp(err->sqlstate, "23503") == 0) {
-            tr_log(
-                sink->base.env->log, TR_LOG_WARNING, "sink",
-                "foreign key %s of %s.%s stays NOT VALID: %s; it does hold at the source if the target has had no other "
-                "writers. After mending the rows: %s;",
-                PQgetvalue(res, row, 2), PQgetvalue(res, row, 0), PQgetvalue(res, row, 1), err->text,
-                sql.data);
-            tr_error_clear(err);
-            rc = 0;
-        }
-        tr_buffer_fini(&sql);
-    }
-    return rc;
-}
-
 /* ADD CONSTRAINT ... NOT VALID locks both tables for an instant, VALIDATE does not stop writers: nothing waits long, and a lock that is not free is asked for again later. */
 int
 tr_pg_settle(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
@@ -709,11 +783,11 @@ tr_pg_settle(struct tr_sink *base, const struct tr_schema *schema, struct tr_err
     if (rc == 0)
         rc = read_keys(sink, conn, schema, 0, schema->ntables, &keys, err);
     if (rc == 0)
-        rc = make_rest(sink, conn, ddl, NULL, &keys, err);
+        rc = make_rest(sink, conn, ddl, &keys, err);
     if (rc == 0)
         rc = find_unchecked(sink, conn, schema, &unchecked, err);
-    if (rc == 0)
-        rc = check_keys(sink, conn, unchecked, err);
+    for (int row = 0; rc == 0 && row < PQntuples(unchecked); row++)
+        rc = check_key(sink, conn, unchecked, row, false, err);
     PQclear(keys.res);
     PQclear(unchecked);
     tr_pg_close(conn);

@@ -17,6 +17,9 @@ int tr_pg_run_statements(const struct tr_postgres_sink *sink, PGconn *conn,
                          const struct tr_ddl_statement *const *statements, size_t count,
                          struct tr_error *err);
 
+int tr_pg_analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relation *relation,
+                  struct tr_error *err);
+
 /* compare.c: do the target's tables take the source's rows? Refuses with each difference. */
 int tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 /* on_existing: rows in tables that this task has not begun to load stop the task, are removed, or stay. */

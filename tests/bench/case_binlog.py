@@ -41,7 +41,7 @@ BEGIN
     DECLARE i int DEFAULT 0;
     DECLARE a, t, b, d int;
     WHILE i < transactions DO
-        SET a = 1 + floor(rand() * {accounts}), t = 1 + floor(rand() * 200), b = 1 + floor(rand() * 20), d = floor(rand() * 9999) - 5000;
+        SET a = 1 + floor(rand() * {accounts}), t = 1 + floor(rand() * 200), b = 1 + floor(rand() * 20), d = 1 + floor(rand() * 5000);
         START TRANSACTION;
         UPDATE accounts SET balance = balance + d WHERE id = a;
         UPDATE tellers SET balance = balance + d WHERE id = t;
@@ -92,8 +92,8 @@ class Binlog:
         self.database.sql(WORK.format(accounts=accounts))
         self.dump = new_dir("dump") / "base.sql"
         with open(self.dump, "wb") as out:
-            subprocess.run([self.program("mariadb-dump", "mysqldump"), "--socket", str(self.server.sockets / "m"), "-uroot", "bench",
-                            *TABLES], stdout=out, check=True, stdin=subprocess.DEVNULL)
+            subprocess.run([self.program("mariadb-dump", "mysqldump"), "--socket", str(self.server.sockets / "m"), "-uroot",
+                            *(["--set-gtid-purged=OFF"] if kind == "mysql" else []), "bench", *TABLES], stdout=out, check=True, stdin=subprocess.DEVNULL)
         if large:
             self.database.sql("CREATE TABLE big (id int PRIMARY KEY, k int, c char(120), pad char(60))")
         self.server.sql("FLUSH BINARY LOGS")
