@@ -38,6 +38,7 @@ struct tr_message {
     const char *header_value;
     size_t header_len;
     const struct tr_event *event; /* where it came from, or NULL */
+    bool first_partition;         /* its topic is one log: all of it goes to partition 0 */
 };
 
 struct tr_emit {
@@ -70,7 +71,7 @@ struct tr_encoder_class {
                   const struct tr_emit *emit, struct tr_error *err);
     /* What would stop or hurt, of what the encoder needs besides the sink (a schema registry). NULL = nothing. */
     int (*check)(struct tr_encoder *encoder, const struct tr_findings *findings, struct tr_error *err);
-    /* A sign of life for an idle source. NULL when the format has none. */
+    /* A sign of life, for consumers that watch for silence. NULL when the format has none. */
     int (*heartbeat)(struct tr_encoder *encoder, const struct tr_emit *emit, struct tr_error *err);
 };
 

@@ -197,6 +197,14 @@ avro_commit(struct tr_encoder *base, const struct tr_batch *batch, const struct 
     return metadata_commit(base, batch, txn, &rare.emit, err);
 }
 
+static int
+avro_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct tr_error *err)
+{
+    struct rare_emit rare;
+    rare_begin(&rare, (struct avro_encoder *)base, emit);
+    return debezium_heartbeat(base, &rare.emit, err);
+}
+
 /* Does the registry answer, and does nothing secret travel in the clear? */
 static int
 avro_check(struct tr_encoder *base, const struct tr_findings *findings, struct tr_error *err)
@@ -238,4 +246,5 @@ const struct tr_encoder_class tr_debezium_avro_encoder = {
     .begin = avro_begin,
     .commit = avro_commit,
     .check = avro_check,
+    .heartbeat = avro_heartbeat,
 };

@@ -435,8 +435,8 @@ debezium_event(struct tr_encoder *base, const struct tr_batch *batch, const stru
     case TR_DELETE: return enc->skip_delete ? 0 : delete_event(&rec);
     case TR_TRUNCATE: return enc->skip_truncate ? 0 : truncate_event(&rec);
     case TR_MESSAGE: return message_event(&rec);
-    case TR_SCHEMA:
-    case TR_DDL: return 0; /* the next row brings its new shape with it */
+    case TR_DDL: return enc->schema_changes ? debezium_ddl(enc, batch, txn, event, emit, err) : 0;
+    case TR_SCHEMA: return 0; /* the next row brings its new shape with it */
     default: return tr_fail(err, TR_REFUSED, "the encoder does not know events of kind %d", event->kind);
     }
 }
@@ -497,6 +497,7 @@ read_settings(struct json_encoder *enc, const struct tr_settings *settings, stru
 {
     struct value_modes *modes = &enc->renderer.modes;
     enc->schemas = json_option_bool(settings, "schemas_enable");
+    enc->schema_changes = !enc->plain && json_option_bool(settings, "include_schema_changes");
     enc->tombstones = json_option_bool(settings, "tombstones_on_delete");
     enc->transaction_metadata = json_option_bool(settings, "provide_transaction_metadata");
     modes->decimal = (enum decimal_mode)json_option_choice(settings, "decimal_handling_mode");
@@ -582,6 +583,10 @@ debezium_init(struct json_encoder *enc, const struct tr_encoder_class *class,
     if (rc < 0)
         return rc;
     enc->transaction_topic = topic_join(&enc->names, enc->topics.delimiter, enc->prefix, "transaction", NULL);
+    enc->heartbeat_topic = topic_join(&enc->names, enc->topics.delimiter,
+                                      json_option_text(env->settings, "topic_heartbeat_prefix"), enc->prefix,
+                                      NULL);
+    enc->change_topic = topic_join(&enc->names, enc->topics.delimiter, enc->prefix, NULL, NULL);
     enc->message_plan.collection = "message";
     enc->message_topic = topic_join(&enc->names, enc->topics.delimiter, enc->prefix, "message", NULL);
     return 0;
@@ -630,6 +635,7 @@ const struct tr_encoder_class tr_debezium_json_encoder = {
     .open = json_open,
     .close = json_close,
     .event = debezium_event,
+    .heartbeat = debezium_heartbeat,
     .begin = metadata_begin,
     .commit = metadata_commit,
 };

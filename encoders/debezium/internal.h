@@ -130,6 +130,8 @@ void schema_of_key(struct json_encoder *encoder, const struct relation_plan *pla
 void schema_of_value(struct json_encoder *encoder, const struct relation_plan *plan, struct tr_buffer *out);
 void schema_of_message(struct json_encoder *encoder, bool key, struct tr_buffer *out);
 void schema_of_transaction(bool key, struct tr_buffer *out);
+void schema_of_heartbeat(bool key, struct tr_buffer *out);
+void schema_of_change(const struct json_encoder *encoder, bool key, struct tr_buffer *out);
 
 /* defaults.c: the JSON of a column's literal default; false when it has none, or a function's. */
 bool default_literal(struct renderer *r, const struct column_plan *plan, const char *expression,
@@ -179,6 +181,9 @@ struct json_encoder {
     struct tr_arena names;
     const char *transaction_topic;
     const char *message_topic;
+    const char *heartbeat_topic;
+    const char *change_topic;          /* of statements that change the schema */
+    bool schema_changes;               /* include_schema_changes */
     struct relation_plan message_plan; /* only what transaction metadata needs of it */
 
     struct relation_plan **plans; /* by relation->number */
@@ -223,6 +228,11 @@ int debezium_event(struct tr_encoder *base, const struct tr_batch *batch, const 
 const struct tr_value *debezium_value(const struct tr_value *row, const struct tr_value *other, uint16_t i);
 int debezium_fail_value(const struct relation_plan *plan, const struct column_plan *column,
                         struct tr_error *err);
+
+/* notices.c */
+int debezium_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct tr_error *err);
+int debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
+                 const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err);
 
 /* metadata.c: provide_transaction_metadata */
 /* Counts the event in: its place in the transaction, and among those of its table. */

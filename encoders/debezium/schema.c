@@ -425,3 +425,59 @@ schema_of_transaction(bool key, struct tr_buffer *out)
                                                 "event_count") "],\"optional\":true,\"name\":\"event.collection\",\"version\":1},\"optional\":true,\"field\":\"data_collections\"}," REQUIRED("int64",
                                                                                                                                                                                               "ts_ms") "],\"optional\":false,\"name\":\"io.debezium.connector.common.TransactionMetadataValue\",\"version\":1},\"payload\":");
 }
+
+void
+schema_of_heartbeat(bool key, struct tr_buffer *out)
+{
+    tr_buffer_text(out, "{\"schema\":{\"type\":\"struct\",\"fields\":[");
+    tr_buffer_text(out, key ? REQUIRED("string", "serverName") : REQUIRED("int64", "ts_ms"));
+    tr_buffer_printf(
+        out, "],\"optional\":false,\"name\":\"io.debezium.connector.common.%s\",\"version\":1},\"payload\":",
+        key ? "ServerNameKey" : "Heartbeat");
+}
+
+#define TEXTS(name)                                                                                              \
+    "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"optional\":false},\"optional\":true,\"field\":\"" name \
+    "\"}"
+
+/* A table as the records of schema changes describe it. */
+static const char
+    change_table[] =
+        "{\"type\":\"struct\",\"fields\":[" OPTIONAL(
+            "string",
+            "defaultCharsetName") "," TEXTS("primaryKeyColumnNames") ",{\"type\":\"array\",\"items\":{\"type\":\"struct\",\"fields\":[" REQUIRED("string",
+                                                                                                                                                 "name") "," REQUIRED("int32", "jdbcType") "," OPTIONAL("int32", "nativeType") "," REQUIRED("string", "typeName") "," OPTIONAL("string", "typeExpression") "," OPTIONAL("string", "charsetName") "," OPTIONAL("int32", "length") "," OPTIONAL("int32",
+                                                                                                                                                                                                                                                                                                                                                                                              "scale") "," REQUIRED("int32",
+                                                                                                                                                                                                                                                                                                                                                                                                                    "position") "," OPTIONAL("boolean",
+                                                                                                                                                                                                                                                                                                                                                                                                                                             "optional") "," OPTIONAL("boolean", "autoIncremented") "," OPTIONAL("boolean", "generated") "," OPTIONAL("string",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "comment") "," OPTIONAL("string",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                              "defaultValueExpression") "," TEXTS("enumValues") "],\"optional\":false,\"name\":\"io.debezium.connector.schema.Column\",\"version\":1},"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                "\"optional\":false,\"field\":\"columns\"}," OPTIONAL("string",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "comment") "],\"optional\":true,\"name\":\"io.debezium.connector.schema.Table\",\"version\":1,\"field\":\"table\"}";
+
+void
+schema_of_change(const struct json_encoder *enc, bool key, struct tr_buffer *out)
+{
+    const char *connector = enc->base.env->connector;
+    tr_buffer_text(out, "{\"schema\":{\"type\":\"struct\",\"fields\":[");
+    if (key) {
+        tr_buffer_text(out, REQUIRED("string", "databaseName"));
+    } else {
+        source_schema(enc, out);
+        tr_buffer_text(
+            out,
+            "," REQUIRED("int64", "ts_ms") "," OPTIONAL("string", "databaseName") "," OPTIONAL("string", "schemaName") "," OPTIONAL(
+                "string",
+                "ddl") ",{\"type\":\"array\",\"items\":{\"type\":\"struct\",\"fields\":[" REQUIRED("string",
+                                                                                                   "type") "," REQUIRED("string",
+                                                                                                                        "id") ",");
+        tr_buffer_text(out, change_table);
+        tr_buffer_text(out,
+                       "],\"optional\":false,\"name\":\"io.debezium.connector.schema.Change\",\"version\":1},"
+                       "\"optional\":false,\"field\":\"tableChanges\"}");
+    }
+    tr_buffer_printf(
+        out,
+        "],\"optional\":false,\"name\":\"io.debezium.connector.%s.SchemaChange%s\",\"version\":1},\"payload\":",
+        connector, key ? "Key" : "Value");
+}

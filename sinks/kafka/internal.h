@@ -64,6 +64,10 @@ struct kafka_sink {
     enum partition_by partition_by;
     uint32_t txn_hash; /* of the transaction at hand, for partition_by: transaction */
 
+    rd_kafka_headers_t *context; /* headers that each change bears, or NULL */
+    int64_t heartbeat_us;        /* between heartbeats; 0 = none */
+    int64_t next_heartbeat_us;   /* monotonic */
+
     /* The first failure stops everything: what comes behind it must not arrive before it does. */
     struct tr_error failure;         /* class TR_NO_ERROR = none */
     rd_kafka_topic_t *doubtful;      /* it failed because a broker does not know this topic, or not yet */
@@ -140,6 +144,10 @@ int32_t kafka_partition(uint32_t hash, int32_t partitions);
 int produce_message(void *arg, const struct tr_message *message, struct tr_error *err);
 void produce_edge(void *arg, const struct tr_txn *txn, uint64_t place);
 void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque);
+/* Debezium's headers of context. NULL when the format or the settings want none. */
+rd_kafka_headers_t *context_headers(const struct kafka_sink *sink);
+/* A heartbeat, when it is time. */
+int produce_heartbeat(struct kafka_sink *sink, struct tr_error *err);
 /* A record of ours, outside the encoder: key and value of the state topic. NULL value = removed. */
 int produce_state(struct kafka_sink *sink, const char *key, const char *value, struct tr_error *err);
 struct flight *flight_new(struct kafka_sink *sink, uint64_t sequence);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/failpoint.h"
 #include "core/memory.h"
 #include "sinks/kafka/internal.h"
@@ -95,7 +96,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
 static int32_t
 choose_partition(const struct kafka_sink *sink, const struct topic *topic, const struct tr_message *message)
 {
-    if (topic->partitions == 1)
+    if (topic->partitions == 1 || message->first_partition)
         return 0;
     if (sink->partition_by == BY_TRANSACTION)
         return kafka_partition(sink->txn_hash, topic->partitions);
@@ -105,17 +106,20 @@ choose_partition(const struct kafka_sink *sink, const struct topic *topic, const
 }
 
 static rd_kafka_resp_err_t
-hand_over(struct topic *topic, int32_t partition, const struct tr_message *message, struct flight *flight)
+hand_over(const struct kafka_sink *sink, struct topic *topic, int32_t partition,
+          const struct tr_message *message, struct flight *flight)
 {
+    const rd_kafka_headers_t *context = message->event != NULL ? sink->context : NULL;
     void *key = (void *)(uintptr_t)message->key, *value = (void *)(uintptr_t)message->value;
-    if (message->header_name == NULL)
+    if (message->header_name == NULL && context == NULL)
         return rd_kafka_produce(topic->handle, partition, RD_KAFKA_MSG_F_COPY, value, message->value_len, key,
                                 message->key_len, flight) == 0
                    ? RD_KAFKA_RESP_ERR_NO_ERROR
                    : rd_kafka_last_error();
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
-    rd_kafka_header_add(headers, message->header_name, -1, message->header_value,
-                        (ssize_t)message->header_len);
+    rd_kafka_headers_t *headers = context != NULL ? rd_kafka_headers_copy(context) : rd_kafka_headers_new(1);
+    if (message->header_name != NULL)
+        rd_kafka_header_add(headers, message->header_name, -1, message->header_value,
+                            (ssize_t)message->header_len);
     rd_kafka_vu_t parts[] = {
         { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic->handle },
         { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition },
@@ -155,7 +159,7 @@ hand_over_patiently(struct kafka_sink *sink, struct topic *topic, int32_t partit
                     const struct tr_message *message, rd_kafka_resp_err_t *code, struct tr_error *err)
 {
     for (;;) {
-        *code = hand_over(topic, partition, message, sink->newest);
+        *code = hand_over(sink, topic, partition, message, sink->newest);
         if (*code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
             rd_kafka_poll(sink->rk, FULL_WAIT_MS);
         else if (!topic_is_unknown(*code) || !topic_settles(sink, topic->handle))
@@ -229,6 +233,71 @@ produce_state(struct kafka_sink *sink, const char *key, const char *value, struc
         flight_new(sink, 0)->complete = true;
     sink->skipping = false;
     int rc = produce_message(sink, &message, err);
+    sink->skipping = skipping;
+    return rc;
+}
+
+/* ---------------------------------------------------------------------------- Debezium's extras */
+
+static const char *
+logical_name(const struct kafka_sink *sink)
+{
+    const char *given = tr_setting_string(sink->base.env->settings, "topic_prefix");
+    return given != NULL && given[0] != '\0' ? given : sink->base.env->task;
+}
+
+/* A random one for each run. */
+static void
+name_run(char *uuid, size_t size)
+{
+    FILE *file = fopen("/proc/sys/kernel/random/uuid", "re");
+    if (file == NULL || fgets(uuid, (int)size, file) == NULL)
+        snprintf(uuid, size, "00000000-0000-4000-8000-%012llx",
+                 (unsigned long long)tr_clock_us() & 0xffffffffffff);
+    if (file != NULL)
+        fclose(file);
+    uuid[strcspn(uuid, "\n")] = '\0';
+}
+
+rd_kafka_headers_t *
+context_headers(const struct kafka_sink *sink)
+{
+    char run[64];
+    if (strncmp(sink->base.env->encoder->name, "debezium", 8) != 0 ||
+        !tr_setting_bool(sink->base.env->settings, "extended_headers_enabled"))
+        return NULL;
+    name_run(run, sizeof(run));
+    const char *const headers[][2] = { { "connectorLogicalName", logical_name(sink) },
+                                       { "taskId", "0" },
+                                       { "connectorName", sink->base.env->source_name },
+                                       { "runId", run } };
+    rd_kafka_headers_t *context = rd_kafka_headers_new(4);
+    for (size_t i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "__debezium.context.%s", headers[i][0]);
+        rd_kafka_header_add(context, name, -1, headers[i][1], -1);
+    }
+    return context;
+}
+
+int
+produce_heartbeat(struct kafka_sink *sink, struct tr_error *err)
+{
+    int64_t now = tr_clock_us();
+    if (sink->heartbeat_us == 0 || now < sink->next_heartbeat_us || sink->txn == TXN_COMMITTING)
+        return 0;
+    sink->next_heartbeat_us = now + sink->heartbeat_us;
+    /* Brokers that stall get no more of them; and a transaction of its own would forget how much of a large one is in. */
+    if (sink->bytes_out >= sink->bytes_max || (sink->txn == TXN_NONE && sink->part_saved))
+        return 0;
+    int rc = sink->exactly_once ? txn_begin(sink, err) : 0;
+    if (rc < 0)
+        return rc;
+    if (sink->newest == NULL)
+        flight_new(sink, 0)->complete = true;
+    bool skipping = sink->skipping;
+    sink->skipping = false;
+    rc = sink->encoder->class->heartbeat(sink->encoder, &sink->emit, err);
     sink->skipping = skipping;
     return rc;
 }

@@ -48,6 +48,8 @@ kafka_close(struct tr_sink *base)
         topics_free(sink);
         rd_kafka_destroy(sink->rk);
     }
+    if (sink->context != NULL)
+        rd_kafka_headers_destroy(sink->context);
     if (sink->encoder != NULL)
         sink->encoder->class->close(sink->encoder);
     flights_free(sink);
@@ -94,6 +96,10 @@ open_encoder(struct kafka_sink *sink, struct tr_error *err)
                                                  .connector = env->source_name,
                                                  .prefix = env->task,
                                                  .database = env->source_database };
+    if (sink->heartbeat_us > 0 && env->encoder->heartbeat == NULL)
+        return tr_fail(err, TR_CONFIG, "heartbeat_interval: the format %s has no heartbeats",
+                       env->encoder->name);
+    sink->context = context_headers(sink);
     return env->encoder->open(&sink->encoder_env, &sink->encoder, err);
 }
 
@@ -107,6 +113,7 @@ read_settings(struct kafka_sink *sink, struct tr_error *err)
     sink->timeout_us = tr_setting_int(settings, "transaction_timeout");
     sink->create_topics = tr_setting_bool(settings, "create_topics");
     sink->partition_by = by[0] == 'k' ? BY_KEY : strcmp(by, "table") == 0 ? BY_TABLE : BY_TRANSACTION;
+    sink->heartbeat_us = tr_setting_int(settings, "heartbeat_interval");
     sink->bytes_max = sink->base.env->memory > 0 ? sink->base.env->memory : (uint64_t)64 << 20;
     sink->state_topic = kafka_state_topic(sink->base.env);
     sink->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -173,6 +180,8 @@ pump(struct kafka_sink *sink, struct tr_error *err)
     rd_kafka_poll(sink->rk, 0);
     flights_report(sink);
     int rc = failure(sink, err);
+    if (rc == 0 && (!sink->exactly_once || sink->ready))
+        rc = produce_heartbeat(sink, err);
     while (rc == 0 && sink->first != NULL && sink->bytes_out < sink->bytes_max &&
            sink->txn != TXN_COMMITTING) {
         struct tr_batch *batch = sink->first;
@@ -252,6 +261,10 @@ kafka_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
     }
     if (sink->txn == TXN_COMMITTING || (sink->first != NULL && sink->bytes_out < sink->bytes_max))
         wait_us = wait_us < COMMIT_POLL_US ? wait_us : COMMIT_POLL_US;
+    if (sink->heartbeat_us > 0) {
+        int64_t left = sink->next_heartbeat_us - tr_clock_us();
+        wait_us = left < 0 ? 0 : left < wait_us ? left : wait_us;
+    }
     wait_for_news(sink, wait_us);
     return settle(sink, pump(sink, err), err);
 }

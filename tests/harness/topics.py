@@ -26,6 +26,15 @@ class Replay:
                 self._event(record, self.read(record.value))
         return self
 
+    @staticmethod
+    def _commit(source):
+        """PostgreSQL: the commit before, for transactions come in the order of their commits, though their changes were mixed in the
+        log. MySQL: where the change stands in the binlog."""
+        if "file" in source:
+            return int(source["file"].rsplit(".", 1)[1]), source["pos"]
+        commit = json.loads(source["sequence"])[0]
+        return None if commit is None else (0, int(commit))
+
     def _tombstone(self, record):
         table = ".".join(record.topic.split(".")[1:])
         if record.key in self.rows.get(table, {}):
@@ -33,14 +42,13 @@ class Replay:
 
     def _event(self, record, event):
         source, op = event["source"], event["op"]
-        table = f"{source['schema']}.{source['table']}"
-        # The commit before: transactions come in the order of their commits, though their changes were mixed in the log.
-        commit = json.loads(source["sequence"])[0]
+        table = f"{source.get('schema', source['db'])}.{source['table']}"
+        commit = self._commit(source)
         if op != "r" and commit is not None:
             where = (record.topic, record.partition)
-            if int(commit) < self._last.get(where, 0):
+            if commit < self._last.get(where, (0, 0)):
                 self.faults.append(f"{record.topic}@{record.offset}: commit {commit} after {self._last[where]}")
-            self._last[where] = int(commit)
+            self._last[where] = commit
         if record.key is None:
             if op in "cr":
                 self.inserted.setdefault(table, []).append(event["after"])

@@ -1,0 +1,75 @@
+/* notices.c - records that are of no table: signs of life, and the statements that changed the schema. As JSON. */
+#include <string.h>
+
+#include "core/clock.h"
+#include "encoders/common/write.h"
+#include "encoders/debezium/internal.h"
+
+int
+debezium_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct tr_error *err)
+{
+    struct json_encoder *enc = (struct json_encoder *)base;
+    struct tr_buffer *key = &enc->key, *value = &enc->value;
+    tr_buffer_reset(key);
+    tr_buffer_reset(value);
+    if (enc->schemas) {
+        schema_of_heartbeat(true, key);
+        schema_of_heartbeat(false, value);
+    }
+    json_literal(key, "{\"serverName\":");
+    tr_json_string(key, enc->prefix, strlen(enc->prefix));
+    tr_buffer_text(key, enc->schemas ? "}}" : "}");
+    json_literal(value, "{\"ts_ms\":");
+    tr_buffer_int(value, tr_wall_clock_us() / 1000);
+    tr_buffer_text(value, enc->schemas ? "}}" : "}");
+    const struct tr_message message = { .topic = enc->heartbeat_topic,
+                                        .key = key->data,
+                                        .key_len = key->len,
+                                        .value = value->data,
+                                        .value_len = value->len,
+                                        .first_partition = true };
+    return emit->message(emit->arg, &message, err);
+}
+
+/*
+ * The statement as the log has it. The shape that it leaves is not known before the first row that has it, so tableChanges is an empty list
+ * (docs/events.md).
+ */
+int
+debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
+             const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err)
+{
+    static const char no_table[] = ",\"table\":null,\"server_id\":";
+    struct tr_buffer *key = &enc->key, *value = &enc->value;
+    const char *database = event->ddl.database != NULL ? event->ddl.database : "";
+    tr_buffer_reset(key);
+    tr_buffer_reset(value);
+    if (enc->schemas) {
+        schema_of_change(enc, true, key);
+        schema_of_change(enc, false, value);
+    }
+    json_literal(key, "{\"databaseName\":");
+    tr_json_string(key, database, strlen(database));
+    tr_buffer_text(key, enc->schemas ? "}}" : "}");
+    tr_buffer_byte(value, '{');
+    source_append(enc, batch, txn, event, no_table, sizeof(no_table) - 1, value);
+    tail_append(enc, true, value);
+    json_literal(value, ",\"databaseName\":");
+    tr_json_string(value, database, strlen(database));
+    json_literal(value, ",\"schemaName\":null,\"ddl\":");
+    tr_json_string(value, event->ddl.text, strlen(event->ddl.text));
+    json_literal(value, ",\"tableChanges\":[]}");
+    if (enc->schemas)
+        tr_buffer_byte(value, '}');
+    if (value->overflow)
+        return tr_fail(err, TR_REFUSED,
+                       "a statement that changes the schema passes the limit of 1 GiB as JSON");
+    const struct tr_message message = { .topic = enc->change_topic,
+                                        .key = key->data,
+                                        .key_len = key->len,
+                                        .value = value->data,
+                                        .value_len = value->len,
+                                        .event = event,
+                                        .first_partition = true };
+    return emit->message(emit->arg, &message, err);
+}
