@@ -37,7 +37,9 @@ struct tr_assembler {
     int64_t stop_time_us; /* 0 = never */
     int64_t pushed_us;    /* monotonic, of the last checkpoint pushed */
     uint64_t pushed_order;
-    char *reached; /* the newest checkpoint pushed, or the start: none that follows may be before it */
+    uint64_t
+        read_order; /* the server has said that it has read its log up to here, and nothing is on its way */
+    char *reached;  /* the newest checkpoint pushed, or the start: none that follows may be before it */
 };
 
 /* --- hooks of the decoder --- */
@@ -583,6 +585,8 @@ keepalive(struct tr_assembler *assembler, const struct tr_frame *frame, struct t
 {
     struct tr_task *task = assembler->task;
     bool reached = frame->end >= assembler->stop_order;
+    if (frame->end > assembler->read_order)
+        assembler->read_order = frame->end;
     if (assembler->decode->in_transaction(assembler->decoder) || frame->end <= assembler->pushed_order)
         return reached && !assembler->decode->in_transaction(assembler->decoder) ? 1 : 0;
     bool due = tr_clock_us() - assembler->pushed_us >= KEEPALIVE_INTERVAL_US ||
@@ -651,6 +655,28 @@ prepared(struct tr_assembler *assembler, const struct tr_frame *frame, const str
     }
     int r = tr_prepared_frame(assembler->prepared, frame, peek, err);
     return r > 0 ? plain(assembler, frame, err) : r;
+}
+
+#define TIME_MARGIN_US (1 * TR_US_PER_S) /* a commit takes its time before it takes its place in the log */
+
+/*
+ * Nobody may ever commit after the time at which the task is to stop. Once that has passed, what the log holds now is all that can lie before it: its end is where
+ * the stream stops, and an idle server has told already that it has come so far.
+ */
+int
+tr_assembler_idle(struct tr_assembler *assembler, struct tr_error *err)
+{
+    int64_t ignored;
+    if (assembler->stop_time_us == 0 || tr_wall_clock_us() < assembler->stop_time_us + TIME_MARGIN_US)
+        return 0;
+    if (assembler->stop_order == UINT64_MAX) {
+        int r = assembler->source->stop_at(assembler->task->source, "drained", &assembler->stop_order,
+                                           &ignored, err);
+        if (r < 0)
+            return r;
+    }
+    return assembler->read_order >= assembler->stop_order &&
+           !assembler->decode->in_transaction(assembler->decoder);
 }
 
 int

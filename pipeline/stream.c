@@ -96,6 +96,11 @@ capture_loop(struct capture *self)
             return ending(task) ? 0 : r;
         if (r == 0) {
             r = tr_assembler_flush(self->assembler, false, &self->error);
+            int stop = r == 0 && !pending ? tr_assembler_idle(self->assembler, &self->error) : 0;
+            self->reached = stop > 0;
+            if (stop > 0)
+                return tr_assembler_flush(self->assembler, true, &self->error);
+            r = stop < 0 ? stop : r;
         } else {
             atomic_store_explicit(&task->count.bytes,
                                   atomic_load_explicit(&task->count.bytes, memory_order_relaxed) + frame.len,

@@ -251,14 +251,47 @@ start_lsn(const struct tr_postgres_source *source, const struct tr_postgres_slot
 }
 
 /*
- * A loader (pg_dump --snapshot) read what the slot exported when it was made, and that moment is the slot's confirmed position as
- * long as nobody streamed from it. The snapshot itself proves nothing more, but one that cannot be imported is a typing error
- * more often than a session that has ended, so it is only named in the log.
+ * A loader (pg_dump --snapshot) reads what the slot exported when it was made, and that moment is the slot's confirmed position as long as nobody streamed from it. A
+ * snapshot says nothing of positions itself. But it must be there, and have come from a walsender: one that an ordinary session exported (pg_export_snapshot) is of another
+ * moment. "00000003-0000001F-1" is the 31st transaction of the server's backend 3; who may not see the backend's kind is believed.
  */
+static int
+find_snapshot(struct tr_postgres_source *source, const char *name, bool *foreign, struct tr_error *err)
+{
+    unsigned backend = 0, transaction = 0;
+    char owner[32];
+    const char *params[] = { owner };
+    struct tr_buffer sql;
+    PGresult *res = NULL;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ");
+    tr_pg_literal(&sql, name);
+    tr_buffer_text(&sql, "; COMMIT");
+    int rc = tr_postgres_query(source, sql.data, 0, NULL, NULL, err);
+    tr_buffer_fini(&sql);
+    if (rc < 0) {
+        struct tr_error ignored;
+        tr_postgres_query(source, "ROLLBACK", 0, NULL, NULL, &ignored);
+        return rc;
+    }
+    if (sscanf(name, "%8X-%8X-", &backend, &transaction) != 2)
+        return 0;
+    snprintf(owner, sizeof owner, "%u/%u", backend, transaction);
+    rc = tr_postgres_query(
+        source,
+        "SELECT a.backend_type <> 'walsender' FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        " WHERE l.locktype = 'virtualxid' AND l.virtualxid = $1",
+        1, params, &res, err);
+    *foreign = rc == 0 && PQntuples(res) > 0 && PQgetvalue(res, 0, 0)[0] == 't';
+    PQclear(res);
+    return rc;
+}
+
 static int
 start_snapshot(struct tr_postgres_source *source, const struct tr_postgres_slot *slot, const char *name,
                uint64_t *lsn, struct tr_error *err)
 {
+    bool foreign = false;
     if (source->slot_made) {
         tr_fail(err, TR_REFUSED,
                 "start: snapshot:%s needs the slot that exported it, and slot %s did not exist", name,
@@ -267,6 +300,27 @@ start_snapshot(struct tr_postgres_source *source, const struct tr_postgres_slot 
             err,
             "make the slot first, on a replication connection that stays open during the load: "
             "CREATE_REPLICATION_SLOT %s LOGICAL pgoutput EXPORT_SNAPSHOT; then name it by `slot:`",
+            source->slot);
+    }
+    int rc = find_snapshot(source, name, &foreign, err);
+    if (rc < 0 && (strcmp(err->sqlstate, "22023") == 0 || strcmp(err->sqlstate, "42704") == 0)) {
+        tr_fail(err, TR_REFUSED, "start: the source has no exported snapshot \"%s\"", name);
+        return tr_error_hint(
+            err,
+            "it is gone as soon as the replication connection that made slot %s is closed or is given another command: keep it open until "
+            "tailrace streams. If the load is complete and nobody has read from the slot since, `start: slot` goes on from the very same moment",
+            source->slot);
+    }
+    if (rc < 0)
+        return rc;
+    if (foreign) {
+        tr_fail(
+            err, TR_REFUSED,
+            "start: snapshot \"%s\" was exported by an ordinary session: which position of the log it stands for is not known",
+            name);
+        return tr_error_hint(
+            err,
+            "load from the snapshot that CREATE_REPLICATION_SLOT %s LOGICAL pgoutput EXPORT_SNAPSHOT names",
             source->slot);
     }
     *lsn = slot->confirmed_lsn;

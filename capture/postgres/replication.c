@@ -457,9 +457,10 @@ put_u64(uint8_t *to, uint64_t n)
 }
 
 static int
-send_status(struct tr_postgres_source *source, uint64_t lsn, struct tr_error *err)
+send_status(struct tr_postgres_source *source, uint64_t lsn, bool ask, struct tr_error *err)
 {
     uint8_t status[34] = { 'r' };
+    status[33] = ask;          /* a keepalive in return: how far has the server read? */
     put_u64(status + 1, lsn);  /* written */
     put_u64(status + 9, lsn);  /* flushed: what the slot's confirmed position becomes */
     put_u64(status + 17, lsn); /* applied */
@@ -492,5 +493,5 @@ tr_postgres_acknowledge(struct tr_source *base, const char *position, bool urgen
     bool moved = lsn > source->acknowledged;
     if (!urgent && !source->reply_requested && quiet_us < (moved ? ACK_PAUSE_US : source->status_interval_us))
         return 0;
-    return send_status(source, lsn, err);
+    return send_status(source, lsn, !moved && !urgent && !source->reply_requested, err);
 }

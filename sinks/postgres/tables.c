@@ -754,7 +754,7 @@ tr_pg_set_sequences(struct tr_sink *base, const struct tr_schema *schema, struct
         rc = keep_sequences(sink, conn, ddl, err);
     if (rc == 0)
         rc = set_sequences(sink, conn, ddl, err);
-    tr_pg_close(conn); /* its settings are not those of a loader any more */
+    tr_pg_let_go(sink, conn); /* its settings are not those of a loader any more */
     tr_ddl_free(ddl);
     if (rc < 0 && strcmp(err->sqlstate, "42501") == 0)
         tr_error_hint(err, "GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA ... TO \"%s\";",
@@ -790,7 +790,7 @@ tr_pg_settle(struct tr_sink *base, const struct tr_schema *schema, struct tr_err
         rc = check_key(sink, conn, unchecked, row, false, err);
     PQclear(keys.res);
     PQclear(unchecked);
-    tr_pg_close(conn);
+    tr_pg_let_go(sink, conn);
     tr_ddl_free(ddl);
     return rc < 0 ? tr_error_prefix(err, "completing the target's foreign keys") : 0;
 }

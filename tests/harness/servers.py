@@ -323,6 +323,23 @@ class Postgres(Server):
         return self.sql("SELECT pg_current_wal_flush_lsn()")[0][0]
 
 
+class Standby(Postgres):
+    """A streaming standby of a Postgres that runs, made by pg_basebackup; not yet started. It outlives its primary."""
+
+    def __init__(self, primary, **options):
+        self.primary = primary
+        super().__init__(options={**primary.options, **options}, bin_dir=primary.bin_dir, name="standby")
+
+    def _copy_template(self):
+        give_to_server_user(self.dir)
+        self.run_tool([pg_client("pg_basebackup") if self.bin_dir == Postgres.default_bin_dir(self) else self.bin_dir / "pg_basebackup",
+                       "-d", f"host={self.primary.sockets} port={self.primary.port} user=postgres dbname=postgres", "-D", self.data, "-R",
+                       "-X", "stream", "-c", "fast", "--no-sync"])
+
+    def promote(self):
+        self.sql("SELECT pg_promote(true)")
+
+
 class MariaDB(Server):
     kind = "mariadb"
     scheme = "mariadb"
