@@ -261,19 +261,19 @@ find_snapshot(struct tr_postgres_source *source, const char *name, bool *foreign
     unsigned backend = 0, transaction = 0;
     char owner[32];
     const char *params[] = { owner };
+    struct tr_error ignored;
     struct tr_buffer sql;
     PGresult *res = NULL;
     tr_buffer_init(&sql, 4096);
-    tr_buffer_text(&sql, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ");
+    tr_buffer_text(&sql, "SET TRANSACTION SNAPSHOT ");
     tr_pg_literal(&sql, name);
-    tr_buffer_text(&sql, "; COMMIT");
-    int rc = tr_postgres_query(source, sql.data, 0, NULL, NULL, err);
+    int rc = tr_postgres_query(source, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", 0, NULL, NULL, err);
+    if (rc == 0)
+        rc = tr_postgres_query(source, sql.data, 0, NULL, NULL, err);
+    tr_postgres_query(source, "ROLLBACK", 0, NULL, NULL, &ignored);
     tr_buffer_fini(&sql);
-    if (rc < 0) {
-        struct tr_error ignored;
-        tr_postgres_query(source, "ROLLBACK", 0, NULL, NULL, &ignored);
+    if (rc < 0)
         return rc;
-    }
     if (sscanf(name, "%8X-%8X-", &backend, &transaction) != 2)
         return 0;
     snprintf(owner, sizeof owner, "%u/%u", backend, transaction);

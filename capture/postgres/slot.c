@@ -107,8 +107,8 @@ tr_postgres_slot_fit(const struct tr_postgres_source *source, const struct tr_po
                  slot->reason[0] != '\0' ? slot->reason : "lost");
         snprintf(
             remedy, sizeof remedy,
-            "load the tables again after: SELECT pg_drop_replication_slot('%s'); and see max_slot_wal_keep_size%s",
-            source->slot, source->server_version >= 180000 ? " and idle_replication_slot_timeout" : "");
+            "a new slot would leave a gap: `tailrace reload --all` begins anew with one, and loads the tables again. See max_slot_wal_keep_size%s",
+            source->server_version >= 180000 ? " and idle_replication_slot_timeout" : "");
         return refuse_slot(source, why, remedy, err);
     }
     return 0;

@@ -202,6 +202,7 @@ def test_a_promoted_standby_without_the_slot_is_refused(make_postgres, make_stan
     assert target.sql("SELECT id FROM t") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_standby_that_lacks_what_the_target_has_is_refused(make_postgres, make_standby, target, tailrace):
     server = make_postgres(name="ahead")
     source = server.database()
