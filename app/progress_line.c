@@ -130,6 +130,9 @@ add_stream(struct tr_buffer *out, const struct tr_task_status *s, const struct t
         tr_buffer_printf(out, ", %llu conflicts", (unsigned long long)s->conflicts);
     if (s->misfits > 0)
         tr_buffer_printf(out, ", %llu values stored otherwise", (unsigned long long)s->misfits);
+    if (s->load_tables_done < s->load_tables) /* beside the stream */
+        tr_buffer_printf(out, ", loading %llu of %llu tables", (unsigned long long)s->load_tables_done,
+                         (unsigned long long)s->load_tables);
     if (s->checkpoint[0] != '\0') {
         tr_buffer_text(out, ", checkpoint ");
         tr_text_printable(out, s->checkpoint, strnlen(s->checkpoint, sizeof(s->checkpoint)));

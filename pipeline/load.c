@@ -674,14 +674,17 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
         return r;
     if (load->ntables == 0) { /* a run that was killed after the rows still owes the rest of the schema */
         bool owed = bulk && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, "load") == 0;
-        if (owed)
+        if (owed) {
+            tr_task_phase_set(task, TR_PHASE_FINISHING_LOAD);
             compare_cuts(load);
+        }
         return owed ? task->config.sink->finish_tables(load->sink, load->schema, err) : 0;
     }
     if (first_cut != NULL && first_cut->position[0] != '\0')
         load->cut = *first_cut;
     else if ((r = task->config.source->cut(load->source, &load->cut, err)) < 0)
         return r;
+    tr_task_phase_set(task, TR_PHASE_LOADING);
     tr_log(task->config.log, TR_LOG_INFO, "load", "loading %zu tables as of %s", load->ntables,
            load->cut.position);
     atomic_store(&task->count.load_tables, load->ntables);
@@ -748,7 +751,6 @@ tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_erro
         .task = task, .source = task->source, .sink = task->sink, .known = &task->checkpoint
     };
     pthread_mutex_init(&load.lock, NULL);
-    tr_task_phase_set(task, TR_PHASE_LOADING);
     int r = run_watched(&load, first_cut, err);
     fini(&load);
     return r;

@@ -150,6 +150,20 @@ sequences(struct tr_upkeep *u, struct tr_error *err)
     return r > 0 || fresh ? sink_class(u)->set_sequences(u->sink, u->schema, err) : 0;
 }
 
+/* Not to be able to read one was no reason to stop before; now somebody is about to write at the target. */
+static void
+tell_unread(const struct tr_upkeep *u)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < u->schema->nobjects; i++)
+        count += u->schema->objects[i].kind == TR_OBJECT_SEQUENCE && !u->schema->objects[i].value_known;
+    if (count > 0)
+        tr_log(
+            u->task->config.log, TR_LOG_WARNING, "pipeline",
+            "%u sequences may not be read at the source, and stay as they are at the target (check names them, and the grants): set them before the target is written to",
+            count);
+}
+
 /* --- foreign keys --- */
 
 /* Were the tables loaded as of different cuts? Only then did anything have to wait. */
@@ -396,6 +410,8 @@ last_round(struct tr_upkeep *u, struct tr_error *err)
     u->schema = NULL;
     if (r == 0)
         r = sequences(u, err);
+    if (r == 0)
+        tell_unread(u);
     if (r < 0 && r != -TR_RETRY) {
         bool ours = strcmp(tr_setting_string(u->task->config.settings, "schema"), "create") == 0;
         if (!ours)

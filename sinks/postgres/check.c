@@ -99,7 +99,15 @@ check_shape(struct checker *c, const struct tr_relation *relation, const struct 
 {
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
         const struct tr_column *column = &relation->columns[i];
-        if (column->generated || tr_pg_table_column(table, column->name) >= 0)
+        int there = tr_pg_table_column(table, column->name);
+        if (there >= 0 && table->columns[there].generated && !column->generated) {
+            char *note = tr_asprintf(
+                "the target computes column \"%s\" itself: the source's values of it are not carried",
+                column->name);
+            add(c, TR_FINDING_WARNING, "postgresql-target-generated", label, note, NULL);
+            free(note);
+        }
+        if (column->generated || there >= 0)
             continue;
         char *text = tr_asprintf("the target's table lacks column \"%s\"", column->name);
         char *sql = tr_asprintf("ALTER TABLE \"%s\".\"%s\" ADD COLUMN \"%s\" %s;", table->schema, table->name,
