@@ -8,6 +8,7 @@ its first record to its last, so without the start of the JVM; tailrace's is tha
 import itertools
 import json
 import random
+import re
 import shutil
 import threading
 import time
@@ -84,6 +85,7 @@ class IntoKafka:
     peers = list(SIDES)
     warm_up = False
     folder = "main"
+    prefix = None                      # of Debezium's topics, where it must be the same in each run
 
     def check_peer(self, _side):
         try:
@@ -106,13 +108,14 @@ class IntoKafka:
         return names
 
     def run(self, side):
-        prefix = f"bench{next(numbers)}"
+        prefix = f"bench{next(numbers)}" if side == "tailrace" or self.prefix is None else self.prefix
         run = self.run_tailrace(prefix) if side == "tailrace" else self.run_debezium(prefix, side)
         found = count_messages(self.kafka, [f"{prefix}.{table}" for table in self.tables])
         if found != self.rows:
             raise Wrong(f"{side}: {found} messages in the topics, not {self.rows}")
         for table in self.tables:
             self.kafka.delete(f"{prefix}.{table}")
+        wait_until(lambda: not any(topic.startswith(prefix + ".") for topic in self.kafka.topics()), 30, "the topics to be gone")
         return run
 
     def debezium(self, prefix, side, properties):
@@ -191,7 +194,7 @@ class MariaBacklog(IntoKafka):
     name, goal = "debezium-mariadb", {"debezium": 8.0, "debezium tuned": 8.0}
     title = "backlog of MariaDB transactions of four rows to Kafka as JSON; peers: Debezium 3.5.0, default and tuned"
     tables = ["shop.account", "shop.journal"]
-    folder = "mariadb"
+    folder, prefix = "mariadb", "maria"  # its offsets are kept under the prefix
 
     def prepare(self, lab):
         self.begin(lab)
@@ -203,32 +206,40 @@ class MariaBacklog(IntoKafka):
         self.database.sql("INSERT INTO account SELECT seq, 0, '' FROM seq_1_to_1000")
         self.server.sql("CREATE USER debezium IDENTIFIED BY 'dbz'")
         self.server.sql("GRANT ALL ON *.* TO debezium")
-        self.memory = self.prime(lab)
-        self.start = "gtid:" + self.server.sql("SELECT @@gtid_binlog_pos")[0][0]
         transactions = lab.size(200000, 10000)
         self.rows = transactions * 4
+        self.start = "gtid:" + self.server.sql("SELECT @@gtid_binlog_pos")[0][0]
+        self.memory = self.prime()
         self.fill(transactions)
 
     def properties(self, folder):
         """Those of an engine whose memory lies in this folder."""
-        return {**mysql_properties(self.database, "engine", folder, next(numbers)), "snapshot.mode": "no_data", "poll.interval.ms": 500}
+        return {**mysql_properties(self.database, "engine", folder, next(numbers)), "snapshot.mode": "no_data", "poll.interval.ms": 500,
+                "include.schema.changes": "false", "topic.prefix": self.prefix}
 
-    def prime(self, lab):
+    def prime(self):
         """Debezium starts where its offsets say: they are made before the backlog, and each run gets a copy."""
         try:
             class_path(self.folder)
         except pytest.skip.Exception:
             return None
         folder = new_dir("memory")
-        self.kafka.create(f"prime{next(numbers)}")
-        engine = Engine(self.folder, {**self.properties(folder), "include.schema.changes": "false", "topic.prefix": "prime"}, 1)
+        engine = Engine(self.folder, self.properties(folder), 1)
+
         def moves():
             engine.figures()
             self.database.sql("UPDATE account SET balance = balance + 1 WHERE id = 1")
             return engine.figures()
         wait_until(moves, 120, "Debezium's first record", interval=0.5)
         engine.stop()
+        # What it has not read of the updates above is part of the backlog, for both.
+        read = re.search(rb'"gtids":"((?:\d+-){2}(\d+))"', (folder / "engine.offsets").read_bytes())
+        self.start, self.rows = f"gtid:{read[1].decode()}", self.rows + self.position() - int(read[2])
         return folder
+
+    def position(self):
+        """The number of the newest transaction: each update of the priming is one."""
+        return int(self.server.sql("SELECT @@gtid_binlog_pos")[0][0].rpartition("-")[2])
 
     def fill(self, transactions):
         rng, connection = random.Random(1), self.database.connect(autocommit=False)
@@ -250,7 +261,7 @@ class MariaBacklog(IntoKafka):
         folder = new_dir("memory")
         for file in self.memory.iterdir():
             shutil.copy(file, folder / file.name)
-        return self.debezium(prefix, side, {**self.properties(folder), "include.schema.changes": "false"})
+        return self.debezium(prefix, side, self.properties(folder))
 
 
 class CommitToConsumer(IntoKafka):
