@@ -93,7 +93,7 @@ sequence(const struct source_parts *parts, uint64_t position, struct tr_buffer *
     avro_long(out, 1);
     avro_long(out, (int64_t)(parts->sequence.len + number.len + 2));
     tr_buffer_add(out, parts->sequence.data, parts->sequence.len);
-    tr_buffer_add(out, digits, number.len);
+    tr_buffer_add(out, number.data, number.len);
     tr_buffer_add(out, "\"]", 2);
 }
 
