@@ -125,7 +125,10 @@ avro_source(struct avro_encoder *enc, const struct record *rec, struct tr_buffer
     avro_long(out, (int64_t)rec->event->position);
     if (mysql)
         avro_long(out, rec->event->row);
-    append(out, &parts->end);
+    if (mysql && rec->event->kind == TR_TRUNCATE)
+        tr_buffer_add(out, "\0\0", 2); /* neither thread nor query */
+    else
+        append(out, &parts->end);
 }
 
 void
