@@ -19,6 +19,7 @@ from lab import Process, Run, Skip, Wrong, client, new_dir, pg_client, server_cp
 from case_capture import tpcb_backlog
 from differential.peers import class_path, mysql_properties, offsets
 from harness.kafka import Kafka
+from harness.registry import FakeRegistry
 from harness.servers import MariaDB
 
 JVM = ["-Xmx512m", "-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"]
@@ -161,6 +162,22 @@ def postgres_properties(database, slot):
     return {"connector.class": "io.debezium.connector.postgresql.PostgresConnector", "plugin.name": "pgoutput", "database.hostname": "127.0.0.1",
             "database.port": database.server.port, "database.user": "postgres", "database.password": "x", "database.dbname": database.name, "slot.name": slot,
             "publication.autocreate.mode": "disabled", "schema.include.list": "public"}
+
+
+class AvroBacklog(PostgresBacklog):
+    name, goal = "debezium-avro", {"debezium tuned": 8.0}
+    title = "the same backlog of PostgreSQL to Kafka as Avro, with a registry; peer: Debezium 3.6.1 tuned, writing JSON, which needs no converter of other makers"
+    peers = ["debezium tuned"]
+
+    def run_tailrace(self, prefix):
+        self.registry = FakeRegistry()
+        try:
+            return super().run_tailrace(prefix)
+        finally:
+            self.registry.remove()
+
+    def tailrace(self, prefix, url, **options):
+        return super().tailrace(prefix, url, format="debezium-avro", schema_registry=self.registry.url, **options)
 
 
 class Snapshot(IntoKafka):
@@ -350,4 +367,4 @@ class Arrivals:
         self.consumer.close()
 
 
-CASES = [PostgresBacklog, MariaBacklog, Snapshot, CommitToConsumer]
+CASES = [PostgresBacklog, AvroBacklog, MariaBacklog, Snapshot, CommitToConsumer]
