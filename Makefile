@@ -38,7 +38,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 PKGS := libpq libcrypto libssl sqlite3 yaml-0.1 jansson libzstd zlib
 uses = $(if $(wildcard $(1)),$(2))
 PKGS += $(sort $(call uses,capture/mysql sinks/mysql offsets/mysql,libmariadb) \
-               $(call uses,capture/kafka sinks/kafka offsets/kafka,rdkafka) \
+               $(call uses,clients/kafka sinks/kafka offsets/kafka,rdkafka) \
                $(call uses,encoders/avro,avro-c) \
                $(call uses,encoders/avro service,libcurl) \
                $(call uses,service,libmicrohttpd))

@@ -57,7 +57,8 @@ static const struct {
 static bool
 is_url_option(const struct tr_option *option)
 {
-    return strcmp(option->name, "source") == 0 || strcmp(option->name, "target") == 0;
+    return strcmp(option->name, "source") == 0 || strcmp(option->name, "target") == 0 ||
+           strcmp(option->name, "offsets") == 0;
 }
 
 /* Where an entry of a file belongs: `source: URL` is short for `source: {url: URL}`, and so on. */
@@ -255,7 +256,6 @@ choose(const struct tr_config_request *request, const struct tr_entries *file, c
         rc = choose_sink(request->registry, scheme, config, err);
     if (rc == 0)
         choose_encoder(request->registry, file, flags, config);
-    config->store = request->registry->stores[0];
     return rc;
 }
 
@@ -448,6 +448,27 @@ apply_flag(struct tr_config *config, const struct tr_entries *flags, size_t i, s
                    settings == config->settings && given_before(settings, flags, i, option), err);
 }
 
+/* The embedded one, unless `offsets` has the URL of another. */
+static int
+choose_store(const struct tr_registry *registry, struct tr_config *config, struct tr_error *err)
+{
+    char known[256] = "", scheme[32];
+    const char *url = tr_setting_string(config->settings, "offsets");
+    config->store = registry->stores[0];
+    if (url == NULL || url[0] == '\0')
+        return 0;
+    snprintf(scheme, sizeof(scheme), "%.*s", (int)strcspn(url, ":"), url);
+    config->store = tr_registry_store(registry, scheme);
+    if (config->store != NULL)
+        return 0;
+    for (const struct tr_offset_store_class *const *class = registry->stores; *class != NULL; class ++)
+        if ((*class)->schemes != NULL)
+            snprintf(known + strlen(known), sizeof(known) - strlen(known), " %s:", (*class)->schemes);
+    tr_fail(err, TR_CONFIG, "offsets: there is no offset store for this URL");
+    return tr_error_hint(err, "known are%s URLs; the embedded store is in the directory that `state` names",
+                         known);
+}
+
 static int
 check_task_name(const struct tr_config *config, struct tr_error *err)
 {
@@ -493,6 +514,8 @@ tr_config_build(const struct tr_config_request *request, const struct tr_entries
         rc = apply_file_entry(config, &file->items[i], err);
     for (size_t i = 0; i < flags->count && rc == 0; i++)
         rc = apply_flag(config, flags, i, err);
+    if (rc == 0)
+        rc = choose_store(request->registry, config, err);
     return rc == 0 ? check_task_name(config, err) : rc;
 }
 

@@ -8,6 +8,7 @@
 #include "encoders/avro/avro.h"
 #include "encoders/debezium/debezium.h"
 #include "encoders/dms/dms.h"
+#include "offsets/kafka/kafka.h"
 #include "offsets/sqlite/sqlite.h"
 #include "sinks/jsonl/jsonl.h"
 #include "sinks/kafka/kafka.h"
@@ -29,6 +30,7 @@ static const struct tr_sink_class *const sinks[] = {
 
 static const struct tr_offset_store_class *const stores[] = {
     &tr_sqlite_store,
+    &tr_kafka_store,
     NULL,
 };
 
@@ -83,6 +85,15 @@ tr_registry_sink(const struct tr_registry *registry, const char *scheme)
 {
     for (const struct tr_sink_class *const *class = registry->sinks; *class != NULL; class ++)
         if (tr_registry_has_scheme((*class)->schemes, scheme))
+            return *class;
+    return NULL;
+}
+
+const struct tr_offset_store_class *
+tr_registry_store(const struct tr_registry *registry, const char *scheme)
+{
+    for (const struct tr_offset_store_class *const *class = registry->stores; *class != NULL; class ++)
+        if ((*class)->schemes != NULL && tr_registry_has_scheme((*class)->schemes, scheme))
             return *class;
     return NULL;
 }

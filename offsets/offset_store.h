@@ -43,7 +43,9 @@ struct tr_offset_store;
 
 struct tr_offset_store_class {
     const char *name; /* "sqlite" */
-    /* Open (and make) the store below `where` for one task and lock it: a second process is refused. */
+    const char *
+        schemes; /* "a|b" of the URLs it is chosen by, whose text is then `where`; NULL = embedded, `where` is a directory */
+    /* Open (and make) the store at `where` for one task and lock it: a second process is refused. TR_RETRY when it cannot be reached. */
     int (*open)(const char *where, const char *task, struct tr_offset_store **store, struct tr_error *err);
     void (*close)(struct tr_offset_store *store);
     /* *checkpoint is initialised by the call; position NULL when nothing was saved. A damaged or newer store is refused. */

@@ -459,12 +459,31 @@ attempts(struct tr_task *task, struct tr_error *err)
     }
 }
 
+/* A store elsewhere may be away for a while. A stop meanwhile ends without a store and without an error. */
+static int
+open_store(struct tr_task *task, struct tr_error *err)
+{
+    int64_t wait_us = FIRST_BACKOFF_US, since = tr_clock_us();
+    int64_t patience = tr_setting_int(task->config.settings, "retry_max");
+    const char *place = tr_task_store_place(task->config.settings);
+    for (;;) {
+        int r = task->config.store->open(place, task->name, &task->store, err);
+        if (r != -TR_RETRY)
+            return r;
+        if (patience > 0 && tr_clock_us() - since > patience)
+            return tr_error_prefix(err, "no progress for longer than retry_max");
+        tr_log_error(task->config.log, TR_LOG_WARNING, "pipeline", err);
+        if (!back_off(task, wait_us))
+            return 0;
+        wait_us = wait_us * 2 < LONGEST_BACKOFF_US ? wait_us * 2 : LONGEST_BACKOFF_US;
+    }
+}
+
 int
 tr_task_run(struct tr_task *task, struct tr_error *err)
 {
-    int r = task->config.store->open(tr_setting_string(task->config.settings, "state"), task->name,
-                                     &task->store, err);
-    if (r == 0) {
+    int r = open_store(task, err);
+    if (r == 0 && task->store != NULL) {
         r = attempts(task, err);
         task->config.store->close(task->store);
     }

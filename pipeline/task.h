@@ -20,6 +20,9 @@
 /* The options every task has, section "" and "tables". */
 extern const struct tr_option tr_task_options[];
 
+/* Where the task's offset store is: the URL `offsets`, else the directory `state`. */
+const char *tr_task_store_place(const struct tr_settings *settings);
+
 struct tr_task_config {
     const struct tr_settings *settings; /* complete and validated; borrowed for the task's life */
     const struct tr_source_class *source;

@@ -1,6 +1,13 @@
 /* task_options.c - the settings that every task has, whatever its connectors. */
 #include "pipeline/task.h"
 
+const char *
+tr_task_store_place(const struct tr_settings *settings)
+{
+    const char *offsets = tr_setting_string(settings, "offsets");
+    return offsets != NULL && offsets[0] != '\0' ? offsets : tr_setting_string(settings, "state");
+}
+
 const struct tr_option tr_task_options[] = {
     { .name = "task",
       .section = "",
@@ -17,12 +24,14 @@ const struct tr_option tr_task_options[] = {
       .section = "source",
       .type = TR_OPTION_STRING,
       .secret = true,
-      .help = "URL of the source: postgresql://user@host:port/database (key `url` in a file)" },
+      .help =
+          "URL of the source: postgresql://, mysql:// or mariadb://, with user@host:port/database (key `url` in a file)" },
     { .name = "target",
       .section = "target",
       .type = TR_OPTION_STRING,
       .secret = true,
-      .help = "URL of the target: postgresql://, stdout:, file:///directory, null: (key `url` in a file)" },
+      .help =
+          "URL of the target: postgresql://, mysql://, mariadb://, kafka://, stdout:, file:///directory, null: (key `url` in a file)" },
     { .name = "tables",
       .section = "tables",
       .type = TR_OPTION_LIST,
@@ -38,6 +47,12 @@ const struct tr_option tr_task_options[] = {
       .type = TR_OPTION_STRING,
       .value = "./tailrace-state",
       .help = "directory of the embedded offset store and of spill files" },
+    { .name = "offsets",
+      .section = "",
+      .type = TR_OPTION_STRING,
+      .secret = true,
+      .help =
+          "URL of an offset store elsewhere, so that the task can start on another machine: kafka://host:port/topic (default: embedded, in `state`)" },
     { .name = "start",
       .section = "",
       .type = TR_OPTION_STRING,

@@ -525,6 +525,7 @@ sqlite_store_drop(struct tr_offset_store *base, struct tr_error *err)
 
 const struct tr_offset_store_class tr_sqlite_store = {
     .name = "sqlite",
+    .schemes = NULL,
     .open = sqlite_store_open,
     .close = sqlite_store_close,
     .load = sqlite_store_load,

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,26 +17,60 @@
 
 #include "core/memory.h"
 #include "offsets/offset_store.h"
+#include "offsets/kafka/kafka.h"
 #include "offsets/sqlite/sqlite.h"
 #include "tests/contract/scratch.h"
-
-static const struct tr_offset_store_class *const stores[] = { &tr_sqlite_store };
 
 struct fixture {
     const struct tr_offset_store_class *class;
     struct scratch scratch;
+    rd_kafka_t *host; /* of the mock brokers */
+    rd_kafka_mock_cluster_t *mock;
+    char where[300];
     struct tr_offset_store *store;
     struct tr_error err;
+};
+
+/* ---------------------------------------------------------------- a place for each of the stores */
+
+static void
+in_a_directory(struct fixture *fx)
+{
+    scratch_make(&fx->scratch);
+    snprintf(fx->where, sizeof(fx->where), "%s", fx->scratch.dir);
+}
+
+/* librdkafka's own, in this process; the topic is made beforehand, for they do not know that request. */
+static void
+at_mock_brokers(struct fixture *fx)
+{
+    char why[256];
+    fx->host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof(why));
+    assert_non_null(fx->host);
+    fx->mock = rd_kafka_mock_cluster_new(fx->host, 1);
+    assert_int_equal(rd_kafka_mock_topic_create(fx->mock, "offsets", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    snprintf(fx->where, sizeof(fx->where), "kafka://%s/offsets", rd_kafka_mock_cluster_bootstraps(fx->mock));
+}
+
+struct store {
+    const struct tr_offset_store_class *class;
+    void (*place)(struct fixture *fx);
+};
+
+static const struct store stores[] = {
+    { &tr_sqlite_store, in_a_directory },
+    { &tr_kafka_store, at_mock_brokers },
 };
 
 static int
 setup(void **state)
 {
     struct fixture *fx = tr_calloc(1, sizeof(*fx));
-    fx->class = *state;
-    scratch_make(&fx->scratch);
+    const struct store *store = *state;
+    fx->class = store->class;
+    store->place(fx);
     *state = fx;
-    return fx->class->open(fx->scratch.dir, "shop", &fx->store, &fx->err);
+    return fx->class->open(fx->where, "shop", &fx->store, &fx->err);
 }
 
 static int
@@ -42,7 +78,12 @@ teardown(void **state)
 {
     struct fixture *fx = *state;
     fx->class->close(fx->store);
-    scratch_remove(&fx->scratch);
+    if (fx->scratch.dir[0] != '\0')
+        scratch_remove(&fx->scratch);
+    if (fx->mock != NULL)
+        rd_kafka_mock_cluster_destroy(fx->mock);
+    if (fx->host != NULL)
+        rd_kafka_destroy(fx->host);
     free(fx);
     return 0;
 }
@@ -51,7 +92,7 @@ static void
 reopen(struct fixture *fx)
 {
     fx->class->close(fx->store);
-    assert_int_equal(fx->class->open(fx->scratch.dir, "shop", &fx->store, &fx->err), 0);
+    assert_int_equal(fx->class->open(fx->where, "shop", &fx->store, &fx->err), 0);
 }
 
 static void
@@ -170,9 +211,9 @@ a_saved_position_survives_a_kill(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct tr_error err;
-        int bad = fx->class->open(fx->scratch.dir, "shop", &fx->store, &err);
+        int bad = fx->class->open(fx->where, "shop", &fx->store, &err);
         char position[32];
-        for (int i = 1; bad == 0 && i <= 1000; i++) {
+        for (int i = 1; bad == 0 && i <= 300; i++) {
             snprintf(position, sizeof(position), "0/%X", i);
             bad = fx->class->save_position(fx->store, position, NULL, &err);
         }
@@ -181,9 +222,9 @@ a_saved_position_survives_a_kill(void **state)
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    assert_int_equal(fx->class->open(fx->scratch.dir, "shop", &fx->store, &fx->err), 0);
+    assert_int_equal(fx->class->open(fx->where, "shop", &fx->store, &fx->err), 0);
     struct tr_checkpoint cp = load(fx);
-    assert_string_equal(cp.position, "0/3E8");
+    assert_string_equal(cp.position, "0/12C");
     tr_checkpoint_fini(&cp);
 }
 
@@ -192,7 +233,7 @@ a_second_owner_is_refused(void **state)
 {
     struct fixture *fx = *state;
     struct tr_offset_store *second = NULL;
-    assert_int_equal(fx->class->open(fx->scratch.dir, "shop", &second, &fx->err), -TR_REFUSED);
+    assert_int_equal(fx->class->open(fx->where, "shop", &second, &fx->err), -TR_REFUSED);
     assert_null(second);
     assert_true(fx->err.hint[0] != '\0');
 }
@@ -206,14 +247,14 @@ tasks_do_not_see_each_other(void **state)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct tr_offset_store *other;
         struct tr_checkpoint cp = { .position = (char *)names[i] };
-        assert_int_equal(fx->class->open(fx->scratch.dir, names[i], &other, &fx->err), 0);
+        assert_int_equal(fx->class->open(fx->where, names[i], &other, &fx->err), 0);
         assert_int_equal(fx->class->save(other, &cp, &fx->err), 0);
         fx->class->close(other);
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct tr_offset_store *other;
         struct tr_checkpoint cp;
-        assert_int_equal(fx->class->open(fx->scratch.dir, names[i], &other, &fx->err), 0);
+        assert_int_equal(fx->class->open(fx->where, names[i], &other, &fx->err), 0);
         assert_int_equal(fx->class->load(other, &cp, &fx->err), 0);
         assert_string_equal(cp.position, names[i]);
         tr_checkpoint_fini(&cp);
@@ -270,8 +311,20 @@ static const struct {
     CASE(ten_thousand_tables_are_kept), CASE(a_dropped_task_is_forgotten),
 };
 
+#if defined(__SANITIZE_THREAD__)
+#define UNWATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNWATCHED 1
+#endif
+#endif
+#ifndef UNWATCHED
+#define UNWATCHED 0
+#endif
+
+/* librdkafka's threads are not instrumented: the thread sanitizer cannot follow them, so the last store is left out there. */
 #define NCASES (sizeof(cases) / sizeof(cases[0]))
-#define NSTORES (sizeof(stores) / sizeof(stores[0]))
+#define NSTORES (sizeof(stores) / sizeof(stores[0]) - UNWATCHED)
 
 int
 main(void)
@@ -279,10 +332,10 @@ main(void)
     struct CMUnitTest tests[NCASES * NSTORES];
     char names[NCASES * NSTORES][96];
     for (size_t i = 0; i < NCASES * NSTORES; i++) {
-        const struct tr_offset_store_class *class = stores[i / NCASES];
-        snprintf(names[i], sizeof(names[i]), "%s_%s", class->name, cases[i % NCASES].name);
+        const struct store *store = &stores[i / NCASES];
+        snprintf(names[i], sizeof(names[i]), "%s_%s", store->class->name, cases[i % NCASES].name);
         tests[i] = (struct CMUnitTest){ names[i], cases[i % NCASES].function, setup, teardown,
-                                        (void *)class };
+                                        (void *)store };
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

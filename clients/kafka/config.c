@@ -1,0 +1,75 @@
+/* config.c - librdkafka's properties for connections and for readers of one topic. */
+#include <string.h>
+
+#include "clients/kafka/client.h"
+
+int
+tr_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct tr_error *err)
+{
+    char why[256];
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) == RD_KAFKA_CONF_OK)
+        return 0;
+    return tr_fail(err, TR_CONFIG, "librdkafka %s does not take %s: %s", rd_kafka_version_str(), name, why);
+}
+
+static int
+set_given(rd_kafka_conf_t *conf, const char *name, const char *value, struct tr_error *err)
+{
+    return value == NULL || value[0] == '\0' ? 0 : tr_kafka_set(conf, name, value, err);
+}
+
+static int
+set_tls(rd_kafka_conf_t *conf, const struct tr_kafka_security *security, struct tr_error *err)
+{
+    int rc = set_given(conf, "ssl.ca.location", security->ca, err);
+    if (rc == 0)
+        rc = set_given(conf, "ssl.certificate.location", security->certificate, err);
+    if (rc == 0)
+        rc = set_given(conf, "ssl.key.location", security->key, err);
+    if (rc == 0)
+        rc = tr_kafka_set(conf, "enable.ssl.certificate.verification", security->verify ? "true" : "false",
+                          err);
+    if (rc == 0)
+        rc = tr_kafka_set(conf, "ssl.endpoint.identification.algorithm", security->verify ? "https" : "none",
+                          err);
+    return rc;
+}
+
+int
+tr_kafka_set_connection(rd_kafka_conf_t *conf, const struct tr_url *url,
+                        const struct tr_kafka_security *security, struct tr_error *err)
+{
+    bool tls = strcmp(security->tls, "on") == 0 ||
+               (strcmp(security->tls, "auto") == 0 && !tr_url_is_local(url));
+    bool sasl = url->user != NULL || strcmp(security->mechanism, "OAUTHBEARER") == 0;
+    const char *protocol = tls ? (sasl ? "sasl_ssl" : "ssl") : (sasl ? "sasl_plaintext" : "plaintext");
+    int rc = tr_kafka_set(conf, "bootstrap.servers", url->hosts, err);
+    if (rc == 0)
+        rc = tr_kafka_set(conf, "client.id", "tailrace", err);
+    if (rc == 0)
+        rc = tr_kafka_set(conf, "security.protocol", protocol, err);
+    if (rc == 0 && tls)
+        rc = set_tls(conf, security, err);
+    if (rc == 0 && sasl)
+        rc = tr_kafka_set(conf, "sasl.mechanisms", security->mechanism, err);
+    if (rc == 0)
+        rc = set_given(conf, "sasl.username", url->user, err);
+    if (rc == 0)
+        rc = set_given(conf, "sasl.password", url->password, err);
+    return rc;
+}
+
+int
+tr_kafka_set_reader(rd_kafka_conf_t *conf, bool committed, struct tr_error *err)
+{
+    static const char *const properties[][2] = {
+        { "enable.partition.eof", "true" },
+        { "enable.auto.commit", "false" },
+        { "fetch.wait.max.ms", "50" },
+        { "fetch.error.backoff.ms", "50" },
+    };
+    int rc = tr_kafka_set(conf, "isolation.level", committed ? "read_committed" : "read_uncommitted", err);
+    for (size_t i = 0; rc == 0 && i < sizeof(properties) / sizeof(properties[0]); i++)
+        rc = tr_kafka_set(conf, properties[i][0], properties[i][1], err);
+    return rc;
+}

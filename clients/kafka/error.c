@@ -1,0 +1,114 @@
+/* error.c - what a failure of librdkafka or of a broker means. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/kafka/client.h"
+
+struct meaning {
+    rd_kafka_resp_err_t code;
+    enum tr_error_class class;
+    const char *hint; /* NULL = none */
+};
+
+static const char login_hint[] = "see user and password in the brokers' url, and sasl_mechanism";
+
+/* Everything that is not here passes by itself, and is tried again. */
+static const struct meaning meanings[] = {
+    { RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, TR_REFUSED,
+      "raise max.message.bytes of the topic (and replica.fetch.max.bytes of the brokers)" },
+    { RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, TR_REFUSED, "raise message.max.bytes of the brokers" },
+    { RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, TR_FATAL,
+      "grant the user Read, Write, Describe and Create on the topic" },
+    { RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, TR_FATAL,
+      "grant the user IdempotentWrite (and Create) on the cluster" },
+    { RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, TR_FATAL,
+      "grant the user Write and Describe on the transactional ids that begin with tailrace-" },
+    { RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, TR_REFUSED, "the topic was removed, and what it held is gone" },
+    { RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, TR_REFUSED,
+      "the topic was removed, and what it held is gone" },
+    { RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, TR_CONFIG, "topics have 1 to 249 letters, digits, dots, _ and -" },
+    { RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, TR_CONFIG, "there must be as many brokers as replicas" },
+    { RD_KAFKA_RESP_ERR_POLICY_VIOLATION, TR_CONFIG,
+      "the brokers' policy forbids such a topic; make it yourself" },
+    { RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, TR_FATAL, login_hint },
+    { RD_KAFKA_RESP_ERR__AUTHENTICATION, TR_FATAL, login_hint },
+    { RD_KAFKA_RESP_ERR__SSL, TR_FATAL,
+      "see tls_ca: the brokers' certificate must be signed by one of it and bear the host's name; tls=off for brokers without TLS" },
+    { RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, TR_FATAL, "the brokers are too old for it" },
+    { RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, TR_FATAL, "the brokers are too old for it" },
+};
+
+enum tr_error_class
+tr_kafka_meaning(rd_kafka_resp_err_t code, const char **hint)
+{
+    *hint = NULL;
+    for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++) {
+        if (meanings[i].code == code) {
+            *hint = meanings[i].hint;
+            return meanings[i].class;
+        }
+    }
+    return TR_RETRY;
+}
+
+/* SCRAM of librdkafka before 2.6.1 sends its nonce twice, which newer brokers take for a wrong password. */
+static bool
+scram_is_broken(const struct tr_kafka_client *client)
+{
+    return rd_kafka_version() < 0x02060100 && client->mechanism != NULL &&
+           strncmp(client->mechanism, "SCRAM", 5) == 0;
+}
+
+int
+tr_kafka_fail(const struct tr_kafka_client *client, struct tr_error *err, rd_kafka_resp_err_t code,
+              const char *detail, const char *fmt, ...)
+{
+    char what[512];
+    const char *hint;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    /* "No answer" says nothing; what the connections complained of does. */
+    bool silent = code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+                  code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
+    if (silent && client->broken != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = client->broken;
+        detail = client->broken_text;
+    }
+    enum tr_error_class class = tr_kafka_meaning(code, &hint);
+    tr_fail(err, class, "%s: %s", what,
+            detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(code));
+    if (hint != NULL)
+        tr_error_hint(err, "%s", hint);
+    if (hint == login_hint && scram_is_broken(client))
+        tr_error_hint(
+            err,
+            "librdkafka %s cannot log in by SCRAM to brokers of version 4; 2.6.1 can, and so can PLAIN over TLS",
+            rd_kafka_version_str());
+    return -(int)err->class;
+}
+
+void
+tr_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct tr_kafka_client *client = opaque;
+    (void)rk;
+    if (code == RD_KAFKA_RESP_ERR__FATAL)
+        return; /* the call that it broke says so */
+    /* A broken TLS or login tells more than the closed connection that follows it. */
+    bool better = code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
+    bool kept = client->broken == RD_KAFKA_RESP_ERR__SSL ||
+                client->broken == RD_KAFKA_RESP_ERR__AUTHENTICATION;
+    if (better || !kept) {
+        client->broken = (rd_kafka_resp_err_t)code;
+        snprintf(client->broken_text, sizeof(client->broken_text), "%s", reason);
+    }
+}
+
+void
+tr_kafka_no_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk, (void)level, (void)facility, (void)text;
+}
