@@ -31,6 +31,30 @@ static const struct tr_option reload_options[] = {
     { .name = NULL },
 };
 
+static const struct tr_option convert_options[] = {
+    { .name = "brokers",
+      .section = "command",
+      .type = TR_OPTION_STRING,
+      .help = "host:port,host:port of the Kafka brokers; the connector's own file does not name them" },
+    { .name = "offset",
+      .section = "command",
+      .type = TR_OPTION_STRING,
+      .help =
+          "file with what GET /connectors/NAME/offsets of Kafka Connect answers: the task goes on where the connector stopped" },
+    { .name = "take_over",
+      .section = "command",
+      .type = TR_OPTION_BOOL,
+      .value = "false",
+      .help =
+          "PostgreSQL: the task goes on with the connector's replication slot and publication, from where they stand" },
+    { .name = "strict",
+      .section = "command",
+      .type = TR_OPTION_BOOL,
+      .value = "false",
+      .help = "end with status 4 when a key was not carried over" },
+    { .name = NULL },
+};
+
 const struct tr_command tr_commands[] = {
     { .name = "run",
       .usage = "run [TASK.yaml] [OPTIONS]",
@@ -71,6 +95,15 @@ const struct tr_command tr_commands[] = {
           "Removes what the task has left at the source (slot, publication), its checkpoint at the target and in the state "
           "directory. Tables and rows stay. Asks nothing.",
       .run = tr_command_drop },
+    { .name = "convert",
+      .usage = "convert FILE... [OPTIONS]",
+      .summary = "a Debezium connector's configuration as a task file",
+      .about =
+          "Reads the configuration of a Debezium connector for PostgreSQL, MySQL or MariaDB (JSON, bare or with name and config, or "
+          "properties; a worker's properties may be given beside it; - is standard input) and prints a task file. Each key that "
+          "could not be carried over is named in it, and on standard error. Nothing is connected to.",
+      .options = convert_options,
+      .plain = tr_command_convert },
     { .name = NULL },
 };
 

@@ -33,6 +33,8 @@ struct tr_command {
     const struct tr_option *options; /* section "command", or NULL */
     /* An exit status, or a negative error class with err set. thread: main. */
     int (*run)(struct tr_app *app, struct tr_error *err);
+    /* Instead of run, of a command that works on no task: it takes its words as they are. */
+    int (*plain)(const struct tr_registry *registry, int argc, char **argv, struct tr_error *err);
 };
 
 /* Ends with a row whose name is NULL. */
@@ -44,6 +46,7 @@ int tr_command_check(struct tr_app *app, struct tr_error *err);
 int tr_command_schema(struct tr_app *app, struct tr_error *err);
 int tr_command_reload(struct tr_app *app, struct tr_error *err);
 int tr_command_drop(struct tr_app *app, struct tr_error *err);
+int tr_command_convert(const struct tr_registry *registry, int argc, char **argv, struct tr_error *err);
 
 /* The status for a failure: configuration 2, a refusing check 3, all else 1. */
 enum tr_exit tr_exit_status(enum tr_error_class class);

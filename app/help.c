@@ -217,8 +217,7 @@ void
 tr_help_overview(const struct tr_registry *registry, struct tr_buffer *out)
 {
     tr_buffer_text(
-        out,
-        "tailrace carries the changes of a database to another one, to files, or to a stream.\n\nusage:\n");
+        out, "tailrace carries the changes of a database to another one, to Kafka, or to files.\n\nusage:\n");
     for (const struct tr_command *command = tr_commands; command->name != NULL; command++) {
         tr_buffer_printf(out, "  tailrace %s\n", command->usage);
         add_wrapped(out, command->summary, 6);
@@ -251,6 +250,8 @@ tr_help_command(const struct tr_registry *registry, const char *name, struct tr_
     tr_buffer_printf(out, "usage: tailrace %s\n\n", command->usage);
     add_wrapped(out, command->about, 0);
     add_options(out, "This command", command->options, TR_HELP_TEXT);
+    if (command->plain != NULL)
+        return true;
     add_all_options(registry, TR_HELP_TEXT, out);
     tr_buffer_text(out, "\n");
     add_wrapped(
@@ -285,7 +286,7 @@ add_man(const struct tr_registry *registry, struct tr_buffer *out)
         "tailrace \\- carry the changes of a database to another place\n.SH SYNOPSIS\n.B tailrace\n"
         "COMMAND [TASK\\&.yaml] [OPTIONS]\n.SH DESCRIPTION\n"
         "tailrace tails the log of a database, turns it into one format of change events, remembers how far it got, and\n"
-        "applies the changes to another database or writes them to files, after a full load if asked\\&.\n"
+        "applies the changes to another database, publishes them to Kafka or writes them to files, after a full load if asked\\&.\n"
         ".SH COMMANDS\n");
     add_man_commands(out);
     tr_buffer_text(

@@ -171,6 +171,10 @@ main(int argc, char **argv)
         return usage_error("unknown command", word);
     if (wants_help(argc - 2, argv + 2))
         return print_help(word);
+    if (command->plain != NULL) {
+        int rc = command->plain(tr_registry(), argc - 2, argv + 2, &err);
+        return rc < 0 ? say_error(&err) : rc;
+    }
     struct tr_config_request request = {
         .registry = tr_registry(),
         .command_options = command->options,

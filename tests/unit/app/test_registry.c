@@ -147,12 +147,16 @@ test_help_has_everything(void **state)
         assert_non_null(strstr(overview.data, command->usage));
         tr_buffer_reset(&text);
         assert_true(tr_help_command(tr_registry(), command->name, &text));
+        if (command->plain != NULL)
+            continue;
         assert_non_null(strstr(text.data, "--retry-max DURATION  (default: 0s)\n      give up"));
         assert_non_null(strstr(text.data, "--mode full-load|full-load-and-cdc|cdc"));
     }
+    tr_buffer_reset(&text);
+    assert_true(tr_help_command(tr_registry(), "run", &text));
     for (const struct tr_option *option = tr_task_options; option->name != NULL; option++) {
         assert_non_null(strstr(text.data, option->name[0] == 'r'   ? "retry"
-                                          : option->name[0] == 'o' ? "--on-"
+                                          : option->name[0] == 'o' ? "--o"
                                                                    : option->name));
         assert_non_null(strstr(markdown.data, option->help));
     }
