@@ -47,6 +47,7 @@ class Server:
         self.port = free_port()
         self.child = None
         self._databases = itertools.count(1)
+        self.open_databases = set()  # those that some test has
         self.sockets.mkdir()
         self._copy_template()
         give_to_server_user(self.dir)
@@ -195,10 +196,15 @@ class Server:
         finally:
             connection.close()
 
+    def clear_leftovers(self):
+        """What outlives a database and would disturb the next test: nothing, for most servers."""
+
     def database(self, name=None):
-        """Creates a database and returns it."""
+        """Creates a database and returns it. What a failed test left at the server goes first, for names are shared."""
         name = name or f"db{next(self._databases)}"
+        self.clear_leftovers()
         self.create_database(name)
+        self.open_databases.add(name)
         return Database(self, name)
 
 
@@ -224,6 +230,7 @@ class Database:
         return self.sql(query, params)[0][0]
 
     def drop(self):
+        self.server.open_databases.discard(self.name)  # first: what this fails to remove is left over
         self.server.drop_database(self.name)
 
 
@@ -299,9 +306,31 @@ class Postgres(Server):
         self.sql(f'CREATE DATABASE "{name}"')
 
     def drop_database(self, name):
-        """Drops a database with its connections and its replication slots."""
+        """Drops a database with its connections and all that would keep it: slots, prepared transactions, subscriptions."""
+        self.drop_holders(name)
         self.drop_slots(name)
         self.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def drop_holders(self, database):
+        """Rolls back the prepared transactions of a database and drops its subscriptions."""
+        prepared = self.sql("SELECT gid FROM pg_prepared_xacts WHERE database = %s", (database,))
+        subscriptions = self.sql("SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid"
+                                 " WHERE d.datname = %s", (database,))
+        for (gid,) in prepared:
+            with contextlib.suppress(psycopg2.errors.UndefinedObject):
+                self.sql("ROLLBACK PREPARED %s", (gid,), database=database)
+        for (name,) in subscriptions:
+            for statement in ("ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)", "DROP SUBSCRIPTION {}"):
+                self.sql(statement.format('"' + name.replace('"', '""') + '"'), database=database)
+
+    def clear_leftovers(self):
+        """Slots, prepared transactions and subscriptions of databases that no test has any more."""
+        held = self.sql("SELECT database FROM pg_replication_slots WHERE database IS NOT NULL UNION SELECT database FROM pg_prepared_xacts"
+                        " UNION SELECT d.datname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid")
+        for (database,) in held:
+            if database not in self.open_databases and database.startswith("db"):
+                self.drop_holders(database)
+                self.drop_slots(database)
 
     def drop_slots(self, database):
         """Drops the slots of a database, ending the walsenders that hold them."""

@@ -197,6 +197,26 @@ def test_tailrace_run_gives_status_and_output(script):
     tailrace.finish()
 
 
+def test_a_database_goes_whatever_holds_it(source_server):
+    """A test that failed leaves a slot, a prepared transaction and a subscription; the next one finds none of them."""
+    database = source_server.database()
+    database.sql("CREATE TABLE t (i int)")
+    database.sql("SELECT pg_create_logical_replication_slot('tailrace_left', 'pgoutput')")
+    connection = database.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'left'")
+    connection.close()
+    database.sql("CREATE SUBSCRIPTION left_over CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false)")
+    source_server.open_databases.discard(database.name)  # as when its removal failed
+    other = source_server.database()
+    assert source_server.sql("SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'left'") == [(0,)]
+    assert source_server.sql("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'tailrace_left'") == [(0,)]
+    assert source_server.sql("SELECT count(*) FROM pg_subscription") == [(0,)]
+    other.sql("SELECT pg_create_logical_replication_slot('tailrace_left', 'pgoutput')")
+    other.drop()
+    database.drop()
+
+
 def test_tailrace_waits_for_log_lines_and_kills(script):
     tailrace = Tailrace(binary=script("echo following at 0/15 >&2; exec tail -f /dev/null"))
     tailrace.start("run")
