@@ -192,42 +192,72 @@ is_inlined(uint8_t type, bool large)
  * length], for each value uint8 type and offset or the value itself; numbers and offsets have 2 bytes, in
  * large ones 4.
  */
+bool
+binlog_json_container(uint8_t type, const uint8_t *at, const uint8_t *end, struct json_container *c)
+{
+    *c = (struct json_container){ .at = at };
+    if (type > JSON_LARGE_ARRAY)
+        return false;
+    c->object = type == JSON_SMALL_OBJECT || type == JSON_LARGE_OBJECT;
+    c->large = type == JSON_LARGE_OBJECT || type == JSON_LARGE_ARRAY;
+    size_t width = c->large ? 4 : 2, entry = (c->object ? width + 2 : 0) + 1 + width,
+           left = (size_t)(end - at);
+    if (left < 2 * width)
+        return false;
+    c->count = binlog_load_le(at, width);
+    c->size = binlog_load_le(at + width, width);
+    return c->size <= left && c->count * entry + 2 * width <= c->size;
+}
+
+bool
+binlog_json_key(const struct json_container *c, uint64_t i, const char **key, uint32_t *len)
+{
+    size_t width = c->large ? 4 : 2;
+    const uint8_t *entry = c->at + 2 * width + i * (width + 2);
+    uint64_t offset = binlog_load_le(entry, width);
+    *len = (uint32_t)binlog_load_le(entry + width, 2);
+    *key = (const char *)c->at + offset;
+    return offset <= c->size && *len <= c->size - offset;
+}
+
+bool
+binlog_json_element(const struct json_container *c, uint64_t i, uint8_t *type, const uint8_t **at,
+                    const uint8_t **end)
+{
+    size_t width = c->large ? 4 : 2;
+    const uint8_t *entry = c->at + 2 * width + (c->object ? c->count * (width + 2) : 0) + i * (1 + width);
+    uint64_t offset = binlog_load_le(entry + 1, width);
+    bool inlined = is_inlined(entry[0], c->large);
+    *type = entry[0];
+    *at = inlined ? entry + 1 : c->at + offset;
+    *end = inlined ? entry + 1 + width : c->at + c->size;
+    return inlined || offset < c->size;
+}
+
 static bool
 write_container(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *end, int depth)
 {
-    bool object = type == JSON_SMALL_OBJECT || type == JSON_LARGE_OBJECT;
-    bool large = type == JSON_LARGE_OBJECT || type == JSON_LARGE_ARRAY;
-    size_t width = large ? 4 : 2, key_size = object ? width + 2 : 0, value_size = 1 + width;
-    size_t left = (size_t)(end - at);
-    if (left < 2 * width)
+    struct json_container c;
+    if (!binlog_json_container(type, at, end, &c))
         return false;
-    uint64_t n = binlog_load_le(at, width), size = binlog_load_le(at + width, width);
-    if (size > left || n * (key_size + value_size) + 2 * width > size)
-        return false;
-    const uint8_t *keys = at + 2 * width, *values = keys + n * key_size;
-    end = at + size;
-    tr_buffer_byte(j->out, object ? '{' : '[');
-    for (uint64_t i = 0; i < n; i++) {
+    tr_buffer_byte(j->out, c.object ? '{' : '[');
+    for (uint64_t i = 0; i < c.count; i++) {
+        const char *key;
+        uint32_t len;
+        const uint8_t *value, *value_end;
+        uint8_t value_type;
         if (i > 0)
             tr_buffer_add(j->out, ", ", 2);
-        if (object) {
-            uint64_t offset = binlog_load_le(keys + i * key_size, width),
-                     len = binlog_load_le(keys + i * key_size + width, 2);
-            if (offset > size || len > size - offset ||
-                !write_string(j, (const char *)at + offset, (size_t)len))
+        if (c.object) {
+            if (!binlog_json_key(&c, i, &key, &len) || !write_string(j, key, len))
                 return false;
             tr_buffer_add(j->out, ": ", 2);
         }
-        const uint8_t *entry = values + i * value_size;
-        uint64_t offset = binlog_load_le(entry + 1, width);
-        bool inlined = is_inlined(entry[0], large);
-        if (!inlined && offset >= size)
-            return false;
-        if (!write_value(j, entry[0], inlined ? entry + 1 : at + offset, inlined ? entry + value_size : end,
-                         depth + 1))
+        if (!binlog_json_element(&c, i, &value_type, &value, &value_end) ||
+            !write_value(j, value_type, value, value_end, depth + 1))
             return false;
     }
-    tr_buffer_byte(j->out, object ? '}' : ']');
+    tr_buffer_byte(j->out, c.object ? '}' : ']');
     return true;
 }
 
@@ -239,6 +269,20 @@ write_value(struct json *j, uint8_t type, const uint8_t *at, const uint8_t *end,
     j->budget--;
     return type <= JSON_LARGE_ARRAY ? write_container(j, type, at, end, depth)
                                     : write_scalar(j, type, at, end);
+}
+
+bool
+binlog_json_value(struct tr_buffer *out, uint8_t type, const uint8_t *at, const uint8_t *end)
+{
+    struct json j = { out, (uint64_t)(end - at) + 1 };
+    return write_value(&j, type, at, end, 0);
+}
+
+void
+binlog_json_string(struct tr_buffer *out, const char *text, size_t len)
+{
+    struct json j = { out, len };
+    write_string(&j, text, len);
 }
 
 int

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "decoders/binlog/internal.h"
+#include "decoders/binlog/text.h"
+#include "decoders/binlog/types.h"
 
 struct rows_kind {
     enum tr_event_kind kind;
@@ -38,6 +40,8 @@ struct rows {
     struct tr_arena *arena;
     size_t max_value;
     struct image before, after; /* of an insert `after` alone, of a delete `before` alone */
+    bool partial;               /* JSON columns of the new image may be told as differences */
+    bool lacks_old;             /* a difference came without the document that it is of */
 };
 
 static inline bool
@@ -152,6 +156,83 @@ take_row(struct rows *r, const struct image *image, const struct tr_value **row)
     return n;
 }
 
+/* ---------------------------------------------------------------- partial updates of JSON */
+
+static bool
+is_json(const struct rows *r, uint32_t column)
+{
+    const struct storage *storage = r->relation->columns[column].detail;
+    return storage != NULL && storage->type == TYPE_JSON;
+}
+
+/* The document's new text, from the old one and the differences: uint32 length, those. */
+static bool
+take_differences(struct rows *r, const struct tr_value *old, struct tr_value *value)
+{
+    size_t left = (size_t)(r->end - r->at), len = left >= 4 ? load_le(r->at, 4) : 0;
+    if (left < 4 || len > left - 4)
+        return false;
+    if (old->state != TR_PRESENT) {
+        r->lacks_old = true;
+        return false;
+    }
+    struct tr_buffer text;
+    tr_buffer_init(&text, r->max_value);
+    bool good = binlog_json_patch((const uint8_t *)old->data, old->len, r->at + 4, len, &text);
+    if (good)
+        *value = (struct tr_value){ tr_arena_copy(r->arena, text.data, text.len), (uint32_t)text.len,
+                                    TR_PRESENT, TR_CODEC_TEXT };
+    tr_buffer_fini(&text);
+    r->at += 4 + len;
+    return good;
+}
+
+/*
+ * The new image of a partial update: packed options (1 = differences), with them a bit for each JSON column of the table (1 = this one is told by
+ * them), then as any image.
+ */
+static uint32_t
+take_partial_row(struct rows *r, const struct tr_value *before, const struct tr_value **row)
+{
+    uint32_t n = r->relation->ncolumns, njson = 0;
+    struct tr_cursor cur = tr_cursor(r->at, (size_t)(r->end - r->at));
+    uint64_t options = binlog_packed(&cur);
+    for (uint32_t i = 0; i < n; i++)
+        njson += is_json(r, i);
+    const uint8_t *partial = options == 1 ? tr_cursor_bytes(&cur, (njson + 7) / 8) : NULL;
+    const uint8_t *nulls = tr_cursor_bytes(&cur, (r->after.count + 7) / 8);
+    if (cur.failed || options > 1)
+        return 0;
+    struct tr_value *values = tr_arena_alloc(r->arena, n * sizeof *values);
+    r->at = cur.at;
+    for (uint32_t i = 0, k = 0, j = 0; i < n; i++) {
+        bool differs = is_json(r, i) && partial != NULL && bit(partial, j);
+        j += is_json(r, i);
+        if (!r->after.all && !bit(r->after.bits, i))
+            values[i] = (struct tr_value){ .state = TR_ABSENT };
+        else if (bit(nulls, k++))
+            values[i] = (struct tr_value){ .state = TR_NULL };
+        else if (!(differs ? take_differences(r, &before[i], &values[i])
+                           : take_value(r, &r->table->steps[i], &values[i])))
+            return i;
+    }
+    *row = values;
+    return n;
+}
+
+static int
+lacks_old(struct binlog *d, struct binlog_frame *f, const struct rows *r, uint32_t column,
+          struct tr_error *err)
+{
+    binlog_refuse(d, f, err,
+                  "table %s.%s, column %s: the document was logged as partial changes, without the old one",
+                  r->relation->schema, r->relation->name, r->relation->columns[column].name);
+    return tr_error_hint(
+        err,
+        "SET GLOBAL binlog_row_image = 'FULL' (or binlog_row_value_options = '') on the source, end the sessions that were open "
+        "before, and load the table again");
+}
+
 static int
 broken_row(struct binlog *d, struct binlog_frame *f, const struct rows *r, uint32_t row, uint32_t column,
            struct tr_error *err)
@@ -174,7 +255,9 @@ take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_even
         if (kind != TR_INSERT)
             got = take_row(r, &r->before, &before);
         if (got == n && kind != TR_DELETE)
-            got = take_row(r, &r->after, &after);
+            got = r->partial ? take_partial_row(r, before, &after) : take_row(r, &r->after, &after);
+        if (got != n && r->lacks_old)
+            return lacks_old(d, f, r, got, err);
         if (got != n)
             return broken_row(d, f, r, row, got, err);
         if (r->at == start) /* no column at all: endless */
@@ -263,10 +346,9 @@ find_table(struct binlog *d, struct binlog_frame *f, struct table **table, int *
     return 0;
 }
 
-int
-binlog_read_rows(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
+static int
+read_rows(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, bool partial, struct tr_error *err)
 {
-    struct rows_kind kind = kind_of(f->type);
     struct table *table;
     int flags = 0;
     int rc = find_table(d, f, &table, &flags, err);
@@ -276,6 +358,7 @@ binlog_read_rows(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
     struct rows r = { .table = table,
                       .relation = table->relation,
                       .arena = &f->batch->arena,
+                      .partial = partial,
                       .max_value = max == 0 || max > INT32_MAX ? INT32_MAX : max };
     if ((rc = read_head(d, f, kind, &r, err)) < 0 || (rc = copy_rows(d, f, kind.compressed, &r, err)) < 0)
         return rc;
@@ -284,20 +367,15 @@ binlog_read_rows(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
     return rc < 0 ? rc : rc | flags;
 }
 
-/*
- * Partial update rows: a JSON column's new value is told as what to change in the old one.
- */
+int
+binlog_read_rows(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
+{
+    return read_rows(d, f, kind_of(f->type), false, err);
+}
+
+/* An update of which JSON columns may be told as what to change in the old document. */
 int
 binlog_read_partial_rows(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
 {
-    struct table *table;
-    int flags = 0;
-    int rc = find_table(d, f, &table, &flags, err);
-    if (rc < 0 || table == NULL)
-        return rc < 0 ? rc : flags;
-    binlog_refuse(d, f, err, "table %s.%s: JSON columns were logged as partial changes", table->database,
-                  table->name);
-    return tr_error_hint(
-        err, "SET GLOBAL binlog_row_value_options = '' on the source, end the sessions that were open "
-             "before, and load the table again");
+    return read_rows(d, f, (struct rows_kind){ TR_UPDATE, true, false }, true, err);
 }

@@ -36,6 +36,27 @@ bool binlog_text_temporal(struct tr_buffer *out, uint8_t type, const uint8_t *by
 /* A binary JSON document as MySQL prints it. Fails (TR_FATAL) on a damaged one. */
 int binlog_text_json(struct tr_buffer *out, const uint8_t *bytes, size_t len, struct tr_error *err);
 
+/* An object or array of a binary document, and its elements; every answer is inside of the bytes. */
+struct json_container {
+    const uint8_t *at;
+    uint64_t count, size;
+    bool object, large;
+};
+bool binlog_json_container(uint8_t type, const uint8_t *at, const uint8_t *end, struct json_container *c);
+bool binlog_json_key(const struct json_container *c, uint64_t i, const char **key, uint32_t *len);
+bool binlog_json_element(const struct json_container *c, uint64_t i, uint8_t *type, const uint8_t **at,
+                         const uint8_t **end);
+/* One value of a document, and a string, as MySQL prints them. False on a damaged one. */
+bool binlog_json_value(struct tr_buffer *out, uint8_t type, const uint8_t *at, const uint8_t *end);
+void binlog_json_string(struct tr_buffer *out, const char *text, size_t len);
+
+/*
+ * json_patch.c: the text of a document after the differences that the log tells. False when they do not fit it, or the text passes the buffer's
+ * limit.
+ */
+bool binlog_json_patch(const uint8_t *before, size_t before_len, const uint8_t *differences, size_t len,
+                       struct tr_buffer *out);
+
 static inline uint64_t
 binlog_load_le(const uint8_t *at, size_t width)
 {

@@ -471,6 +471,58 @@ rows_cut_short_are_errors(void **state)
     log_close(&log);
 }
 
+/* {"a": 1}, and an array of it: every difference fits to the letter or is an error. */
+static void
+differences_of_json_are_applied(void **state)
+{
+    (void)state;
+    static const uint8_t object[] = { 0, 1, 0, 12, 0, 11, 0, 1, 0, 5, 1, 0, 'a' };
+    static const uint8_t array[] = { 2, 2, 0, 10, 0, 5, 1, 0, 5, 2, 0 };
+#define DIFF(bytes) bytes, sizeof(bytes) - 1
+    static const struct {
+        bool array;
+        const char *differences;
+        size_t len;
+        const char *after; /* NULL = an error */
+    } cases[] = {
+        { false, DIFF(""), "{\"a\": 1}" },
+        { false, DIFF("\0\003$.a\003\005\007\0"), "{\"a\": 7}" },
+        { false, DIFF("\001\003$.b\002\004\001"), "{\"a\": 1, \"b\": true}" },
+        { false, DIFF("\001\004$.bb\002\004\002\001\003$.B\002\004\0\002\003$.a"),
+          "{\"B\": null, \"bb\": false}" },
+        { false, DIFF("\001\011$.\"x\\\"\\n\"\002\004\001"), "{\"a\": 1, \"x\\\"\\n\": true}" },
+        { false, DIFF("\002\003$.a"), "{}" },
+        { false, DIFF("\0\003$.b\002\004\001"), NULL },   /* nothing to replace */
+        { false, DIFF("\001\003$.a\002\004\001"), NULL }, /* it is there */
+        { false, DIFF("\002\003$.b"), NULL },             /* nothing to remove */
+        { false, DIFF("\002\004$[0]"), NULL },            /* no array */
+        { false, DIFF("\002\005$.a.b"), NULL },           /* no object */
+        { false, DIFF("\003\003$.a"), NULL },             /* no operation */
+        { false, DIFF("\0\003$.a\003\005\007"), NULL },   /* cut */
+        { false, DIFF("\0\001$\002\004\001"), NULL },     /* the document itself */
+        { false, DIFF("\0\004$.a \002\004\001"), NULL },  /* another name */
+        { true, DIFF("\001\004$[0]\002\004\001"), "[true, 1, 2]" },
+        { true, DIFF("\001\004$[9]\002\004\001"), "[1, 2, true]" },
+        { true, DIFF("\002\004$[0]\0\004$[0]\002\004\0"), "[null]" },
+        { true, DIFF("\0\004$[2]\002\004\001"), NULL },
+        { true, DIFF("\0\010$[last-]\002\004\001"), NULL },
+        { true, DIFF("\0\007$[last]\002\004\001"), "[1, true]" },
+        { true, DIFF("\0\011$[last-1]\002\004\001"), "[true, 2]" },
+        { true, DIFF("\0\011$[last-2]\002\004\001"), NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tr_buffer out;
+        tr_buffer_init(&out, 4096);
+        bool good = binlog_json_patch(cases[i].array ? array : object,
+                                      cases[i].array ? sizeof array : sizeof object,
+                                      (const uint8_t *)cases[i].differences, cases[i].len, &out);
+        assert_int_equal(good, cases[i].after != NULL);
+        if (good && (out.len != strlen(cases[i].after) || memcmp(out.data, cases[i].after, out.len) != 0))
+            fail_msg("case %zu: %.*s", i, (int)out.len, out.data);
+        tr_buffer_fini(&out);
+    }
+}
+
 /* XA: the frames of a branch are held, and decoded when its commit is known. */
 struct held {
     uint8_t *frames[64];
@@ -579,6 +631,7 @@ main(void)
         cmocka_unit_test(file_numbers),
         cmocka_unit_test(text_in_every_kind_of_charset),
         cmocka_unit_test(damaged_json_is_an_error),
+        cmocka_unit_test(differences_of_json_are_applied),
         cmocka_unit_test(the_catalogue_completes_a_shape),
         cmocka_unit_test(another_number_of_columns_in_the_catalogue_is_refused),
         ON(rows_cut_short_are_errors, "mariadb-10.11-types"),
