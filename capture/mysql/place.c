@@ -94,7 +94,7 @@ find_by_time(struct tr_mysql_source *source, const struct files *files, int64_t 
     size_t low = 0, high = files->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int64_t made;
+        int64_t made = 0;
         int rc = time_of_file(source, files->names[middle], &made, err);
         if (rc < 0)
             return rc;
