@@ -1,8 +1,8 @@
 #!/bin/sh
 # demo.sh: a live database is copied and followed while everything is killed, and shown to be equal at the end.
 #
-#   make demo                   about a minute; ends by itself, leaves nothing behind
-#   PAIR=postgresql-postgresql  the source and the target product (default)
+#   make demo                   two acts, PostgreSQL to PostgreSQL and MariaDB to PostgreSQL, in less than two minutes; leaves nothing behind
+#   PAIR=mariadb-postgresql     one act: any two of postgresql, mysql and mariadb, as source and target
 #   DEMO_HOLD=1                 go on after the proof until Ctrl-C, with the addresses of both databases printed
 #   DEMO_SEED=n                 the same moments for the kills, the same load
 set -eu

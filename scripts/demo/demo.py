@@ -21,10 +21,11 @@ from harness.compare import differences  # noqa: E402
 from harness.servers import Postgres  # noqa: E402
 from harness.tailrace import Tailrace  # noqa: E402
 from harness.wait import WaitTimeout, wait_until  # noqa: E402
+import pair as pairs  # noqa: E402
 from screen import ESCAPES, Screen  # noqa: E402
 from shop import TABLES, Shop  # noqa: E402
 
-PAIRS = {"postgresql-postgresql": "PostgreSQL 15 to PostgreSQL 15"}
+FIRST = "postgresql-postgresql"
 BIG_ROWS = 60_000
 
 
@@ -291,35 +292,43 @@ def journal_gaps(connection):
 
 
 def settings(screen):
-    pair = os.environ.get("PAIR") or "postgresql-postgresql"
-    if pair not in PAIRS:
-        screen.bad(f"there is no demo for PAIR={pair}; there is: " + ", ".join(f"{k} ({v})" for k, v in PAIRS.items()))
+    """(seed, the pair to show or None for both acts)"""
+    pair = os.environ.get("PAIR") or None
+    if pair is not None and pair not in pairs.PAIRS:
+        screen.bad(f"there is no demo for PAIR={pair}; there is: " + ", ".join(pairs.PAIRS))
         sys.exit(2)
     seed = os.environ.get("DEMO_SEED") or str(random.SystemRandom().randrange(10000))
     if not seed.isdigit():
         screen.bad(f"DEMO_SEED={seed} is not a number")
         sys.exit(2)
-    return int(seed)
+    return int(seed), pair
+
+
+def first_act(screen, seed):
+    demo = Demo(screen, seed)
+    demo.prepare()
+    demo.first_run()
+    demo.bad_day()
+    demo.drain()
+    demo.prove()
+    if os.environ.get("DEMO_HOLD", "") not in ("", "0"):
+        demo.hold()
+    demo.clean_up()
 
 
 def main():
     screen = Screen()
-    seed = settings(screen)
+    seed, pair = settings(screen)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    demo = Demo(screen, seed)
     try:
-        demo.prepare()
-        demo.first_run()
-        demo.bad_day()
-        demo.drain()
-        demo.prove()
-        if os.environ.get("DEMO_HOLD", "") not in ("", "0"):
-            demo.hold()
-        demo.clean_up()
+        if pair in (None, FIRST):
+            first_act(screen, seed)
+        if pair != FIRST:
+            pairs.PairDemo(screen, seed, pair or pairs.SECOND).play()
     except KeyboardInterrupt:
         screen.step("ended by Ctrl-C")
         return 130
-    except (Broken, WaitTimeout, RuntimeError) as problem:
+    except (Broken, pairs.Broken, AssertionError, WaitTimeout, RuntimeError) as problem:
         screen.bad(str(problem))
         screen.note(f"the same again: DEMO_SEED={seed} make demo")
         return 1

@@ -24,7 +24,8 @@ def plain(value):
     if isinstance(value, (memoryview, bytes, bytearray)):
         return bytes(value)
     if isinstance(value, Decimal):
-        return value.normalize()
+        whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if whole else value.normalize()
     if isinstance(value, timedelta):
         return str(value)
     if isinstance(value, (dict, list)):
