@@ -39,7 +39,7 @@ def kill_repeatedly(tailrace, config, times, seed):
     for number in range(times):
         tailrace.start("run", config=config)
         # one in five lives long enough to stream a while
-        life = rng.uniform(0.05, 0.5) if number % 5 else rng.uniform(0.5, 1.0)
+        life = rng.uniform(0.02, 0.25) if number % 5 else rng.uniform(0.3, 0.7)
         try:
             tailrace.child.popen.wait(life)
             raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
