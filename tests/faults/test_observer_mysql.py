@@ -64,8 +64,9 @@ def maria_source():
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.time_limit(300)
-@pytest.mark.parametrize("source", ["mariadb", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("source", ["mariadb", "postgresql"])
 def test_no_state_is_seen_that_the_source_did_not_have(request, mariadb_server, tailrace, source):
     source_server = request.getfixturevalue("maria_source" if source == "mariadb" else "source_server")
     with Pair(source_server, mariadb_server, seed=21, clients=3, pause=0.0) as pair:

@@ -59,7 +59,7 @@ def killed_under_load(servers, make_tailrace, source, target, kills):
         pair.assert_equal()
 
 
-@pytest.mark.parametrize("engine", ["mariadb", "mysql"])
+@pytest.mark.parametrize("engine", ["mariadb"])
 def test_killed_under_load(servers, make_tailrace, engine):
     killed_under_load(servers, make_tailrace, engine, engine, 8)
 

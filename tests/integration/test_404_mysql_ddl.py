@@ -106,6 +106,7 @@ def test_statements_of_the_same_engine_come_along(engines, tailrace):
     assert_same(source, target, "shop")
 
 
+@pytest.mark.matrix
 def test_a_statement_is_run_once_whenever_the_process_dies(engines, make_tailrace):
     """ADD COLUMN would fail the second time; a second DROP and ADD of one name would lose the new one's values."""
     source, target = engines
@@ -171,7 +172,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("at_once", [True, pytest.param(False, marks=pytest.mark.matrix)])
 def test_another_engine_gets_the_difference(engines, target, tailrace, at_once):
     """Whether the process sees the change come, or finds it when it starts."""
     source, _ = engines
