@@ -104,8 +104,9 @@ struct tr_mysql_source {
     char *covers_text; /* what covers_position was parsed from */
     struct tr_mysql_position covers_position;
     bool told_no_lock;
-    bool carry_shadows; /* shadow_tables: carry */
-    char **shadows;     /* those that were spoken of */
+    struct tr_mysql_bounds *bounds; /* of tables that are split by values; under the pool's lock */
+    bool carry_shadows;             /* shadow_tables: carry */
+    char **shadows;                 /* those that were spoken of */
     size_t nshadows;
 };
 
@@ -244,5 +245,15 @@ void tr_mysql_reader_close(struct tr_table_reader *reader);
 
 /* ---- schema.c */
 int tr_mysql_schema(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
+
+/* ---- parts.c: tables that are split by the values of an index */
+
+/* Fill at most `wanted` parts, each naming its bounds by number; returns how many (1: the table cannot be split). thread: capture or control. */
+int tr_mysql_split(struct tr_mysql_source *source, const struct tr_relation *relation,
+                   struct tr_table_part *parts, int wanted, struct tr_error *err);
+/* " WHERE ..." for such a part; nothing for the whole table. thread: any. */
+void tr_mysql_write_part(struct tr_mysql_source *source, const struct tr_relation *relation,
+                         const struct tr_table_part *part, struct tr_buffer *sql);
+void tr_mysql_bounds_free(struct tr_mysql_source *source);
 
 #endif

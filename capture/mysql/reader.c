@@ -34,11 +34,11 @@ is_integer(const struct tr_column *column)
     return column->logical >= TR_INT8 && column->logical <= TR_UINT64;
 }
 
-/* The first column of the key, when ranges can be told by numbers. */
+/* The key, when it is one whole number: then ranges are told by numbers. */
 static const struct tr_column *
 part_column(const struct tr_relation *relation)
 {
-    if (relation->nkeys == 0)
+    if (relation->nkeys != 1)
         return NULL;
     const struct tr_column *column = &relation->columns[relation->keys[0]];
     return is_integer(column) ? column : NULL;
@@ -110,6 +110,23 @@ ask_range(struct tr_mysql_source *source, const struct tr_relation *relation, co
     return 0;
 }
 
+/* By the values of an index; the sizes are shared out by what the server thinks of the rows. */
+static int
+split(struct tr_mysql_source *source, const struct tr_relation *relation, struct tr_table_part *parts,
+      int count, uint64_t known, uint64_t bytes, struct tr_error *err)
+{
+    uint64_t rows = 0;
+    count = tr_mysql_split(source, relation, parts, count, err);
+    if (count == 1)
+        parts[0].rows = known;
+    for (int i = 0; i < count; i++)
+        rows += parts[i].rows;
+    for (int i = 0; i < count; i++)
+        parts[i].bytes = rows > 0 ? (uint64_t)((double)bytes * (double)parts[i].rows / (double)rows)
+                                  : bytes / (uint64_t)count;
+    return count;
+}
+
 /* The first part has no lower bound and the last no upper one: rows beyond what was asked for just now belong to them. */
 int
 tr_mysql_table_parts(struct tr_source *base, const struct tr_relation *relation, struct tr_table_part *parts,
@@ -125,6 +142,8 @@ tr_mysql_table_parts(struct tr_source *base, const struct tr_relation *relation,
     uint64_t count = bytes / (uint64_t)source->part_bytes + 1;
     if (count > (uint64_t)max)
         count = (uint64_t)max;
+    if (column == NULL && count > 1)
+        return split(source, relation, parts, (int)count, rows, bytes, err);
     if (column != NULL && count > 1 &&
         (rc = ask_range(source, relation, column, &low, &high, &found, err)) < 0)
         return rc;
@@ -160,7 +179,8 @@ select_list(const struct tr_relation *relation, struct tr_buffer *sql)
 }
 
 static void
-statement(const struct tr_relation *relation, const struct tr_table_part *part, struct tr_buffer *sql)
+statement(struct tr_mysql_source *source, const struct tr_relation *relation,
+          const struct tr_table_part *part, struct tr_buffer *sql)
 {
     const struct tr_column *column = part_column(relation);
     const char *join = " WHERE ";
@@ -168,6 +188,8 @@ statement(const struct tr_relation *relation, const struct tr_table_part *part, 
     select_list(relation, sql);
     tr_buffer_text(sql, " FROM ");
     tr_mysql_qualified(sql, relation->schema, relation->name);
+    if (column == NULL)
+        tr_mysql_write_part(source, relation, part, sql);
     if (column != NULL && part->from != 0) {
         tr_buffer_text(sql, join);
         tr_mysql_identifier(sql, column->name);
@@ -212,7 +234,7 @@ tr_mysql_reader_open(struct tr_source *base, const struct tr_cut *cut, const str
     reader->relation = tr_relation_ref((struct tr_relation *)(uintptr_t)relation);
     tr_buffer_init(&reader->text, TR_BUFFER_MAX);
     tr_buffer_init(&sql, (size_t)1 << 20);
-    statement(relation, part, &sql);
+    statement(reader->source, relation, part, &sql);
     int rc = tr_mysql_pool_get(reader->source, cut, &reader->conn, err);
     if (rc == 0 && (mysql_real_query(reader->conn, sql.data, sql.len) != 0 ||
                     (reader->res = mysql_use_result(reader->conn)) == NULL))

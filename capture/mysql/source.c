@@ -219,6 +219,7 @@ mysql_source_close(struct tr_source *base)
     tr_mysql_progress_fini(&source->progress);
     tr_mysql_position_fini(&source->covers_position);
     tr_mysql_group_free(source->group);
+    tr_mysql_bounds_free(source);
     pthread_mutex_destroy(&source->pool.lock);
     pthread_cond_destroy(&source->pool.freed);
     if (source->interrupt_fd >= 0)
