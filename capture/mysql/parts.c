@@ -324,7 +324,7 @@ ask_between(struct split *s, uint16_t depth, const char *value, const struct ran
     tr_buffer_text(&s->sql, " AND ");
     tr_mysql_identifier(&s->sql, b->columns[depth]->name);
     tr_buffer_printf(&s->sql, " > %s AND ", low->low[depth]);
-    if (high == &s->end || depth == 1)
+    if (high == &s->end)
         tr_buffer_text(&s->sql, "1 = 1");
     else
         write_side(b, high->low, true, &s->sql);
