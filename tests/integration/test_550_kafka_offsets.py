@@ -1,6 +1,8 @@
-"""offsets: kafka://... keeps a task's state in a compacted topic: another machine goes on where this one ended."""
+"""offsets: kafka://... keeps a task's state in a compacted topic: another machine goes on where this one ended. And `tailrace convert`."""
 
+import json
 import signal
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -120,3 +122,86 @@ def test_what_the_store_refuses(source, kafka, make_tailrace):
         result = make_tailrace().run("run", config={**config, "offsets": url})
         assert result.status == status, result
         assert any(word in result.stderr for word in words.split("|")), result
+
+
+# ---- tailrace convert: what it prints is run against real servers, as its user would
+
+PG_CONNECTOR = {
+    "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "database.hostname": "127.0.0.1", "database.user": "postgres",
+    "database.password": "not asked for", "topic.prefix": "fulfilment", "plugin.name": "pgoutput", "table.include.list": r"public\.(t|u)",
+    "value.converter": "org.apache.kafka.connect.json.JsonConverter", "value.converter.schemas.enable": "true",
+    "decimal.handling.mode": "string", "tasks.max": "1", "max.batch.size": "2048"}
+
+
+def converted(runner, kafka, text, *words, name="connector.json"):
+    """The task file made of a connector's configuration, as a file in the runner's folder."""
+    (runner.dir / name).write_text(text, encoding="utf-8")
+    result = runner.run("convert", name, "--brokers", kafka.bootstrap, *words)
+    assert result.status == 0, result
+    (runner.dir / "task.yaml").write_text(result.stdout, encoding="utf-8")
+    return result
+
+
+def test_a_converted_postgresql_connector(source, kafka, tailrace):
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text, n numeric(6,2)); CREATE TABLE u (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)")
+    source.sql("INSERT INTO t VALUES (1, 'x', 12.50); INSERT INTO u VALUES (7); INSERT INTO other VALUES (1)")
+    config = {**PG_CONNECTOR, "database.port": source.server.port, "database.dbname": source.name, "slot.name": "converted",
+              "publication.name": "converted", "publication.autocreate.mode": "filtered", "column.mask.hash.x": "public.t.v"}
+    result = converted(tailrace, kafka, json.dumps({"name": "fulfilment-connector", "config": config}))
+    assert "#   column.mask.hash.x: " in result.stdout and "warning: not carried over: column.mask.hash.x" in result.stderr, result
+    checked = tailrace.run("check", "task.yaml")
+    assert checked.status == 0, checked
+    assert tailrace.run("run", "task.yaml", "--stop", "drained").status == 0, tailrace.stderr
+    assert {"fulfilment.public.t", "fulfilment.public.u"} <= set(kafka.topics()) and "fulfilment.public.other" not in kafka.topics()
+    value = json.loads(kafka.read(["fulfilment.public.t"])[0].value)
+    assert value["payload"]["after"] == {"id": 1, "v": "x", "n": "12.50"} and value["payload"]["source"]["name"] == "fulfilment"
+    assert tailrace.run("drop", "task.yaml").status == 0, tailrace.stderr
+
+
+def test_a_running_connector_is_taken_over(source, kafka, tailrace):
+    """What Debezium leaves when it is stopped: its slot and its publication. Nothing between is lost, nothing before is loaded."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    source.sql("CREATE PUBLICATION dbz_publication FOR ALL TABLES")
+    source.sql("INSERT INTO t VALUES (1, 'seen by Debezium')")
+    source.sql("SELECT pg_create_logical_replication_slot('debezium', 'pgoutput')")
+    source.sql("INSERT INTO t VALUES (2, 'not yet')")
+    config = {**PG_CONNECTOR, "database.port": source.server.port, "database.dbname": source.name, "topic.prefix": "taken"}
+    lines = "".join(f"{key}={str(value).replace(chr(92), chr(92) * 2)}\n" for key, value in config.items())
+    converted(tailrace, kafka, lines, "--take-over", name="connector.properties")
+    checked = tailrace.run("check", "task.yaml")
+    assert checked.status == 0, checked
+    assert tailrace.run("run", "task.yaml", "--stop", "drained").status == 0, tailrace.stderr
+    rows = [json.loads(record.value)["payload"]["after"] for record in kafka.read(["taken.public.t"])]
+    assert rows == [{"id": 2, "v": "not yet"}]
+
+
+def test_a_converted_mariadb_connector(mariadb_server, kafka, tailrace):
+    database = mariadb_server.database()
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    database.sql("INSERT INTO t VALUES (1, 'x')")
+    url = urlsplit(database.url)
+    config = {"connector.class": "io.debezium.connector.mariadb.MariaDbConnector", "database.hostname": "127.0.0.1", "database.port": url.port,
+              "database.user": unquote(url.username), "database.password": unquote(url.password or ""), "database.server.id": 4711,
+              "topic.prefix": "maria", "database.include.list": database.name, "table.include.list": f"{database.name}.t", "snapshot.mode": "initial",
+              "schema.history.internal.kafka.bootstrap.servers": kafka.bootstrap, "schema.history.internal.kafka.topic": "history",
+              "include.schema.changes": "false", "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+              "value.converter.schemas.enable": False}
+    result = converted(tailrace, kafka, json.dumps(config))
+    assert "Not carried over" not in result.stdout, result
+    checked = tailrace.run("check", "task.yaml")
+    assert checked.status == 0, checked
+    assert tailrace.run("run", "task.yaml", "--stop", "drained").status == 0, tailrace.stderr
+    value = json.loads(kafka.read([f"maria.{database.name}.t"])[0].value)
+    assert value["after"] == {"id": 1, "v": "x"} and value["op"] == "r"
+    database.drop()
+
+
+def test_what_convert_refuses(tailrace):
+    for text, words in [("{", "not JSON"), ('{"connector.class": "org.acme.Mongo"}', "no Debezium connector for"), ("", "holds no keys")]:
+        (tailrace.dir / "c").write_text(text, encoding="utf-8")
+        result = tailrace.run("convert", "c")
+        assert result.status == 2 and words in result.stderr and not result.stdout, result
+    result = tailrace.run("convert", "missing.json")
+    assert result.status == 2 and "missing.json" in result.stderr, result
+    (tailrace.dir / "c").write_text(json.dumps({**PG_CONNECTOR, "errors.tolerance": "all"}), encoding="utf-8")
+    assert tailrace.run("convert", "c", "--strict").status == 4
