@@ -362,7 +362,7 @@ by_same_name(struct conversion *c, const struct pair *pair, const char *text)
     for (char *at = lower; *at != '\0'; at++)
         *at = (char)tolower((unsigned char)*at);
     const struct tr_option *option = tr_settings_find(c->settings, "target", name);
-    if (option == NULL && strcasecmp(pair->value, "false") == 0)
+    if (option == NULL && (strcasecmp(pair->value, "false") == 0 || strcasecmp(pair->value, "none") == 0))
         convert_idle(c, pair->key);
     else if (option == NULL && text != NULL)
         convert_lost(c, pair->key, "%s", text);

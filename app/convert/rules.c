@@ -156,7 +156,7 @@ static const struct rule common_rules[] = {
       "nothing is written to the source; positions move without it, also when only other tables change" },
     { "skip.messages.without.change", RULE_LOST_SET, "false", "updates without a change are published" },
     { "extended.headers.enabled", RULE_SAME, NULL, "__debezium.context.* headers are not written" },
-    { "schema.name.adjustment.mode", RULE_LOST_SET, "none", "names stand as they are" },
+    { "schema.name.adjustment.mode", RULE_SAME, NULL, "names stand as they are" },
     { "field.name.adjustment.mode", RULE_LOST_SET, "none", "names stand as they are" },
     { "sanitize.field.names", RULE_LOST_SET, "false", "names stand as they are" },
     { "event.processing.failure.handling.mode", RULE_LOST_SET, "fail",

@@ -85,15 +85,25 @@ convert_registry(struct conversion *c)
     const char *keys = pairs_take(c->pairs, "key.converter.schema.registry.url");
     const char *user = pairs_take(c->pairs, "value.converter.basic.auth.user.info");
     (void)pairs_take(c->pairs, "key.converter.basic.auth.user.info");
+    (void)pairs_take(c->pairs, "key.converter");
     (void)pairs_take(c->pairs, "value.converter.basic.auth.credentials.source");
     (void)pairs_take(c->pairs, "key.converter.basic.auth.credentials.source");
     if (url == NULL)
         url = keys;
     if (url != NULL)
         convert_set(c, "target", "schema_registry", url, "value.converter.schema.registry.url");
-    if (user != NULL)
-        convert_lost(c, "value.converter.basic.auth.user.info",
-                     "put user and password of the registry where the option schema_registry says");
+    if (user == NULL)
+        return;
+    convert_note(
+        c,
+        "The registry's password stands in this file: chmod 600, or write ${ENV} or ${file:/path} in its place.");
+    char *name = tr_strndup(user, strcspn(user, ":"));
+    const char *password = strchr(user, ':');
+    convert_set(c, "target", "schema_registry_user", name, "value.converter.basic.auth.user.info");
+    if (password != NULL)
+        convert_set(c, "target", "schema_registry_password", password + 1,
+                    "value.converter.basic.auth.user.info");
+    free(name);
 }
 
 static void

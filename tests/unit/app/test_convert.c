@@ -300,6 +300,29 @@ what_connect_does_on_the_way(void **state)
 }
 
 static void
+avro_has_its_registry(void **state)
+{
+    struct converted out;
+    (void)state;
+    convert(
+        &out,
+        POSTGRES
+        "key.converter=io.confluent.connect.avro.AvroConverter\n"
+        "value.converter=io.confluent.connect.avro.AvroConverter\n"
+        "key.converter.schema.registry.url=http://r:8081\nvalue.converter.schema.registry.url=http://r:8081\n"
+        "value.converter.basic.auth.credentials.source=USER_INFO\n"
+        "value.converter.basic.auth.user.info=reg:pass:word\nschema.name.adjustment.mode=avro\n",
+        NULL);
+    has(&out, "format: debezium-avro");
+    has(&out, "schema_registry: \"http://r:8081\"");
+    has(&out, "schema_registry_user: reg");
+    has(&out, "schema_registry_password: \"pass:word\"");
+    has(&out, "schema_name_adjustment_mode: avro");
+    assert_int_equal(out.lost, 0);
+    end(&out);
+}
+
+static void
 offsets_say_where_to_begin(void **state)
 {
     static const struct {
@@ -370,6 +393,7 @@ main(void)
         cmocka_unit_test(what_connect_does_on_the_way),
         cmocka_unit_test(offsets_say_where_to_begin),
         cmocka_unit_test(other_connectors_are_refused),
+        cmocka_unit_test(avro_has_its_registry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
