@@ -60,3 +60,25 @@ class Replay:
             rows.pop(record.key, None)
         else:
             rows[record.key] = event["after"]
+
+
+COLUMNS = {"wl.account": "id, balance, note", "wl.item": "id, code, qty", "wl.line": "item_id, n, txt"}
+
+
+def assert_exact(source, kafka, prefix="shop"):
+    """The topics of workload.py, replayed strictly, give the source's rows; the journal has each of its rows once, each client's in order."""
+    topics = sorted(name for name in kafka.topics() if name.startswith(f"{prefix}.wl."))
+    replay = Replay().apply(kafka.read(topics))
+    assert not replay.faults, "\n".join(replay.faults[:20])
+    for table, columns in COLUMNS.items():
+        names = columns.split(", ")
+        expected = sorted(source.sql(f"SELECT {columns} FROM {table}"), key=repr)
+        found = sorted((tuple(row[name] for name in names) for row in replay.rows[table].values()), key=repr)
+        assert found == expected, f"{table}: {len(found)} rows in the topic, {len(expected)} at the source"
+    journal = [(row["client"], row["n"]) for row in replay.inserted["wl.journal"]]
+    assert len(journal) == len(set(journal)), "a row of the journal came twice"
+    assert sorted(journal) == sorted(source.sql("SELECT client, n FROM wl.journal"))
+    last = {}
+    for client, number in journal:
+        assert number > last.get(client, -1), f"client {client}: {number} after {last[client]}"
+        last[client] = number

@@ -9,13 +9,12 @@ import pytest
 
 from harness.kafka import Kafka, need_kafka
 from harness.replication import drain, task_config
-from harness.topics import Replay
+from harness.topics import Replay, assert_exact
 from harness.wait import wait_until
 from harness.workload import Workload
 
-KILLS = int(os.environ.get("KILLS", "25"))  # `.ci/run` asks for 200
+KILLS = int(os.environ.get("KILLS", "25"))  # two hundred of them: tests/faults/test_kafka_kills.py
 BROKER_KILLS = max(2, KILLS // 10)
-COLUMNS = {"wl.account": "id, balance, note", "wl.item": "id, code, qty", "wl.line": "item_id, n, txt"}
 
 
 @pytest.fixture
@@ -28,28 +27,6 @@ def kafka():
 
 def make_config(source, kafka, **target):
     return task_config(source.url, None, task="shop") | {"target": {"url": kafka.url, "exactly_once": True, **target}}
-
-
-def wl_topics(kafka):
-    return sorted(name for name in kafka.topics() if name.startswith("shop.wl."))
-
-
-def assert_exact(source, kafka):
-    """The topics, replayed strictly, give the source's rows; the journal has each of its rows once, each client's in order."""
-    replay = Replay().apply(kafka.read(wl_topics(kafka)))
-    assert not replay.faults, "\n".join(replay.faults[:20])
-    for table, columns in COLUMNS.items():
-        names = columns.split(", ")
-        expected = sorted(source.sql(f"SELECT {columns} FROM {table}"), key=repr)
-        found = sorted((tuple(row[name] for name in names) for row in replay.rows[table].values()), key=repr)
-        assert found == expected, f"{table}: {len(found)} rows in the topic, {len(expected)} at the source"
-    journal = [(row["client"], row["n"]) for row in replay.inserted["wl.journal"]]
-    assert len(journal) == len(set(journal)), "a row of the journal came twice"
-    assert sorted(journal) == sorted(source.sql("SELECT client, n FROM wl.journal"))
-    last = {}
-    for client, number in journal:
-        assert number > last.get(client, -1), f"client {client}: {number} after {last[client]}"
-        last[client] = number
 
 
 @pytest.mark.time_limit(1200)

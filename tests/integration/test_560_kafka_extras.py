@@ -125,8 +125,8 @@ def test_mariadb_schema_changes(mariadb_server, kafka, tailrace, prefix):
         shop.drop()
 
 
-@pytest.mark.time_limit(600)
-@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.time_limit(400)
+@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=pytest.mark.matrix)])
 def test_mariadb_killed_under_load(mariadb_server, kafka, tailrace, prefix, kills):
     """exactly_once: a strict reader finds each change once, in order, and at the end the source's rows."""
     shop = mariadb_server.database()

@@ -1,0 +1,65 @@
+"""exactly_once under a long bad day: two hundred kills of tailrace, twenty of the broker, and a read_committed reader."""
+
+import random
+import subprocess
+
+import pytest
+
+from harness.kafka import Kafka, need_kafka
+from harness.replication import drain, task_config
+from harness.topics import assert_exact
+from harness.wait import wait_until
+from harness.workload import Workload
+
+
+@pytest.fixture
+def kafka():
+    need_kafka()
+    cluster = Kafka().start()
+    yield cluster
+    cluster.remove()
+
+
+def make_config(source, kafka, **target):
+    return task_config(source.url, None, task="shop") | {"target": {"url": kafka.url, "exactly_once": True, **target}}
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(600)
+def test_tailrace_killed_two_hundred_times(source, kafka, tailrace):
+    rng = random.Random(52)
+    load = Workload(source, seed=51, clients=2, ddl=True, pause=0.02).create_tables()
+    config = make_config(source, kafka, topic_partitions=3)
+    drain(tailrace, config)
+    load.start()
+    for _ in range(200):
+        tailrace.start("run", config=config)
+        try:
+            tailrace.child.popen.wait(rng.uniform(0.05, 0.9))
+            raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
+        except subprocess.TimeoutExpired:
+            tailrace.kill9()
+            tailrace.wait_exit()
+    load.stop()
+    drain(tailrace, config, timeout=300)
+    assert_exact(source, kafka)
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(900)
+def test_the_broker_killed_twenty_times(source, kafka, tailrace):
+    load = Workload(source, seed=53, clients=2, pause=0.02).create_tables()
+    config = make_config(source, kafka)
+    drain(tailrace, config)
+    tailrace.start("run", config=config)
+    load.start()
+    for _ in range(20):
+        reached = load.commits + 40
+        wait_until(lambda: load.commits >= reached, 60, "commits")
+        kafka.kill9()
+        kafka.up()
+    load.stop()
+    tailrace.check_running()
+    assert tailrace.stop(120) == 0, tailrace.stderr
+    drain(tailrace, config, timeout=300)
+    assert_exact(source, kafka)
