@@ -63,7 +63,7 @@ BOTH_RULES = [
     Rule("The schema-change topic", r"srv/stream#records", lambda _theirs, ours: ours == []),
     Rule("Quotes in a default", column("n?vchr", "defaults"), lambda theirs, ours: theirs == "it''s" and ours == "it's"),
     Rule("Defaults of binary columns", column("n?bin", "defaults"), lambda theirs, _ours: theirs in ("YWJcMA==", "61625c30")),
-    Rule("Fractions of a timestamp in a snapshot", column("n?ts[36]|nts6now|ts", "(defaults|odd|keys)", "snapshot/r"), same_moment),
+    Rule("Fractions of a timestamp in a snapshot", column("n?ts[36]|n?ts6now|ts", "(defaults|odd|keys)", "snapshot/r"), same_moment),
     Rule("Fractions of a timestamp in a snapshot", r"srv\.shop\.keys/snapshot/r/key(\.payload)?\.ts", same_moment),
     Rule("FLOAT in a snapshot", column("flt", "(types|odd)", "snapshot/r"), lambda theirs, ours: abs(theirs / ours - 1) < 1e-5),
     Rule("FLOAT with digits", column("flt72", "odd")),
