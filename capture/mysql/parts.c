@@ -55,12 +55,14 @@ is_moment(const struct tr_column *column)
     return column->logical == TR_DATE || column->logical == TR_TIMESTAMP || column->logical == TR_TIMESTAMPTZ;
 }
 
-/* An order that is the same for the index and for a comparison with a literal. */
+/* An order that is the same for the index and for a comparison with a literal: of texts, those that need no conversion between character sets. */
 static bool
 is_usable(const struct tr_column *column)
 {
-    bool text = column->logical == TR_TEXT || column->logical == TR_CHAR || column->logical == TR_BYTES;
-    return is_number(column) || is_moment(column) || (text && column->length > 0);
+    bool text = (column->logical == TR_TEXT || column->logical == TR_CHAR) && column->collation != NULL &&
+                strncmp(column->collation, "utf8mb4", 7) == 0;
+    return is_number(column) || is_moment(column) ||
+           ((text || column->logical == TR_BYTES) && column->length > 0);
 }
 
 static int
