@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/url.h"
+#include "schema/convert.h"
 #include "schema/ddl.h"
 
 static const struct tr_option check_options[] = {
@@ -185,7 +187,14 @@ tr_command_schema(struct tr_app *app, struct tr_error *err)
         return rc;
     tr_buffer_init(&out, TR_BUFFER_MAX);
     tr_buffer_init(&notes, TR_BUFFER_MAX);
-    rc = tr_schema_print_ddl(schema, app->config.sink->dialect, &out, &notes, err);
+    struct tr_url url;
+    struct tr_convert_target target = { .mariadb = strcmp(app->config.sink->dialect, "mariadb") == 0 };
+    rc = tr_url_parse(tr_setting_string(app->config.settings, "target"), &url, err);
+    if (rc == 0) {
+        target.public_database = url.path != NULL && url.path[0] != '\0' ? url.path : NULL;
+        rc = tr_schema_print_ddl(schema, app->config.sink->dialect, &target, &out, &notes, err);
+        tr_url_fini(&url);
+    }
     if (rc == 0)
         rc = print_buffer(&out, err);
     if (rc == 0 && notes.len > 0)

@@ -351,12 +351,43 @@ fail_key(const struct tr_settings *settings, const char *section, const struct t
     return near == NULL ? -TR_CONFIG : tr_error_hint(err, "did you mean %s?", near);
 }
 
+/* `types: {"tinyint(1)": boolean}` is the item "tinyint(1)=boolean" of the list `types`. */
+static const struct tr_option *
+pairs_option(const struct tr_settings *settings, const char *name)
+{
+    const struct tr_option *option = name[0] != '\0' ? tr_settings_find(settings, "", name) : NULL;
+    return option != NULL && option->pairs ? option : NULL;
+}
+
+static int
+set_pair(struct tr_config *config, const struct tr_option *option, const struct tr_entry *entry,
+         struct tr_error *err)
+{
+    if (entry->is_list || entry->nvalues != 1)
+        return tr_fail(err, TR_CONFIG, "%s: %s: \"%.100s\" takes one text", entry->origin, option->name,
+                       entry->name);
+    char *text, *pair;
+    int rc = resolve(config, option, entry->values[0], entry->origin, &text, err);
+    if (rc < 0)
+        return rc;
+    pair = tr_asprintf("%s=%s", entry->name, text);
+    wipe_free(text);
+    text = escape_item(pair);
+    rc = tr_settings_set(config->settings, "", option->name, text,
+                         tr_setting_is_set(config->settings, option->name), entry->origin, err);
+    free(pair);
+    free(text);
+    return rc;
+}
+
 static int
 check_section(const struct tr_settings *settings, const struct tr_entry *entry, struct tr_error *err)
 {
     for (size_t i = 0; i < NFILE_KEYS; i++)
         if (strcmp(entry->name, file_keys[i].section) == 0)
             return 0;
+    if (pairs_option(settings, entry->name) != NULL)
+        return 0;
     if (tr_settings_find(settings, "", entry->name) != NULL)
         return tr_fail(err, TR_CONFIG, "%s: %s takes a value, not a mapping", entry->origin, entry->name);
     tr_fail(err, TR_CONFIG, "%s: unknown section %.100s", entry->origin, entry->name);
@@ -369,6 +400,9 @@ apply_file_entry(struct tr_config *config, const struct tr_entry *entry, struct 
     const char *section, *name;
     if (entry->is_section)
         return check_section(config->settings, entry, err);
+    const struct tr_option *pairs = pairs_option(config->settings, entry->section);
+    if (pairs != NULL)
+        return set_pair(config, pairs, entry, err);
     place_of(entry, &section, &name);
     const struct tr_option *option = tr_settings_find(config->settings, section, name);
     /* `source: {source: ...}` is not a second spelling of url, and a file's keys have no dashes. */

@@ -30,6 +30,7 @@ struct tr_option {
     const char *choices; /* "a|b|c" for TR_OPTION_CHOICE */
     int64_t min, max;    /* INT, SIZE, DURATION; both 0 = any non-negative */
     bool secret;         /* never printed */
+    bool pairs;          /* LIST: its items are KEY=VALUE, in a file a mapping */
     const char *help;    /* one sentence */
 };
 

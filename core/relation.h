@@ -39,6 +39,8 @@ struct tr_column {
     const char *const *labels; /* enum or set labels in order */
     uint32_t nlabels;
     const char *default_expression; /* SQL text, or NULL */
+    const char *
+        target_type; /* the type it is to have at the target, by the task's `types` or `columns`; or NULL. Set by mapping, like the target names */
     uint16_t
         number; /* stable number of the column within its table (attnum), 0 = not known, or the engine has none */
     uint16_t key; /* 1-based place in the primary key, 0 = not part of it */

@@ -1,16 +1,28 @@
-/* mapping.c - include and exclude patterns. */
+/* mapping.c - include and exclude patterns; the types that columns are to have. */
 #include "mapping/mapping.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/memory.h"
+
+struct type_rule {
+    char *key;        /* a type of the source's, or schema.table.column */
+    const char *type; /* inside the setting */
+};
+
+struct type_rules {
+    struct type_rule *items;
+    size_t count;
+};
 
 struct tr_mapping {
     const char *const *include;
     size_t nincludes;
     const char *const *exclude;
     size_t nexcludes;
+    struct type_rules types, columns;
 };
 
 /* "[x]" stands for x alone. */
@@ -35,6 +47,40 @@ check_pattern(const char *pattern, struct tr_error *err)
     return 0;
 }
 
+/* "KEY=TYPE"; a key may hold "=", a type does not. */
+static int
+read_rules(const struct tr_settings *settings, const char *name, struct type_rules *rules,
+           struct tr_error *err)
+{
+    const char *const *items;
+    rules->count = tr_setting_list(settings, name, &items);
+    rules->items = tr_calloc(rules->count + 1, sizeof(*rules->items));
+    for (size_t i = 0; i < rules->count; i++) {
+        const char *equals = strrchr(items[i], '=');
+        if (equals == NULL || equals == items[i] || equals[1] == '\0') {
+            tr_fail(err, TR_CONFIG, "%s: \"%s\" does not say which type becomes which", name, items[i]);
+            return tr_error_hint(err, "in a file: %s: {\"KEY\": \"TYPE\"}; as a flag: --%s KEY=TYPE", name,
+                                 name);
+        }
+        if (strcmp(name, "columns") == 0 && memchr(items[i], '.', (size_t)(equals - items[i])) == NULL) {
+            tr_fail(err, TR_CONFIG, "columns: \"%s\" names no column", items[i]);
+            return tr_error_hint(
+                err, "write schema.table.column, or table.column for tables of that name in any schema");
+        }
+        rules->items[i].key = tr_asprintf("%.*s", (int)(equals - items[i]), items[i]);
+        rules->items[i].type = equals + 1;
+    }
+    return 0;
+}
+
+static void
+rules_fini(struct type_rules *rules)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        free(rules->items[i].key);
+    free(rules->items);
+}
+
 int
 tr_mapping_new(const struct tr_settings *settings, struct tr_mapping **out, struct tr_error *err)
 {
@@ -46,8 +92,12 @@ tr_mapping_new(const struct tr_settings *settings, struct tr_mapping **out, stru
         r = check_pattern(mapping->include[i], err);
     for (size_t i = 0; r == 0 && i < mapping->nexcludes; i++)
         r = check_pattern(mapping->exclude[i], err);
+    if (r == 0)
+        r = read_rules(settings, "types", &mapping->types, err);
+    if (r == 0)
+        r = read_rules(settings, "columns", &mapping->columns, err);
     if (r < 0) {
-        free(mapping);
+        tr_mapping_free(mapping);
         mapping = NULL;
     }
     *out = mapping;
@@ -57,6 +107,10 @@ tr_mapping_new(const struct tr_settings *settings, struct tr_mapping **out, stru
 void
 tr_mapping_free(struct tr_mapping *mapping)
 {
+    if (mapping == NULL)
+        return;
+    rules_fini(&mapping->types);
+    rules_fini(&mapping->columns);
     free(mapping);
 }
 
@@ -77,10 +131,50 @@ tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, const cha
            !any_match(mapping->exclude, mapping->nexcludes, schema, table);
 }
 
+/* "schema.table.column" or "table.column". */
+static bool
+names_column(const char *key, const struct tr_relation *relation, const struct tr_column *column)
+{
+    const char *dot = strrchr(key, '.');
+    if (dot == NULL || !tr_pattern_match(dot + 1, "", column->name))
+        return false;
+    char *table = tr_asprintf("%.*s", (int)(dot - key), key);
+    bool match = tr_pattern_match(table, relation->schema, relation->name);
+    free(table);
+    return match;
+}
+
+/* The whole type, or its bare name for all of that name. */
+static const char *
+type_of(const struct type_rules *rules, const struct tr_column *column)
+{
+    for (size_t i = 0; column->native != NULL && i < rules->count; i++)
+        if (strcasecmp(rules->items[i].key, column->native) == 0)
+            return rules->items[i].type;
+    for (size_t i = 0; column->type_name != NULL && i < rules->count; i++)
+        if (strcasecmp(rules->items[i].key, column->type_name) == 0)
+            return rules->items[i].type;
+    return NULL;
+}
+
+static const char *
+target_type(const struct tr_mapping *mapping, const struct tr_relation *relation,
+            const struct tr_column *column)
+{
+    for (size_t i = 0; i < mapping->columns.count; i++)
+        if (names_column(mapping->columns.items[i].key, relation, column))
+            return mapping->columns.items[i].type;
+    return type_of(&mapping->types, column);
+}
+
 void
 tr_mapping_route(const struct tr_mapping *mapping, struct tr_relation *relation)
 {
     relation->skip = !tr_mapping_wants(mapping, relation->schema, relation->name);
     relation->target_schema = relation->schema;
     relation->target_name = relation->name;
+    for (uint16_t i = 0; mapping->types.count + mapping->columns.count > 0 && i < relation->ncolumns; i++) {
+        struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[i]; /* not shared yet */
+        column->target_type = target_type(mapping, relation, column);
+    }
 }

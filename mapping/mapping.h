@@ -16,14 +16,14 @@
 
 struct tr_mapping;
 
-/* From the settings `tables` and `exclude`. Refuses a pattern that cannot match anything (an open bracket). */
+/* From the settings `tables`, `exclude`, `types` and `columns`. Refuses a pattern that cannot match anything (an open bracket). */
 int tr_mapping_new(const struct tr_settings *settings, struct tr_mapping **mapping, struct tr_error *err);
 void tr_mapping_free(struct tr_mapping *mapping);
 
 /* Is the table part of the task? Tables of tailrace's own schema never are. Pure; thread: any. */
 bool tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, const char *table);
 
-/* Set skip, target_schema and target_name of a new relation. */
+/* Set skip, target_schema, target_name and the columns' target_type of a new relation, before it is shared. */
 void tr_mapping_route(const struct tr_mapping *mapping, struct tr_relation *relation);
 
 #endif

@@ -98,6 +98,8 @@ tr_task_schema(const struct tr_task_config *config, struct tr_schema **schema, s
     r = open_source(task, err);
     if (r == 0)
         r = config->source->schema(task->source, schema, err);
+    if (r == 0)
+        tr_task_route_schema(task, *schema);
     close_both(task);
     return r;
 }

@@ -163,4 +163,7 @@ void tr_task_phase_set(struct tr_task *task, enum tr_task_phase phase);
 /* The state of a table by name, made when missing; its number is index + 1. */
 uint32_t tr_task_table_number(struct tr_task *task, const char *schema, const char *name);
 
+/* Target names and types of a schema's tables, by mapping. */
+void tr_task_route_schema(struct tr_task *task, struct tr_schema *schema);
+
 #endif

@@ -632,19 +632,27 @@ is_settled(const struct tr_task *task, const struct tr_relation *relation)
            strcmp(task->checkpoint.phase, "stream") == 0;
 }
 
+void
+tr_task_route_schema(struct tr_task *task, struct tr_schema *schema)
+{
+    for (uint32_t i = 0; i < schema->ntables; i++) {
+        struct tr_relation *relation = schema->tables[i].relation;
+        bool skip = relation->skip; /* partitions come with their root */
+        tr_mapping_route(task->mapping, relation);
+        relation->skip = skip;
+    }
+}
+
 /* The description for making the target's tables, under the names that mapping gives them. */
 static int
 read_schema(struct load *load, struct tr_error *err)
 {
     struct tr_task *task = load->task;
     int r = task->config.source->schema(load->source, &load->schema, err);
-    for (uint32_t i = 0; r == 0 && i < load->schema->ntables; i++) {
-        struct tr_relation *relation = load->schema->tables[i].relation;
-        bool skip = relation->skip; /* partitions come with their root */
-        tr_mapping_route(task->mapping, relation);
-        relation->skip = skip;
-        load->schema->tables[i].settled = is_settled(task, relation);
-    }
+    if (r == 0)
+        tr_task_route_schema(task, load->schema);
+    for (uint32_t i = 0; r == 0 && i < load->schema->ntables; i++)
+        load->schema->tables[i].settled = is_settled(task, load->schema->tables[i].relation);
     return r;
 }
 

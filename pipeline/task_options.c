@@ -42,6 +42,18 @@ const struct tr_option tr_task_options[] = {
       .section = "tables",
       .type = TR_OPTION_LIST,
       .help = "tables to leave out, after the includes" },
+    { .name = "types",
+      .section = "",
+      .type = TR_OPTION_LIST,
+      .pairs = true,
+      .help =
+          "types of columns at the target by their type at the source, instead of those that tailrace chooses: a mapping like {\"tinyint(1)\": boolean}" },
+    { .name = "columns",
+      .section = "",
+      .type = TR_OPTION_LIST,
+      .pairs = true,
+      .help =
+          "the same for single columns, which goes before types: {\"shop.item.price\": \"numeric(20,4)\"}; schema, table and column may be patterns" },
     { .name = "state",
       .section = "",
       .type = TR_OPTION_STRING,

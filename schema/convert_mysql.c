@@ -265,6 +265,11 @@ tr_convert_to_mysql(const char *dialect, const struct tr_column *column,
                     const struct tr_convert_target *target, enum tr_convert_use use, unsigned share,
                     struct tr_buffer *type, struct tr_buffer *note)
 {
+    if (column->target_type != NULL) {
+        tr_buffer_text(type, column->target_type);
+        tr_buffer_printf(note, "becomes %s, as the task says", column->target_type);
+        return;
+    }
     if (same_family(dialect) && column->native != NULL && !unknown_native(column, target)) {
         bool collection = strcasecmp(column->native, "geomcollection") == 0; /* MySQL's short name for it */
         tr_buffer_text(type, collection ? "geometrycollection" : column->native);

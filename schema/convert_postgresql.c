@@ -76,6 +76,11 @@ tr_convert_to_postgresql(const struct tr_column *column, const char *enum_type, 
                          struct tr_buffer *note)
 {
     enum tr_logical logical = column->logical;
+    if (column->target_type != NULL) {
+        tr_buffer_text(type, column->target_type);
+        tr_buffer_printf(note, "becomes %s, as the task says", column->target_type);
+        return;
+    }
     if (logical == TR_ENUM && enum_type != NULL)
         tr_buffer_text(type, enum_type);
     else if (types[logical] != NULL)

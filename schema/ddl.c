@@ -205,8 +205,9 @@ print_report(const struct tr_schema *schema, const struct tr_ddl *ddl, struct tr
 }
 
 int
-tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out,
-                    struct tr_buffer *report, struct tr_error *err)
+tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect,
+                    const struct tr_convert_target *target, struct tr_buffer *out, struct tr_buffer *report,
+                    struct tr_error *err)
 {
     static const char *const titles[] = {
         [TR_DDL_BEFORE] = "-- before the rows\n",
@@ -214,7 +215,7 @@ tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct 
         [TR_DDL_END] = "\n-- when all tables are filled\n",
     };
     struct tr_ddl *ddl;
-    int rc = tr_ddl_new(schema, dialect, &ddl, err);
+    int rc = tr_ddl_new_at(schema, dialect, target, TR_DDL_NO_TABLE, &ddl, err);
     if (rc < 0)
         return rc;
     for (uint32_t i = 0; i < ddl->count; i++) {

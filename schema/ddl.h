@@ -54,8 +54,9 @@ int tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const str
                   uint32_t only_table, struct tr_ddl **ddl, struct tr_error *err);
 void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
 
-/* For `tailrace schema`: the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */
-int tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect, struct tr_buffer *out,
+/* For `tailrace schema` (target: as tr_ddl_new_at, or NULL): the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */
+int tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect,
+                        const struct tr_convert_target *target, struct tr_buffer *out,
                         struct tr_buffer *report, struct tr_error *err);
 
 #endif

@@ -51,6 +51,16 @@ is_same(const struct tr_ddl_builder *b)
     return strcmp(b->schema->dialect, b->target.mariadb ? "mariadb" : "mysql") == 0;
 }
 
+/* Does the task give a column another type? Then the source's own statement will not do. */
+static bool
+has_chosen_type(const struct tr_relation *relation)
+{
+    for (uint16_t c = 0; c < relation->ncolumns; c++)
+        if (relation->columns[c].target_type != NULL)
+            return true;
+    return false;
+}
+
 static const char *
 database_of(const struct tr_ddl_builder *b, const struct tr_relation *relation)
 {
@@ -279,7 +289,7 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     const struct tr_table *table = &b->schema->tables[index];
     const struct tr_relation *relation = table->relation;
     struct tr_buffer type, note;
-    if (is_same(b) && table->create != NULL) {
+    if (is_same(b) && table->create != NULL && !has_chosen_type(relation)) {
         tr_buffer_text(&b->text, "CREATE TABLE ");
         table_name(b, table);
         tr_buffer_printf(&b->text, " %s", table->create);
@@ -411,7 +421,7 @@ add_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *obje
 static void
 build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
 {
-    if (object->in_create && is_same(b))
+    if (object->in_create && is_same(b) && !has_chosen_type(b->schema->tables[index].relation))
         return;
     tr_buffer_text(&b->text, "ALTER TABLE ");
     table_name(b, &b->schema->tables[index]);
@@ -535,7 +545,7 @@ static void
 build_check(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
 {
     const struct tr_table *table = &b->schema->tables[index];
-    if (object->in_create && is_same(b))
+    if (object->in_create && is_same(b) && !has_chosen_type(table->relation))
         return;
     if (!is_mysql(b) || object->native == NULL) {
         tr_ddl_note(b, table->relation, NULL, "check constraint %s is not carried", object->name);

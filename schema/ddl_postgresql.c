@@ -181,6 +181,26 @@ key_comment(struct tr_buffer *out, const struct tr_table *table, const struct tr
     literal(out, object->comment);
 }
 
+/* The source's own statement has made the columns: those that the task gives another type are altered while the table is empty. */
+static void
+chosen_types(struct tr_ddl_builder *b, const struct tr_table *table)
+{
+    for (uint16_t c = 0; table->parent == 0 && c < table->relation->ncolumns; c++) {
+        const struct tr_column *column = &table->relation->columns[c];
+        if (column->target_type == NULL)
+            continue;
+        tr_buffer_text(&b->text, ";\nALTER TABLE ");
+        table_name(&b->text, table);
+        tr_buffer_text(&b->text, " ALTER COLUMN ");
+        identifier(&b->text, column->name);
+        tr_buffer_printf(&b->text, " TYPE %s USING ", column->target_type);
+        identifier(&b->text, column->name);
+        tr_buffer_printf(&b->text, "::text::%s", column->target_type);
+        tr_ddl_note(b, table->relation, column->name, "%s: becomes %s, as the task says",
+                    column->native != NULL ? column->native : "value", column->target_type);
+    }
+}
+
 static void
 build_table(struct tr_ddl_builder *b, uint32_t index)
 {
@@ -200,6 +220,7 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
         table_name(out, table);
         tr_buffer_printf(out, " %s", table->alter);
     }
+    chosen_types(b, table);
     comment_on(out, "TABLE", relation->target_schema, relation->target_name, table->comment);
     column_comments(out, table);
     for (uint32_t i = 0; i < table->nobjects; i++)

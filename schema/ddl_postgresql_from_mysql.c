@@ -109,7 +109,7 @@ build_enum(struct tr_ddl_builder *b, const struct tr_relation *relation, const s
 static bool
 fits_enum(const struct tr_column *column)
 {
-    bool fits = column->logical == TR_ENUM && column->nlabels > 0;
+    bool fits = column->target_type == NULL && column->logical == TR_ENUM && column->nlabels > 0;
     for (uint32_t i = 0; fits && i < column->nlabels; i++)
         fits = strlen(column->labels[i]) <= NAME_BYTES;
     return fits;
@@ -179,7 +179,8 @@ static struct tr_column
 as_counter(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t index)
 {
     struct tr_column column = table->relation->columns[index];
-    if (column.logical == TR_UINT64 && (column.auto_increment || refers_to_counter(b, table, index))) {
+    if (column.logical == TR_UINT64 && column.target_type == NULL &&
+        (column.auto_increment || refers_to_counter(b, table, index))) {
         column.logical = TR_INT64;
         tr_ddl_note(b, table->relation, column.name, "%s: a number above 9223372036854775807 is refused",
                     column.native != NULL ? column.native : "number");

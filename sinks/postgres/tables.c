@@ -211,14 +211,13 @@ make_missing(struct tr_postgres_sink *sink, const struct tr_ddl *ddl, const bool
 }
 
 static void
-log_notes(const struct tr_postgres_sink *sink, const struct tr_schema *schema)
+log_notes(const struct tr_postgres_sink *sink, const struct tr_schema_note *notes, uint32_t count)
 {
-    for (uint32_t i = 0; i < schema->nnotes && i < NOTES_SHOWN; i++)
-        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%s: %s", schema->notes[i].object,
-               schema->notes[i].text);
-    if (schema->nnotes > NOTES_SHOWN)
+    for (uint32_t i = 0; i < count && i < NOTES_SHOWN; i++)
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%s: %s", notes[i].object, notes[i].text);
+    if (count > NOTES_SHOWN)
         tr_log(sink->base.env->log, TR_LOG_INFO, "sink",
-               "%u more notes on the schema: tailrace schema lists all", schema->nnotes - NOTES_SHOWN);
+               "%u more notes on the schema: tailrace schema lists all", count - NOTES_SHOWN);
 }
 
 static int
@@ -233,7 +232,8 @@ create_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, str
     for (uint32_t i = 0; i < ddl->count && ddl->statements[i].phase == TR_DDL_BEFORE; i++)
         missing = missing || (!have[i] && ddl->statements[i].kind == TR_OBJECT_TABLE);
     if (rc == 0 && missing) {
-        log_notes(sink, schema);
+        log_notes(sink, schema->notes, schema->nnotes);
+        log_notes(sink, ddl->notes, ddl->nnotes);
         rc = check_required(sink, schema, err);
     }
     if (rc == 0)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "schema/convert.h"
 
 /* Types whose equality in pg_catalog is sameness of the value. */
 static bool
@@ -391,12 +392,20 @@ map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_
     if (rc == 0)
         missing = lay_over(map);
     if (rc == 0 && missing != NULL) {
+        struct tr_buffer type, note;
+        tr_buffer_init(&type, (size_t)1 << 16);
+        tr_buffer_init(&note, (size_t)1 << 16);
+        if (sink->from_postgresql)
+            tr_buffer_text(&type, missing->native != NULL ? missing->native : "...");
+        else
+            tr_convert_to_postgresql(missing, NULL, &type, &note);
         rc = tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)",
                      map->label, missing->name,
                      missing->native != NULL ? missing->native : "of unknown type");
         tr_error_hint(err, "ALTER TABLE \"%s\".\"%s\" ADD COLUMN \"%s\" %s;", relation->target_schema,
-                      relation->target_name, missing->name,
-                      missing->native != NULL ? missing->native : "...");
+                      relation->target_name, missing->name, type.data);
+        tr_buffer_fini(&type);
+        tr_buffer_fini(&note);
     }
     if (rc < 0) {
         map_free(map);

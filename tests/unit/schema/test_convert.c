@@ -252,7 +252,7 @@ print(const char *dialect, const char *source, struct tr_buffer *out, struct tr_
     struct tr_schema schema = { .dialect = source, .tables = &table, .ntables = 1 };
     tr_buffer_init(out, 65536);
     tr_buffer_init(report, 65536);
-    assert_int_equal(tr_schema_print_ddl(&schema, dialect, out, report, &err), 0);
+    assert_int_equal(tr_schema_print_ddl(&schema, dialect, NULL, out, report, &err), 0);
 }
 
 static void

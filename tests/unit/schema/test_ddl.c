@@ -138,7 +138,7 @@ prints_phases_under_target_names(void **state)
     struct tr_schema *schema = sample();
     tr_buffer_init(&out, 1 << 20);
     tr_buffer_init(&report, 1 << 20);
-    assert_int_equal(tr_schema_print_ddl(schema, "postgresql", &out, &report, &err), 0);
+    assert_int_equal(tr_schema_print_ddl(schema, "postgresql", NULL, &out, &report, &err), 0);
     assert_true(out.len > strlen(expected));
     assert_memory_equal(out.data, expected, strlen(expected));
     /* A descending sequence only moves down; one whose value is not known is not set. */

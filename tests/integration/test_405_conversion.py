@@ -1,0 +1,84 @@
+"""Columns and tables of one engine as another's: types that the task chooses, defaults, checks, and what is named as lost."""
+
+import datetime
+
+import pytest
+
+from harness.replication import drain, task_config
+from harness.wait import wait_until
+
+
+@pytest.fixture
+def shop(mariadb_server):
+    database = mariadb_server.database()
+    database.sql(f"ALTER DATABASE `{database.name}` CHARACTER SET utf8mb4")
+    yield database
+    database.drop()
+    mariadb_server.drop_database("tailrace")
+
+
+TYPES = {"tinyint(1)": "boolean", "binary(16)": "uuid", "set('a','b')": "text[]", "time": "interval"}
+
+
+def test_the_task_chooses_types(shop, target, tailrace):
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY, flag tinyint(1), u binary(16), s set('a','b'), tm time, n bigint unsigned, bits bit(3))")
+    row = "(%d, %d, x'00112233445566778899aabbccddeeff', 'a,b', '-100:00:01', 7, b'101')"
+    shop.sql(f"INSERT INTO t VALUES {row % (1, 1)}")
+    config = task_config(shop.url, target.url, types=TYPES, columns={f"{shop.name}.t.n": "bigint", "%.bits": "integer"},
+                         tables={"include": [f"{shop.name}.%"]})
+    printed = tailrace.run("schema", config=config, timeout=60)
+    assert printed.status == 0, printed
+    assert '"flag" boolean' in printed.stdout and '"n" bigint' in printed.stdout and '"bits" integer' in printed.stdout
+    assert "t.flag: tinyint(1): becomes boolean, as the task says" in printed.stderr
+
+    drain(tailrace, config)
+    shop.sql(f"INSERT INTO t VALUES {row % (2, 0)}")
+    shop.sql("UPDATE t SET s = '', tm = '00:00:05' WHERE id = 1")
+    shop.sql("INSERT INTO t (id, flag) VALUES (3, NULL)")
+    drain(tailrace, config)
+    uuid = "00112233-4455-6677-8899-aabbccddeeff"
+    rows = target.sql(f'SELECT id, flag, u::text, s, tm, n, bits FROM "{shop.name}".t ORDER BY id')
+    assert rows == [(1, True, uuid, [], datetime.timedelta(seconds=5), 7, 5),
+                    (2, False, uuid, ["a", "b"], -datetime.timedelta(hours=100, seconds=1), 7, 5),
+                    (3, None, None, None, None, None, None)]
+
+    shop.sql("INSERT INTO t (id, flag) VALUES (4, 2)")
+    result = tailrace.run("run", "--stop", "drained", config=config, timeout=100)
+    for part in ("id=4", "column flag", "neither 0 nor 1", "'2'"):
+        assert result.status == 1 and part in result.stderr, result
+
+
+def test_the_task_chooses_types_of_mysql(source, shop, tailrace):
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, u uuid, n numeric, v varchar)")
+    row = "(%d, '00112233-4455-6677-8899-aabbccddeeff', 1.25, 'text')"
+    source.sql(f"INSERT INTO t VALUES {row % 1}")
+    config = task_config(source.url, shop.url, types={"uuid": "binary(16)", "numeric": "decimal(10,2)"}, columns={"public.t.v": "varchar(20)"},
+                         tables={"include": ["public.t"]})
+    drain(tailrace, config)
+    source.sql(f"INSERT INTO t VALUES {row % 2}")
+    drain(tailrace, config)
+    assert shop.sql("SELECT id, HEX(u), CAST(n AS CHAR), v FROM t ORDER BY id") == [
+        (i, "00112233445566778899AABBCCDDEEFF", "1.25", "text") for i in (1, 2)]
+    source.sql("INSERT INTO t (id, n) VALUES (3, 1.255)")
+    result = tailrace.run("run", "--stop", "drained", config=config, timeout=100)
+    for part in ("id=3", "column n", "more digits", "'1.255'"):
+        assert result.status == 1 and part in result.stderr, result
+
+
+def test_the_task_chooses_types_between_equals(source, target, tailrace):
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, n integer, v varchar(5))")
+    source.sql("INSERT INTO t VALUES (1, 1, 'one')")
+    config = task_config(source.url, target.url, columns={"t.n": "bigint", "t.v": "text"}, tables={"include": ["public.t"]})
+    drain(tailrace, config)
+    source.sql("INSERT INTO t VALUES (2, 2, 'two')")
+    tailrace.start("run", config=config)
+    wait_until(lambda: target.sql("SELECT * FROM t ORDER BY id") == [(1, 1, "one"), (2, 2, "two")], 60, "both rows")
+    assert tailrace.stop() == 0
+    types = target.sql("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY attnum")
+    assert types == [("integer",), ("bigint",), ("text",)]
+
+
+@pytest.mark.parametrize("bad,part", [({"types": ["no equals"]}, "which type becomes which"), ({"columns": {"alone": "text"}}, "names no column")])
+def test_a_rule_that_says_nothing_is_refused(source, target, tailrace, bad, part):
+    result = tailrace.run("check", config=task_config(source.url, target.url, **bad), timeout=60)
+    assert result.status == 2 and part in result.stderr, result
