@@ -44,8 +44,8 @@ static const char *const notes[TR_LOGICAL_COUNT] = {
     [TR_TIMESTAMPTZ] = "zero dates have no form in the target",
     [TR_TIME] = "a time below 0 or above 24 hours has no form in the target",
     [TR_SET] = "becomes the text of its labels, separated by commas",
-    [TR_POINT] = "carried as the server's own bytes: 4 of the SRID, then WKB",
-    [TR_GEOMETRY] = "carried as the server's own bytes: 4 of the SRID, then WKB",
+    [TR_POINT] = "kept as the bytes of PostGIS's EWKB",
+    [TR_GEOMETRY] = "kept as the bytes of PostGIS's EWKB",
     [TR_VECTOR] = "kept as text",
 };
 
