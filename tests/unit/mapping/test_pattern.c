@@ -45,6 +45,8 @@ settings_with(const char *include, const char *exclude)
     static const struct tr_option table[] = {
         { .name = "tables", .section = "tables", .type = TR_OPTION_LIST, .value = "%", .help = "x" },
         { .name = "exclude", .section = "tables", .type = TR_OPTION_LIST, .help = "x" },
+        { .name = "types", .section = "", .type = TR_OPTION_LIST, .pairs = true, .help = "x" },
+        { .name = "columns", .section = "", .type = TR_OPTION_LIST, .pairs = true, .help = "x" },
         { .name = NULL },
     };
     struct tr_error err;
@@ -92,6 +94,40 @@ an_open_bracket_is_refused(void **state)
     tr_settings_free(settings);
 }
 
+static const char *
+chosen(const struct tr_settings *settings, const char *name, const char *native, const char *type_name)
+{
+    struct tr_error err;
+    struct tr_mapping *mapping;
+    struct tr_column column = { .name = name, .native = native, .type_name = type_name };
+    struct tr_relation relation = { .schema = "shop", .name = "item", .columns = &column, .ncolumns = 1 };
+    assert_int_equal(tr_mapping_new(settings, &mapping, &err), 0);
+    tr_mapping_route(mapping, &relation);
+    tr_mapping_free(mapping);
+    return column.target_type; /* inside the settings */
+}
+
+static void
+a_column_goes_before_its_type_and_a_whole_type_before_its_name(void **state)
+{
+    (void)state;
+    struct tr_error err;
+    struct tr_settings *settings = settings_with(NULL, NULL);
+    assert_int_equal(tr_settings_set(settings, "", "types",
+                                     "time=interval,tinyint(1)=boolean,enum('a=b')=text", false, "test",
+                                     &err),
+                     0);
+    assert_int_equal(
+        tr_settings_set(settings, "", "columns", "item.a%=bigint,other.item.b=real", false, "test", &err), 0);
+    assert_string_equal(chosen(settings, "x", "time(3)", "time"), "interval");
+    assert_string_equal(chosen(settings, "x", "TINYINT(1)", "tinyint"), "boolean");
+    assert_null(chosen(settings, "x", "tinyint(4)", "tinyint"));
+    assert_string_equal(chosen(settings, "x", "enum('a=b')", "enum"), "text");
+    assert_string_equal(chosen(settings, "ab", "time", "time"), "bigint");
+    assert_null(chosen(settings, "b", "int", "int"));
+    tr_settings_free(settings);
+}
+
 int
 main(void)
 {
@@ -99,6 +135,7 @@ main(void)
         cmocka_unit_test(matches_by_whole_name),
         cmocka_unit_test(excludes_win_and_our_own_schema_is_never_carried),
         cmocka_unit_test(an_open_bracket_is_refused),
+        cmocka_unit_test(a_column_goes_before_its_type_and_a_whole_type_before_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
