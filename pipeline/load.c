@@ -30,6 +30,9 @@ struct load_table {
     char *name;
     uint32_t parts_left; /* not yet committed */
     uint64_t weight;     /* bytes of its rows and of the indexes that follow them, roughly */
+    size_t next_part,
+        end_part;     /* in the list of all parts: the next of its own to be loaded, and behind the last */
+    unsigned readers; /* at work on it */
 };
 
 struct load_part {
@@ -48,9 +51,12 @@ struct load {
     struct load_table *tables;
     size_t ntables;
     struct load_part *parts;
-    size_t nparts, next_part;
+    size_t nparts;
+    struct load_table **order; /* the tables, those first that take longest */
+    size_t first_open;         /* all before it in this order have no part left to begin */
     struct tr_cut cut;
-    pthread_mutex_t lock; /* guards next_part, parts_left, failed, error, of_parts */
+    pthread_mutex_t
+        lock; /* guards first_open, of tables next_part, readers and parts_left, failed, error, of_parts */
     struct
         part_sums { /* estimates of all parts and of those that have ended, and what came; with what earlier attempts had brought */
         uint64_t rows_all, bytes_all, rows_ended, bytes_ended, rows_came, bytes_came, rows_before,
@@ -113,12 +119,10 @@ expect(struct load *load)
 static int
 by_weight(const void *a, const void *b)
 {
-    const struct load_part *x = a, *y = b;
-    if (x->table->weight != y->table->weight)
-        return x->table->weight < y->table->weight ? 1 : -1;
-    if (x->table != y->table)
-        return x->table < y->table ? -1 : 1;
-    return (x->part.from > y->part.from) - (x->part.from < y->part.from);
+    const struct load_table *x = *(struct load_table *const *)a, *y = *(struct load_table *const *)b;
+    if (x->weight != y->weight)
+        return x->weight < y->weight ? 1 : -1;
+    return (x > y) - (x < y);
 }
 
 static uint64_t
@@ -165,6 +169,8 @@ plan(struct load *load, int max, struct tr_error *err)
         const struct tr_table *description = describe(load, table->relation, &hint);
         uint64_t per_row = description != NULL ? indexes_of(description) * INDEX_ROW_BYTES : 0;
         load->parts = tr_realloc(load->parts, (load->nparts + (size_t)n) * sizeof(*load->parts));
+        table->next_part = load->nparts;
+        table->end_part = load->nparts + (size_t)n;
         for (int p = 0; p < n; p++) {
             load->parts[load->nparts++] = (struct load_part){ table, parts[p] };
             load->of_parts.rows_all += parts[p].rows;
@@ -174,8 +180,10 @@ plan(struct load *load, int max, struct tr_error *err)
         table->parts_left = (uint32_t)n;
     }
     expect(load);
-    if (load->nparts > 0)
-        qsort(load->parts, load->nparts, sizeof(*load->parts), by_weight);
+    load->order = tr_calloc(load->ntables + 1, sizeof(*load->order));
+    for (size_t i = 0; i < load->ntables; i++)
+        load->order[i] = &load->tables[i];
+    qsort(load->order, load->ntables, sizeof(*load->order), by_weight);
     return 0;
 }
 
@@ -349,14 +357,45 @@ copy_part(struct load *load, struct load_part *part, struct tr_error *err)
     return r < 0 ? tr_error_prefix(err, "full load of table %s", table->name) : 0;
 }
 
+/*
+ * Where the next reader goes: to the table with the fewest of them, for several that write one table get in each other's way; among those to the one that takes
+ * longest. Called with the lock held.
+ */
+static struct load_table *
+choose_table(struct load *load)
+{
+    struct load_table *best = NULL;
+    while (load->first_open < load->ntables &&
+           load->order[load->first_open]->next_part == load->order[load->first_open]->end_part)
+        load->first_open++;
+    for (size_t i = load->first_open; i < load->ntables && (best == NULL || best->readers > 0); i++) {
+        struct load_table *table = load->order[i];
+        if (table->next_part < table->end_part && (best == NULL || table->readers < best->readers))
+            best = table;
+    }
+    return best;
+}
+
 static struct load_part *
 next_part(struct load *load)
 {
+    struct load_part *part = NULL;
     pthread_mutex_lock(&load->lock);
-    struct load_part *part = load->next_part < load->nparts && !load->failed ? &load->parts[load->next_part++]
-                                                                             : NULL;
+    struct load_table *table = load->failed ? NULL : choose_table(load);
+    if (table != NULL && !ending(load)) {
+        table->readers++;
+        part = &load->parts[table->next_part++];
+    }
     pthread_mutex_unlock(&load->lock);
-    return ending(load) ? NULL : part;
+    return part;
+}
+
+static void
+leave_table(struct load *load, struct load_table *table)
+{
+    pthread_mutex_lock(&load->lock);
+    table->readers--;
+    pthread_mutex_unlock(&load->lock);
 }
 
 static void
@@ -377,9 +416,11 @@ load_worker(void *arg)
     struct load_part *part;
     struct tr_error err;
     tr_error_clear(&err);
-    while ((part = next_part(load)) != NULL)
+    while ((part = next_part(load)) != NULL) {
         if (copy_part(load, part, &err) < 0)
             give_up(load, &err);
+        leave_table(load, part->table);
+    }
     if (!given_up(load) && sink->finish_table != NULL &&
         sink->finish_table(load->sink, load->schema, NULL, &err) < 0)
         give_up(load, &err);
@@ -747,6 +788,7 @@ fini(struct load *load)
         free(load->tables[i].name);
     free(load->tables);
     free(load->parts);
+    free(load->order);
     tr_relation_list_free(&load->relations);
     tr_schema_free(load->schema);
     pthread_mutex_destroy(&load->lock);

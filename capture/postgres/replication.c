@@ -34,6 +34,7 @@
 #define NAP_WORTH_BYTES 512 /* a nap that brought less than this was not worth it... */
 #define NAP_POOR_MAX \
     3 /* ...and so many in a row end the napping; a walsender that reads a page of log is no calm yet */
+#define NAP_POOR_BEHIND 10   /* the same in a backlog: the server may be reading what is not for us */
 #define FULL_READ_BYTES 6144 /* libpq reads at least 8 KiB at a time when there is as much */
 #define NAP_FULL_BYTES \
     262144          /* a nap that brought more than this was too long: the sender must not wait for us */
@@ -284,18 +285,29 @@ tr_postgres_stream_end(struct tr_postgres_source *source)
 
 /* ------------------------------------------------------------------------------------------------------------ read */
 
-/* Begin (Byte1 'B', Int64 LSN, Int64 commit time, ...): how old is what the server sends? */
+static void
+set_behind(struct tr_postgres_reading *reading, bool behind)
+{
+    reading->behind = behind;
+    if (behind && reading->nap_us == 0)
+        reading->nap_us = NAP_START_US;
+}
+
+/*
+ * How old is what the server sends? Begin: Byte1 'B', Int64 LSN, Int64 commit time, Int32 xid. Stream Start (Byte1 'S', Int32 xid, Int8 first) brings a large
+ * transaction that is still open, so that nobody waits for its rows.
+ */
 static void
 note_age(struct tr_postgres_reading *reading, const struct tr_frame *frame)
 {
+    if (frame->len == 6 && frame->data[0] == 'S')
+        set_behind(reading, true);
     if (frame->len < 17 || frame->data[0] != 'B')
         return;
     struct tr_cursor cur = tr_cursor(frame->data + 9, 8);
     uint64_t committed_us = tr_cursor_u64be(&cur) +
                             (uint64_t)TR_PG_EPOCH_US; /* unsigned: a hostile clock may wrap */
-    reading->behind = (int64_t)((uint64_t)frame->sent_us - committed_us) > BEHIND_US;
-    if (reading->behind && reading->nap_us == 0)
-        reading->nap_us = NAP_START_US;
+    set_behind(reading, (int64_t)((uint64_t)frame->sent_us - committed_us) > BEHIND_US);
 }
 
 static int
@@ -379,8 +391,10 @@ judge_nap(struct tr_postgres_reading *reading, uint64_t burst)
         reading->nap_us = longest;
     if (reading->nap_us < NAP_MIN_US)
         reading->nap_us = NAP_MIN_US;
-    if (reading->poor >= NAP_POOR_MAX && !reading->behind)
+    if (reading->poor >= (reading->behind ? NAP_POOR_BEHIND : NAP_POOR_MAX)) {
+        reading->behind = false;
         reading->nap_us = 0;
+    }
 }
 
 /* The socket has run dry: decide how the next bytes are waited for, by what came since it was dry before. */

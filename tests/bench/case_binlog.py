@@ -1,10 +1,13 @@
 """MariaDB and MySQL as sources and targets: beside the servers' own tools, pgloader and mydumper."""
 
+import shutil
 import subprocess
 import threading
 import time
 from pathlib import Path
 
+from case_apply import Apply
+from case_capture import TPCB_TABLES
 from lab import ROOT, Process, Run, Skip, Wrong, new_dir, server_cpu, summary, tailrace, wait_until
 
 from harness.servers import MariaDB, MySQL  # lab has made the harness importable
@@ -253,4 +256,197 @@ class MysqlReplica(Replica):
     title = "MySQL's log of small transactions applied to MySQL; peer: the server's own replica, 4 parallel workers"
 
 
-CASES = [MariadbToNull, MysqlToNull, LargeToNull, MariadbReplica, MysqlReplica]
+class Cross:
+    """Small transactions from one engine to the other; peer: PostgreSQL's own subscription, the faster of the native ones."""
+
+    peers, warm_up = ["subscription"], False
+
+    def prepare(self, lab):
+        self.lab, self.runs = lab, 0
+        self.native = Apply()
+        self.native.prepare(lab)
+
+    def run(self, side):
+        return self.native.run(side) if side == "subscription" else self.by_tailrace()
+
+    def loaded(self, source, target, tables):
+        """The state before the backlog, carried over by a full load that is not measured."""
+        process = tailrace(source, target, mode="full-load", tables=",".join(tables))
+        if process.wait() != 0:
+            raise Wrong(f"the load failed:\n{process.tail()}")
+
+    def measured(self, source, target, servers, rows, check, **options):
+        before = [server_cpu(server) for server in servers]
+        process = tailrace(source, target, mode="cdc", schema="expect", **options)
+        wall = process.wait()
+        check()
+        spent = [server_cpu(server) - cpu for server, cpu in zip(servers, before)]
+        return Run(wall, rows, process.cpu, *spent, process.rss)
+
+
+class PostgresToMariadb(Cross):
+    name, goal = "postgres-mariadb", {"subscription": 1.0}
+    title = "TPC-B backlog, PostgreSQL to MariaDB; peer: PostgreSQL's own subscription on the same backlog"
+    figures = "count(*), coalesce(sum(aid), 0), coalesce(sum(delta), 0), coalesce(sum(tid * bid), 0)"
+
+    def prepare(self, lab):
+        super().prepare(lab)
+        self.server = new_server("mariadb", "crossdst", **{"gtid-strict-mode": "OFF"})
+
+    def by_tailrace(self):
+        self.runs += 1
+        backlog, target = self.native.backlog, self.server.database(f"public{self.runs}")
+        tables = TPCB_TABLES
+        self.loaded(self.lab.target.url("base"), target.url, tables)
+        slot = backlog.copy()
+
+        def check():
+            want = backlog.database.sql(f"SELECT {self.figures} FROM pgbench_history")[0]
+            have = target.sql(f"SELECT {self.figures} FROM pgbench_history")[0]
+            if [int(value) for value in want] != [int(value) for value in have]:
+                raise Wrong(f"pgbench_history holds {have}, not {want}")
+
+        run = self.measured(backlog.database.url, target.url, (self.lab.source, self.server), backlog.rows, check, slot=slot,
+                            publication="bench", tables=",".join(tables), start=f"lsn:{backlog.start}", stop=f"lsn:{backlog.end}")
+        backlog.drop(slot)
+        target.drop()
+        return run
+
+
+class MariadbToPostgres(Cross):
+    name, goal = "mariadb-postgres", {"subscription": 1.0}
+    title = "MariaDB's log of small transactions to PostgreSQL; peer: PostgreSQL's own subscription on a TPC-B backlog of that size"
+
+    def prepare(self, lab):
+        super().prepare(lab)
+        self.log = binlogs(lab, "mariadb")
+        self.wanted = rows_of(self.log.database, TABLES)
+        # The state before the backlog, on a server of its own: the source's log is not to hold it.
+        self.before = new_server("mariadb", "before")
+        self.log.restore(self.before.database("bench"))
+
+    def by_tailrace(self):
+        self.runs += 1
+        target = self.lab.target.database(f"cross{self.runs}")
+        tables = [f"bench.{table}" for table in TABLES]
+        self.loaded(self.before.url("bench"), target.url, tables)
+        target.sql("ALTER DATABASE " + target.name + " SET search_path = bench")
+
+        def check():
+            found = rows_of(target, TABLES)
+            if found != self.wanted:
+                raise Wrong(f"the target holds {found}, not {self.wanted}")
+
+        run = self.measured(self.log.server.url("bench"), target.url, (self.log.server, self.lab.target), self.log.rows, check,
+                            tables=",".join(tables), gtid="off", start=f"binlog:{self.log.file}:{self.log.start}",
+                            stop=f"binlog:{self.log.last_file}:{self.log.end}")
+        target.drop()
+        return run
+
+
+class MariadbLoad:
+    """A full load out of MariaDB."""
+
+    warm_up = False
+    schema = """
+CREATE TABLE wide (id int PRIMARY KEY, k int NOT NULL, c char(120) NOT NULL, pad char(60) NOT NULL, KEY (k));
+CREATE TABLE narrow (id bigint PRIMARY KEY, owner int NOT NULL, at datetime(6) NOT NULL, amount decimal(12,2), note varchar(40), KEY (owner, at), KEY (at));
+"""
+
+    def prepare(self, lab):
+        self.lab, self.runs = lab, 0
+        self.source = new_server("mariadb", "loadsrc")
+        self.source.sql(HURRY.format(0))
+        self.database = self.source.database("bench")
+        statements(self.database, SCHEMA.format(accounts=10) + self.schema)
+        self.rows = lab.size(2_000_000, 50_000)
+        for first in range(0, self.rows, 500_000):
+            count = min(500_000, self.rows - first)
+            self.database.sql(f"INSERT INTO wide SELECT n + {first}, n % 5003, concat(md5(n), md5(n + 1)), md5(n + 2) FROM seq WHERE n <="
+                              f" {count}")
+            self.database.sql(f"INSERT INTO narrow SELECT n + {first}, n % 70001, '2024-01-01' + INTERVAL n SECOND, n / 7, md5(n) FROM seq"
+                              f" WHERE n <= {count}")
+        self.database.sql("DROP TABLE seq, accounts, tellers, branches, history")
+        self.source.sql(HURRY.format(1))
+        self.wanted = self.figures(self.database)
+
+    def figures(self, database, schema=""):
+        return [[int(value) for value in database.sql(f"SELECT {what} FROM {schema}{table}")[0]] for table, what in
+                (("wide", "count(*), sum(id), sum(k), sum(length(c))"),
+                 ("narrow", "count(*), sum(id), sum(owner), sum(amount) * 100, sum(length(note))"))]
+
+    def run(self, side):
+        self.runs += 1
+        server = self.target_server()
+        target = server.database(self.target_name())
+        before = server_cpu(self.source), server_cpu(server)
+        begun = time.monotonic()
+        process = getattr(self, "by_" + side)(target)
+        if process.wait(1200) != 0:
+            raise Wrong(f"{side} ended with {process.status}:\n{process.tail()}")
+        result = Run(time.monotonic() - begun, 2 * self.rows, process.cpu, server_cpu(self.source) - before[0],
+                     server_cpu(server) - before[1], process.rss)
+        found = self.figures(target, "bench." if server.kind == "postgresql" else "")
+        if found != self.wanted:
+            raise Wrong(f"{side}: the target holds {found}, not {self.wanted}")
+        target.drop()
+        return result
+
+    def by_tailrace(self, target):
+        return tailrace(self.database.url, target.url, mode="full-load", tables="bench.%")
+
+
+class MariadbLoadToPostgres(MariadbLoad):
+    name, goal, peers = "load-mariadb-postgres", {"pgloader": 3.0}, ["pgloader"]
+    title = "full load, MariaDB to PostgreSQL, with indexes; peer: pgloader with its defaults"
+
+    def check_peer(self, side):
+        install(side)
+
+    def target_server(self):
+        return self.lab.target
+
+    def target_name(self):
+        return f"loaded{self.runs}"
+
+    def by_pgloader(self, target):
+        source = f"mysql://root@127.0.0.1:{self.source.port}/bench"
+        return Process(["pgloader", source, f"postgresql://postgres@127.0.0.1:{target.server.port}/{target.name}"], cwd=new_dir("pgloader"))
+
+
+class MariadbLoadToMariadb(MariadbLoad):
+    name, goal, peers = "load-mariadb", {"mydumper": 1.2}, ["mydumper"]
+    title = "full load, MariaDB to MariaDB, with indexes; peer: mydumper, then myloader, 4 threads each"
+
+    def prepare(self, lab):
+        super().prepare(lab)
+        self.target = new_server("mariadb", "loaddst", **{"gtid-strict-mode": "OFF"})
+
+    def check_peer(self, side):
+        install(side)
+
+    def target_server(self):
+        return self.target
+
+    def target_name(self):
+        return "bench"
+
+    def by_mydumper(self, target):
+        folder = new_dir("mydumper")
+        script = ('mydumper -h 127.0.0.1 -P "$1" -u root -B bench -t 4 -r 250000 -o "$3/dump" && '
+                  'myloader -h 127.0.0.1 -P "$2" -u root -B bench -t 4 -d "$3/dump"')
+        return Process(["bash", "-c", script, "pipe", self.source.port, target.server.port, folder], cwd=folder)
+
+
+def install(package):
+    """From the distribution when it is missing; a peer that cannot be had is left out with the reason."""
+    if shutil.which(package):
+        return
+    done = subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], capture_output=True, text=True,
+                          check=False, stdin=subprocess.DEVNULL)
+    if not shutil.which(package):
+        raise Skip(f"{package} cannot be installed: " + (done.stderr.strip().splitlines() or ["no reason given"])[-1])
+
+
+CASES = [MariadbToNull, MysqlToNull, LargeToNull, MariadbReplica, MysqlReplica, PostgresToMariadb, MariadbToPostgres,
+         MariadbLoadToPostgres, MariadbLoadToMariadb]
