@@ -39,7 +39,8 @@
 #define NAP_FULL_BYTES \
     262144          /* a nap that brought more than this was too long: the sender must not wait for us */
 #define NEAR_US 200 /* round trips below this: loopback, or the same rack */
-#define NEAR_BUFFER (32 << 10)
+#define NEAR_BUFFER \
+    (64 << 10) /* smaller, and a full one drops small segments, which take many times their bytes of it */
 #define FAR_BUFFER (4 << 20)
 #define BEHIND_US 50000     /* commits older than this when they are sent: a backlog */
 #define ACK_PAUSE_US 100000 /* between two status messages that only move the position */
