@@ -4,6 +4,7 @@ Run by scripts/demo.sh with PAIR=postgresql-kafka.
 """
 
 import base64
+import importlib.util
 import json
 import os
 import random
@@ -244,9 +245,7 @@ def main():
     screen = Screen()
     seed = int(os.environ.get("DEMO_SEED") or random.SystemRandom().randrange(10000))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        import confluent_kafka  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("confluent_kafka") is None:
         screen.bad("python3-confluent-kafka is not installed: make setup")
         return 2
     reason = kafka_jars()[1]

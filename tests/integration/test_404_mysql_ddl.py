@@ -116,7 +116,8 @@ def test_a_statement_is_run_once_whenever_the_process_dies(engines, make_tailrac
         settings = config(source, target.url(), name)
         drain(tailrace, settings)
         for statement in ("ALTER TABLE t ADD COLUMN c int DEFAULT 3", "INSERT INTO t (id, c) VALUES (7, 7)", "ALTER TABLE t DROP COLUMN c",
-                          "ALTER TABLE t ADD COLUMN c int DEFAULT 4", "INSERT INTO t (id) VALUES (8)", "CREATE TABLE n (id int PRIMARY KEY)", "INSERT INTO n VALUES (1)", "DROP TABLE parent"):
+                          "ALTER TABLE t ADD COLUMN c int DEFAULT 4", "INSERT INTO t (id) VALUES (8)", "CREATE TABLE n (id int PRIMARY KEY)",
+                          "INSERT INTO n VALUES (1)", "DROP TABLE parent"):
             source.sql(statement, database=name)
         died = 0
         while True:
