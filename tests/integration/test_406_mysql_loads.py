@@ -1,6 +1,7 @@
 """Full loads from MariaDB and MySQL: tables of every kind of key in parts, and loads that are killed in their middle."""
 
 import re
+import signal
 
 import pytest
 
@@ -88,19 +89,19 @@ def test_tables_of_every_kind_of_key_are_read_in_parts(shop, target, tailrace):
 
 
 @pytest.mark.matrix
-def test_a_load_that_is_killed_keeps_its_finished_tables(shop, target, make_tailrace):
-    tailrace, loaded = make_tailrace(), []
-    config = config_for(shop, target, readers=1)
-    for _ in range(3):
-        tailrace.start("run", config=config)
-        seen = len(loaded)
-        tailrace.wait_log(r"table shop\.\w+ is loaded", timeout=120)
-        tailrace.kill9()
-        loaded += re.findall(r"table (shop\.\w+) is loaded", tailrace.stderr)
-        assert len(loaded) > seen
-    shop.sql("UPDATE by_text SET v = 'changed' LIMIT 100")
+def test_a_load_that_is_killed_keeps_its_finished_tables(shop, target, tailrace):
+    """Killed behind every second table: what is done stays done, and the rest comes as of a later cut."""
+    config, done = config_for(shop, target, readers=1), set()
+    for number in range(3):
+        result = tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT": "load.finish.after:2"}, timeout=120)
+        if result.status == 0:
+            pytest.skip("this build has no fail points")
+        assert result.status == -signal.SIGKILL, result
+        now = {name for (name,) in target.sql("SELECT table_name FROM tailrace.table_cut WHERE done")}
+        assert done < now and len(now) == 2 * number + 2, (done, now)
+        done = now
+        shop.sql("UPDATE by_text SET v = %s LIMIT 100", (f"changed {number}",))
     result = drain(tailrace, config)
     again = re.findall(r"table (shop\.\w+) is loaded", result.stderr)
-    assert len(loaded) == len(set(loaded)) and not set(again) & set(loaded), (loaded, again)
-    assert set(loaded + again) <= {f"shop.{table}" for table in TABLES} and len(again) < len(TABLES)
+    assert sorted(again) == sorted({f"shop.{table}" for table in TABLES} - done)
     assert_equal(shop, target)
