@@ -106,7 +106,7 @@ static const struct rule rules[] = {
     { "postgresql-sequence-privilege", TR_FINDING_WARNING, 0, 0,
       "SELECT format('%I.%I', n.nspname, c.relname), format('role %I may not read the sequence: its value is not carried, and the target will hand out numbers that are taken',"
       " current_user), format('GRANT SELECT ON SEQUENCE %I.%I TO %I;', n.nspname, c.relname, current_user) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-      " WHERE c.relkind = 'S' AND NOT has_sequence_privilege(c.oid, 'SELECT') AND (EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid"
+      " WHERE CASE c.relkind WHEN 'S' THEN NOT has_sequence_privilege(c.oid, 'SELECT') ELSE false END AND (EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid"
       " AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1::oid[]) AND d.deptype IN ('a', 'i')) OR c.oid IN (SELECT d.refobjid FROM pg_attrdef f JOIN pg_depend d"
       " ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass WHERE f.adrelid = ANY ($1::oid[]))) AND $2::text IS NOT NULL ORDER BY 1" },
     { "postgresql-row-security", TR_FINDING_ERROR, 0, 0,

@@ -470,8 +470,11 @@ static int
 date(struct context *c)
 {
     char day[11];
-    if (!is_day(c->text, c->len, day))
-        return misfit(c, day, 10, "there is no such day");
+    if (!is_day(c->text, c->len, day)) {
+        tr_buffer_reset(&c->values->converted);
+        tr_buffer_add(&c->values->converted, day, 10);
+        return misfit_converted(c, "there is no such day");
+    }
     if (c->len > 10 && c->text[4] == '-' && c->text[10] == ' ' && strncmp(c->text + 10, " 00:00:00", 9) != 0)
         return misfit(c, c->text, 10, "it has a time of day");
     return give(
