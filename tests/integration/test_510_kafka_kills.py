@@ -94,6 +94,7 @@ def test_each_step_of_a_transaction_may_be_the_last(source, kafka, make_tailrace
     assert sorted((r["id"], r["v"]) for r in replay.rows["public.t"].values()) == sorted(source.sql("SELECT id, v FROM t"))
 
 
+@pytest.mark.matrix  # half a minute of patience
 @pytest.mark.time_limit(300)
 def test_a_transaction_longer_than_the_brokers_patience(source, kafka, tailrace, tmp_path):
     """The broker gives a transaction 1 s; this one takes longer. It comes in parts, and a kill between does not double them."""

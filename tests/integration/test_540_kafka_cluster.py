@@ -9,6 +9,7 @@ from harness.wait import wait_until
 from harness.workload import Workload
 
 
+@pytest.mark.matrix  # three brokers: not on every run
 @pytest.mark.time_limit(600)
 @pytest.mark.parametrize("exactly_once", [False, True], ids=["idempotent", "exactly_once"])
 def test_a_leader_killed_under_load(source, tailrace, exactly_once):
