@@ -481,10 +481,12 @@ read_placeholder(struct json_encoder *enc, const struct tr_settings *settings, s
         good = json_unhex(&bytes, text + 4, strlen(text + 4));
     else
         tr_buffer_text(&bytes, text);
+    size_t len = bytes.len;
+    tr_buffer_byte(&bytes, '\0');
     if (good && !bytes.overflow) {
-        enc->placeholder = tr_strndup(bytes.len > 0 ? bytes.data : "", bytes.len);
-        enc->placeholder_bytes = tr_strndup(bytes.len > 0 ? bytes.data : "", bytes.len);
-        enc->placeholder_bytes_len = bytes.len;
+        enc->placeholder = tr_strdup(bytes.data);
+        enc->placeholder_bytes = memcpy(tr_malloc(len + 1), bytes.data, len + 1);
+        enc->placeholder_bytes_len = len;
     }
     tr_buffer_fini(&bytes);
     return enc->placeholder != NULL

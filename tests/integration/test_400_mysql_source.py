@@ -135,7 +135,10 @@ def test_numbers_inside_json_are_the_same_text(server, shop, tailrace):
     shop.sql("INSERT INTO j VALUES (2, %s)", (document,))
     drain(tailrace, files_config(shop, tailrace))
     texts = [event["after"]["doc"] for event in task_events(tailrace.dir / "out")]
-    assert len(texts) == 2 and texts[0] == texts[1] == shop.one("SELECT cast(doc AS char) FROM j WHERE id = 1")
+    printed = shop.one("SELECT cast(doc AS char) FROM j WHERE id = 1")
+    # Debezium's events hold the document without MySQL's spaces; MariaDB's text stays as it was written.
+    wanted = printed.replace(" ", "") if shop.server.kind == "mysql" else printed
+    assert texts == [wanted, wanted]
 
 
 def test_year_zero_is_a_number_in_files(shop, tailrace):
