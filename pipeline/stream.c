@@ -76,7 +76,7 @@ tr_stream_alive(struct tr_task *task, bool urgent, struct tr_error *err)
         snprintf(task->acknowledged, sizeof(task->acknowledged), "%s", saved);
         pthread_mutex_unlock(&task->lock);
     }
-    if (r == 0)
+    if (r == 0 && !ending(task)) /* a source that was interrupted asks in vain */
         watch_lag(task, saved);
     free(saved);
     return r;

@@ -160,17 +160,6 @@ name_the_oldest(struct tr_postgres_source *source, char *out, size_t size)
     PQclear(res);
 }
 
-/* A walsender that waits does not see that we have gone: it is told, and its half-made slot goes with it. */
-static void
-give_up_waiting(PGconn *conn)
-{
-    char ignored[256];
-    PGcancel *cancel = PQgetCancel(conn);
-    if (cancel != NULL)
-        PQcancel(cancel, ignored, sizeof ignored);
-    PQfreeCancel(cancel);
-}
-
 /* The command was sent: 1 when its result is there, 0 when the deadline passed. */
 static int
 await_creation(struct tr_postgres_source *source, PGconn *conn, const char *name, struct tr_error *err)
@@ -245,8 +234,9 @@ create_slot(struct tr_postgres_source *source, PGconn *conn, const char *name, b
     tr_buffer_fini(&sql);
     if (rc == 0)
         rc = await_creation(source, conn, name, err);
+    /* A walsender that waits does not see that we have gone: it is told, and its half-made slot goes with it. */
     if (rc <= 0)
-        give_up_waiting(conn);
+        tr_pg_cancel(conn);
     if (rc < 0)
         return rc;
     if (rc == 0) {

@@ -2,8 +2,10 @@
 #include "clients/postgres/connection.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include "core/memory.h"
 
 #define CONNECT_TIMEOUT_US (15 * TR_US_PER_S)
+#define CANCEL_WAIT_US (TR_US_PER_S / 2) /* several of them fit into the five seconds of a stop */
 #define CONNINFO_MAX ((size_t)1 << 16)
 #define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
@@ -379,6 +382,50 @@ tr_pg_close(PGconn *conn)
 {
     if (conn != NULL)
         PQfinish(conn);
+}
+
+struct cancellation {
+    PGcancel *handle;
+    int done_fd; /* closed when it is over */
+};
+
+static void *
+cancel_main(void *arg)
+{
+    struct cancellation *self = arg;
+    char ignored[256];
+    PQcancel(self->handle, ignored, sizeof ignored);
+    PQfreeCancel(self->handle);
+    close(self->done_fd);
+    free(self);
+    return NULL;
+}
+
+/* libpq 15 can cancel only with calls that block, and nothing ends them: so a thread of its own makes them, and may be left behind. */
+void
+tr_pg_cancel(PGconn *conn)
+{
+    int ends[2];
+    pthread_t thread;
+    PGcancel *handle = PQgetCancel(conn);
+    if (handle == NULL)
+        return;
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        PQfreeCancel(handle);
+        return;
+    }
+    struct cancellation *self = tr_calloc(1, sizeof *self);
+    *self = (struct cancellation){ handle, ends[1] };
+    if (pthread_create(&thread, NULL, cancel_main, self) == 0) {
+        struct pollfd fd = { .fd = ends[0] }; /* POLLHUP always counts */
+        pthread_detach(thread);
+        poll(&fd, 1, (int)(CANCEL_WAIT_US / 1000));
+    } else {
+        PQfreeCancel(handle);
+        close(ends[1]);
+        free(self);
+    }
+    close(ends[0]);
 }
 
 /* ------------------------------------------------------------------------------------------ waiting and statements */

@@ -32,6 +32,12 @@ struct tr_pg_config {
 int tr_pg_connect(const struct tr_pg_config *config, PGconn **conn, struct tr_error *err);
 void tr_pg_close(PGconn *conn); /* NULL is allowed */
 
+/*
+ * Ask the server to end the statement at work, and wait for it to have heard that, but not for long: the request is a connection of its own and may hang where the first one
+ * does. It is then left to itself and may still arrive, so conn must not be used for another statement afterwards.
+ */
+void tr_pg_cancel(PGconn *conn);
+
 /* Wait until the socket is readable (and writable if asked), the interrupt fd fires (returns -TR_RETRY "interrupted") or wait_us passed (returns 0). 1 = ready. */
 int tr_pg_wait(PGconn *conn, bool for_write, int interrupt_fd, int64_t wait_us, struct tr_error *err);
 

@@ -21,23 +21,11 @@ tr_pg_pool_take(struct tr_pg_pool *pool)
     return conn;
 }
 
-/* Best effort: a server that cannot be reached now finds out by itself. */
-static void
-cancel(PGconn *conn)
-{
-    char ignored[256];
-    PGcancel *handle = PQgetCancel(conn);
-    if (handle == NULL)
-        return;
-    PQcancel(handle, ignored, sizeof ignored);
-    PQfreeCancel(handle);
-}
-
 void
 tr_pg_abandon(PGconn *conn)
 {
     if (conn != NULL && PQtransactionStatus(conn) == PQTRANS_ACTIVE)
-        cancel(conn);
+        tr_pg_cancel(conn); /* a server that cannot be reached now finds out by itself */
     tr_pg_close(conn);
 }
 

@@ -22,6 +22,7 @@ class Proxy:
         self.target = target
         self.connections = 0          # accepted so far
         self.from_server = 0          # bytes forwarded
+        self.held = 0                 # reads that a stall has kept
         self._lock = threading.Lock()
         self._flow = threading.Event()
         self._flow.set()
@@ -106,7 +107,10 @@ class Proxy:
         edit = self.edit() if from_server and self.edit is not None else None
         try:
             while data := source.recv(65536):
-                self._flow.wait()
+                if not self._flow.is_set():
+                    with self._lock:
+                        self.held += 1
+                    self._flow.wait()
                 data = edit(data) if edit is not None else data
                 data, cut = self._spend(data) if from_server else (data, False)
                 sink.sendall(data)

@@ -43,22 +43,40 @@ def test_a_stop_does_not_wait_for_the_slot(source, target, tailrace, config):
     assert_equal(source, target, ["public.t"])
 
 
-@pytest.mark.parametrize("when", ["connecting", "streaming"])
+@pytest.mark.parametrize("when", ["connecting", "making the slot", "streaming", "asking"])
 def test_a_stop_does_not_wait_for_a_silent_source(source_server, source, target, tailrace, config, when):
-    source.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, n serial); INSERT INTO t VALUES (1)")
+    open_one = source.connect(autocommit=False)
     with Proxy(source_server.port) as proxy:
-        config = {**config, "source": {"url": source.url.replace(f":{source_server.port}/", f":{proxy.port}/")}}
+        config = {**config, "sequences": "1s", "source": {"url": source.url.replace(f":{source_server.port}/", f":{proxy.port}/")}}
         if when == "connecting":
             proxy.stall()
+        elif when == "making the slot":
+            with open_one.cursor() as cursor:
+                cursor.execute("INSERT INTO t VALUES (2)")
         tailrace.start("run", config=config)
         if when == "connecting":
             wait_until(lambda: proxy.connections > 0, 30, "the first connection")
+        elif when == "making the slot":
+            wait_until(lambda: source.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT%' AND wait_event_type = 'Lock'") > 0, 30,
+                       "the slot's making to wait")
+            proxy.stall()
+        elif when == "asking":
+            tailrace.wait_log("streaming from")
+            source.sql("SELECT setval('t_n_seq', 77)")
+            wait_until(lambda: target.one("SELECT last_value FROM t_n_seq") == 77, 30, "the sequence")
+            proxy.stall()
+            wait_until(lambda: proxy.held > 0, 30, "a question to a source that is silent")
         else:
             tailrace.wait_log("streaming from")
             proxy.stall()
             source.sql("INSERT INTO t VALUES (2)")
         _stop_in_time(tailrace)
         proxy.resume()
+        if when == "making the slot":
+            wait_until(lambda: source.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == 0, 20, "the half-made slot to go")
+        open_one.commit()
+        open_one.close()
         drain(tailrace, config)
     assert_equal(source, target, ["public.t"])
 
