@@ -189,7 +189,10 @@ int tr_mysql_start_position(struct tr_source *source, const char *start, char *o
 int tr_mysql_stop_at(struct tr_source *source, const char *stop, uint64_t *order, int64_t *time_us,
                      struct tr_error *err);
 int64_t tr_mysql_lag_bytes(struct tr_source *source, const char *position);
-/* The end of the log now, with the GTIDs of all that is in it. `conn` NULL = the query connection. The caller finis it. */
+/*
+ * The end of the log now, with the GTIDs of all that is in it. `conn` NULL = the query connection; with another one, which may hold locks, MariaDB's
+ * come without GTIDs, since they must be read from the log. The caller finis it.
+ */
 int tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *end,
                         struct tr_error *err);
 /* Into a text of at most `size` bytes; without the GTIDs when they do not fit. */
@@ -206,6 +209,9 @@ int tr_mysql_place_of_time(struct tr_mysql_source *source, int64_t unix_us,
 /* MySQL: the GTIDs of all that lies before the position's file and offset. Without them when the log does not tell. */
 int tr_mysql_gtids_before(struct tr_mysql_source *source, struct tr_mysql_position *position,
                           struct tr_error *err);
+/* MariaDB: the same, counted in the log as BINLOG_GTID_POS() does. Without them when there is no such file, or no event begins there. */
+int tr_mysql_count_gtids(struct tr_mysql_source *source, struct tr_mysql_position *position,
+                         struct tr_error *err);
 
 /* ---- loaders.c: what other tools leave behind */
 int tr_mysql_loader_position(struct tr_mysql_source *source, const char *start,

@@ -10,6 +10,7 @@
 
 #include "capture/mysql/internal.h"
 #include "core/clock.h"
+#include "core/cursor.h"
 #include "core/memory.h"
 
 #define HEADER_SIZE 19
@@ -24,6 +25,7 @@ enum {
     EVENT_PREVIOUS_GTIDS = 35,
     EVENT_TAGGED_GTID = 42,
     EVENT_MARIADB_GTID = 162,
+    EVENT_MARIADB_GTID_LIST = 163,
 };
 
 struct files {
@@ -112,10 +114,11 @@ find_by_time(struct tr_mysql_source *source, const struct files *files, int64_t 
 
 struct search {
     struct tr_mysql_progress progress;
-    int64_t unix_us; /* the time that is looked for, or INT64_MAX */
-    uint64_t place;  /* the place that is looked for, or UINT64_MAX */
-    bool knows;      /* the file says which GTIDs lie before it */
-    uint64_t order;  /* what was found */
+    int64_t unix_us;  /* the time that is looked for, or INT64_MAX */
+    uint64_t place;   /* the place that is looked for, or UINT64_MAX */
+    bool knows;       /* the file says which GTIDs lie before it */
+    uint64_t order;   /* what was found */
+    uint64_t reached; /* behind the last event of the file, but for the one that names the next file */
     char file[TR_MYSQL_FILE_MAX];
 };
 
@@ -230,6 +233,79 @@ tr_mysql_gtids_before(struct tr_mysql_source *source, struct tr_mysql_position *
     }
     if (rc >= 0 && search.order == order)
         take_place(source, &search, order, position);
+    tr_mysql_progress_fini(&search.progress);
+    return rc < 0 ? rc : 0;
+}
+
+/* ----------------------------------------------------------------------------- MariaDB: what lies before any event of a file */
+
+/* uint32 count in the low 28 bits, then for each uint32 domain, uint32 server, uint64 number: the last ones before the file. */
+static bool
+take_list(struct search *search, const struct tr_mysql_packet *packet)
+{
+    struct tr_cursor cur = tr_cursor(packet->data + HEADER_SIZE, packet->len - HEADER_SIZE);
+    uint32_t count = (uint32_t)tr_cursor_le(&cur, 4) & 0x0fffffffU;
+    if (cur.failed || count > tr_cursor_left(&cur) / 16)
+        return false;
+    for (; count > 0; count--) {
+        char text[64];
+        uint32_t domain = (uint32_t)tr_cursor_le(&cur, 4), server = (uint32_t)tr_cursor_le(&cur, 4);
+        int len = snprintf(text, sizeof text, "%" PRIu32 "-%" PRIu32 "-%" PRIu64, domain, server,
+                           tr_cursor_le(&cur, 8));
+        if (!tr_gtid_set_add(&search->progress.set, text, (size_t)len))
+            return false;
+    }
+    return true;
+}
+
+/* Any event's beginning will do as a place: a snapshot may stand in front of what the server notes between transactions. */
+static int
+look_for_place(void *arg, const struct tr_mysql_packet *packet, uint64_t order, struct tr_error *err)
+{
+    struct search *search = arg;
+    (void)err;
+    if (packet->data[4] == EVENT_MARIADB_GTID_LIST && !search->knows)
+        search->knows = take_list(search, packet);
+    if (order == search->place)
+        search->order = order;
+    search->reached = TR_BINLOG_ORDER(search->progress.file_number, search->progress.offset);
+    tr_mysql_fold(&search->progress, order < search->place ? order : search->place);
+    return search->knows && order >= search->place;
+}
+
+static int
+has_file(struct tr_mysql_source *source, const char *file, bool *has, struct tr_error *err)
+{
+    struct files files;
+    int rc = list_files(source, &files, err);
+    *has = false;
+    for (size_t i = 0; rc == 0 && i < files.count && !*has; i++)
+        *has = strcmp(files.names[i], file) == 0;
+    files_fini(&files);
+    return rc;
+}
+
+int
+tr_mysql_count_gtids(struct tr_mysql_source *source, struct tr_mysql_position *position, struct tr_error *err)
+{
+    uint64_t order = tr_mysql_position_order(position);
+    struct search search = new_search(source, position->file, INT64_MAX, order);
+    const struct tr_mysql_visitor visitor = { &search, look_for_place };
+    bool has;
+    int rc = has_file(source, position->file, &has, err);
+    if (rc < 0 || !has)
+        return rc;
+    search.progress.gtid = true;
+    rc = tr_mysql_walk(source, position->file, UINT64_MAX, &search.progress, &visitor, err);
+    if (rc == 0 && search.reached == order) { /* it is the log's end, or was it a moment ago */
+        tr_mysql_fold(&search.progress, order);
+        search.order = order;
+    }
+    if (rc >= 0 && search.knows && search.order == order) {
+        tr_gtid_set_fini(&position->set);
+        tr_gtid_set_copy(&position->set, &search.progress.set);
+        position->has_gtid = true;
+    }
     tr_mysql_progress_fini(&search.progress);
     return rc < 0 ? rc : 0;
 }

@@ -16,35 +16,40 @@ ask(struct tr_mysql_source *source, MYSQL *conn, const char *sql, MYSQL_RES **re
     return conn != NULL ? tr_mysql_query(conn, sql, res, err) : tr_mysql_ask(source, sql, res, err);
 }
 
-/* MariaDB: the GTIDs up to a place in the log. */
 static int
-mariadb_gtid_at(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql_position *position,
-                struct tr_error *err)
+no_such_place(const struct tr_mysql_position *position, struct tr_error *err)
+{
+    tr_fail(err, TR_REFUSED, "source: the server has no log %s, or no event begins at its offset %" PRIu64,
+            position->file, position->offset);
+    return tr_error_hint(err, "SHOW BINARY LOGS lists what it has");
+}
+
+/*
+ * MariaDB: the GTIDs up to a place in the log. The server answers NULL when no such place is there, but also when an event in front of it is
+ * larger than max_allowed_packet, as that of an update of large values may be: then the file is read here.
+ */
+static int
+mariadb_gtid_at(struct tr_mysql_source *source, struct tr_mysql_position *position, struct tr_error *err)
 {
     struct tr_buffer sql;
-    MYSQL_RES *res;
+    char *text;
     tr_buffer_init(&sql, 4096);
     tr_buffer_text(&sql, "SELECT BINLOG_GTID_POS(");
     tr_mysql_literal(&sql, position->file, strlen(position->file));
     tr_buffer_printf(&sql, ", %" PRIu64 ")", position->offset);
-    int rc = ask(source, conn, sql.data, &res, err);
+    int rc = tr_mysql_ask_text(source, sql.data, &text, err);
     tr_buffer_fini(&sql);
+    if (rc == 0 && text == NULL)
+        rc = tr_mysql_count_gtids(source, position, err);
     if (rc < 0)
         return tr_error_prefix(err, "source: cannot ask for the GTIDs at %s:%" PRIu64, position->file,
                                position->offset);
-    MYSQL_ROW row = res != NULL ? mysql_fetch_row(res) : NULL;
-    if (row == NULL || row[0] == NULL) {
-        tr_fail(err, TR_REFUSED,
-                "source: the server has no log %s, or no event begins at its offset %" PRIu64, position->file,
-                position->offset);
-        rc = tr_error_hint(err, "SHOW BINARY LOGS lists what it has");
-    } else {
-        position->has_gtid = true;
-        if (!tr_gtid_set_add(&position->set, row[0], strlen(row[0])))
-            rc = tr_fail(err, TR_FATAL, "source: the server's GTID position \"%.200s\" cannot be read",
-                         row[0]);
-    }
-    mysql_free_result(res);
+    if (text == NULL)
+        return position->has_gtid ? 0 : no_such_place(position, err);
+    position->has_gtid = true;
+    if (!tr_gtid_set_add(&position->set, text, strlen(text)))
+        rc = tr_fail(err, TR_FATAL, "source: the server's GTID position \"%.200s\" cannot be read", text);
+    free(text);
     return rc;
 }
 
@@ -84,8 +89,8 @@ tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_mysql
             rc = tr_fail(err, TR_FATAL, "source: the server's GTID set \"%.200s\" cannot be read", set);
     }
     mysql_free_result(res);
-    if (rc == 0 && source->gtid && source->mariadb)
-        rc = mariadb_gtid_at(source, conn, end, err);
+    if (rc == 0 && source->gtid && source->mariadb && conn == NULL)
+        rc = mariadb_gtid_at(source, end, err);
     if (rc < 0)
         tr_mysql_position_fini(end);
     return rc;
@@ -298,7 +303,7 @@ tr_mysql_start_position(struct tr_source *base, const char *start, char *out, si
     bool no_gtid = rc == 0 && source->gtid && !position.has_gtid;
     /* MariaDB can say which GTIDs a place has behind it, MySQL's log does: a task that knows them survives a failover. */
     if (no_gtid && source->mariadb)
-        rc = mariadb_gtid_at(source, NULL, &position, err);
+        rc = mariadb_gtid_at(source, &position, err);
     if (rc == 0)
         rc = tr_mysql_log_reaches(source, &position, err);
     if (rc == 0 && no_gtid && !source->mariadb)

@@ -111,6 +111,33 @@ def test_places_and_what_loaders_write(server, shop, make_tailrace):
         assert values_from(make_tailrace(), shop, start) == ["after"], start
 
 
+def test_places_behind_an_event_that_the_server_cannot_read(server, shop, make_tailrace):
+    """Both images of a large row are more than max_allowed_packet: BINLOG_GTID_POS() of MariaDB says NULL behind them, on which nothing depends."""
+    shop.sql("CREATE TABLE large (id int PRIMARY KEY, v longblob)")
+    shop.sql("INSERT INTO large VALUES (1, repeat('a', @@max_allowed_packet * 5 DIV 8))")
+    shop.sql("SET STATEMENT gtid_domain_id = 7 FOR INSERT INTO t (v) VALUES ('of another domain')" if server.kind == "mariadb" else "DO 1")
+    server.sql("FLUSH BINARY LOGS")
+    shop.sql("UPDATE large SET v = repeat('b', length(v))")
+    shop.sql("INSERT INTO t (v) VALUES ('before')")
+    (file, offset), gtid = status(server)[:2], gtids(server)
+    if server.kind == "mariadb":
+        assert server.sql("SELECT BINLOG_GTID_POS(%s, %s)", (file, offset)) == [(None,)]
+    config = task_config(shop.url, None, tables={"include": [f"{shop.name}.t"]})
+    for options in ({"mode": "cdc", "start": "now"}, {}, {"source": {"url": shop.url, "cut_lock": "tables"}}):
+        tailrace = make_tailrace()
+        result = drain(tailrace, {**config, **options, "target": {"url": f"file://{tailrace.dir}/out"}})
+        assert f"streaming from gtid={gtid};file={file};pos={offset}" in result.stderr, result
+    shop.sql("INSERT INTO t (v) VALUES ('after')")
+    assert values_from(make_tailrace(), shop, f"binlog:{file}:{offset}") == ["after"]
+    server.sql("FLUSH BINARY LOGS")
+    assert values_from(make_tailrace(), shop, f"binlog:{file}:{offset}") == ["after"]
+    if server.kind == "mariadb":
+        for place in (f"{file}:{offset + 1}", f"{file[:-1]}x:{offset}"):
+            wrong = {**config, "mode": "cdc", "stop": "drained", "start": f"binlog:{place}", "target": {"url": f"file://{tailrace.dir}/wrong"}}
+            result = make_tailrace().run("run", config=wrong)
+            assert result.status == 1 and "no event begins at its offset" in result.stderr, result
+
+
 def test_a_real_dump(server, shop, make_tailrace):
     """Loaded by other means, the changes since go on exactly behind it."""
     if server.kind == "mysql":
