@@ -252,6 +252,8 @@ compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct
     const char *database = tr_my_database(sink, relation);
     enum progress progress;
     int rc = progress_of(sink, relation, &progress, err);
+    if (rc == 0 && progress == DONE) /* what the source has changed since comes by the stream */
+        return 0;
     if (rc == 0)
         rc = tr_my_table_read(sink->meta, database, relation->target_name, &table, err);
     if (rc == 0 && table != NULL && progress == BEGUN)

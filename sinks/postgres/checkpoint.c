@@ -141,12 +141,19 @@ tr_pg_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
     return rc;
 }
 
+/* A table that has been loaded in full is not made anew any more, also when it is to be loaded again: the operator may have added to it. */
+static const char forget_made_sql[] =
+    "UPDATE tailrace.relation_shape s SET shape = s.shape - 'made' FROM tailrace.table_cut t"
+    " WHERE s.task = $1 AND t.task = $1 AND t.table_name = s.table_name AND t.done AND s.shape ? 'made'";
+
 static int
 save_cuts(struct tr_postgres_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     const char *task[] = { sink->base.env->task };
     struct tr_buffer names, positions, done;
-    int rc = tr_pg_ask_params(sink, sink->meta, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, task,
+    int rc = sink->keeps_shapes ? tr_pg_ask_params(sink, sink->meta, forget_made_sql, 1, task, NULL, err) : 0;
+    if (rc == 0)
+        rc = tr_pg_ask_params(sink, sink->meta, "DELETE FROM tailrace.table_cut WHERE task = $1", 1, task,
                               NULL, err);
     tr_buffer_init(&names, TR_BUFFER_MAX);
     tr_buffer_init(&positions, TR_BUFFER_MAX);

@@ -122,6 +122,46 @@ type_fits(const struct tr_column *column, const char *type, const char *base, in
     return false;
 }
 
+/* ---- what this task has done of the tables */
+
+/* The tables that this task has begun or finished loading: their rows are ours. */
+static int
+read_begun(struct tr_postgres_sink *sink, PGresult **res, struct tr_error *err)
+{
+    const char *params[] = { sink->base.env->task };
+    return tr_pg_exec_params(
+        sink->meta, tr_pg_stop_fd(sink),
+        "SELECT table_name, done FROM tailrace.table_cut WHERE task = $1 ORDER BY table_name COLLATE \"C\"",
+        1, params, res, err);
+}
+
+/* Row of the table in an answer whose first column is sorted by its bytes; -1 = none. */
+static int
+row_of(const PGresult *res, const struct tr_relation *relation)
+{
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    int low = 0, high = PQntuples(res) - 1, found = -1;
+    while (low <= high && found < 0) {
+        int middle = (low + high) / 2, order = strcmp(name, PQgetvalue(res, middle, 0));
+        if (order == 0)
+            found = middle;
+        else if (order < 0)
+            high = middle - 1;
+        else
+            low = middle + 1;
+    }
+    free(name);
+    return found;
+}
+
+/* What the source has changed since the table was loaded comes by the stream. */
+static bool
+is_loaded(const PGresult *begun, const struct tr_relation *relation)
+{
+    int row = row_of(begun, relation);
+    return row >= 0 && PQgetvalue(begun, row, 1)[0] == 't';
+}
+
 /* ---- comparing */
 
 static void
@@ -191,23 +231,43 @@ read_columns(struct tr_postgres_sink *sink, const struct tr_schema *schema, PGre
     return rc;
 }
 
-int
-tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+/* Differences of the tables that are chosen; differs[t], if asked for, is set for each that has some. */
+static int
+compare_chosen(struct tr_postgres_sink *sink, const struct tr_schema *schema, const bool *chosen,
+               struct differences *diff, bool *differs, struct tr_error *err)
 {
     PGresult *res;
-    struct differences diff = { .count = 0 };
     int rc = read_columns(sink, schema, &res, err);
-    tr_buffer_init(&diff.text, (size_t)1 << 20);
     int rows = rc == 0 ? PQntuples(res) : 0;
     for (uint32_t t = 0, row = 0; rc == 0 && t < schema->ntables; t++) {
         uint32_t end = row;
+        unsigned before = diff->count;
         while ((int)end < rows && strtoul(PQgetvalue(res, (int)end, A_PLACE), NULL, 10) == t + 1)
             end++;
-        if (!schema->tables[t].relation->skip) /* partitions of a root at the target are its own matter */
-            compare_table(&diff, schema->tables[t].relation, res, (int)row, (int)end,
+        if (chosen[t])
+            compare_table(diff, schema->tables[t].relation, res, (int)row, (int)end,
                           strcmp(schema->dialect, "postgresql") == 0);
+        if (differs != NULL)
+            differs[t] = diff->count > before;
         row = end;
     }
+    PQclear(res);
+    return rc;
+}
+
+int
+tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    PGresult *begun = NULL;
+    struct differences diff = { .count = 0 };
+    int rc = read_begun(sink, &begun, err);
+    if (rc < 0)
+        return rc;
+    bool *chosen = tr_calloc(schema->ntables + 1u, sizeof(*chosen));
+    for (uint32_t t = 0; t < schema->ntables; t++) /* partitions of a root at the target are its own matter */
+        chosen[t] = !schema->tables[t].relation->skip && !is_loaded(begun, schema->tables[t].relation);
+    tr_buffer_init(&diff.text, (size_t)1 << 20);
+    rc = compare_chosen(sink, schema, chosen, &diff, NULL, err);
     if (rc == 0 && diff.count > 0) {
         tr_fail(err, TR_REFUSED, "the target's tables do not take the source's rows: %s%s", diff.text.data,
                 diff.count > NAMED_AT_MOST ? "; and more" : "");
@@ -215,40 +275,13 @@ tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *sche
             err,
             "alter the target's tables, or drop them and run with schema: create; tailrace schema prints how they would be made");
     }
-    PQclear(res);
+    PQclear(begun);
+    free(chosen);
     tr_buffer_fini(&diff.text);
     return rc;
 }
 
 /* ---- rows that are there already */
-
-/* The tables that this task has begun or finished loading: their rows are ours. */
-static int
-read_begun(struct tr_postgres_sink *sink, PGresult **res, struct tr_error *err)
-{
-    const char *params[] = { sink->base.env->task };
-    return tr_pg_exec_params(
-        sink->meta, tr_pg_stop_fd(sink),
-        "SELECT table_name FROM tailrace.table_cut WHERE task = $1 ORDER BY table_name COLLATE \"C\"", 1,
-        params, res, err);
-}
-
-static bool
-begun(const PGresult *res, const struct tr_relation *relation)
-{
-    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
-    int low = 0, high = PQntuples(res) - 1, order = 1;
-    while (low <= high && order != 0) {
-        int middle = (low + high) / 2;
-        order = strcmp(name, PQgetvalue(res, middle, 0));
-        if (order < 0)
-            high = middle - 1;
-        else
-            low = middle + 1;
-    }
-    free(name);
-    return order == 0;
-}
 
 /* Indexes (in text) of the tables among `tables` that hold rows, some hundred a query. */
 static int
@@ -345,7 +378,7 @@ tr_pg_existing_rows(struct tr_postgres_sink *sink, const struct tr_schema *schem
     size_t count = 0;
     bool any = false;
     for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++) {
-        if (schema->tables[t].relation->skip || begun(res, schema->tables[t].relation))
+        if (schema->tables[t].relation->skip || row_of(res, schema->tables[t].relation) >= 0)
             continue;
         candidate[t] = true;
         some[count++] = t;
@@ -414,4 +447,77 @@ tr_pg_reset_table(struct tr_sink *base, const struct tr_relation *relation, stru
     return rc < 0 ? tr_error_prefix(err, "emptying %s.%s at the target", relation->target_schema,
                                     relation->target_name)
                   : 0;
+}
+
+/* ---- tables whose load was cut short, and that the source has changed since */
+
+/*
+ * Of a table that this task made, has begun to load and never loaded in full nothing is kept. The mark (tables.c) holds the oid of what was made: a table that somebody
+ * made in its place is not meant, nor one with partitions of somebody else's, which would go with it.
+ */
+static const char unfinished_query[] =
+    "SELECT s.table_name, n.nspname, r.relname FROM tailrace.table_cut t JOIN tailrace.relation_shape s USING (task, table_name)"
+    " JOIN pg_class r ON r.oid = (s.shape->>'made')::oid JOIN pg_namespace n ON n.oid = r.relnamespace"
+    " WHERE t.task = $1 AND NOT t.done AND NOT EXISTS (SELECT FROM pg_partition_tree(r.oid) p WHERE NOT EXISTS"
+    " (SELECT FROM tailrace.relation_shape m WHERE m.task = $1 AND (m.shape->>'made')::oid = p.relid) AND p.relid <> r.oid)"
+    " ORDER BY s.table_name COLLATE \"C\"";
+
+/* Never CASCADE: a table that others refer to stays as it is, and is compared. */
+static int
+drop_outgrown(struct tr_postgres_sink *sink, const struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    int rc = tr_pg_reset_table(&sink->base, relation, err);
+    if (rc < 0)
+        return rc;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "DROP TABLE ");
+    tr_pg_qualified(&sql, relation->target_schema, relation->target_name);
+    rc = tr_pg_exec(sink->meta, tr_pg_stop_fd(sink), sql.data, NULL, err);
+    tr_buffer_fini(&sql);
+    if (rc == 0)
+        tr_log(
+            sink->base.env->log, TR_LOG_INFO, "sink",
+            "table %s.%s is made anew: its load was cut short, and the source has changed its columns since",
+            relation->target_schema, relation->target_name);
+    if (rc < 0 && strcmp(err->sqlstate, "2BP01") == 0) {
+        tr_error_clear(err);
+        rc = 0;
+    }
+    return rc < 0 ? tr_error_prefix(err, "dropping %s.%s, whose load was cut short, at the target",
+                                    relation->target_schema, relation->target_name)
+                  : 0;
+}
+
+int
+tr_pg_drop_outgrown(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    PGresult *res = NULL;
+    struct differences diff = { .count = 0 };
+    const char *params[] = { sink->base.env->task };
+    if (!sink->keeps_shapes)
+        return 0;
+    int rc = tr_pg_exec_params(sink->meta, tr_pg_stop_fd(sink), unfinished_query, 1, params, &res, err);
+    if (rc < 0 || PQntuples(res) == 0) {
+        PQclear(res);
+        return rc;
+    }
+    bool *chosen = tr_calloc(schema->ntables + 1u, sizeof(*chosen)),
+         *differs = tr_calloc(schema->ntables + 1u, sizeof(*differs));
+    for (uint32_t t = 0; t < schema->ntables; t++) {
+        const struct tr_relation *relation = schema->tables[t].relation;
+        int row = relation->skip ? -1 : row_of(res, relation);
+        chosen[t] = row >= 0 && strcmp(PQgetvalue(res, row, 1), relation->target_schema) == 0 &&
+                    strcmp(PQgetvalue(res, row, 2), relation->target_name) == 0;
+    }
+    tr_buffer_init(&diff.text, (size_t)1 << 20);
+    rc = compare_chosen(sink, schema, chosen, &diff, differs, err);
+    for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++)
+        if (differs[t])
+            rc = drop_outgrown(sink, schema->tables[t].relation, err);
+    tr_buffer_fini(&diff.text);
+    free(chosen);
+    free(differs);
+    PQclear(res);
+    return rc;
 }

@@ -362,9 +362,10 @@ tr_pg_shapes_load(struct tr_postgres_sink *sink, struct tr_error *err)
     return rc < 0 ? tr_error_prefix(err, "reading the task's shapes at the target") : 0;
 }
 
-/* A table that was loaded keeps the shape that is remembered of it: rows of that shape are in the target. */
+/* A table that was loaded keeps the shape that is remembered of it: rows of that shape are in the target. One that is not keeps the mark of who made it (tables.c). */
 static const char unless_loaded[] =
-    "UPDATE SET shape = excluded.shape WHERE NOT EXISTS (SELECT FROM tailrace.table_cut t"
+    "UPDATE SET shape = excluded.shape || CASE WHEN relation_shape.shape ? 'made' THEN jsonb_build_object('made', relation_shape.shape->'made') ELSE '{}' END"
+    " WHERE NOT EXISTS (SELECT FROM tailrace.table_cut t"
     " WHERE t.task = excluded.task AND t.table_name = excluded.table_name AND t.done)";
 
 /* The numbers of the columns at the target, for shapes that were stored without them. */

@@ -220,17 +220,51 @@ log_notes(const struct tr_postgres_sink *sink, const struct tr_schema_note *note
                "%u more notes on the schema: tailrace schema lists all", count - NOTES_SHOWN);
 }
 
+/* In the transaction that makes a table it is written down that it is ours (its oid): until it is loaded in full it may be made anew. */
+static void
+mark_made(const struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_ddl *ddl,
+          struct tr_ddl_statement *statement)
+{
+    const struct tr_relation *relation = schema->tables[statement->table].relation;
+    char *label = tr_asprintf("%s.%s", relation->schema, relation->name);
+    struct tr_buffer sql, name;
+    tr_buffer_init(&sql, TR_BUFFER_MAX);
+    tr_buffer_init(&name, 4096);
+    tr_pg_qualified(&name, statement->schema, statement->name);
+    tr_buffer_printf(&sql, "%s;\nINSERT INTO tailrace.relation_shape AS s (task, table_name, shape) VALUES (",
+                     statement->sql);
+    tr_pg_literal(&sql, sink->base.env->task);
+    tr_buffer_text(&sql, ", ");
+    tr_pg_literal(&sql, label);
+    tr_buffer_text(&sql, ", jsonb_build_object('columns', '[]'::jsonb, 'made', ");
+    tr_pg_literal(&sql, name.data);
+    tr_buffer_text(
+        &sql,
+        "::regclass::oid::bigint)) ON CONFLICT (task, table_name) DO UPDATE SET shape = s.shape || jsonb_build_object('made', excluded.shape->'made')");
+    statement->sql = tr_arena_strdup(&ddl->arena, sql.data);
+    tr_buffer_fini(&name);
+    tr_buffer_fini(&sql);
+    free(label);
+}
+
 static int
 create_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
 {
     struct tr_ddl *ddl;
-    int rc = tr_ddl_new(schema, "postgresql", &ddl, err);
+    int rc = tr_pg_drop_outgrown(sink, schema, err);
+    if (rc == 0)
+        rc = tr_ddl_new(schema, "postgresql", &ddl, err);
     if (rc < 0)
         return rc;
     bool *have = tr_calloc(ddl->count + 1, sizeof(*have)), missing = false;
     rc = find_existing(sink, ddl, have, err);
-    for (uint32_t i = 0; i < ddl->count && ddl->statements[i].phase == TR_DDL_BEFORE; i++)
-        missing = missing || (!have[i] && ddl->statements[i].kind == TR_OBJECT_TABLE);
+    for (uint32_t i = 0; rc == 0 && i < ddl->count && ddl->statements[i].phase == TR_DDL_BEFORE; i++) {
+        if (have[i] || ddl->statements[i].kind != TR_OBJECT_TABLE)
+            continue;
+        missing = true;
+        if (sink->keeps_shapes)
+            mark_made(sink, schema, ddl, &ddl->statements[i]);
+    }
     if (rc == 0 && missing) {
         log_notes(sink, schema->notes, schema->nnotes);
         log_notes(sink, ddl->notes, ddl->nnotes);

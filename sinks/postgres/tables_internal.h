@@ -20,7 +20,11 @@ int tr_pg_run_statements(const struct tr_postgres_sink *sink, PGconn *conn,
 int tr_pg_analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_relation *relation,
                   struct tr_error *err);
 
-/* compare.c: do the target's tables take the source's rows? Refuses with each difference. */
+/*
+ * compare.c: tables that this task made and has not loaded in full since are dropped when they no longer take the source's rows, to be made anew. Others are left alone.
+ */
+int tr_pg_drop_outgrown(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+/* compare.c: do the target's tables take the source's rows? Refuses with each difference. Those that are loaded are not compared. */
 int tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 /* on_existing: rows in tables that this task has not begun to load stop the task, are removed, or stay. */
 int tr_pg_existing_rows(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);

@@ -113,6 +113,65 @@ def test_each_step_of_the_load_may_be_the_last(source_server, target_server, mak
     assert killed >= len(names) // 2, f"only {killed} of {len(names)} fail points were hit"
 
 
+def _die_in_the_load(source, target, tailrace, config, failpoint):
+    """Dies in the load. Which tables are loaded, which begun?"""
+    result = tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT": failpoint}, timeout=60)
+    assert result.status == -signal.SIGKILL, result
+    cuts = target.sql("SELECT table_name, done FROM tailrace.table_cut ORDER BY table_name")
+    return [name for name, done in cuts if done], [name for name, done in cuts if not done]
+
+
+def test_tables_change_between_a_load_that_died_and_the_next(source, target, tailrace):
+    """The loaded table gets its columns by the stream; the one that was only begun is made anew as it is now."""
+    source.sql("CREATE TABLE a (id serial PRIMARY KEY, v int); INSERT INTO a (v) SELECT i FROM generate_series(1, 5000) i;"
+               "CREATE TABLE b (id serial PRIMARY KEY, v int, w int NOT NULL DEFAULT 7); INSERT INTO b (v) VALUES (1), (2);"
+               "CREATE TABLE p (id int PRIMARY KEY, v int) PARTITION BY LIST (id); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);"
+               "INSERT INTO p VALUES (1, 1)")
+    config = task_config(source.url, target.url, tables={"include": ["public.%"]}, readers=1)
+    done, begun = _die_in_the_load(source, target, tailrace, config, "load.finish.after:1")
+    assert done == ["public.a"] and begun == ["public.b", "public.p"]
+    source.sql("ALTER TABLE a ADD COLUMN extra int; INSERT INTO a (v, extra) VALUES (0, 1); UPDATE a SET extra = id WHERE id < 9;"
+               "CREATE TYPE mood AS ENUM ('good', 'bad'); ALTER TABLE b ADD COLUMN extra mood NOT NULL DEFAULT 'bad', ADD COLUMN at timestamptz"
+               " NOT NULL DEFAULT clock_timestamp(), ALTER COLUMN w DROP DEFAULT, ALTER COLUMN w TYPE text, ADD COLUMN n serial;"
+               "INSERT INTO b (v, w) VALUES (3, 'x'); ALTER TABLE p ADD COLUMN extra int; UPDATE p SET extra = 5")
+    again, _ = _die_in_the_load(source, target, tailrace, config, "load.finish.after:1")  # made anew, it is still ours
+    assert len(again) == 2
+    source.sql("ALTER TABLE a ADD COLUMN more int DEFAULT 1; ALTER TABLE b ADD COLUMN more int DEFAULT 2; ALTER TABLE p ADD COLUMN more int DEFAULT 3;"
+               "INSERT INTO a (v) VALUES (1); INSERT INTO b (w) VALUES ('y'); UPDATE p SET v = 2")
+    drain(tailrace, config)
+    source.sql("INSERT INTO a (extra) VALUES (2); INSERT INTO b (w) VALUES ('z'); UPDATE p SET v = 3")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.a", "public.b", "public.p"])
+    assert target.one("SELECT count(*) FROM tailrace.relation_shape WHERE shape ? 'made' AND table_name <> 'public.p1'") == 0
+
+
+@pytest.mark.parametrize("whose", ["the user's", "the user's in our place", "ours, and referred to", "ours, loaded once"])
+def test_a_table_that_is_not_ours_alone_is_never_made_anew(source, target, tailrace, whose):
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)")
+    config = task_config(source.url, target.url, tables={"include": ["public.%"]})
+    made = "CREATE TABLE t (id int PRIMARY KEY, v int); COMMENT ON TABLE t IS 'mine'"
+    if whose == "the user's":
+        target.sql(made)
+    if whose == "ours, loaded once":
+        drain(tailrace, config)
+        assert tailrace.run("reload", "--all", config=config).status == 0
+    _, begun = _die_in_the_load(source, target, tailrace, config, "load.write:1")
+    assert begun == ["public.t"]
+    if whose == "the user's in our place":
+        target.sql("DROP TABLE t; " + made)
+    if whose == "ours, and referred to":
+        target.sql("CREATE VIEW seen AS SELECT * FROM t")
+    oid = target.one("SELECT 't'::regclass::oid")
+    source.sql("ALTER TABLE t ADD COLUMN extra int")
+    result = tailrace.run("run", config={**config, "stop": "drained"}, timeout=60)
+    assert result.status != 0 and "public.t: column extra is missing" in result.stderr, result
+    assert target.one("SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'extra'") == 0
+    target.sql("ALTER TABLE t ADD COLUMN extra int")
+    drain(tailrace, config)
+    assert target.one("SELECT 't'::regclass::oid") == oid
+    assert_equal(source, target, ["public.t"])
+
+
 @pytest.mark.slow
 @pytest.mark.time_limit(600)
 def test_each_step_of_the_file_sink_may_be_the_last(source_server, make_tailrace, tmp_path):
