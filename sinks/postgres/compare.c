@@ -452,23 +452,41 @@ tr_pg_reset_table(struct tr_sink *base, const struct tr_relation *relation, stru
 /* ---- tables whose load was cut short, and that the source has changed since */
 
 /*
- * Of a table that this task made, has begun to load and never loaded in full nothing is kept. The mark (tables.c) holds the oid of what was made: a table that somebody
+ * Of a table that this task made and never loaded in full nothing is kept. The mark (tables.c) holds the oid of what was made: a table that somebody
  * made in its place is not meant, nor one with partitions of somebody else's, which would go with it.
  */
 static const char unfinished_query[] =
-    "SELECT s.table_name, n.nspname, r.relname FROM tailrace.table_cut t JOIN tailrace.relation_shape s USING (task, table_name)"
+    "SELECT s.table_name, n.nspname, r.relname, t.done IS NOT NULL FROM tailrace.relation_shape s LEFT JOIN tailrace.table_cut t USING (task, table_name)"
     " JOIN pg_class r ON r.oid = (s.shape->>'made')::oid JOIN pg_namespace n ON n.oid = r.relnamespace"
-    " WHERE t.task = $1 AND NOT t.done AND NOT EXISTS (SELECT FROM pg_partition_tree(r.oid) p WHERE NOT EXISTS"
+    " WHERE s.task = $1 AND t.done IS NOT TRUE AND NOT EXISTS (SELECT FROM pg_partition_tree(r.oid) p WHERE NOT EXISTS"
     " (SELECT FROM tailrace.relation_shape m WHERE m.task = $1 AND (m.shape->>'made')::oid = p.relid) AND p.relid <> r.oid)"
     " ORDER BY s.table_name COLLATE \"C\"";
 
-/* Never CASCADE: a table that others refer to stays as it is, and is compared. */
 static int
-drop_outgrown(struct tr_postgres_sink *sink, const struct tr_relation *relation, struct tr_error *err)
+has_rows(struct tr_postgres_sink *sink, const struct tr_relation *relation, bool *rows, struct tr_error *err)
 {
     struct tr_buffer sql;
-    int rc = tr_pg_reset_table(&sink->base, relation, err);
-    if (rc < 0)
+    PGresult *res = NULL;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SELECT FROM ");
+    tr_pg_qualified(&sql, relation->target_schema, relation->target_name);
+    tr_buffer_text(&sql, " LIMIT 1");
+    int rc = tr_pg_exec(sink->meta, tr_pg_stop_fd(sink), sql.data, &res, err);
+    *rows = rc == 0 && PQntuples(res) > 0;
+    PQclear(res);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+/* Never CASCADE: a table that others refer to stays as it is, and is compared; so does one with rows that are not ours, because its load was never begun. */
+static int
+drop_outgrown(struct tr_postgres_sink *sink, const struct tr_relation *relation, bool begun,
+              struct tr_error *err)
+{
+    struct tr_buffer sql;
+    bool rows = false;
+    int rc = begun ? tr_pg_reset_table(&sink->base, relation, err) : has_rows(sink, relation, &rows, err);
+    if (rc < 0 || rows)
         return rc;
     tr_buffer_init(&sql, 4096);
     tr_buffer_text(&sql, "DROP TABLE ");
@@ -512,9 +530,11 @@ tr_pg_drop_outgrown(struct tr_postgres_sink *sink, const struct tr_schema *schem
     }
     tr_buffer_init(&diff.text, (size_t)1 << 20);
     rc = compare_chosen(sink, schema, chosen, &diff, differs, err);
-    for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++)
+    for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++) {
+        const struct tr_relation *relation = schema->tables[t].relation;
         if (differs[t])
-            rc = drop_outgrown(sink, schema->tables[t].relation, err);
+            rc = drop_outgrown(sink, relation, PQgetvalue(res, row_of(res, relation), 3)[0] == 't', err);
+    }
     tr_buffer_fini(&diff.text);
     free(chosen);
     free(differs);

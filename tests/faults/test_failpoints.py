@@ -145,6 +145,22 @@ def test_tables_change_between_a_load_that_died_and_the_next(source, target, tai
     assert target.one("SELECT count(*) FROM tailrace.relation_shape WHERE shape ? 'made' AND table_name <> 'public.p1'") == 0
 
 
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_table_changes_before_its_load_is_begun(source, target, tailrace, rows):
+    """Made, but not yet begun: made anew as long as nobody has put rows into it."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)")
+    config = task_config(source.url, target.url, tables={"include": ["public.%"]})
+    assert _die_in_the_load(source, target, tailrace, config, "sink.postgres.tables.made:1") == ([], [])
+    source.sql("ALTER TABLE t ADD COLUMN extra int DEFAULT 4")
+    if rows:
+        target.sql("INSERT INTO t VALUES (7, 7)")
+        result = tailrace.run("run", config={**config, "stop": "drained"}, timeout=60)
+        assert result.status != 0 and "public.t: column extra is missing" in result.stderr, result
+    else:
+        drain(tailrace, config)
+        assert_equal(source, target, ["public.t"])
+
+
 @pytest.mark.parametrize("whose", ["the user's", "the user's in our place", "ours, and referred to", "ours, loaded once"])
 def test_a_table_that_is_not_ours_alone_is_never_made_anew(source, target, tailrace, whose):
     source.sql("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)")
