@@ -394,7 +394,7 @@ render_value(struct tr_loader *loader, uint16_t index, const struct tr_value *va
     const struct tr_column *column = &loader->relation->columns[index];
     const char *text;
     size_t len;
-    struct tr_value fitted;
+    struct tr_value fitted = { 0 };
     if (value->state == TR_PRESENT && loader->fits != NULL && loader->fits[index].kind != TR_PG_FIT_NONE) {
         int rc = tr_pg_fit_value(&loader->values, &loader->fits[index], loader->relation, column, value,
                                  &fitted, err);

@@ -352,7 +352,7 @@ bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map,
     const struct tr_pg_fit *fit = map->fits != NULL && map->fits[param->column].kind != TR_PG_FIT_NONE
                                       ? &map->fits[param->column]
                                       : NULL;
-    struct tr_value fitted;
+    struct tr_value fitted = { 0 };
     uint64_t misfits = values->misfits;
     size_t flags = out->len + 4;
     bool has_null = false;

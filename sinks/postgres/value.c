@@ -253,7 +253,7 @@ tr_pg_copy_row(const struct tr_pg_map *map, const struct tr_value *row, struct t
             tr_buffer_byte(out, '\t');
         first = false;
         const struct tr_value *value = &row[i];
-        struct tr_value fitted;
+        struct tr_value fitted = { 0 };
         int rc = 0;
         if (value->state == TR_PRESENT && map->fits != NULL && map->fits[i].kind != TR_PG_FIT_NONE) {
             rc = tr_pg_fit_value(values, &map->fits[i], map->relation, &map->relation->columns[i], value,
