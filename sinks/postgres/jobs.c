@@ -56,18 +56,12 @@ take(struct tr_pg_jobs *jobs)
 }
 
 void
-tr_pg_jobs_clear(struct tr_pg_jobs *jobs)
-{
-    for (struct job *job; (job = take(jobs)) != NULL;)
-        job_free(job);
-}
-
-void
 tr_pg_jobs_free(struct tr_pg_jobs *jobs)
 {
     if (jobs == NULL)
         return;
-    tr_pg_jobs_clear(jobs);
+    for (struct job *job; (job = take(jobs)) != NULL;)
+        job_free(job);
     for (struct family *family = jobs->families, *next; family != NULL; family = next) {
         next = family->next;
         tr_relation_unref(family->relation);

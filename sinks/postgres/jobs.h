@@ -23,7 +23,4 @@ void tr_pg_jobs_add(struct tr_pg_jobs *jobs, const struct tr_ddl_statement *cons
 int tr_pg_jobs_run(const struct tr_postgres_sink *sink, struct tr_pg_jobs *jobs, PGconn *conn,
                    struct tr_error *err);
 
-/* Drop what is left, after a failure. */
-void tr_pg_jobs_clear(struct tr_pg_jobs *jobs);
-
 #endif

@@ -1,9 +1,11 @@
-/* tables_internal.h - shared by tables.c (making) and compare.c (comparing, emptying). */
+/* tables_internal.h - shared by tables.c (making), compare.c (comparing, emptying) and finish.c (after the rows). */
 #ifndef TR_SINKS_POSTGRES_TABLES_INTERNAL_H
 #define TR_SINKS_POSTGRES_TABLES_INTERNAL_H
 
 #include "schema/ddl.h"
 #include "sinks/postgres/internal.h"
+
+#define STATEMENTS_AT_ONCE 100 /* one transaction: well below max_locks_per_transaction * max_connections */
 
 /* A string setting, "" when unset. */
 const char *tr_pg_setting(const struct tr_postgres_sink *sink, const char *name);

@@ -1,0 +1,57 @@
+/* load_internal.h - shared by load.c (the whole, and sinks that load by themselves) and load_rows.c (rows through the queue). */
+#ifndef TR_PIPELINE_LOAD_INTERNAL_H
+#define TR_PIPELINE_LOAD_INTERNAL_H
+
+#include <pthread.h>
+
+#include "pipeline/internal.h"
+#include "schema/schema.h"
+
+#define ROWS_BATCH_BYTES ((size_t)512 << 10)
+
+struct load_table {
+    struct tr_relation *relation; /* borrowed from the list */
+    char *name;
+    uint32_t parts_left; /* not yet committed */
+    uint64_t weight;     /* bytes of its rows and of the indexes that follow them, roughly */
+    size_t next_part,
+        end_part;     /* in the list of all parts: the next of its own to be loaded, and behind the last */
+    unsigned readers; /* at work on it */
+};
+
+struct load_part {
+    struct load_table *table;
+    struct tr_table_part part;
+};
+
+struct load {
+    struct tr_task *task;
+    struct tr_source *source; /* the task's own, or those of a load beside the stream */
+    struct tr_sink *sink;
+    const struct tr_checkpoint *known; /* which tables are done, which were begun */
+    const _Atomic bool *cancel;        /* beside the stream: the attempt is over; else NULL */
+    struct tr_schema *schema;
+    struct tr_relation_list relations;
+    struct load_table *tables;
+    size_t ntables;
+    struct load_part *parts;
+    size_t nparts;
+    struct load_table **order; /* the tables, those first that take longest */
+    size_t first_open;         /* all before it in this order have no part left to begin */
+    struct tr_cut cut;
+    pthread_mutex_t
+        lock; /* guards first_open, of tables next_part, readers and parts_left, failed, error, of_parts */
+    struct
+        part_sums { /* estimates of all parts and of those that have ended, and what came; with what earlier attempts had brought */
+        uint64_t rows_all, bytes_all, rows_ended, bytes_ended, rows_came, bytes_came, rows_before,
+            bytes_before;
+    } of_parts;
+    int ended_fd; /* eventfd: readable when the load is over */
+    bool failed;
+    struct tr_error error;
+};
+
+/* Every table's rows through the queue, one table after the other. thread: control, which starts and joins the sink's. */
+int tr_load_through_queue(struct load *load, struct tr_error *err);
+
+#endif
