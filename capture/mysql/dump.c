@@ -30,6 +30,9 @@
 #define RECEIVE_BUFFER (4 << 20)
 #define SILENT_PERIODS 3 /* heartbeats that may be missing */
 #define LEAST_PATIENCE_US (10 * TR_US_PER_S)
+#define ID_WAIT_PERIODS 3 /* heartbeats, of which a server needs two to see that its reader is gone */
+#define ID_WAIT_US (3 * TR_US_PER_S)
+#define LONGEST_ID_WAIT_US (30 * TR_US_PER_S)
 #define COMMAND_DUMP 18
 #define COMMAND_DUMP_GTID 30
 
@@ -51,6 +54,7 @@ struct tr_mysql_dump {
     int64_t patience_us;
     int64_t dry_us;
     int busy;       /* times in a row that the socket did not stay empty for long */
+    uint32_t id;    /* ours, as a replica */
     pthread_t pump; /* TLS */
     bool pumping;
     int pump_fd; /* its end of the pair */
@@ -148,6 +152,47 @@ stop_pump(struct tr_mysql_dump *dump)
 
 /* --------------------------------------------------------------------------------------------------------- opening */
 
+/*
+ * A server throws out who reads its log under an id that comes once more, and MariaDB has been seen to crash over that: so an id is used once. Replicas of
+ * people have small numbers; a random one of the upper half meets nobody's.
+ */
+static uint32_t
+draw_id(const struct tr_mysql_source *source)
+{
+    uint32_t id = 0;
+    do {
+        if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
+            id = (uint32_t)tr_clock_us() * 2654435761U;
+        id = (id & 0x3fffffff) | 0x80000000U;
+    } while (id == source->own_id || id == source->server_id);
+    return id;
+}
+
+/*
+ * An id that the user gave is taken up again by every connection. The one before it may still be there: the server notices the end of its reader at a heartbeat. It is
+ * waited for by a lock that it holds by name, and which goes with it. Who holds it for longer is another task, or is cut off from us: the server throws it out.
+ */
+static int
+wait_for_id(struct tr_mysql_source *source, struct tr_mysql_dump *dump, struct tr_error *err)
+{
+    char sql[128], *got;
+    int64_t wait_us = ID_WAIT_PERIODS * source->heartbeat_us + ID_WAIT_US;
+    if (wait_us > LONGEST_ID_WAIT_US)
+        wait_us = LONGEST_ID_WAIT_US;
+    snprintf(sql, sizeof sql, "SELECT GET_LOCK('tailrace server id %" PRIu32 "', %" PRId64 ".%06d)", dump->id,
+             wait_us / TR_US_PER_S, (int)(wait_us % TR_US_PER_S));
+    int rc = tr_mysql_query_text(dump->conn, sql, &got, err);
+    if (rc < 0)
+        return tr_error_prefix(err, "source: cannot wait for server id %" PRIu32, dump->id);
+    if (got == NULL || strcmp(got, "1") != 0)
+        tr_log(source->base.env->log, TR_LOG_WARNING, "capture",
+               "server id %" PRIu32 " is still in use after %" PRId64
+               " s: whoever reads the log under it is thrown out",
+               dump->id, wait_us / TR_US_PER_S);
+    free(got);
+    return 0;
+}
+
 static void
 random_uuid(char *out, size_t size)
 {
@@ -200,7 +245,7 @@ put_le(struct tr_buffer *out, uint64_t n, int width)
  */
 static int
 send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump,
-             const struct tr_mysql_position *from, bool by_gtid, uint32_t id, struct tr_error *err)
+             const struct tr_mysql_position *from, bool by_gtid, struct tr_error *err)
 {
     struct tr_buffer command, set;
     bool with_set = by_gtid && !source->mariadb;
@@ -209,7 +254,7 @@ send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump,
     if (with_set) {
         tr_gtid_set_encode(&from->set, &set);
         put_le(&command, 0, 2);
-        put_le(&command, id, 4);
+        put_le(&command, dump->id, 4);
         put_le(&command, 0, 4);
         put_le(&command, 4, 8);
         put_le(&command, set.len, 4);
@@ -217,7 +262,7 @@ send_command(const struct tr_mysql_source *source, struct tr_mysql_dump *dump,
     } else {
         put_le(&command, by_gtid ? 4 : from->offset, 4);
         put_le(&command, 0, 2);
-        put_le(&command, id, 4);
+        put_le(&command, dump->id, 4);
         tr_buffer_text(&command, by_gtid ? "" : from->file);
     }
     int failed = dump->conn->methods->db_command(dump->conn, with_set ? COMMAND_DUMP_GTID : COMMAND_DUMP,
@@ -245,12 +290,12 @@ int
 tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from, int64_t heartbeat_us,
                    bool second, struct tr_mysql_dump **out, struct tr_error *err)
 {
-    /* A server ends the log of a client when another comes under its id. */
-    uint32_t id = second ? (source->own_id ^ 0x2545f491U) | 0x80000000U : source->own_id;
+    bool given = source->own_id != 0 && !second;
     bool by_gtid = source->gtid && from->has_gtid;
     struct tr_mysql_dump *dump = tr_calloc(1, sizeof *dump);
     int size = RECEIVE_BUFFER;
     *out = NULL;
+    dump->id = given ? source->own_id : draw_id(source);
     dump->fd = dump->pump_fd = -1;
     dump->patience_us = heartbeat_us * SILENT_PERIODS > LEAST_PATIENCE_US ? heartbeat_us * SILENT_PERIODS
                                                                           : LEAST_PATIENCE_US;
@@ -266,10 +311,12 @@ tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_positio
     int rc = tr_mysql_source_connect(source, "log", &dump->conn, err);
     if (rc == 0)
         rc = prepare_session(source, dump, from, by_gtid, heartbeat_us, err);
+    if (rc == 0 && given && source->mariadb) /* MySQL tells replicas apart by their uuid, and ours is drawn */
+        rc = wait_for_id(source, dump, err);
     if (rc == 0) {
         dump->fd = (int)mysql_get_socket(dump->conn);
         setsockopt(dump->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-        rc = send_command(source, dump, from, by_gtid, id, err);
+        rc = send_command(source, dump, from, by_gtid, err);
     }
     if (rc == 0 && mysql_get_ssl_cipher(dump->conn) != NULL)
         rc = start_pump(dump, err);
@@ -297,12 +344,12 @@ tr_mysql_dump_close(struct tr_mysql_source *source, struct tr_mysql_dump *dump)
 /* ---------------------------------------------------------------------------------------------------------- errors */
 
 static int
-refused(struct tr_mysql_source *source, const char *message, struct tr_error *err)
+refused(struct tr_mysql_source *source, uint32_t id, const char *message, struct tr_error *err)
 {
     if (strstr(message, "same server_uuid") != NULL || strstr(message, "same server_id") != NULL ||
         strstr(message, "same server id") != NULL) {
-        tr_fail(err, source->own_id_given ? TR_REFUSED : TR_RETRY,
-                "source: another client took over server id %u: %s", source->own_id, message);
+        tr_fail(err, id == source->own_id ? TR_REFUSED : TR_RETRY,
+                "source: another client took over server id %" PRIu32 ": %s", id, message);
         return tr_error_hint(
             err,
             "give each task and replica of this server an id of its own (server_id; without it one is drawn)");
@@ -327,7 +374,8 @@ refused(struct tr_mysql_source *source, const char *message, struct tr_error *er
 
 /* Error: 0xff, uint16 number, '#', char[5] SQLSTATE, text. */
 static int
-server_error(struct tr_mysql_source *source, const uint8_t *payload, size_t len, struct tr_error *err)
+server_error(struct tr_mysql_source *source, uint32_t id, const uint8_t *payload, size_t len,
+             struct tr_error *err)
 {
     char message[512], sqlstate[6] = "HY000";
     unsigned number = len >= 3 ? payload[1] | (unsigned)payload[2] << 8 : 0;
@@ -339,7 +387,7 @@ server_error(struct tr_mysql_source *source, const uint8_t *payload, size_t len,
     snprintf(message, sizeof message, "%.*s", len > at ? (int)(len - at < 500 ? len - at : 500) : 0,
              (const char *)payload + at);
     if (number == 1236 || number == 4052) /* MariaDB's own number for a server id in use */
-        return refused(source, message, err);
+        return refused(source, id, message, err);
     int rc = tr_mysql_fail_with(err, number, sqlstate, message, "source: the log was not sent");
     if (number == 1227 || number == 1045 || number == 1044)
         return tr_error_hint(
@@ -501,7 +549,7 @@ tr_mysql_dump_next(struct tr_mysql_source *source, struct tr_mysql_dump *dump, s
         return 1;
     }
     if (len > 0 && payload[0] == 0xff)
-        return server_error(source, payload, len, err);
+        return server_error(source, dump->id, payload, len, err);
     if (len > 0 && payload[0] == 0xfe)
         return tr_fail(err, TR_RETRY,
                        "source: the server ended the log: it shuts down, or the connection was killed");

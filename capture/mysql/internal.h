@@ -86,10 +86,9 @@ struct tr_mysql_source {
     bool gtid;            /* the server writes GTIDs, and the user lets us use them */
     char server_uuid[40]; /* MySQL, or MariaDB's server_uid where it has one; else empty */
     uint64_t server_id;   /* the server's */
-    uint32_t own_id;      /* ours, as a replica */
-    bool own_id_given;
-    char *database; /* the URL's; NULL = all databases */
-    char *user;     /* CURRENT_USER() */
+    uint32_t own_id; /* ours, as a replica, when the user gave one; else 0: each connection draws its own */
+    char *database;  /* the URL's; NULL = all databases */
+    char *user;      /* CURRENT_USER() */
     bool row_metadata_full;
     int lower_case; /* lower_case_table_names */
     int64_t heartbeat_us, lock_wait_us;
@@ -139,7 +138,7 @@ struct tr_mysql_packet {
     const uint8_t *data; /* the event, borrowed until the next call */
     size_t len;
 };
-/* Ask for the log from the position on. second: beside the stream's own. */
+/* Ask for the log from the position on. second: beside the stream's own, under an id that is drawn. */
 int tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_position *from,
                        int64_t heartbeat_us, bool second, struct tr_mysql_dump **dump, struct tr_error *err);
 void tr_mysql_dump_close(struct tr_mysql_source *source, struct tr_mysql_dump *dump); /* NULL is allowed */

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "capture/mysql/internal.h"
@@ -99,16 +98,6 @@ tr_mysql_wants(void *arg, const char *database, const char *table)
 
 /* --------------------------------------------------------------------------------------------------------- opening */
 
-/* Replicas of people have small numbers; a random one of the upper half meets nobody's. */
-static uint32_t
-draw_id(void)
-{
-    uint32_t id = 0;
-    if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
-        id = (uint32_t)getpid() * 2654435761U;
-    return (id & 0x3fffffff) | 0x80000000U;
-}
-
 static int
 take_settings(struct tr_mysql_source *source, struct tr_error *err)
 {
@@ -122,8 +111,8 @@ take_settings(struct tr_mysql_source *source, struct tr_error *err)
         return rc;
     source->database = url.path != NULL && url.path[0] != '\0' ? tr_strdup(url.path) : NULL;
     tr_url_fini(&url);
-    source->own_id_given = tr_setting_is_set(settings, "server_id");
-    source->own_id = source->own_id_given ? (uint32_t)tr_setting_int(settings, "server_id") : draw_id();
+    if (tr_setting_is_set(settings, "server_id"))
+        source->own_id = (uint32_t)tr_setting_int(settings, "server_id");
     source->heartbeat_us = tr_setting_int(settings, "heartbeat");
     source->lock_wait_us = tr_setting_int(settings, "lock_wait");
     source->part_bytes = tr_setting_int(settings, "part_size");

@@ -1,5 +1,7 @@
 """MariaDB as the source: where a task goes on, on which server, and what it refuses to go on with."""
 
+import re
+
 import pytest
 
 from harness.replication import drain, rows_after, rows_of, task_config, task_events
@@ -275,7 +277,7 @@ def test_a_taken_server_id_is_refused(mariadb_server, shop, make_tailrace):
     one, two = make_tailrace(), make_tailrace()
     configs = [config_for(shop, t) for t in (one, two)]
     for config in configs:
-        config["source"]["server_id"] = 77
+        config["source"].update(server_id=77, heartbeat="200ms")
     one.start("run", config=configs[0])
     one.wait_log("streaming from")
     two.start("run", config=configs[1])
@@ -283,6 +285,47 @@ def test_a_taken_server_id_is_refused(mariadb_server, shop, make_tailrace):
     assert "77" in one.stderr and "server_id" in one.stderr, one.stderr
     two.check_running()
     assert two.stop() == 0, two.stderr
+
+
+def readers_of_the_log(server):
+    return [number for number, command, in server.sql("SELECT id, command FROM information_schema.processlist") if command == "Binlog Dump"]
+
+
+def test_a_given_server_id_waits_for_the_connection_that_had_it(mariadb_server, shop, tailrace):
+    """The server would throw the old reader out, and may crash over that."""
+    config = config_for(shop, tailrace)
+    config["source"].update(server_id=78, heartbeat="1s")
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    old = set(readers_of_the_log(mariadb_server))
+    tailrace.kill9()
+    tailrace.wait_exit()
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from", timeout=60)
+    assert not old & set(readers_of_the_log(mariadb_server))
+    assert "thrown out" not in tailrace.stderr, tailrace.stderr
+    shop.sql("INSERT INTO t (v) VALUES ('c')")
+    assert tailrace.stop() == 0, tailrace.stderr
+    drain(tailrace, config)
+    check_equal(shop, tailrace)
+
+
+def test_a_drawn_server_id_is_used_once(make_mariadb, tailrace):
+    server = make_mariadb(**{"log-warnings": 2})
+    shop = server.database()
+    make_table(shop)
+    config = config_for(shop, tailrace)
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    for times in (1, 2):
+        for number in readers_of_the_log(server):
+            server.sql(f"KILL {number}")
+        wait_until(lambda: tailrace.stderr.count("streaming from") > times, 30, "another connection")
+    ids = re.findall(r"slave_server\((\d+)\)", server.log.read_text(encoding="utf-8"))
+    assert len(ids) >= 3 and len(set(ids)) == len(ids), ids
+    assert tailrace.stop() == 0, tailrace.stderr
+    drain(tailrace, config)
+    check_equal(shop, tailrace)
 
 
 # ---- minimal metadata
