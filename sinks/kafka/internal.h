@@ -79,6 +79,8 @@ struct kafka_sink {
     bool ready; /* init_transactions and load_checkpoint are done */
     char *state_topic;
     char owner[192]; /* this process, for telling a takeover from an expired transaction */
+    int64_t
+        state_written; /* offset of the newest record of ours that arrived in the state topic; -1 = none */
     enum txn_state txn;
     int64_t txn_began_us;
     int64_t interval_us;    /* a transaction is committed after this long under load */
@@ -171,7 +173,8 @@ struct kafka_state {
     char *owner;
     uint64_t part_order, part_events;
 };
-int state_read(struct kafka_sink *sink, struct kafka_state *state, struct tr_error *err);
+/* To the end of what is committed, and at least up to the record at offset up_to (-1 = no matter how far). */
+int state_read(struct kafka_sink *sink, int64_t up_to, struct kafka_state *state, struct tr_error *err);
 void state_fini(struct kafka_state *state);
 int state_make(struct kafka_sink *sink, struct tr_error *err);
 int state_write_table(struct kafka_sink *sink, const char *table, const char *position, bool done,

@@ -78,6 +78,8 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     sink->bytes_out -= report->len + report->key_len;
     if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight->outstanding--;
+        if (!sink->ready && sink->exactly_once) /* nothing but state is written so early */
+            sink->state_written = report->offset;
         return;
     }
     /* Not counted as arrived: the batch never becomes complete, nor any behind it. */

@@ -128,6 +128,7 @@ kafka_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error 
     sink->base.env = env;
     sink->last = &sink->first;
     sink->event_fd = -1;
+    sink->state_written = -1;
     *out = NULL;
     int rc = read_settings(sink, err);
     if (rc == 0)
@@ -212,7 +213,7 @@ settle(struct kafka_sink *sink, int rc, struct tr_error *err)
                   fatal == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
     struct kafka_state state;
     struct tr_error ignored;
-    if (!fenced || state_read(sink, &state, &ignored) < 0)
+    if (!fenced || state_read(sink, -1, &state, &ignored) < 0)
         return rc;
     if (state.owner != NULL && strcmp(state.owner, sink->owner) != 0) {
         rc = tr_fail(err, TR_FATAL, "another process (%s) has taken over the task \"%s\" at the brokers",

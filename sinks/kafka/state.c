@@ -101,11 +101,11 @@ take_message(struct kafka_sink *sink, struct kafka_state *state, const rd_kafka_
     return rc;
 }
 
-/* From the first record to the end of what is committed. */
 static int
-read_all(struct kafka_sink *sink, rd_kafka_t *reader, struct kafka_state *state, struct tr_error *err)
+read_all(struct kafka_sink *sink, rd_kafka_t *reader, int64_t up_to, struct kafka_state *state,
+         struct tr_error *err)
 {
-    int64_t deadline = tr_clock_us() + READ_US;
+    int64_t deadline = tr_clock_us() + READ_US, seen = -1;
     bool end = false;
     int rc = 0;
     while (rc == 0 && !end) {
@@ -116,13 +116,15 @@ read_all(struct kafka_sink *sink, rd_kafka_t *reader, struct kafka_state *state,
                                 sink->state_topic);
             continue;
         }
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-            end = true;
-        else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            end = seen >= up_to;
+        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            seen = message->offset;
             rc = take_message(sink, state, message, err);
-        else if (tr_clock_us() > deadline || message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        } else if (tr_clock_us() > deadline || message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
             rc = kafka_fail(sink, err, message->err, rd_kafka_message_errstr(message), "cannot read topic %s",
                             sink->state_topic);
+        }
         rd_kafka_message_destroy(message);
     }
     return rc;
@@ -150,7 +152,7 @@ open_reader(struct kafka_sink *sink, struct tr_error *err)
 }
 
 int
-state_read(struct kafka_sink *sink, struct kafka_state *state, struct tr_error *err)
+state_read(struct kafka_sink *sink, int64_t up_to, struct kafka_state *state, struct tr_error *err)
 {
     memset(state, 0, sizeof(*state));
     rd_kafka_t *reader = open_reader(sink, err);
@@ -161,7 +163,7 @@ state_read(struct kafka_sink *sink, struct kafka_state *state, struct tr_error *
     rd_kafka_resp_err_t code = rd_kafka_assign(reader, list);
     rd_kafka_topic_partition_list_destroy(list);
     int rc = code == RD_KAFKA_RESP_ERR_NO_ERROR
-                 ? read_all(sink, reader, state, err)
+                 ? read_all(sink, reader, up_to, state, err)
                  : kafka_fail(sink, err, code, NULL, "cannot read topic %s", sink->state_topic);
     rd_kafka_consumer_close(reader);
     rd_kafka_destroy(reader);

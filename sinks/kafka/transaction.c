@@ -188,27 +188,31 @@ kafka_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
     int rc = state_make(sink, err);
     if (rc < 0)
         return rc;
-    /* In this order: an older process is fenced and its open transaction aborted, so that what is read then stays the truth. */
+    /*
+     * In this order: an older process is fenced and its open transaction aborted, so that what is read then stays the truth. A commit that was
+     * acknowledged may not stand in the partition yet when a broker has just come back, and a reader then sees an older end: so a record is
+     * committed first, and the reading goes at least up to it.
+     */
     rd_kafka_error_t *error = rd_kafka_init_transactions(sink->rk, INIT_MS);
     if (error != NULL)
         return kafka_fail_error(sink, err, error, "cannot begin with transactions");
-    if ((rc = state_read(sink, &state, err)) < 0)
-        return rc;
     rc = txn_begin(sink, err);
     if (rc == 0)
         rc = produce_state(sink, "owner", sink->owner, err);
     if (rc == 0)
         rc = finish_now(sink, err);
-    sink->ready = rc == 0;
+    if (rc == 0)
+        rc = state_read(sink, sink->state_written, &state, err);
+    if (rc < 0)
+        return rc;
+    sink->ready = true;
     sink->skip_order = state.part_order;
     sink->skip_events = state.part_events;
     sink->part_saved = state.part_order != 0;
-    if (rc == 0) {
-        *checkpoint = state.checkpoint;
-        memset(&state.checkpoint, 0, sizeof(state.checkpoint));
-    }
+    *checkpoint = state.checkpoint;
+    memset(&state.checkpoint, 0, sizeof(state.checkpoint));
     state_fini(&state);
-    return rc;
+    return 0;
 }
 
 int
