@@ -21,6 +21,7 @@ struct parked_row {
     struct parked_row *next;
     struct tr_pg_map *map;
     struct tr_value *row;  /* the whole image as it must become */
+    struct tr_value *was;  /* as it was taken out of the table; NULL = an insert that waits */
     struct tr_event event; /* for messages: position and relation */
 };
 
@@ -114,6 +115,12 @@ run_one(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct
     return rc;
 }
 
+static int
+savepoint(struct careful *c, const char *sql, struct tr_error *err)
+{
+    return tr_pg_worker_ask(c->worker, sql, NULL, err);
+}
+
 static enum tr_pg_op
 op_of(const struct tr_pg_map *map, const struct tr_event *event)
 {
@@ -183,8 +190,18 @@ overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_event *event
     *err = *failure;
     if (missing && event->kind == TR_DELETE)
         return 0;
-    if (missing && event->kind == TR_UPDATE && complete(map, row))
-        return run_one(c, map, TR_PG_INSERT, row, row, err);
+    if (missing && event->kind == TR_UPDATE && complete(map, row)) {
+        int rc = run_one(c, map, TR_PG_INSERT, row, row, err);
+        if (rc >= 0 || strcmp(err->sqlstate, "23505") != 0 || map->nkey == 0)
+            return rc;
+        struct tr_error again; /* the row is not there under its old key, but another is under its new one */
+        rc = savepoint(c, "ROLLBACK TO r", &again);
+        if (rc == 0)
+            rc = run_one(c, map, TR_PG_UPDATE, row, row, &again);
+        if (rc < 0 && again.class != TR_CONFLICT)
+            *err = again;
+        return rc == 0 ? 0 : -(int)err->class;
+    }
     if (strcmp(failure->sqlstate, "23505") == 0 && row != NULL && map->nkey > 0 && complete(map, row))
         return run_one(c, map, TR_PG_UPDATE, row, row, err);
     return -(int)failure->class;
@@ -290,7 +307,7 @@ overlay(struct tr_pg_parked *parked, const struct tr_relation *relation, struct 
     }
 }
 
-static void
+static struct parked_row *
 park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, struct tr_value *row)
 {
     struct tr_pg_parked *parked = c->group->parked;
@@ -301,6 +318,7 @@ park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, str
     entry->event.before = entry->event.after = NULL;
     entry->next = parked->rows;
     parked->rows = entry;
+    return entry;
 }
 
 static void
@@ -338,9 +356,34 @@ park_update(struct careful *c, struct tr_pg_map *map, const struct tr_event *eve
         image[i].data = tr_arena_copy(&parked->arena, PQgetvalue(res, 0, i), image[i].len);
     }
     PQclear(res);
-    overlay(parked, map->relation, image, row);
-    park(c, map, event, image);
+    struct parked_row *entry = park(c, map, event, copy_image(parked, map->relation, image));
+    entry->was = image;
+    overlay(parked, map->relation, entry->row, row);
     return 0;
+}
+
+/*
+ * Does a row stand in the table under this image's key? Then no end of a transaction makes room for the image: what names rows at the source is unique at every
+ * moment. (Not so with REPLICA IDENTITY FULL, where the primary key may be deferrable.)
+ */
+static int
+key_is_taken(struct careful *c, struct tr_pg_map *map, const struct tr_value *row, bool *taken,
+             struct tr_error *err)
+{
+    *taken = false;
+    for (uint16_t i = 0; i < map->nkey; i++)
+        if (!map->key_unique || row[map->key[i]].state != TR_PRESENT)
+            return 0;
+    struct tr_value *only = tr_calloc(map->relation->ncolumns, sizeof(*only)); /* the rest is absent */
+    for (uint16_t i = 0; i < map->nkey; i++)
+        only[map->key[i]] = row[map->key[i]];
+    PGresult *res = NULL;
+    int rc = run(c, map, TR_PG_UPDATE, only, only, &res, err);
+    if (rc == 0)
+        *taken = strcmp(PQcmdTuples(res), "0") != 0;
+    PQclear(res);
+    free(only);
+    return rc < 0 ? rc : savepoint(c, "ROLLBACK TO r", err);
 }
 
 /* Same key? A parked image may hold text where the event holds the binary form, so the canonical texts are compared. */
@@ -387,12 +430,6 @@ change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *e
     return false;
 }
 
-static int
-savepoint(struct careful *c, const char *sql, struct tr_error *err)
-{
-    return tr_pg_worker_ask(c->worker, sql, NULL, err);
-}
-
 /* The transaction ends: every parked row has its place now, or the conflict is real. */
 static int
 unpark(struct careful *c, struct tr_error *err)
@@ -410,6 +447,9 @@ unpark(struct careful *c, struct tr_error *err)
             rc = savepoint(c, "ROLLBACK TO r", err);
             if (rc == 0)
                 rc = settle(c, entry->map, &entry->event, entry->row, entry->row, &failure, err);
+            if (rc == 0 && entry->was != NULL && c->sink->on_conflict == TR_PG_CONFLICT_SKIP)
+                rc = run_one(c, entry->map, TR_PG_INSERT, entry->was, entry->was,
+                             err); /* as if nothing had come */
         } else if (rc < 0) {
             *err = failure;
         }
@@ -451,6 +491,22 @@ learn_labels(struct careful *c, const struct tr_pg_map *map, const struct tr_val
         map->label);
 }
 
+/* A row gets a key under which the target has another: by the policy. To overwrite that one, the row leaves its old place. */
+static int
+move_over(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *key,
+          const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
+{
+    if (c->sink->on_conflict == TR_PG_CONFLICT_OVERWRITE) {
+        int rc = park_update(c, map, event, key, row, err);
+        if (rc < 0)
+            return rc;
+        struct parked_row *entry = c->group->parked->rows;
+        c->group->parked->rows = entry->next;
+        row = entry->row;
+    }
+    return settle(c, map, event, key, row, failure, err);
+}
+
 /* One change under a savepoint of its own. */
 static int
 apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
@@ -486,6 +542,16 @@ apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *e
     bool collides = strcmp(failure.sqlstate, "23505") == 0 || strcmp(failure.sqlstate, "23P01") == 0;
     bool fixed = map->override &&
                  strcmp(failure.sqlstate, "P0002") == 0; /* perhaps an identity column's new value */
+    bool occupied = false;
+    if (rc == 0 && collides && row != NULL && map->nkey > 0 &&
+        (event->kind != TR_UPDATE ||
+         (map->relation->replica_identity != 'f' && tr_pg_key_changes(map, event))))
+        rc = key_is_taken(c, map, row, &occupied, err);
+    if (rc == 0 && occupied) {
+        rc = event->kind == TR_UPDATE ? move_over(c, map, event, key, row, &failure, err)
+                                      : settle(c, map, event, key, row, &failure, err);
+        return rc < 0 ? rc : savepoint(c, "RELEASE r", err);
+    }
     if (rc == 0 && (collides || fixed) && event->kind == TR_UPDATE && map->nkey > 0) {
         struct tr_error taken;
         if (park_update(c, map, event, key, row, &taken) == 0)
