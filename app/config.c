@@ -147,18 +147,19 @@ task_option(const char *name)
     return option;
 }
 
+static int fail_missing(const struct tr_registry *registry, const struct tr_entries *file, const char *which,
+                        struct tr_error *err);
+
 /* The lower-case scheme of the source or target. `stdout` alone is as good as `stdout:`. */
 static int
-read_scheme(struct tr_config *config, const struct tr_entries *file, const struct tr_entries *flags,
-            const char *which, char *scheme, size_t size, struct tr_error *err)
+read_scheme(struct tr_config *config, const struct tr_registry *registry, const struct tr_entries *file,
+            const struct tr_entries *flags, const char *which, char *scheme, size_t size,
+            struct tr_error *err)
 {
     const struct tr_entry *entry = url_entry(file, flags, which);
     char *url;
-    if (entry == NULL) {
-        tr_fail(err, TR_CONFIG, "no %s is given", which);
-        return tr_error_hint(err, "put `%s: { url: \"...\" }` into the task file, or say --%s URL", which,
-                             which);
-    }
+    if (entry == NULL)
+        return fail_missing(registry, file, which, err);
     int rc = resolve(config, task_option(which), entry->values[0], entry->origin, &url, err);
     if (rc < 0)
         return rc;
@@ -247,11 +248,11 @@ choose(const struct tr_config_request *request, const struct tr_entries *file, c
        struct tr_config *config, struct tr_error *err)
 {
     char scheme[64];
-    int rc = read_scheme(config, file, flags, "source", scheme, sizeof(scheme), err);
+    int rc = read_scheme(config, request->registry, file, flags, "source", scheme, sizeof(scheme), err);
     if (rc == 0)
         rc = choose_source(request->registry, scheme, config, err);
     if (rc == 0)
-        rc = read_scheme(config, file, flags, "target", scheme, sizeof(scheme), err);
+        rc = read_scheme(config, request->registry, file, flags, "target", scheme, sizeof(scheme), err);
     if (rc == 0)
         rc = choose_sink(request->registry, scheme, config, err);
     if (rc == 0)
@@ -359,6 +360,27 @@ pairs_option(const struct tr_settings *settings, const char *name)
     return option != NULL && option->pairs ? option : NULL;
 }
 
+/* A source or target that is not given may stand there under a misspelt key: then that is what to say. */
+static int
+fail_missing(const struct tr_registry *registry, const struct tr_entries *file, const char *which,
+             struct tr_error *err)
+{
+    struct tr_settings *all = tr_config_all_options(registry);
+    int rc = 0;
+    for (size_t i = 0; i < file->count && rc == 0; i++) {
+        const char *section, *name;
+        place_of(&file->items[i], &section, &name);
+        if (tr_settings_find(all, section, name) == NULL && pairs_option(all, file->items[i].name) == NULL &&
+            pairs_option(all, file->items[i].section) == NULL)
+            rc = fail_key(all, section, &file->items[i], err);
+    }
+    tr_settings_free(all);
+    if (rc < 0)
+        return rc;
+    tr_fail(err, TR_CONFIG, "no %s is given", which);
+    return tr_error_hint(err, "put `%s: { url: \"...\" }` into the task file, or say --%s URL", which, which);
+}
+
 static int
 set_pair(struct tr_config *config, const struct tr_option *option, const struct tr_entry *entry,
          struct tr_error *err)
@@ -420,6 +442,23 @@ apply_file_entry(struct tr_config *config, const struct tr_entry *entry, struct 
     return rc;
 }
 
+/* A key that other connectors have: said so when nothing nearer was found. */
+static int
+hint_foreign(const struct tr_config_request *request, const struct tr_config *config,
+             const struct tr_entry *entry, struct tr_error *err)
+{
+    struct tr_settings *all = tr_config_all_options(request->registry);
+    const struct tr_option *option = tr_settings_find(all, NULL, entry->name);
+    if (err->hint[0] == '\0' && option != NULL &&
+        tr_settings_find(config->settings, NULL, entry->name) == NULL)
+        tr_error_hint(
+            err,
+            "%s belongs into the section %s, but neither the source %s nor the target %s has it; tailrace help run lists whose it is",
+            option->name, option->section, config->source->name, config->sink->name);
+    tr_settings_free(all);
+    return -(int)err->class;
+}
+
 /* Was the same list given by an earlier flag? Then this one appends; the first replaces what the file says. */
 static bool
 given_before(const struct tr_settings *settings, const struct tr_entries *flags, size_t at,
@@ -455,7 +494,7 @@ fail_foreign(const struct tr_config *config, struct tr_error *err)
     if (strstr(err->text, "unknown option") != NULL)
         tr_error_hint(
             err,
-            "neither the source %s nor the target %s has such an option; tailrace help lists whose it is",
+            "neither the source %s nor the target %s has such an option; tailrace help run lists whose it is",
             config->source->name, config->sink->name);
     return -TR_CONFIG;
 }
@@ -545,7 +584,8 @@ tr_config_build(const struct tr_config_request *request, const struct tr_entries
     if (rc == 0)
         rc = add_tables(config, request, err);
     for (size_t i = 0; i < file->count && rc == 0; i++)
-        rc = apply_file_entry(config, &file->items[i], err);
+        if ((rc = apply_file_entry(config, &file->items[i], err)) < 0)
+            rc = hint_foreign(request, config, &file->items[i], err);
     for (size_t i = 0; i < flags->count && rc == 0; i++)
         rc = apply_flag(config, flags, i, err);
     if (rc == 0)

@@ -77,7 +77,7 @@ fail_unknown(const struct tr_settings *settings, const char *flag, struct tr_err
     tr_fail(err, TR_CONFIG, "unknown option --%.100s", flag);
     const char *near = tr_settings_suggest(settings, NULL, flag);
     if (near == NULL) {
-        tr_error_hint(err, "tailrace help lists the options");
+        tr_error_hint(err, "tailrace help run lists the options");
         return;
     }
     char dashed[100];

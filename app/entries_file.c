@@ -239,11 +239,17 @@ int
 tr_entries_parse(struct tr_entries *entries, const char *text, size_t len, const char *name,
                  struct tr_error *err)
 {
-    struct reader r = { .name = name, .text = text, .len = len, .entries = entries, .err = err };
+    struct reader r = { .name = name, .entries = entries, .err = err };
     if (len > FILE_BYTES_MAX)
         return tr_fail(err, TR_CONFIG, "%s: larger than 1 MiB; this is no task file", name);
     if (!yaml_parser_initialize(&r.yaml))
         return tr_fail(err, TR_FATAL, "%s: out of memory", name);
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* what some editors put before UTF-8 */
+        text += 3;
+        len -= 3;
+    }
+    r.text = text;
+    r.len = len;
     yaml_parser_set_input_string(&r.yaml, (const unsigned char *)text, len);
     yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);
     int rc = read_document(&r);

@@ -1,5 +1,7 @@
 /* main.c - the program: which command, its configuration, its log, its exit status. */
+#include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -9,6 +11,7 @@
 #include "app/commands.h"
 #include "app/help.h"
 #include "app/signals.h"
+#include "core/text.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define WATCHED_BUILD 1
@@ -32,12 +35,42 @@ forbid_dumps(void)
 #endif
 }
 
+/*
+ * Whoever starts us with a standard stream closed would have the state file or a server's socket take its number, and log lines or rows would
+ * go into that. Standard output becomes one that cannot be written, so that its loss is told; lines of the log just go nowhere.
+ */
+static void
+hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(TR_EXIT_FAILED);
+}
+
+/* A file that may not grow any more is an error of write(), with the file's name. */
+static void
+ignore_size_limits(void)
+{
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+/* Texts quote what the user gave; a terminal gets no control bytes of it. */
+static void
+say(const char *what, const char *text)
+{
+    struct tr_buffer out;
+    tr_buffer_init(&out, 4 * sizeof(struct tr_error));
+    tr_text_printable(&out, text, strlen(text));
+    fprintf(stderr, "%s: %s\n", what, out.data != NULL ? out.data : "");
+    tr_buffer_fini(&out);
+}
+
 static int
 say_error(const struct tr_error *err)
 {
-    fprintf(stderr, "tailrace: %s\n", err->text);
+    say("tailrace", err->text);
     if (err->hint[0] != '\0')
-        fprintf(stderr, "hint: %s\n", err->hint);
+        say("hint", err->hint);
     return tr_exit_status(err->class);
 }
 
@@ -53,9 +86,10 @@ print_text(struct tr_buffer *out)
 static int
 usage_error(const char *what, const char *word)
 {
-    fprintf(stderr, "tailrace: %s%s%s\nhint: tailrace --help lists the commands\n", what,
-            word != NULL ? " " : "", word != NULL ? word : "");
-    return TR_EXIT_USAGE;
+    struct tr_error err = { 0 };
+    (void)tr_fail(&err, TR_CONFIG, "%s%s%.100s", what, word != NULL ? " " : "", word != NULL ? word : "");
+    (void)tr_error_hint(&err, "tailrace --help lists the commands");
+    return say_error(&err);
 }
 
 static int
@@ -155,6 +189,8 @@ main(int argc, char **argv)
 {
     struct tr_app app = { 0 };
     struct tr_error err = { 0 };
+    hold_standard_streams();
+    ignore_size_limits();
     forbid_dumps();
     keep_memory();
     if (argc < 2)

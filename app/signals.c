@@ -21,13 +21,16 @@ struct tr_signals {
     void *arg;
 };
 
+/* nohup has SIGHUP ignored, and a signal that is blocked is not: it would come all the same. */
 static void
 stop_signals(sigset_t *set)
 {
+    struct sigaction hangup;
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
-    sigaddset(set, SIGHUP);
+    if (sigaction(SIGHUP, NULL, &hangup) < 0 || hangup.sa_handler != SIG_IGN)
+        sigaddset(set, SIGHUP);
 }
 
 void
@@ -37,6 +40,8 @@ tr_signals_block(void)
     stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* they mean nothing here, so they end nothing */
+    signal(SIGUSR2, SIG_IGN);
 }
 
 /* The state is safe at every moment: a checkpoint never runs ahead of what is durable. */
@@ -56,7 +61,8 @@ arm_second_signal(void)
     stop_signals(&set);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    if (sigismember(&set, SIGHUP) == 1)
+        sigaction(SIGHUP, &action, NULL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 

@@ -11,7 +11,7 @@
 
 struct tr_signals;
 
-/* SIGTERM, SIGINT and SIGHUP wait to be read; SIGPIPE is ignored. thread: main, at the start. */
+/* SIGTERM, SIGINT and SIGHUP (unless nohup has it ignored) wait to be read; SIGPIPE, SIGUSR1 and SIGUSR2 are ignored. thread: main, at the start. */
 void tr_signals_block(void);
 
 /* The first signal calls stop(arg, signal) on a thread of its own; the second ends the process at once with status 1. */

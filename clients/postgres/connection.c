@@ -210,6 +210,51 @@ build_conninfo(const struct tr_pg_config *config, const PQconninfoOption *url, s
     return out->overflow ? tr_fail(err, TR_CONFIG, "the PostgreSQL URL is too long") : 0;
 }
 
+static bool
+is_port(const char *text, size_t len)
+{
+    int port = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || port > 65535)
+            return false;
+        port = 10 * port + text[i] - '0';
+    }
+    return len == 0 || (port >= 1 && port <= 65535);
+}
+
+/*
+ * What libpq would find out at each attempt, and tell in its own words: a password with a plain @ or / in it leaves its end in the place of the
+ * host, or its beginning in the place of the port.
+ */
+static int
+check_url(const PQconninfoOption *url, struct tr_error *err)
+{
+    static const char *const modes[] = {
+        "disable", "allow", "prefer", "require", "verify-ca", "verify-full"
+    };
+    static const char encode[] =
+        "in user and password the characters @ : / ? # %% are written %%40 %%3A %%2F %%3F %%23 %%25";
+    const char *hosts = given(url, "host"), *ports = given(url, "port"), *mode = given(url, "sslmode");
+    for (size_t i = 1; hosts != NULL && hosts[i] != '\0'; i++)
+        if (hosts[i] == '@' && hosts[i - 1] != ',') /* what begins with one is an abstract socket */
+            return tr_fail(err, TR_CONFIG, "the PostgreSQL URL has more than one @ before the host"),
+                   tr_error_hint(err, encode);
+    for (const char *port = ports; port != NULL; port = *port != '\0' ? port + 1 : NULL) {
+        size_t len = strcspn(port, ",");
+        if (!is_port(port, len))
+            return tr_fail(err, TR_CONFIG, "the port in the PostgreSQL URL is not a number from 1 to 65535"),
+                   tr_error_hint(err, encode);
+        port += len;
+        if (*port == '\0')
+            break;
+    }
+    for (size_t i = 0; mode != NULL && strcmp(mode, modes[i]) != 0;)
+        if (++i == sizeof modes / sizeof modes[0])
+            return tr_fail(err, TR_CONFIG, "sslmode \"%.40s\" is not known", mode),
+                   tr_error_hint(err, "it is one of disable, allow, prefer, require, verify-ca, verify-full");
+    return 0;
+}
+
 /* ------------------------------------------------------------------------------------------------------ connecting */
 
 static void
@@ -258,6 +303,10 @@ connect_failed(PGconn *conn, struct tr_error *err)
         hint =
             "connections off this host are encrypted and the server's certificate is verified; give sslrootcert=FILE in the "
             "URL, or sslmode=disable where plain text is acceptable";
+    } else if (sqlstate[0] == '\0' && (strstr(message, "invalid response to SSL negotiation") != NULL ||
+                                       strstr(message, "expected authentication request") != NULL)) {
+        class = TR_FATAL;
+        hint = "what answers there is no PostgreSQL server: check host and port";
     } else if (strncmp(sqlstate, "28", 2) == 0) {
         class = TR_FATAL;
         hint =
@@ -347,7 +396,9 @@ start_connection(const struct tr_pg_config *config, PGconn **conn, struct tr_err
     }
     struct tr_buffer conninfo;
     tr_buffer_init(&conninfo, CONNINFO_MAX);
-    int rc = build_conninfo(config, url, &conninfo, err);
+    int rc = check_url(url, err);
+    if (rc == 0)
+        rc = build_conninfo(config, url, &conninfo, err);
     if (rc == 0 && (*conn = PQconnectStart(conninfo.data)) == NULL)
         rc = tr_fail(err, TR_RETRY, "out of memory for a PostgreSQL connection");
     if (conninfo.data != NULL)

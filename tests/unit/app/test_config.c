@@ -223,6 +223,12 @@ test_refused_files(void **state)
     (void)state;
     assert_refused("task: x\n", "", "no source is given", "--source URL");
     assert_refused("source: lake://h\n", "", "no target is given", "--target URL");
+    assert_refused("sorce: lake://h\ntarget: sea://h\n", "", "task.yaml:1: unknown key sorce",
+                   "did you mean source?");
+    assert_refused("sorce: { url: lake://h }\ntarget: sea://h\n", "", "task.yaml:1: unknown key sorce",
+                   "did you mean source?");
+    assert_refused("source: { ulr: lake://h }\ntarget: sea://h\n", "", "unknown key ulr in section source",
+                   "did you mean url?");
     assert_refused("source: mongodb://h\ntarget: sea://h\n", "", "there is no source for mongodb: URLs",
                    "known are lake|pond");
     assert_refused("source: lake://h\ntarget: lake://h\n", "", "there is no target for lake: URLs",

@@ -98,6 +98,28 @@ test_second_signal_ends(void **state)
     close(release);
 }
 
+/* nohup: the shell that started us may end. */
+static void
+test_ignored_hangup(void **state)
+{
+    int told, release;
+    char c;
+    (void)state;
+    signal(SIGHUP, SIG_IGN);
+    pid_t pid = start_child(&told, &release);
+    signal(SIGHUP, SIG_DFL);
+    kill(pid, SIGHUP);
+    kill(pid, SIGUSR1);
+    kill(pid, SIGUSR2);
+    kill(pid, SIGTERM);
+    assert_int_equal(read(told, &c, 1), 1);
+    assert_int_equal(c, SIGTERM);
+    kill(pid, SIGHUP);
+    close(release);
+    assert_int_equal(status_of(pid), 5);
+    close(told);
+}
+
 static void
 test_no_signal(void **state)
 {
@@ -114,6 +136,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_first_signal_asks),
                                         cmocka_unit_test(test_second_signal_ends),
+                                        cmocka_unit_test(test_ignored_hangup),
                                         cmocka_unit_test(test_no_signal) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
