@@ -131,6 +131,19 @@ tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, const cha
            !any_match(mapping->exclude, mapping->nexcludes, schema, table);
 }
 
+void
+tr_mapping_unmatched(const struct tr_mapping *mapping, struct tr_relation *const *tables, size_t count,
+                     void (*each)(void *arg, const char *pattern), void *arg)
+{
+    for (size_t i = 0; i < mapping->nincludes; i++) {
+        bool matched = false;
+        for (size_t t = 0; t < count && !matched; t++)
+            matched = tr_pattern_match(mapping->include[i], tables[t]->schema, tables[t]->name);
+        if (!matched)
+            each(arg, mapping->include[i]);
+    }
+}
+
 /* "schema.table.column" or "table.column". */
 static bool
 names_column(const char *key, const struct tr_relation *relation, const struct tr_column *column)

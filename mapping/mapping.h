@@ -23,6 +23,10 @@ void tr_mapping_free(struct tr_mapping *mapping);
 /* Is the table part of the task? Tables of tailrace's own schema never are. Pure; thread: any. */
 bool tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, const char *table);
 
+/* Call each(arg, pattern) for every include pattern that none of the tables fits: most likely misspelt. Pure; thread: any. */
+void tr_mapping_unmatched(const struct tr_mapping *mapping, struct tr_relation *const *tables, size_t count,
+                          void (*each)(void *arg, const char *pattern), void *arg);
+
 /* Set skip, target_schema, target_name and the columns' target_type of a new relation, before it is shared. */
 void tr_mapping_route(const struct tr_mapping *mapping, struct tr_relation *relation);
 

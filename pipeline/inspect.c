@@ -37,15 +37,29 @@ as_finding(const struct tr_findings *findings, const char *id, int result, const
 {
     if (result == 0 || result == -TR_CONFIG)
         return result;
-    char text[sizeof(err->text) + sizeof(err->hint) + 4];
-    size_t len = strlen(err->text);
-    memcpy(text, err->text, len + 1);
-    if (err->hint[0] != '\0') {
-        memcpy(text + len, "; ", 3);
-        memcpy(text + len + 2, err->hint, strlen(err->hint) + 1);
-    }
-    findings->add(findings->arg, TR_FINDING_ERROR, id, NULL, text, NULL);
+    findings->add(findings->arg, TR_FINDING_ERROR, id, NULL, err->text,
+                  err->hint[0] != '\0' ? err->hint : NULL);
     return 0;
+}
+
+static void
+add_unmatched(void *arg, const char *pattern)
+{
+    const struct tr_findings *findings = arg;
+    findings->add(findings->arg, TR_FINDING_WARNING, "tables-unmatched", pattern,
+                  "no table of the source fits this pattern, or the source's user may not see it", NULL);
+}
+
+static int
+check_patterns(struct tr_task *task, const struct tr_findings *findings, struct tr_error *err)
+{
+    struct tr_relation_list list = { 0 };
+    int r = task->config.source->relations(task->source, &list, err);
+    if (r == 0)
+        tr_mapping_unmatched(task->mapping, list.items, list.count, add_unmatched,
+                             (void *)(uintptr_t)findings);
+    tr_relation_list_free(&list);
+    return r;
 }
 
 static int
@@ -56,6 +70,8 @@ check_source(struct tr_task *task, const struct tr_findings *findings, struct tr
     int r = open_source(task, err);
     if (r == 0 && source->check != NULL)
         r = source->check(task->source, findings, err);
+    if (r == 0)
+        r = check_patterns(task, findings, err);
     if (r == 0 && task->config.sink->dialect != NULL && source->schema != NULL)
         r = source->schema(task->source, schema, err);
     return as_finding(findings, "source", r, err);

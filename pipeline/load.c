@@ -29,6 +29,15 @@ table_name(const struct tr_relation *relation)
     return tr_asprintf("%s.%s", relation->schema, relation->name);
 }
 
+/* A table may come later, so this is no error. */
+static void
+warn_unmatched(void *arg, const char *pattern)
+{
+    struct tr_task *task = arg;
+    tr_log(task->config.log, TR_LOG_WARNING, "load",
+           "no table of the source fits \"%s\" of tables, or the source's user may not see it", pattern);
+}
+
 /* The tables of the task that the checkpoint does not call done. */
 static int
 find_tables(struct load *load, struct tr_error *err)
@@ -37,6 +46,9 @@ find_tables(struct load *load, struct tr_error *err)
     int r = task->config.source->relations(load->source, &load->relations, err);
     if (r < 0)
         return r;
+    if (atomic_load(&task->count.retries) == 0)
+        tr_mapping_unmatched(task->mapping, load->relations.items, load->relations.count, warn_unmatched,
+                             task);
     load->tables = tr_calloc(load->relations.count, sizeof(*load->tables));
     for (size_t i = 0; i < load->relations.count; i++) {
         struct tr_relation *relation = load->relations.items[i];

@@ -150,6 +150,12 @@ directory_set_aside(const struct directory *dir, struct tr_error *err)
     return clear_files(dir, 0, true, err);
 }
 
+int
+directory_remove_files(const struct directory *dir, struct tr_error *err)
+{
+    return clear_files(dir, 0, false, err);
+}
+
 static int
 refuse_shorter(const struct directory *dir, const char *name, uint64_t length, int64_t found,
                struct tr_error *err)

@@ -35,4 +35,7 @@ int directory_cut_back(const struct directory *dir, const char *name, uint64_t l
 /* Nothing is known of earlier files: they are moved aside (name.aside-TIME), never overwritten. */
 int directory_set_aside(const struct directory *dir, struct tr_error *err);
 
+/* All files of the task go; only for what this process has written itself and no checkpoint knows of. */
+int directory_remove_files(const struct directory *dir, struct tr_error *err);
+
 #endif

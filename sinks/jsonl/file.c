@@ -46,6 +46,8 @@ struct file_sink {
     unsigned number;
     bool compressed;
     uint64_t length;
+    bool full;             /* a write found no room */
+    bool kept;             /* something of the files was told to be durable, now or by an earlier run */
     uint64_t unsynced;     /* bytes written since the last sync */
     int64_t unsynced_from; /* monotonic, when the oldest mark was made */
     struct mark *marks;
@@ -86,8 +88,12 @@ write_all(struct file_sink *sink, const char *bytes, size_t len, struct tr_error
             bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
             tr_fail(err, full ? TR_RETRY : TR_FATAL, "cannot write to %s (file %06u): %s", sink->dir.path,
                     sink->number, strerror(number));
-            return full ? tr_error_hint(err, "Make room there; the task goes on by itself.")
-                        : -(int)err->class;
+            sink->full = full;
+            return number == EFBIG
+                       ? tr_error_hint(err, "Raise the limit on the size of a file (ulimit -f), or give"
+                                            " --rotate a size below it.")
+                   : full ? tr_error_hint(err, "Make room there; the task goes on by itself.")
+                          : -(int)err->class;
         }
         bytes += n;
         len -= (size_t)n;
@@ -169,6 +175,7 @@ report(struct file_sink *sink)
         char *name = directory_name(&sink->dir, mark->number, sink->compressed);
         char *state = tr_asprintf("file=%s;length=%" PRIu64, name, mark->length);
         sink->base.env->durable(sink->base.env->arg, mark->sequence, state);
+        sink->kept = true;
         free(state);
         free(name);
     }
@@ -223,10 +230,14 @@ static void
 file_close(struct tr_sink *base)
 {
     struct file_sink *sink = (struct file_sink *)base;
+    struct tr_error ignored;
     if (sink == NULL)
         return;
     if (sink->fd >= 0)
         close(sink->fd);
+    /* What a full disk cut off before any checkpoint is of no use to anybody, and the next attempt needs the room. */
+    if (sink->full && !sink->kept)
+        (void)directory_remove_files(&sink->dir, &ignored);
     lines_close(&sink->lines);
     tr_buffer_fini(&sink->packed);
     ZSTD_freeCCtx(sink->zstd);
@@ -240,10 +251,12 @@ open_directory(struct file_sink *sink, struct tr_error *err)
 {
     struct tr_url url;
     const struct tr_sink_env *env = sink->base.env;
-    int rc = tr_url_parse(tr_setting_string(env->settings, "target"), &url, err);
+    const char *text = tr_setting_string(env->settings, "target");
+    int rc = tr_url_parse(text, &url, err);
     if (rc < 0)
         return rc;
-    if (url.path == NULL || url.path[0] == '\0' || (url.host != NULL && url.host[0] != '\0')) {
+    if (strncmp(text + strcspn(text, ":"), ":/", 2) != 0 || url.path == NULL || url.path[0] == '\0' ||
+        (url.host != NULL && url.host[0] != '\0')) {
         tr_fail(err, TR_CONFIG, "the target names no directory");
         rc = tr_error_hint(err, "Write file:///absolute/directory, with three slashes.");
     } else {
@@ -306,6 +319,7 @@ file_resume(struct tr_sink *base, const char *state, struct tr_error *err)
     uint64_t length;
     if (state[0] == '\0')
         return directory_set_aside(&sink->dir, err);
+    sink->kept = true;
     if (!parse_state(state, &name, &length))
         return tr_fail(err, TR_REFUSED, "the checkpoint's state of the target is none of a file: \"%.100s\"",
                        state);

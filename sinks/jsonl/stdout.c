@@ -70,8 +70,8 @@ fail_write(struct tr_error *err)
         tr_fail(err, TR_FATAL, "standard output: the reader has gone away");
         return tr_error_hint(err, "Start the task again with a reader; it goes on from the last checkpoint.");
     }
-    return tr_fail(err, number == ENOSPC || number == EDQUOT ? TR_RETRY : TR_FATAL, "standard output: %s",
-                   strerror(number));
+    /* No second try, for that would begin in the middle of a line. */
+    return tr_fail(err, TR_FATAL, "standard output: %s", strerror(number));
 }
 
 /* Encode the next batch when the lines of the one before are out. */

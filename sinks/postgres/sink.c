@@ -62,11 +62,19 @@ learn(struct tr_postgres_sink *sink, struct tr_error *err)
     PGresult *res = NULL;
     sink->reader = sink->meta;
     sink->server_version = PQserverVersion(sink->meta);
-    int rc = tr_pg_ask(sink, sink->meta, "SELECT pg_is_in_recovery()", &res, err);
+    int rc = tr_pg_ask(sink, sink->meta,
+                       "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'", &res,
+                       err);
     if (rc == 0 && PQgetvalue(res, 0, 0)[0] == 't') {
         rc = tr_fail(err, TR_FATAL, "the target is a standby and takes no changes");
         tr_error_hint(
             err, "name the primary in the target's URL, or all hosts and target_session_attrs=read-write");
+    } else if (rc == 0 && PQgetvalue(res, 0, 1)[0] == 't') {
+        rc = tr_fail(err, TR_FATAL, "the target is read-only: default_transaction_read_only is on");
+        tr_error_hint(
+            err,
+            "look where it is set (SELECT setrole::regrole, setconfig FROM pg_db_role_setting; or the server's configuration)"
+            " and turn it off there: ALTER DATABASE ... RESET default_transaction_read_only;");
     }
     PQclear(res);
     if (rc < 0)
