@@ -161,6 +161,12 @@ max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static uint64_t
+before(const struct plan *plan, uint64_t group)
+{
+    return group < plan->group->number ? group : plan->group->number - 1;
+}
+
 /* The first change of a table in this group, or the first under another shape. */
 static void
 touch(struct plan *plan, struct tr_pg_map *map)
@@ -169,8 +175,9 @@ touch(struct plan *plan, struct tr_pg_map *map)
     struct tr_pg_apply *apply = plan->apply;
     if (table->plan_group != plan->group->number) {
         table->plan_group = plan->group->number;
-        table->plan_previous = table->last_any;
-        table->plan_depends = max(apply->barrier, table->last_exclusive);
+        /* a group that is planned once more, or in slices, may itself have been the last; it waits for those before it */
+        table->plan_previous = before(plan, table->last_any);
+        table->plan_depends = before(plan, max(apply->barrier, table->last_exclusive));
         table->plan_dependent = false;
         table->plan_map = NULL;
         table->last_any = plan->group->number;
@@ -207,7 +214,7 @@ write_keys(struct plan *plan, const struct tr_pg_map *map, const struct tr_value
 {
     struct tr_pg_apply *apply = plan->apply;
     uint64_t number = plan->group->number, oldest = tr_pg_oldest(apply), on = map->table->plan_depends, hash,
-             before;
+             last;
     if (apply->nworkers > 1 && !plan->group->alone) {
         for (uint16_t i = 0; i < map->nwatched; i++) {
             const struct tr_pg_watched *watched = &map->watched[i];
@@ -216,13 +223,13 @@ write_keys(struct plan *plan, const struct tr_pg_map *map, const struct tr_value
                 if (images[image] == NULL || !tr_key_hash(watched->seed, images[image], watched->columns,
                                                           watched->ncolumns, watched->nulls_differ, &hash))
                     continue;
-                before = tr_keys_write(&apply->keys, hash, number, oldest);
-                if (before != number)
-                    on = max(on, before);
+                last = tr_keys_write(&apply->keys, hash, number, oldest);
+                if (last != number)
+                    on = max(on, last);
             }
         }
     }
-    return on < number ? on : number - 1;
+    return before(plan, on);
 }
 
 /* A change that goes alone, after what is known of its table: a new key, or a row without one. */
@@ -257,8 +264,8 @@ plan_whole_row(struct plan *plan, struct tr_pg_map *map, const struct tr_event *
     struct tr_pg_table *table = map->table;
     table->plan_depends = max(table->plan_depends, table->plan_previous);
     table->last_exclusive = plan->group->number;
-    uint64_t on = table->plan_depends < plan->group->number ? table->plan_depends : plan->group->number - 1;
-    plan_single(plan, map, event->kind == TR_UPDATE ? TR_PG_UPDATE_ROW : TR_PG_DELETE_ROW, event, on);
+    plan_single(plan, map, event->kind == TR_UPDATE ? TR_PG_UPDATE_ROW : TR_PG_DELETE_ROW, event,
+                before(plan, table->plan_depends));
 }
 
 static enum tr_net_op
@@ -390,9 +397,7 @@ plan_once(struct plan *plan, struct tr_error *err)
     struct tr_pg_group *group = plan->group;
     group->free.count = group->dependent.count = 0;
     tr_arena_reset(&group->arena);
-    group->depends = group->alone ? group->number - 1 : plan->apply->barrier;
-    if (group->depends >= group->number)
-        group->depends = group->number - 1;
+    group->depends = before(plan, group->alone ? group->number : plan->apply->barrier);
     return plan_events(plan, err);
 }
 

@@ -268,7 +268,7 @@ next_step(struct tr_pg_worker *worker, bool *end)
         *end = true;
         return NULL;
     }
-    if (worker->in_dependent && tr_pg_oldest(worker->apply) <= group->depends)
+    if (worker->in_dependent && worker->apply->head != group && tr_pg_oldest(worker->apply) <= group->depends)
         return NULL;
     return &steps->items[worker->step];
 }

@@ -366,6 +366,71 @@ test_a_large_transaction(void **state)
     free(text);
 }
 
+/* Rows that are found by their whole image wait for every group before theirs, and for no slice of their own. */
+static void
+test_a_large_transaction_without_a_key(void **state)
+{
+    struct feed feed;
+    char a[12];
+    char *text = malloc(50001);
+    (void)state;
+    need_server();
+    memset(text, 'x', 50000);
+    text[50000] = '\0';
+    feed_open(&feed, server.url, 4, NULL);
+    feed_sql(&feed, "CREATE TABLE large_bag (a int, n int, v text)");
+    struct tr_relation *t = feed_relation("large_bag", 9, 'f', "a:int4", "n:int4", "v:text", NULL);
+    for (int slice = 0; slice < 40; slice++) {
+        struct tr_batch *batch = tr_batch_new();
+        feed_begin(&feed, batch, slice == 0);
+        for (int i = 0; i < 10; i++) {
+            snprintf(a, sizeof a, "%d", slice);
+            feed_change(&feed, batch, TR_INSERT, t, NULL, ROW(a, "1", text));
+        }
+        snprintf(a, sizeof a, "%d", slice > 0 ? slice - 1 : 0);
+        for (int i = 0; i < 3; i++)
+            feed_change(&feed, batch, TR_UPDATE, t, ROW(a, "1", text), ROW(a, "2", FEED_ABSENT));
+        for (int i = 0; i < 2; i++)
+            feed_change(&feed, batch, TR_DELETE, t, ROW(a, "2", text), NULL);
+        if (slice == 39)
+            feed_end(&feed, batch);
+        assert_ok(&feed, feed_write(&feed, batch, slice == 39));
+    }
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT count(*) || ' ' || count(*) FILTER (WHERE n = 2) FROM large_bag", "320 40");
+    tr_relation_unref(t);
+    feed_close(&feed);
+    free(text);
+}
+
+/* A table that needs the source's order turns up behind changes of a table without a key: what was planned is planned once more. */
+static void
+test_a_group_that_is_planned_twice(void **state)
+{
+    struct feed feed;
+    (void)state;
+    need_server();
+    feed_open(&feed, server.url, 4, NULL);
+    feed_sql(&feed, "CREATE TABLE twice_bag (a int, v text);"
+                    "CREATE TABLE twice_apart (id int PRIMARY KEY, EXCLUDE USING btree (id WITH =))");
+    struct tr_relation *bag = feed_relation("twice_bag", 10, 'f', "a:int4", "v:text", NULL);
+    struct tr_relation *apart = feed_relation("twice_apart", 11, 'd', "id:int4:key", NULL);
+    struct tr_batch *batch = tr_batch_new();
+    feed_begin(&feed, batch, true);
+    feed_change(&feed, batch, TR_INSERT, bag, NULL, ROW("1", "a"));
+    feed_change(&feed, batch, TR_UPDATE, bag, ROW("1", "a"), ROW("1", "b"));
+    feed_change(&feed, batch, TR_INSERT, apart, NULL, ROW("1"));
+    feed_change(&feed, batch, TR_UPDATE, bag, ROW("1", "b"), ROW("1", "c"));
+    feed_end(&feed, batch);
+    assert_ok(&feed, feed_write(&feed, batch, true));
+    assert_ok(&feed, feed_flush(&feed));
+    assert_sql(&feed, "SELECT string_agg(v, ' ') FROM twice_bag", "c");
+    assert_sql(&feed, "SELECT count(*) FROM twice_apart", "1");
+    tr_relation_unref(bag);
+    tr_relation_unref(apart);
+    feed_close(&feed);
+}
+
 /* ------------------------------------------------------------------------------------------- many transactions, seen from outside */
 
 #define ACCOUNTS 200
@@ -691,6 +756,8 @@ main(void)
         cmocka_unit_test(test_truncate_and_new_columns),
         cmocka_unit_test(test_an_older_process_is_fenced),
         cmocka_unit_test(test_a_large_transaction),
+        cmocka_unit_test(test_a_large_transaction_without_a_key),
+        cmocka_unit_test(test_a_group_that_is_planned_twice),
         cmocka_unit_test(test_the_head_is_not_left_waiting),
         cmocka_unit_test(test_a_failed_copy),
         cmocka_unit_test(test_foreign_keys_that_fire),
