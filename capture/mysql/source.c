@@ -229,7 +229,7 @@ open_source(const struct tr_source_class *class, const struct tr_source_env *env
     source->base.env = env;
     source->base.catalog = (struct tr_catalog){ .arg = source, .complete = tr_mysql_complete };
     source->base.decoder_format = &source->format;
-    source->group = tr_mysql_group_new();
+    source->group = tr_mysql_group_new(env->stop_fd);
     source->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&source->pool.lock, NULL);
     pthread_cond_init(&source->pool.freed, NULL);

@@ -2,17 +2,22 @@
 #include "clients/mysql/connection.h"
 
 #include <errmsg.h>
+#include <errno.h>
 #include <mysqld_error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/aside.h"
 #include "core/clock.h"
 #include "core/memory.h"
 #include "core/url.h"
@@ -30,14 +35,53 @@ struct tr_mysql_group {
     int *fds;
     size_t count, capacity;
     bool interrupted;
+    int event_fd; /* readable once it is */
+    int stop_fd;  /* borrowed */
+    int quit_fd;  /* ends the watcher */
+    pthread_t watcher;
+    bool watched;
+    _Atomic int64_t linger_us;
 };
 
+static bool
+readable_within(int fd, int other_fd, int64_t wait_us)
+{
+    struct pollfd fds[2] = { { .fd = fd, .events = POLLIN }, { .fd = other_fd, .events = POLLIN } };
+    int n;
+    do
+        n = poll(fds, 2, wait_us < 0 ? -1 : (int)(wait_us / 1000));
+    while (n < 0 && errno == EINTR);
+    return fds[0].revents != 0;
+}
+
+/* Calls of the library know nothing of an order to stop: the sockets under them are shut down. */
+static void *
+watch_stop(void *arg)
+{
+    struct tr_mysql_group *group = arg;
+    if (!readable_within(group->quit_fd, group->stop_fd, -1) &&
+        !readable_within(group->quit_fd, -1, atomic_load(&group->linger_us)))
+        tr_mysql_interrupt(group);
+    return NULL;
+}
+
 struct tr_mysql_group *
-tr_mysql_group_new(void)
+tr_mysql_group_new(int stop_fd)
 {
     struct tr_mysql_group *group = tr_calloc(1, sizeof *group);
     pthread_mutex_init(&group->lock, NULL);
+    group->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    group->quit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    group->stop_fd = stop_fd;
+    group->watched = stop_fd > 0 && group->quit_fd >= 0 &&
+                     pthread_create(&group->watcher, NULL, watch_stop, group) == 0;
     return group;
+}
+
+void
+tr_mysql_group_linger(struct tr_mysql_group *group, int64_t linger_us)
+{
+    atomic_store(&group->linger_us, linger_us);
 }
 
 void
@@ -45,6 +89,14 @@ tr_mysql_group_free(struct tr_mysql_group *group)
 {
     if (group == NULL)
         return;
+    if (group->watched) {
+        eventfd_write(group->quit_fd, 1);
+        pthread_join(group->watcher, NULL);
+    }
+    if (group->event_fd >= 0)
+        close(group->event_fd);
+    if (group->quit_fd >= 0)
+        close(group->quit_fd);
     pthread_mutex_destroy(&group->lock);
     free(group->fds);
     free(group);
@@ -55,6 +107,7 @@ tr_mysql_interrupt(struct tr_mysql_group *group)
 {
     pthread_mutex_lock(&group->lock);
     group->interrupted = true;
+    eventfd_write(group->event_fd, 1);
     for (size_t i = 0; i < group->count; i++)
         shutdown(group->fds[i], SHUT_RDWR);
     pthread_mutex_unlock(&group->lock);
@@ -72,8 +125,6 @@ tr_mysql_interrupted(struct tr_mysql_group *group)
 static int
 group_add(struct tr_mysql_group *group, int fd, struct tr_error *err)
 {
-    if (group == NULL)
-        return 0;
     pthread_mutex_lock(&group->lock);
     bool interrupted = group->interrupted;
     if (!interrupted) {
@@ -293,7 +344,7 @@ next_host(const char **list, struct host *host)
     return true;
 }
 
-/* One attempt at one host; on success the connection is in the group. */
+/* One attempt at one host. */
 static int
 connect_host(const struct tr_mysql_config *config, const struct tr_url *url, const struct host *host,
              enum tls_mode mode, MYSQL **out, struct tr_error *err)
@@ -325,8 +376,6 @@ connect_host(const struct tr_mysql_config *config, const struct tr_url *url, con
     set_socket_options((int)mysql_get_socket(conn));
     if (rc == 0)
         rc = pin_session(conn, config, err);
-    if (rc == 0)
-        rc = group_add(config->group, (int)mysql_get_socket(conn), err);
     if (rc < 0)
         mysql_close(conn);
     else
@@ -342,13 +391,11 @@ start_library(void)
     mysql_library_init(0, NULL, NULL); /* not safe in several threads at once */
 }
 
-int
-tr_mysql_connect(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error *err)
+static int
+connect_any(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error *err)
 {
     struct tr_url url;
     enum tls_mode mode;
-    *conn = NULL;
-    pthread_once(&library_once, start_library);
     int rc = tr_url_parse(config->url, &url, err);
     if (rc < 0)
         return rc;
@@ -360,14 +407,84 @@ tr_mysql_connect(const struct tr_mysql_config *config, MYSQL **conn, struct tr_e
     struct host host;
     bool again = rc == 0;
     while (again && *conn == NULL && next_host(&list, &host)) {
-        if (config->group != NULL && tr_mysql_interrupted(config->group))
-            rc = tr_fail(err, TR_RETRY, "interrupted");
-        else
-            rc = connect_host(config, &url, &host, mode, conn, err);
+        rc = connect_host(config, &url, &host, mode, conn, err);
         again = rc == -TR_RETRY;
     }
     tr_url_fini(&url);
     return rc;
+}
+
+/* What connecting needs and yields, on its own: the library looks names up and shakes hands for as long as it likes, and may have to be left behind. */
+struct attempt {
+    struct tr_mysql_config config; /* its texts are copies */
+    MYSQL *conn;
+    int rc;
+    struct tr_error err;
+};
+
+static void
+attempt_main(void *arg)
+{
+    struct attempt *attempt = arg;
+    attempt->rc = connect_any(&attempt->config, &attempt->conn, &attempt->err);
+}
+
+static void
+attempt_free(struct attempt *attempt)
+{
+    char *url = (char *)attempt->config.url;
+    tr_wipe(url, strlen(url));
+    free(url);
+    free((char *)attempt->config.program_name);
+    free((char *)attempt->config.sql_mode);
+    free(attempt);
+}
+
+static void
+attempt_discard(void *arg)
+{
+    struct attempt *attempt = arg;
+    if (attempt->conn != NULL)
+        mysql_close(attempt->conn);
+    attempt_free(attempt);
+}
+
+/* Given up when the group is interrupted; on success the connection belongs to it. */
+static int
+connect_in_group(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error *err)
+{
+    if (tr_mysql_interrupted(config->group))
+        return tr_fail(err, TR_RETRY, "interrupted");
+    struct attempt *attempt = tr_calloc(1, sizeof *attempt);
+    attempt->config = *config;
+    attempt->config.group = NULL;
+    attempt->config.url = tr_strdup(config->url);
+    attempt->config.program_name = config->program_name != NULL ? tr_strdup(config->program_name) : NULL;
+    attempt->config.sql_mode = config->sql_mode != NULL ? tr_strdup(config->sql_mode) : NULL;
+    int rc = tr_aside_run(&(struct tr_aside){ attempt, attempt_main, attempt_discard },
+                          config->group->event_fd, -1, err);
+    if (rc <= 0)
+        return rc;
+    *conn = attempt->conn;
+    rc = attempt->rc;
+    if (rc < 0)
+        *err = attempt->err;
+    attempt_free(attempt);
+    if (rc == 0)
+        rc = group_add(config->group, (int)mysql_get_socket(*conn), err);
+    if (rc < 0 && *conn != NULL) {
+        mysql_close(*conn);
+        *conn = NULL;
+    }
+    return rc;
+}
+
+int
+tr_mysql_connect(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error *err)
+{
+    *conn = NULL;
+    pthread_once(&library_once, start_library);
+    return config->group != NULL ? connect_in_group(config, conn, err) : connect_any(config, conn, err);
 }
 
 void

@@ -2,7 +2,8 @@
  * connection.h - how every part of tailrace talks to MySQL and MariaDB: one way to connect, ask, quote and fail.
  *
  * A connection belongs to one thread at a time; only tr_mysql_interrupt() may come from another. Calls block, with the network timeouts
- * of the configuration; an interrupt shuts the sockets down, so that a blocked call ends with TR_RETRY.
+ * of the configuration; an interrupt shuts the sockets down, so that a blocked call ends with TR_RETRY. Connecting in a group ends at an interrupt too, whatever it waits
+ * for: it is done in a thread of its own, which is left behind.
  */
 #ifndef TR_CLIENTS_MYSQL_CONNECTION_H
 #define TR_CLIENTS_MYSQL_CONNECTION_H
@@ -17,7 +18,10 @@
 /* Connections that an interrupt ends together. */
 struct tr_mysql_group;
 
-struct tr_mysql_group *tr_mysql_group_new(void);
+/* stop_fd: readable once the task is to stop (borrowed; 0 = none): the group is then interrupted. A thread watches it. */
+struct tr_mysql_group *tr_mysql_group_new(int stop_fd);
+/* From now on what runs may go on for so long after the order to stop. thread: any. */
+void tr_mysql_group_linger(struct tr_mysql_group *group, int64_t linger_us);
 void tr_mysql_group_free(struct tr_mysql_group *group); /* no connection of it may be left; NULL is allowed */
 /* End what blocks on any connection of the group, now and for good: later connects fail at once. thread: any; never blocks for long. */
 void tr_mysql_interrupt(struct tr_mysql_group *group);

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "core/aside.h"
 #include "core/clock.h"
 #include "core/memory.h"
 
@@ -325,31 +326,69 @@ connect_failed(PGconn *conn, struct tr_error *err)
     return -(int)class;
 }
 
+/* What connecting needs and yields, on its own: libpq looks names up for as long as it takes, and may have to be left behind at that. */
+struct attempt {
+    struct tr_buffer conninfo;
+    int64_t timeout_us;
+    PGconn *conn;
+    int rc;
+    struct tr_error err;
+};
+
 static int
-connect_wait(PGconn *conn, const struct tr_pg_config *config, struct tr_error *err)
+connect_wait(PGconn *conn, int64_t timeout_us, struct tr_error *err)
 {
-    int64_t deadline = tr_clock_us() +
-                       (config->connect_timeout_us > 0 ? config->connect_timeout_us : CONNECT_TIMEOUT_US);
+    int64_t deadline = tr_clock_us() + timeout_us;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
         if (status == PGRES_POLLING_FAILED)
             return connect_failed(conn, err);
         int64_t left = deadline - tr_clock_us();
-        struct pollfd fds[2] = { { .fd = PQsocket(conn),
-                                   .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT },
-                                 { .fd = config->interrupt_fd, .events = POLLIN } };
-        int n = left > 0 ? poll(fds, 2, (int)(left / 1000) + 1) : 0;
+        struct pollfd fd = { .fd = PQsocket(conn),
+                             .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT };
+        int n = left > 0 ? poll(&fd, 1, (int)(left / 1000) + 1) : 0;
         if (n < 0 && errno != EINTR)
             return tr_fail(err, TR_RETRY, "cannot wait for PostgreSQL: %s", strerror(errno));
         if (n == 0)
             return tr_fail(err, TR_RETRY, "PostgreSQL at %s did not answer in time",
                            PQhost(conn) != NULL ? PQhost(conn) : "?");
-        if (fds[1].revents != 0 && config->interrupt_fd >= 0)
-            return tr_fail(err, TR_RETRY, "interrupted");
-        if (fds[0].revents != 0)
+        if (n > 0)
             status = PQconnectPoll(conn);
     }
     return 0;
+}
+
+static void
+attempt_main(void *arg)
+{
+    struct attempt *attempt = arg;
+    PGconn *conn = attempt->conn = PQconnectStart(attempt->conninfo.data);
+    if (conn == NULL) {
+        attempt->rc = tr_fail(&attempt->err, TR_RETRY, "out of memory for a PostgreSQL connection");
+        return;
+    }
+    PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    PQsetErrorVerbosity(conn, PQERRORS_VERBOSE);
+    attempt->rc = PQstatus(conn) == CONNECTION_BAD ? connect_failed(conn, &attempt->err)
+                                                   : connect_wait(conn, attempt->timeout_us, &attempt->err);
+    PQsetErrorVerbosity(conn, PQERRORS_DEFAULT);
+}
+
+static void
+attempt_free(struct attempt *attempt)
+{
+    if (attempt->conninfo.data != NULL)
+        tr_wipe(attempt->conninfo.data, attempt->conninfo.len);
+    tr_buffer_fini(&attempt->conninfo);
+    free(attempt);
+}
+
+static void
+attempt_discard(void *arg)
+{
+    struct attempt *attempt = arg;
+    tr_pg_close(attempt->conn);
+    attempt_free(attempt);
 }
 
 /* One statement sets all and shows what now stands. */
@@ -381,10 +420,11 @@ pin_session(PGconn *conn, int interrupt_fd, struct tr_error *err)
 }
 
 static int
-start_connection(const struct tr_pg_config *config, PGconn **conn, struct tr_error *err)
+new_attempt(const struct tr_pg_config *config, struct attempt **out, struct tr_error *err)
 {
     char *why = NULL;
     PQconninfoOption *url = PQconninfoParse(config->url, &why);
+    *out = NULL;
     if (url == NULL) {
         /* libpq's message would repeat parts of the URL, and with them the password */
         PQfreemem(why);
@@ -394,35 +434,41 @@ start_connection(const struct tr_pg_config *config, PGconn **conn, struct tr_err
                    "it reads postgresql://user:password@host:port/database?sslmode=verify-full, with special "
                    "characters as %%XX");
     }
-    struct tr_buffer conninfo;
-    tr_buffer_init(&conninfo, CONNINFO_MAX);
+    struct attempt *attempt = tr_calloc(1, sizeof *attempt);
+    attempt->timeout_us = config->connect_timeout_us > 0 ? config->connect_timeout_us : CONNECT_TIMEOUT_US;
+    tr_buffer_init(&attempt->conninfo, CONNINFO_MAX);
     int rc = check_url(url, err);
     if (rc == 0)
-        rc = build_conninfo(config, url, &conninfo, err);
-    if (rc == 0 && (*conn = PQconnectStart(conninfo.data)) == NULL)
-        rc = tr_fail(err, TR_RETRY, "out of memory for a PostgreSQL connection");
-    if (conninfo.data != NULL)
-        tr_wipe(conninfo.data, conninfo.len);
-    tr_buffer_fini(&conninfo);
+        rc = build_conninfo(config, url, &attempt->conninfo, err);
     PQconninfoFree(url);
+    if (rc == 0)
+        *out = attempt;
+    else
+        attempt_free(attempt);
     return rc;
 }
 
 int
 tr_pg_connect(const struct tr_pg_config *config, PGconn **conn, struct tr_error *err)
 {
+    struct attempt *attempt;
     *conn = NULL;
-    int rc = start_connection(config, conn, err);
+    int rc = new_attempt(config, &attempt, err);
     if (rc < 0)
         return rc;
-    PQsetNoticeReceiver(*conn, ignore_notice, NULL);
-    PQsetErrorVerbosity(*conn, PQERRORS_VERBOSE);
-    rc = PQstatus(*conn) == CONNECTION_BAD ? connect_failed(*conn, err) : connect_wait(*conn, config, err);
-    PQsetErrorVerbosity(*conn, PQERRORS_DEFAULT);
+    rc = tr_aside_run(&(struct tr_aside){ attempt, attempt_main, attempt_discard }, config->interrupt_fd, -1,
+                      err);
+    if (rc <= 0)
+        return rc;
+    *conn = attempt->conn;
+    rc = attempt->rc;
+    if (rc < 0)
+        *err = attempt->err;
+    attempt_free(attempt);
     if (rc == 0)
         rc = pin_session(*conn, config->interrupt_fd, err);
     if (rc < 0) {
-        PQfinish(*conn);
+        tr_pg_close(*conn);
         *conn = NULL;
     }
     return rc;

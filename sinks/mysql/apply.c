@@ -23,6 +23,7 @@
     200000 /* and this long before the younger are rolled back on suspicion, where the server does not tell */
 #define ASK_FLUSH_US 50000
 #define HEAD_TRIES 20
+#define LINGER_US (4 * TR_US_PER_S) /* a stop ends within five seconds, whatever the target does */
 
 int
 tr_my_apply_open(struct tr_mysql_sink *sink, struct tr_error *err)
@@ -41,6 +42,7 @@ tr_my_apply_open(struct tr_mysql_sink *sink, struct tr_error *err)
     tr_my_values_init(&apply->values, sink->on_value);
     apply->workers = tr_calloc((size_t)apply->nworkers, sizeof(*apply->workers));
     sink->apply = apply;
+    tr_mysql_group_linger(sink->group, LINGER_US); /* what was read is applied before the end */
     /* Only the first connection is opened now; the others when there is work for them. */
     return tr_my_worker_open(apply, &apply->workers[0], err);
 }

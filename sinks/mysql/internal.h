@@ -24,6 +24,7 @@ struct tr_mysql_sink {
     struct tr_sink base;
     const char *url;                 /* borrowed from the settings */
     char *database;                  /* of the URL, or NULL */
+    struct tr_mysql_group *group;    /* all connections: an order to stop ends what they wait for */
     MYSQL *meta;                     /* catalogue, checkpoint, who blocks whom; the sink thread's */
     struct tr_convert_target target; /* what the server is */
     size_t packet;                   /* max_allowed_packet */

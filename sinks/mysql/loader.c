@@ -324,7 +324,7 @@ tr_my_loader_close(struct tr_loader *loader)
 {
     if (loader == NULL)
         return;
-    tr_mysql_close(NULL, loader->conn); /* an open transaction is rolled back by the server */
+    tr_mysql_close(loader->sink->group, loader->conn); /* an open transaction is rolled back by the server */
     tr_my_map_free(loader->map);
     tr_my_table_free(loader->table);
     tr_my_values_fini(&loader->values);

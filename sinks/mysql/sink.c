@@ -49,7 +49,9 @@ tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool l
                    struct tr_error *err)
 {
     char *name = tr_asprintf("tailrace %s %s", sink->base.env->task, purpose);
-    struct tr_mysql_config config = { .url = sink->url, .program_name = name, .local_infile = local_infile };
+    struct tr_mysql_config config = {
+        .url = sink->url, .program_name = name, .group = sink->group, .local_infile = local_infile
+    };
     int rc = tr_mysql_connect(&config, conn, err);
     free(name);
     /* Foreign keys were checked at the source; gap locks and old snapshots only invent conflicts. */
@@ -59,7 +61,7 @@ tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool l
         rc = tr_mysql_query(*conn, "SET SESSION foreign_key_checks = 0, eq_range_index_dive_limit = 0", NULL,
                             err);
     if (rc < 0) {
-        tr_mysql_close(NULL, *conn);
+        tr_mysql_close(sink->group, *conn);
         *conn = NULL;
         return tr_error_prefix(err, "target");
     }
@@ -136,7 +138,8 @@ sink_close(struct tr_sink *base)
     if (sink == NULL)
         return;
     tr_my_apply_close(sink->apply);
-    tr_mysql_close(NULL, sink->meta);
+    tr_mysql_close(sink->group, sink->meta);
+    tr_mysql_group_free(sink->group);
     free(sink->database);
     free(sink);
 }
@@ -168,6 +171,7 @@ open_as(const struct tr_sink_class *class, const struct tr_sink_env *env, struct
     sink->base.env = env;
     sink->url = tr_setting_string(env->settings, "target");
     sink->from_postgresql = env->source_dialect == NULL || strcmp(env->source_dialect, "postgresql") == 0;
+    sink->group = tr_mysql_group_new(env->stop_fd);
     policies(sink, env->settings);
     int rc = tr_url_parse(sink->url, &url, err);
     if (rc == 0) {

@@ -38,7 +38,8 @@ tr_my_worker_open(struct tr_my_apply *apply, struct tr_my_worker *worker, struct
 void
 tr_my_worker_close(struct tr_my_worker *worker)
 {
-    tr_mysql_close(NULL, worker->conn);
+    if (worker->conn != NULL) /* not every worker was needed */
+        tr_mysql_close(worker->apply->sink->group, worker->conn);
     tr_buffer_fini(&worker->sql);
     worker->conn = NULL;
 }
