@@ -13,7 +13,7 @@
 #include "core/error.h"
 #include "core/url.h"
 
-/* Whom we talk to and what the connections last complained of: the opaque of every handle that is set up here. */
+/* Whom we talk to and what the connections last complained of: the opaque of handles that are set up here. */
 struct tr_kafka_client {
     const char *brokers;   /* for messages; borrowed */
     const char *mechanism; /* of SASL; borrowed, may be NULL */
@@ -34,7 +34,7 @@ struct tr_kafka_security {
 /* One property; TR_CONFIG says which and why. */
 int tr_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct tr_error *err);
 
-/* Brokers, TLS, user and password, as the URL and `security` have them. */
+/* Brokers, TLS, user and password, as the URL and `security` have them. Properties of the user's own are set before it. */
 int tr_kafka_set_connection(rd_kafka_conf_t *conf, const struct tr_url *url,
                             const struct tr_kafka_security *security, struct tr_error *err);
 
@@ -49,6 +49,12 @@ enum tr_error_class tr_kafka_meaning(rd_kafka_resp_err_t code, const char **hint
 /* "what: why", with class and hint. Where the brokers were silent, what the connections complained of stands for it. `detail` may be NULL. */
 int tr_kafka_fail(const struct tr_kafka_client *client, struct tr_error *err, rd_kafka_resp_err_t code,
                   const char *detail, const char *fmt, ...) TR_PRINTF(5, 6);
+
+/* SCRAM of librdkafka before 2.6.1 sends its nonce twice, which newer brokers take for a wrong password. */
+bool tr_kafka_scram_is_broken(const struct tr_kafka_client *client);
+
+/* Remember what a connection complains of, for an error callback. */
+void tr_kafka_complain(struct tr_kafka_client *client, int code, const char *reason);
 
 /* The error callback for conf whose opaque is a struct tr_kafka_client. */
 void tr_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque);

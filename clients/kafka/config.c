@@ -1,5 +1,6 @@
 /* config.c - librdkafka's properties for connections and for readers of one topic. */
 #include <string.h>
+#include <strings.h>
 
 #include "clients/kafka/client.h"
 
@@ -35,6 +36,29 @@ set_tls(rd_kafka_conf_t *conf, const struct tr_kafka_security *security, struct 
     return rc;
 }
 
+static bool
+has_property(const rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char have[64];
+    size_t size = sizeof(have);
+    return rd_kafka_conf_get(conf, name, have, &size) == RD_KAFKA_CONF_OK && strcasecmp(have, value) == 0;
+}
+
+/* Without a source of tokens librdkafka logs nothing in and says nothing. */
+static int
+check_token(const rd_kafka_conf_t *conf, struct tr_error *err)
+{
+    if (has_property(conf, "sasl.oauthbearer.method", "oidc") ||
+        has_property(conf, "enable.sasl.oauthbearer.unsecure.jwt", "true"))
+        return 0;
+    tr_fail(err, TR_CONFIG, "sasl_mechanism: OAUTHBEARER has no source of tokens");
+    return tr_error_hint(
+        err,
+        "kafka: [\"sasl.oauthbearer.method=oidc\", \"sasl.oauthbearer.client.id=...\", \"sasl.oauthbearer.client.secret=...\", "
+        "\"sasl.oauthbearer.token.endpoint.url=...\"] asks a server for them; for trials "
+        "[\"enable.sasl.oauthbearer.unsecure.jwt=true\", \"sasl.oauthbearer.config=principal=NAME\"] makes them here");
+}
+
 int
 tr_kafka_set_connection(rd_kafka_conf_t *conf, const struct tr_url *url,
                         const struct tr_kafka_security *security, struct tr_error *err)
@@ -52,6 +76,8 @@ tr_kafka_set_connection(rd_kafka_conf_t *conf, const struct tr_url *url,
         rc = set_tls(conf, security, err);
     if (rc == 0 && sasl)
         rc = tr_kafka_set(conf, "sasl.mechanisms", security->mechanism, err);
+    if (rc == 0 && strcmp(security->mechanism, "OAUTHBEARER") == 0)
+        rc = check_token(conf, err);
     if (rc == 0)
         rc = set_given(conf, "sasl.username", url->user, err);
     if (rc == 0)
@@ -65,6 +91,7 @@ tr_kafka_set_reader(rd_kafka_conf_t *conf, bool committed, struct tr_error *err)
     static const char *const properties[][2] = {
         { "enable.partition.eof", "true" },
         { "enable.auto.commit", "false" },
+        { "auto.offset.reset", "earliest" },
         { "fetch.wait.max.ms", "50" },
         { "fetch.error.backoff.ms", "50" },
     };

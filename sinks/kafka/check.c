@@ -29,7 +29,7 @@ check_settings(const struct kafka_sink *sink, const struct tr_findings *findings
     if (!tr_setting_bool(settings, "tls_verify"))
         add(findings, TR_FINDING_WARNING, "kafka-tls-unverified", NULL,
             "tls_verify is off: whoever answers at the brokers' addresses gets the changes and the password");
-    if (kafka_scram_is_broken(sink))
+    if (tr_kafka_scram_is_broken(&sink->client))
         add(findings, TR_FINDING_WARNING, "kafka-scram", NULL,
             "this librdkafka is older than 2.6.1 and cannot log in by SCRAM to brokers of version 4");
     if (tr_url_parse(tr_setting_string(settings, "target"), &url, &ignored) < 0)

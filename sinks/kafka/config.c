@@ -179,20 +179,11 @@ forbidden_reason(const char *name)
 }
 
 static int
-set(rd_kafka_conf_t *conf, const char *name, const char *value, struct tr_error *err)
-{
-    char why[256];
-    if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) == RD_KAFKA_CONF_OK)
-        return 0;
-    return tr_fail(err, TR_CONFIG, "librdkafka %s does not take %s: %s", rd_kafka_version_str(), name, why);
-}
-
-static int
 set_number(rd_kafka_conf_t *conf, const char *name, int64_t value, struct tr_error *err)
 {
     char text[24];
     snprintf(text, sizeof(text), "%lld", (long long)value);
-    return set(conf, name, text, err);
+    return tr_kafka_set(conf, name, text, err);
 }
 
 /* "name=value" of the list `kafka`. */
@@ -206,52 +197,27 @@ set_users(rd_kafka_conf_t *conf, const char *item, struct tr_error *err)
     const char *reason = forbidden_reason(name);
     int rc = reason != NULL
                  ? tr_fail(err, TR_CONFIG, "kafka: the property %.100s may not be set here: %s", name, reason)
-                 : set(conf, name, equals + 1, err);
+                 : tr_kafka_set(conf, name, equals + 1, err);
     free(name);
     return rc;
 }
 
 static int
-configure_tls(rd_kafka_conf_t *conf, const struct tr_settings *settings, struct tr_error *err)
-{
-    static const char *const files[][2] = { { "tls_ca", "ssl.ca.location" },
-                                            { "tls_certificate", "ssl.certificate.location" },
-                                            { "tls_key", "ssl.key.location" } };
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++) {
-        const char *file = tr_setting_string(settings, files[i][0]);
-        if (file != NULL && file[0] != '\0')
-            rc = set(conf, files[i][1], file, err);
-    }
-    bool verify = tr_setting_bool(settings, "tls_verify");
-    if (rc == 0)
-        rc = set(conf, "enable.ssl.certificate.verification", verify ? "true" : "false", err);
-    return rc < 0 ? rc : set(conf, "ssl.endpoint.identification.algorithm", verify ? "https" : "none", err);
-}
-
-static int
-configure_security(struct kafka_sink *sink, rd_kafka_conf_t *conf, const struct tr_url *url,
-                   struct tr_error *err)
+configure_connection(struct kafka_sink *sink, rd_kafka_conf_t *conf, const struct tr_url *url,
+                     struct tr_error *err)
 {
     const struct tr_settings *settings = sink->base.env->settings;
-    const char *wish = tr_setting_string(settings, "tls"),
-               *mechanism = tr_setting_string(settings, "sasl_mechanism");
-    bool tls = strcmp(wish, "on") == 0 || (strcmp(wish, "auto") == 0 && !tr_url_is_local(url));
-    bool sasl = url->user != NULL || strcmp(mechanism, "OAUTHBEARER") == 0;
-    int rc = set(conf, "security.protocol",
-                 tls    ? sasl ? "sasl_ssl" : "ssl"
-                 : sasl ? "sasl_plaintext"
-                        : "plaintext",
-                 err);
-    if (rc == 0 && tls)
-        rc = configure_tls(conf, settings, err);
-    if (rc == 0 && sasl)
-        rc = set(conf, "sasl.mechanisms", mechanism, err);
-    if (rc == 0 && url->user != NULL)
-        rc = set(conf, "sasl.username", url->user, err);
-    if (rc == 0 && url->password != NULL)
-        rc = set(conf, "sasl.password", url->password, err);
-    return rc;
+    const struct tr_kafka_security security = { .tls = tr_setting_string(settings, "tls"),
+                                                .ca = tr_setting_string(settings, "tls_ca"),
+                                                .certificate = tr_setting_string(settings, "tls_certificate"),
+                                                .key = tr_setting_string(settings, "tls_key"),
+                                                .verify = tr_setting_bool(settings, "tls_verify"),
+                                                .mechanism = tr_setting_string(settings, "sasl_mechanism") };
+    free(sink->brokers);
+    sink->brokers = tr_strdup(url->hosts);
+    sink->client.brokers = sink->brokers;
+    sink->client.mechanism = security.mechanism;
+    return tr_kafka_set_connection(conf, url, &security, err);
 }
 
 char *
@@ -266,11 +232,11 @@ static int
 configure_producer(struct kafka_sink *sink, rd_kafka_conf_t *conf, struct tr_error *err)
 {
     const struct tr_sink_env *env = sink->base.env;
-    int rc = set(conf, "enable.idempotence", "true", err);
+    int rc = tr_kafka_set(conf, "enable.idempotence", "true", err);
     if (rc == 0)
-        rc = set(conf, "acks", "all", err);
+        rc = tr_kafka_set(conf, "acks", "all", err);
     if (rc == 0)
-        rc = set(conf, "compression.type", tr_setting_string(env->settings, "compression"), err);
+        rc = tr_kafka_set(conf, "compression.type", tr_setting_string(env->settings, "compression"), err);
     if (rc == 0)
         rc = set_number(conf, "linger.ms", tr_setting_int(env->settings, "linger") / 1000, err);
     /* The sink's own limit is below this one: it holds back batches, which librdkafka cannot. */
@@ -289,7 +255,7 @@ static int
 configure_transactions(struct kafka_sink *sink, rd_kafka_conf_t *conf, struct tr_error *err)
 {
     char *id = tr_asprintf("tailrace-%s", sink->base.env->task);
-    int rc = set(conf, "transactional.id", id, err);
+    int rc = tr_kafka_set(conf, "transactional.id", id, err);
     free(id);
     return rc < 0 ? rc : set_number(conf, "transaction.timeout.ms", sink->timeout_us / 1000, err);
 }
@@ -297,18 +263,8 @@ configure_transactions(struct kafka_sink *sink, rd_kafka_conf_t *conf, struct tr
 static int
 configure_reader(rd_kafka_conf_t *conf, struct tr_error *err)
 {
-    static const char *const properties[][2] = {
-        { "isolation.level", "read_committed" },
-        { "enable.partition.eof", "true" },
-        { "enable.auto.commit", "false" },
-        { "group.id", "tailrace" }, /* asked for; no group is joined */
-        { "fetch.wait.max.ms", "50" },
-        { "auto.offset.reset", "earliest" },
-    };
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof(properties) / sizeof(properties[0]); i++)
-        rc = set(conf, properties[i][0], properties[i][1], err);
-    return rc;
+    int rc = tr_kafka_set_reader(conf, true, err);
+    return rc < 0 ? rc : tr_kafka_set(conf, "group.id", "tailrace", err); /* asked for; no group is joined */
 }
 
 int
@@ -320,19 +276,13 @@ kafka_configure(struct kafka_sink *sink, rd_kafka_conf_t *conf, bool producer, s
     int rc = tr_url_parse(tr_setting_string(settings, "target"), &url, err);
     if (rc < 0)
         return rc;
-    free(sink->brokers);
-    sink->brokers = tr_strdup(url.hosts);
     if (url.hosts[0] == '\0')
         rc = tr_fail(err, TR_CONFIG, "the target's URL names no broker: kafka://host:port,host:port");
     size_t count = tr_setting_list(settings, "kafka", &items);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = set_users(conf, items[i], err);
     if (rc == 0)
-        rc = set(conf, "bootstrap.servers", url.hosts, err);
-    if (rc == 0)
-        rc = set(conf, "client.id", "tailrace", err);
-    if (rc == 0)
-        rc = configure_security(sink, conf, &url, err);
+        rc = configure_connection(sink, conf, &url, err);
     if (rc == 0)
         rc = producer ? configure_producer(sink, conf, err) : configure_reader(conf, err);
     if (rc == 0 && producer && sink->exactly_once)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "clients/kafka/client.h"
 #include "core/buffer.h"
 #include "sinks/kafka/kafka.h"
 
@@ -69,10 +70,9 @@ struct kafka_sink {
     int64_t next_heartbeat_us;   /* monotonic */
 
     /* The first failure stops everything: what comes behind it must not arrive before it does. */
-    struct tr_error failure;         /* class TR_NO_ERROR = none */
-    rd_kafka_topic_t *doubtful;      /* it failed because a broker does not know this topic, or not yet */
-    rd_kafka_resp_err_t last_broken; /* what the connections last complained of */
-    char last_broken_text[512];
+    struct tr_error failure;       /* class TR_NO_ERROR = none */
+    rd_kafka_topic_t *doubtful;    /* it failed because a broker does not know this topic, or not yet */
+    struct tr_kafka_client client; /* for messages: what the connections last complained of */
 
     /* exactly_once */
     bool exactly_once;
@@ -113,9 +113,6 @@ int kafka_fail_error(struct kafka_sink *sink, struct tr_error *err, rd_kafka_err
                      const char *what);
 void kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque);
 void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
-
-/* SCRAM of librdkafka before 2.6.1 sends its nonce twice, which newer brokers take for a wrong password. */
-bool kafka_scram_is_broken(const struct kafka_sink *sink);
 
 /* check.c */
 int kafka_check(struct tr_sink *base, const struct tr_schema *schema, const struct tr_findings *findings,

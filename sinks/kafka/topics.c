@@ -28,7 +28,7 @@ topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err)
     for (int tries = 1; code != RD_KAFKA_RESP_ERR_NO_ERROR && tries * TRY_MS <= timeout_ms; tries++) {
         code = rd_kafka_metadata(sink->rk, 1, NULL, &metadata, TRY_MS);
         rd_kafka_poll(sink->rk, 0); /* errors of the connections come by callback */
-        if (tries > 1 && sink->last_broken != RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (tries > 1 && sink->client.broken != RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)

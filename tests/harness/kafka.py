@@ -21,23 +21,25 @@ from .process import Child, free_port, new_dir
 from .wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xlog:disable", "-Xms64m", "-Xmx512m",
        "-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=info"]
 
 
 @lru_cache(maxsize=None)
-def kafka_jars():
-    """The folder of the broker's jars; skips the test when they cannot be had."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jars = Path(os.environ.get("KAFKA_JARS") or cache / "tailrace" / "kafka")
-    done = subprocess.run([ROOT / "scripts/fetch-kafka.sh", jars], capture_output=True, text=True, timeout=600, check=False)
+def kafka_jars(version=None):
+    """The folder of the broker's jars, and why they cannot be had, or "". version: another than the usual one, in a folder of its own."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tailrace"
+    jars = cache / f"kafka-{version}" if version else Path(os.environ.get("KAFKA_JARS") or cache / "kafka")
+    done = subprocess.run([ROOT / "scripts/fetch-kafka.sh", jars], capture_output=True, text=True, timeout=600, check=False,
+                          env={**os.environ, **({"KAFKA_VERSION": version} if version else {})})
     return jars, "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1] if done.stderr else "the fetch failed"
 
 
-def need_kafka():
+def need_kafka(version=None):
     """Skips the test, with the reason, where there is no broker or no client for Python."""
     pytest.importorskip("confluent_kafka", reason="python3-confluent-kafka is not installed")
-    jars, reason = kafka_jars()
+    jars, reason = kafka_jars(version)
     if reason:
         pytest.skip(f"no Kafka broker: {reason}")
     return jars
@@ -81,8 +83,9 @@ class Broker:
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500, **self.tls_settings(), **self.kafka.options,
         }
         (self.dir / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in settings.items()), encoding="ascii")
+        scram = [word for mechanism in SCRAM for word in ("--add-scram", f"{mechanism}=[name=alice,password=alice-secret]")]
         command = self.command("kafka.tools.StorageTool", "format", "-t", self.kafka.cluster,
-                               "-c", self.dir / "server.properties")
+                               "-c", self.dir / "server.properties", *(scram if self.kafka.certificate else []))
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -91,14 +94,17 @@ class Broker:
         return f"{plain},SASL_SSL://127.0.0.1:{self.tls_port}" if self.kafka.certificate else plain
 
     def tls_settings(self):
-        """A listener with the certificate, for the user alice."""
+        """A listener with the certificate, for the user alice by password, and anybody by a token that nobody signed."""
         if not self.kafka.certificate:
             return {}
         both = self.dir / "server.pem"
         both.write_bytes(b"".join(Path(part).read_bytes() for part in reversed(self.kafka.certificate)))
-        return {"ssl.keystore.type": "PEM", "ssl.keystore.location": both, "sasl.enabled.mechanisms": "PLAIN",
-                "listener.name.sasl_ssl.plain.sasl.jaas.config":
-                    'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="alice-secret";'}
+        security = "org.apache.kafka.common.security"
+        modules = {"PLAIN": f'{security}.plain.PlainLoginModule required user_alice="alice-secret";',
+                   **dict.fromkeys(SCRAM, f"{security}.scram.ScramLoginModule required;"),
+                   "OAUTHBEARER": f'{security}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="x";'}
+        return {"ssl.keystore.type": "PEM", "ssl.keystore.location": both, "sasl.enabled.mechanisms": ",".join(modules),
+                **{f"listener.name.sasl_ssl.{name.lower()}.sasl.jaas.config": text for name, text in modules.items()}}
 
     def launch(self):
         self.log.write_bytes(b"")
@@ -129,9 +135,9 @@ class Record:
 class Kafka:
     """A cluster of `brokers` nodes with a folder of its own."""
 
-    def __init__(self, brokers=1, certificate=None, **options):
+    def __init__(self, brokers=1, certificate=None, version=None, **options):
         """certificate: files (certificate, key) of a second listener, with TLS and a login (tls_address)."""
-        self.jars = need_kafka()
+        self.jars = need_kafka(version)
         self.certificate = certificate
         self.options = {name.replace("_", "."): value for name, value in options.items()}
         # Sorted, so that the class archive, which remembers the class path, fits.
