@@ -231,6 +231,7 @@ int debezium_fail_value(const struct relation_plan *plan, const struct column_pl
 
 /* notices.c */
 int debezium_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct tr_error *err);
+const char *ddl_database(const struct tr_event *event); /* of a DDL event */
 int debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
                  const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err);
 

@@ -31,6 +31,35 @@ debezium_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct t
     return emit->message(emit->arg, &message, err);
 }
 
+/* Where the tables are that it changes; a statement of no table is of its default database. */
+const char *
+ddl_database(const struct tr_event *event)
+{
+    const char *database = event->ddl.ntables > 0 ? event->ddl.tables[0].schema : event->ddl.database;
+    return database != NULL ? database : "";
+}
+
+/* The source block's `table`: all that change, under the names that they have behind the statement. */
+static void
+name_tables(const struct tr_event *event, struct tr_buffer *out)
+{
+    uint32_t step = event->ddl.verb == TR_VERB_RENAME_TABLE ? 2 : 1;
+    bool many = step == 2 || event->ddl.verb == TR_VERB_DROP_TABLE; /* else the others are only mentioned */
+    struct tr_buffer names;
+    tr_buffer_init(&names, TR_BUFFER_MAX);
+    for (uint32_t i = step - 1; i < event->ddl.ntables && (many || i == 0); i += step) {
+        tr_buffer_text(&names, i >= step ? "," : "");
+        tr_buffer_text(&names, event->ddl.tables[i].name);
+    }
+    json_literal(out, ",\"table\":");
+    if (names.len > 0)
+        tr_json_string(out, names.data, names.len);
+    else
+        json_literal(out, "null");
+    json_literal(out, ",\"server_id\":");
+    tr_buffer_fini(&names);
+}
+
 /*
  * The statement as the log has it. The shape that it leaves is not known before the first row that has it, so tableChanges is an empty list
  * (docs/events.md).
@@ -39,9 +68,8 @@ int
 debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
              const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err)
 {
-    static const char no_table[] = ",\"table\":null,\"server_id\":";
-    struct tr_buffer *key = &enc->key, *value = &enc->value;
-    const char *database = event->ddl.database != NULL ? event->ddl.database : "";
+    struct tr_buffer *key = &enc->key, *value = &enc->value, table;
+    const char *database = ddl_database(event);
     tr_buffer_reset(key);
     tr_buffer_reset(value);
     if (enc->schemas) {
@@ -52,7 +80,10 @@ debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struc
     tr_json_string(key, database, strlen(database));
     tr_buffer_text(key, enc->schemas ? "}}" : "}");
     tr_buffer_byte(value, '{');
-    source_append(enc, batch, txn, event, no_table, sizeof(no_table) - 1, value);
+    tr_buffer_init(&table, TR_BUFFER_MAX);
+    name_tables(event, &table);
+    source_append(enc, batch, txn, event, table.data, (uint32_t)table.len, value);
+    tr_buffer_fini(&table);
     tail_append(enc, true, value);
     json_literal(value, ",\"databaseName\":");
     tr_json_string(value, database, strlen(database));

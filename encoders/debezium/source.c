@@ -186,7 +186,9 @@ append_mysql(struct json_encoder *enc, const struct tr_txn *txn, const struct tr
     if (txn == NULL)
         txn = &none;
     append(out, &enc->source_head);
-    quoted(out, event->relation != NULL ? event->relation->schema : "");
+    quoted(out, event->relation != NULL ? event->relation->schema
+                : event->kind == TR_DDL ? ddl_database(event)
+                                        : "");
     json_literal(out, ",\"sequence\":null");
     append(out, &enc->source_time);
     tr_buffer_add(out, table_part, table_len);

@@ -5,6 +5,7 @@ import json
 import random
 import struct
 import subprocess
+import threading
 import zlib
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from harness.registry import FakeRegistry, Registry, decode, need_registry, sche
 from harness.replication import drain, task_config
 from harness.tls import Authority
 from harness.topics import Replay
+from harness.wait import wait_until
 from harness.workload import Workload
 from test_520_kafka_schemas import MODES, ROW, TABLE
 
@@ -192,6 +194,42 @@ def test_readers_see_logical_types(source, kafka, registry, tailrace, config, ta
     assert [row["z"] for row in rows] == [None, Decimal("99999999.999")]
 
 
+def test_records_that_are_no_rows(mariadb_server, kafka, registry, tailrace, task):
+    """Heartbeats, statements that change the schema, transactions and truncates: what a reader gets is what JSON says of them."""
+    database = mariadb_server.database()
+    try:
+        settings = task_config(database.url, kafka.url, task=task, tables={"include": [f"{database.name}.%"]})
+        settings["target"].update(format="debezium-avro", schema_registry=registry.url, skipped_operations="none", heartbeat_interval="100ms",
+                                  include_schema_changes=True, provide_transaction_metadata=True)
+        database.sql("CREATE TABLE t (id int PRIMARY KEY)")
+        drain(tailrace, settings)
+        tailrace.start("run", config=settings)
+        database.sql("INSERT INTO t VALUES (1), (2)")
+        database.sql("ALTER TABLE t ADD COLUMN v enum('a','b') DEFAULT 'b'")
+        database.sql("TRUNCATE t")
+        heartbeats, topic = f"__debezium-heartbeat.{task}", f"{task}.{database.name}.t"
+        wait_until(lambda: heartbeats in kafka.admin().list_topics(timeout=20).topics and kafka.read([heartbeats]), 60, "a heartbeat")
+        wait_until(lambda: topic in kafka.topics() and len(kafka.read([topic])) == 3, 60, "the truncate")
+        assert tailrace.stop() == 0, tailrace.stderr
+
+        def read(name):
+            return [(decode(r.key, registry) if r.key else None, decode(r.value, registry)) for r in kafka.read([name])]
+        beats = read(heartbeats)
+        assert {json.dumps(key) for key, _ in beats} == {json.dumps({"serverName": task})}
+        assert all(list(value) == ["ts_ms"] and value["ts_ms"] > 1_600_000_000_000 for _, value in beats)
+        [(key, change)] = [record for record in read(task) if "ADD COLUMN" in record[1]["ddl"]]
+        assert key == {"databaseName": database.name} and change["databaseName"] == database.name and change["schemaName"] is None
+        assert change["source"]["connector"] == "mariadb" and (change["source"]["db"], change["source"]["table"]) == (database.name, "t")
+        edges = [value for _, value in read(f"{task}.transaction")]
+        assert [edge["status"] for edge in edges[:2]] == ["BEGIN", "END"]
+        assert edges[1]["data_collections"] == [{"data_collection": f"{database.name}.t", "event_count": 2}]
+        rows = read(topic)
+        assert [value["op"] for _, value in rows] == ["c", "c", "t"]
+        assert rows[2][0] is None and rows[2][1]["before"] is rows[2][1]["after"] is None
+    finally:
+        database.drop()
+
+
 # ------------------------------------------------------------------------------------------ shapes
 def test_a_change_of_shape_is_a_new_schema(source, kafka, registry, tailrace, config, task):
     source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
@@ -321,11 +359,42 @@ LASTING = {"404": (404, "", "answers HTTP 404", 2), "forbidden": (403, '{"messag
 
 
 @pytest.mark.parametrize("kind", PASSING)
-def test_a_registry_that_is_ill_is_waited_for(source, tailrace, config, fake, one_row, kind):
+def test_a_registry_that_is_ill_is_waited_for(source, kafka, tailrace, config, fake, one_row, task, kind):
     status, text, words = PASSING[kind]
     ill = fake(lambda *_: (status, text))
     refused(tailrace, {**config(ill), "retry_max": "1s"}, words, "no progress for longer than retry_max")
     assert ill.requests
+    well = fake()
+    drain(tailrace, config(well))  # the position did not move over what could not be written
+    assert [decode(r.value, well)["after"] for r in kafka.read([f"{task}.public.t"])] == [{"id": 1}]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("exactly_once", [False, True], ids=["idempotent", "exactly_once"])
+def test_a_registry_that_is_away_for_a_while(source, kafka, tailrace, config, fake, one_row, task, exactly_once):
+    """A new shape needs the registry, which is not there for 20 seconds: the task waits, and each row comes once and in order."""
+    away = threading.Event()
+    server = fake(lambda *_: (0, "") if away.is_set() else None)
+    settings = config(server, exactly_once=exactly_once)
+    drain(tailrace, settings)
+    tailrace.start("run", config=settings)
+    tailrace.wait_log("streaming from")
+    away.set()
+    back = threading.Timer(20, away.clear)
+    back.start()
+    try:
+        source.sql("INSERT INTO t VALUES (2)")
+        source.sql("ALTER TABLE t ADD COLUMN v text")
+        source.sql("INSERT INTO t VALUES (3, 'x'), (4, 'y')")
+        tailrace.wait_log("Empty reply", timeout=60)
+        wait_until(lambda: len(kafka.read([f"{task}.public.t"])) >= 4, 120, "the rows behind the change")
+    finally:
+        back.cancel()
+    assert tailrace.stop() == 0, tailrace.stderr
+    rows = [decode(r.value, server)["after"] for r in kafka.read([f"{task}.public.t"])]
+    if not exactly_once:  # what came before the failure may come again
+        rows = [row for number, row in enumerate(rows) if row not in rows[:number]]
+    assert rows == [{"id": 1}, {"id": 2}, {"id": 3, "v": "x"}, {"id": 4, "v": "y"}]
 
 
 def test_a_registry_that_recovers(source, kafka, tailrace, config, fake, one_row, task):
