@@ -39,6 +39,20 @@ warn_unmatched(void *arg, const char *pattern)
 }
 
 /* The tables of the task that the checkpoint does not call done. */
+/* A misspelt pattern, most likely. A stream may wait for tables to come; a copy of nothing is no success. */
+static int
+nothing_fits(struct tr_task *task, struct tr_error *err)
+{
+    static const char text[] = "no table of the source fits the task's patterns";
+    if (strcmp(tr_setting_string(task->config.settings, "mode"), "full-load") != 0) {
+        tr_log(task->config.log, TR_LOG_WARNING, "load", "%s: there is nothing to load", text);
+        return 0;
+    }
+    tr_fail(err, TR_REFUSED, "%s: there is nothing to load", text);
+    return tr_error_hint(
+        err, "see `tables`: patterns are schema.table with %% for any text, and the case of letters counts");
+}
+
 static int
 find_tables(struct load *load, struct tr_error *err)
 {
@@ -50,9 +64,11 @@ find_tables(struct load *load, struct tr_error *err)
         tr_mapping_unmatched(task->mapping, load->relations.items, load->relations.count, warn_unmatched,
                              task);
     load->tables = tr_calloc(load->relations.count, sizeof(*load->tables));
+    size_t fitting = 0;
     for (size_t i = 0; i < load->relations.count; i++) {
         struct tr_relation *relation = load->relations.items[i];
         tr_mapping_route(task->mapping, relation);
+        fitting += !relation->skip;
         char *name = table_name(relation);
         const struct tr_table_cut *known = tr_checkpoint_table(load->known, name);
         if (relation->skip || (known != NULL && known->done)) {
@@ -62,7 +78,7 @@ find_tables(struct load *load, struct tr_error *err)
         load->tables[load->ntables].relation = relation;
         load->tables[load->ntables++].name = name;
     }
-    return 0;
+    return fitting > 0 ? 0 : nothing_fits(task, err);
 }
 
 /* What came, and what is still to come if it differs from its estimate as what has come did. */

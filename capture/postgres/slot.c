@@ -332,20 +332,68 @@ tr_postgres_prepare(struct tr_source *base, struct tr_cut *cut, struct tr_error 
     return rc;
 }
 
-int
-tr_postgres_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err)
+/* The end of the log is taken before the snapshot: what is committed between the two is in the rows, and not thought to be behind them. */
+static const char plain_cut[] =
+    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";
+
+/*
+ * A copy that no stream follows needs no slot, nor what slots need: wal_level, the right to replicate, a free slot, a primary, the end of
+ * transactions that are open. The position is then no exact one.
+ */
+static int
+cut_without_slot(struct tr_postgres_source *source, struct tr_cut *cut, struct tr_error *err)
 {
-    struct tr_postgres_source *source = tr_postgres(base);
+    PGresult *res;
+    int rc = tr_postgres_connect(source, "cut", false, &source->cut, err);
+    if (rc == 0)
+        rc = tr_pg_exec(source->cut, source->interrupt_fd, plain_cut, &res, err);
+    if (rc < 0)
+        return rc;
+    snprintf(cut->position, sizeof cut->position, "%s", PQgetvalue(res, 0, 0));
+    PQclear(res);
+    rc = tr_pg_exec(source->cut, source->interrupt_fd, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                    NULL, err);
+    if (rc == 0)
+        rc = tr_pg_exec(source->cut, source->interrupt_fd, "SELECT pg_export_snapshot()", &res, err);
+    if (rc < 0)
+        return rc;
+    snprintf(cut->snapshot, sizeof cut->snapshot, "%s", PQgetvalue(res, 0, 0));
+    PQclear(res);
+    return 0;
+}
+
+static int
+cut_with_slot(struct tr_postgres_source *source, struct tr_cut *cut, struct tr_error *err)
+{
     char name[TR_PG_NAME_MAX];
-    *cut = (struct tr_cut){ 0 };
-    tr_pg_close(source->cut);
-    source->cut = NULL;
     int rc = tr_postgres_connect(source, "cut", true, &source->cut, err);
     if (rc < 0)
         return rc;
     /* Unique as long as it lives: the server's process is. */
     snprintf(name, sizeof name, "%.40s_cut_%d", source->slot, PQbackendPID(source->cut));
-    rc = create_slot(source, source->cut, name, true, cut, err);
+    return create_slot(source, source->cut, name, true, cut, err);
+}
+
+int
+tr_postgres_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err)
+{
+    struct tr_postgres_source *source = tr_postgres(base);
+    const char *mode = tr_setting_string(source->base.env->settings, "mode");
+    *cut = (struct tr_cut){ 0 };
+    tr_pg_close(source->cut);
+    source->cut = NULL;
+    int rc = cut_with_slot(source, cut, err);
+    if (rc < 0 && strcmp(mode, "full-load") == 0) {
+        tr_log(
+            source->base.env->log, TR_LOG_INFO, "capture",
+            "no slot for the cut (%s): the rows are those of a plain snapshot, which no stream can follow exactly",
+            err->text);
+        tr_error_clear(err);
+        tr_pg_close(source->cut);
+        source->cut = NULL;
+        *cut = (struct tr_cut){ 0 };
+        rc = cut_without_slot(source, cut, err);
+    }
     if (rc < 0) {
         tr_pg_close(source->cut);
         source->cut = NULL;

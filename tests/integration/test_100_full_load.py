@@ -298,3 +298,29 @@ def test_more_tables_than_the_server_has_locks_for(source_server, target, tailra
     source.sql("DO $$ BEGIN FOR i IN 1..%s LOOP EXECUTE format('CREATE TABLE t%%s (id int)', i); IF i %% 500 = 0 THEN COMMIT; END IF; END LOOP; END $$", (slots,))
     assert f"0 rows loaded in {slots} tables" in load(tailrace, load_config(source, target)).stderr
     source.drop()
+
+
+def test_a_copy_alone_asks_nothing_of_the_log(make_postgres, target, tailrace):
+    """mode: full-load by a role that may only read, on a server whose log serves no decoding."""
+    server = make_postgres(wal_level="replica")
+    database = server.database("plain")
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    database.sql("INSERT INTO t SELECT n, 'v' || n FROM generate_series(1, 1000) n")
+    database.sql("CREATE ROLE reader LOGIN")
+    database.sql("GRANT SELECT ON t TO reader")
+    url = database.url.replace("postgres@", "reader@")
+    config = task_config(url, target.url, mode="full-load", tables={"include": ["public.t"]})
+    checked = tailrace.run("check", config=config)
+    assert checked.status == 0, checked
+    assert "wal_level" not in checked.stdout and "replicate" not in checked.stdout, checked
+    result = tailrace.run("run", config=config)
+    assert result.status == 0, result
+    assert "plain snapshot" in result.stderr
+    assert target.sql("SELECT count(*), sum(id) FROM t") == [(1000, 500500)]
+
+
+def test_a_copy_of_nothing_is_no_success(source, target, tailrace):
+    source.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    result = tailrace.run("run", config=task_config(source.url, target.url, mode="full-load", tables={"include": ["pubic.%"]}))
+    assert result.status == 1, result
+    assert "no table of the source fits" in result.stderr and "hint" in result.stderr
