@@ -87,15 +87,16 @@ static size_t
 allowed_name(char *name, size_t len)
 {
     size_t to = 0;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char ch = (unsigned char)name[i];
+    for (size_t i = 0; i < len;) {
+        unsigned char ch = (unsigned char)name[i++];
         bool allowed = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
                        ch == '.' || ch == '_' || ch == '-';
-        if (ch >= 0x80 && ch < 0xc0)
-            continue; /* inside a character; one of four bytes is two in Java */
-        if (ch >= 0xf0)
-            name[to++] = '_';
+        /* What is inside a character goes before anything is written over it. */
+        while (i < len && ((unsigned char)name[i] & 0xc0) == 0x80)
+            i++;
         name[to++] = allowed ? (char)ch : '_';
+        if (ch >= 0xf0 && to < i) /* four bytes are two in Java */
+            name[to++] = '_';
     }
     return to;
 }

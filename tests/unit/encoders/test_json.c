@@ -162,6 +162,19 @@ an_unchanged_large_value_is_the_placeholder(void **state)
         ",\"op\":\"u\"\n");
 }
 
+/* As text it is what Java makes of its bytes. */
+static void
+a_placeholder_of_bytes_stays_json(void **state)
+{
+    struct bench *b = *state;
+    table_with_key(b);
+    set(b, "unavailable_value_placeholder", "hex:00ff41");
+    assert_encoded(
+        b, sample_event(b->batch, TR_UPDATE, b->relation, NULL, ROW(b, "1", SAMPLE_ABSENT, "5")),
+        "p.public.t {\"id\":1} -> {\"before\":null,\"after\":{\"id\":1,\"note\":\"\\u0000\xef\xbf\xbd"
+        "A\",\"count\":5}," SOURCE ",\"op\":\"u\"\n");
+}
+
 static void
 a_delete_has_its_key_fallbacks_and_a_tombstone(void **state)
 {
@@ -271,6 +284,27 @@ transaction_metadata_has_one_id_and_counts(void **state)
         "\"data_collections\":[{\"data_collection\":\"public.t\",\"event_count\":2}],\"ts_ms\":1709210096789}\n");
 }
 
+static void
+a_transaction_of_nothing_but_skipped_operations_is_none(void **state)
+{
+    struct bench *b = *state;
+    table_with_key(b);
+    set(b, "provide_transaction_metadata", "true");
+    set(b, "skipped_operations", "u,d");
+    const struct tr_emit emit = { .arg = &b->out, .message = gather };
+    sample_event(b->batch, TR_UPDATE, b->relation, NULL, ROW(b, "1", "a", "5"));
+    sample_event(b->batch, TR_DELETE, b->relation, ROW(b, "1", "a", "5"), NULL);
+    assert_int_equal(b->batch->txns->nevents, 2);
+    assert_int_equal(tr_debezium_json_encoder.open(&b->env, &b->encoder, &b->err), 0);
+    assert_int_equal(tr_debezium_json_encoder.begin(b->encoder, b->batch, b->batch->txns, &emit, &b->err), 0);
+    assert_int_equal(tr_debezium_json_encoder.commit(b->encoder, b->batch, b->batch->txns, &emit, &b->err),
+                     0);
+    assert_int_equal(b->out.len, 0);
+    sample_event(b->batch, TR_INSERT, b->relation, NULL, ROW(b, "1", "a", "5"));
+    assert_int_equal(tr_debezium_json_encoder.begin(b->encoder, b->batch, b->batch->txns, &emit, &b->err), 0);
+    assert_non_null(strstr(b->out.data, "\"status\":\"BEGIN\""));
+}
+
 /* The load and the log write the same row the same way. */
 static void
 a_snapshot_row_is_r_with_the_same_values(void **state)
@@ -294,6 +328,12 @@ topics_hold_only_what_kafka_allows(void **state)
     const struct tr_value *row = sample_row(b->batch, 1, (const char *[]){ "1" });
     assert_int_equal(encode_event(b, sample_event(b->batch, TR_INSERT, b->relation, NULL, row)), 0);
     assert_memory_equal(b->out.data, "p.my_schema.t_ null", 19); /* one for each character */
+    tr_buffer_reset(&b->out);
+    tr_relation_unref(b->relation);
+    b->relation = sample_relation(1, "9", "𝄞aé€𝄞Z", 1, (const char *[]){ "x:int32" });
+    assert_int_equal(encode_event(b, sample_event(b->batch, TR_INSERT, b->relation, NULL, row)), 0);
+    assert_memory_equal(b->out.data, "p.9.__a____Z null",
+                        17); /* of Java: what is off the first plane is two */
 }
 
 /* ------------------------------------------------------------------------------------- values */
@@ -323,6 +363,9 @@ struct value_case {
     {                                                 \
         type, p, s, -1, NULL, option, set, text, json \
     }
+
+#define TEN "1111111111"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
 static const struct value_case values[] = {
     V("bool", "t", "true"),
@@ -357,8 +400,22 @@ static const struct value_case values[] = {
     O("decimal", 10, 2, "decimal_handling_mode", "string", "123.40", "\"123.40\""),
     O("decimal", 10, 2, "decimal_handling_mode", "string", "-Infinity", "\"NEGATIVE_INFINITY\""),
     O("decimal", 10, 2, "decimal_handling_mode", "double", "123.40", "123.40"),
+    O("decimal", -1, -1, "decimal_handling_mode", "double", "0." HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED,
+      "0.1111111111111111"),
+    O("decimal", -1, -1, "decimal_handling_mode", "double", "-" HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED,
+      "\"-Infinity\""),
     V("money", "-$1,234.56", "\"/h3A\""),
     V("money", "$0.01", "\"AQ==\""),
+    V("money", "¥1,234", "\"AeII\""),
+    V("money", "1.234,56 EUR", "\"AeJA\""),
+    V("money", "-$92,233,720,368,547,758.08", "\"gAAAAAAAAAA=\""),
+    O("money", -1, -1, "money_fraction_digits", "0", "$1.50", "\"Ag==\""),
+    O("money", -1, -1, "money_fraction_digits", "0", "-$1,234.49", "\"+y4=\""),
+    O("money", -1, -1, "money_fraction_digits", "3", "$1.50", "\"Bdw=\""),
+    O("money", -1, -1, "decimal_handling_mode", "double", "$0.05", "0.05"),
+    O("money", -1, -1, "decimal_handling_mode", "double", "¥1,234", "1234.0"),
+    O("money", -1, -1, "decimal_handling_mode", "string", "($1,234.00)", "\"-1234.00\""),
+    V("money", "$", NULL),
     V("text", "a\tb\n\\\"\x01 \xC3\xA4 \xF0\x9F\x98\x80",
       "\"a\\tb\\n\\\\\\\"\\u0001 \xC3\xA4 \xF0\x9F\x98\x80\""),
     V("text", "0123456789abcdef\"0123456789abcdef", "\"0123456789abcdef\\\"0123456789abcdef\""),
@@ -536,6 +593,7 @@ main(void)
         CASE(an_update_without_old_row_is_u),
         CASE(a_full_old_row_is_before_and_fills_unchanged_values),
         CASE(an_unchanged_large_value_is_the_placeholder),
+        CASE(a_placeholder_of_bytes_stays_json),
         CASE(a_delete_has_its_key_fallbacks_and_a_tombstone),
         CASE(tombstones_can_be_left_out),
         CASE(a_key_change_is_three_records),
@@ -543,6 +601,7 @@ main(void)
         CASE(truncate_is_skipped_unless_asked_for),
         CASE(a_message_is_m),
         CASE(transaction_metadata_has_one_id_and_counts),
+        CASE(a_transaction_of_nothing_but_skipped_operations_is_none),
         CASE(a_snapshot_row_is_r_with_the_same_values),
         CASE(topics_hold_only_what_kafka_allows),
         CASE(plain_rows_have_no_envelope),
