@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "encoders/debezium/internal.h"
 #include "encoders/debezium/options.h"
 #include "encoders/common/write.h"
@@ -469,6 +470,32 @@ read_skipped(struct json_encoder *enc, const struct tr_settings *settings, struc
     return 0;
 }
 
+static char *
+copy_of(const struct tr_buffer *bytes)
+{
+    char *copy = tr_malloc(bytes->len + 1);
+    if (bytes->len > 0)
+        memcpy(copy, bytes->data, bytes->len);
+    return copy;
+}
+
+/* The bytes as text: as in Java, what is no UTF-8 becomes U+FFFD. */
+static void
+placeholder_text(struct json_encoder *enc)
+{
+    struct tr_buffer text;
+    const char *at = enc->placeholder_bytes, *end = at + enc->placeholder_bytes_len;
+    tr_buffer_init(&text, 1 << 18);
+    while (at < end) {
+        size_t len = tr_utf8_length(at, (size_t)(end - at));
+        tr_buffer_add(&text, len > 0 ? at : "\xef\xbf\xbd", len > 0 ? len : 3);
+        at += len > 0 ? len : 1;
+    }
+    enc->placeholder_len = text.len;
+    enc->placeholder = copy_of(&text);
+    tr_buffer_fini(&text);
+}
+
 static int
 read_placeholder(struct json_encoder *enc, const struct tr_settings *settings, struct tr_error *err)
 {
@@ -481,12 +508,10 @@ read_placeholder(struct json_encoder *enc, const struct tr_settings *settings, s
         good = json_unhex(&bytes, text + 4, strlen(text + 4));
     else
         tr_buffer_text(&bytes, text);
-    size_t len = bytes.len;
-    tr_buffer_byte(&bytes, '\0');
     if (good && !bytes.overflow) {
-        enc->placeholder = tr_strdup(bytes.data);
-        enc->placeholder_bytes = memcpy(tr_malloc(len + 1), bytes.data, len + 1);
-        enc->placeholder_bytes_len = len;
+        enc->placeholder_bytes = copy_of(&bytes);
+        enc->placeholder_bytes_len = bytes.len;
+        placeholder_text(enc);
     }
     tr_buffer_fini(&bytes);
     return enc->placeholder != NULL

@@ -140,18 +140,31 @@ is_transaction(const struct tr_txn *txn)
     return txn->xid != 0 || txn->gtid != NULL || txn->file != NULL;
 }
 
-/* Statements that change nothing but shapes are no transaction to a consumer. */
+/* Does this event make a record that a transaction counts? */
+static bool
+is_counted(const struct json_encoder *enc, const struct tr_event *event)
+{
+    switch (event->kind) {
+    case TR_INSERT: return !enc->skip_create;
+    case TR_UPDATE: return !enc->skip_update;
+    case TR_DELETE: return !enc->skip_delete;
+    case TR_TRUNCATE: return !enc->skip_truncate;
+    case TR_DDL:
+    case TR_SCHEMA: return false;
+    default: return true;
+    }
+}
+
+/* Statements that change nothing but shapes, and operations that are left out, are no transaction to a consumer. */
 static bool
 is_told(const struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn)
 {
     if (!enc->transaction_metadata || !is_transaction(txn))
         return false;
-    bool ddl = txn->begins && txn->ends && txn->nevents > 0;
-    for (uint32_t i = 0; ddl && i < txn->nevents; i++) {
-        uint8_t kind = batch->events[txn->first_event + i].kind;
-        ddl = kind == TR_DDL || kind == TR_SCHEMA || (kind == TR_TRUNCATE && enc->skip_truncate);
-    }
-    return !ddl;
+    bool told = !txn->begins || !txn->ends || txn->nevents == 0;
+    for (uint32_t i = 0; !told && i < txn->nevents; i++)
+        told = is_counted(enc, &batch->events[txn->first_event + i]);
+    return told;
 }
 
 int

@@ -19,12 +19,12 @@ keep(struct tr_arena *arena, struct tr_buffer *buf, uint32_t *len)
 /* uuid[] has no room for a text, so Debezium sends this one name-based UUID. */
 #define PLACEHOLDER_UUID "[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]"
 
-/* Each byte of the text as a number, with `suffix` behind it. */
+/* Each byte as a number, with `suffix` behind it. */
 static void
-placeholder_numbers(const char *text, const char *suffix, struct tr_buffer *out)
+placeholder_numbers(const struct json_encoder *enc, const char *suffix, struct tr_buffer *out)
 {
-    for (const char *at = text; *at != '\0'; at++)
-        tr_buffer_printf(out, "%s%d%s", at > text ? "," : "", (signed char)*at, suffix);
+    for (size_t i = 0; i < enc->placeholder_bytes_len; i++)
+        tr_buffer_printf(out, "%s%d%s", i > 0 ? "," : "", (signed char)enc->placeholder_bytes[i], suffix);
 }
 
 /* A decimal whose digits are the bytes of the text. */
@@ -33,7 +33,7 @@ placeholder_decimal(const struct json_encoder *enc, const struct tr_column *colu
 {
     bool variable = column->precision <= 0;
     tr_buffer_text(out, variable ? "{\"scale\":0,\"value\":" : "");
-    json_base64(out, enc->placeholder, strlen(enc->placeholder), false);
+    json_base64(out, enc->placeholder_bytes, enc->placeholder_bytes_len, false);
     tr_buffer_text(out, variable ? "}" : "");
 }
 
@@ -50,13 +50,13 @@ array_placeholder(const struct json_encoder *enc, const struct tr_column *column
     tr_buffer_byte(out, '[');
     if (element == TR_INT16 || element == TR_INT32 || element == TR_INT64 || element == TR_DATE ||
         element == TR_OID)
-        placeholder_numbers(enc->placeholder, "", out);
+        placeholder_numbers(enc, "", out);
     else if (element == TR_FLOAT32 || element == TR_FLOAT64 || (decimal && modes->decimal == DECIMAL_DOUBLE))
-        placeholder_numbers(enc->placeholder, ".0", out);
+        placeholder_numbers(enc, ".0", out);
     else if (decimal && modes->decimal == DECIMAL_PRECISE)
         placeholder_decimal(enc, column, out);
     else
-        tr_json_string(out, enc->placeholder, strlen(enc->placeholder));
+        tr_json_string(out, enc->placeholder, enc->placeholder_len);
     tr_buffer_byte(out, ']');
 }
 
@@ -68,7 +68,7 @@ column_placeholder(struct json_encoder *enc, const struct tr_column *column, str
     switch (column->logical) {
     case TR_BYTES:
         if (enc->renderer.modes.binary != BINARY_BYTES) {
-            tr_json_string(out, enc->placeholder, strlen(enc->placeholder));
+            tr_json_string(out, enc->placeholder, enc->placeholder_len);
             return;
         }
         value_bytes(&enc->renderer, enc->placeholder_bytes, enc->placeholder_bytes_len, out);
@@ -77,9 +77,9 @@ column_placeholder(struct json_encoder *enc, const struct tr_column *column, str
     case TR_HSTORE:
         tr_buffer_init(&object, 1 << 20);
         tr_buffer_byte(&object, '{');
-        tr_json_string(&object, enc->placeholder, strlen(enc->placeholder));
+        tr_json_string(&object, enc->placeholder, enc->placeholder_len);
         tr_buffer_byte(&object, ':');
-        tr_json_string(&object, enc->placeholder, strlen(enc->placeholder));
+        tr_json_string(&object, enc->placeholder, enc->placeholder_len);
         tr_buffer_byte(&object, '}');
         if (enc->renderer.modes.hstore_map)
             tr_buffer_add(out, object.data, object.len);
@@ -87,7 +87,7 @@ column_placeholder(struct json_encoder *enc, const struct tr_column *column, str
             tr_json_string(out, object.data, object.len);
         tr_buffer_fini(&object);
         return;
-    default: tr_json_string(out, enc->placeholder, strlen(enc->placeholder));
+    default: tr_json_string(out, enc->placeholder, enc->placeholder_len);
     }
 }
 

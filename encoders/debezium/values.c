@@ -237,36 +237,82 @@ RENDER(render_decimal_string)
     return true;
 }
 
-/* "$1,234.56", "-$1.00", "($1.00)", "1.234,56 EUR": the last run of digits behind a point or comma is the fraction when it is as long as asked. */
-static bool
-money_text(const char *text, size_t len, int digits, struct tr_buffer *out)
+/* A numeric has up to 147,000 digits. What passes a double is infinite, as for Java's BigDecimal. */
+#define DOUBLE_DIGITS 300
+
+RENDER(render_decimal_double)
 {
-    bool negative = memchr(text, '-', len) != NULL || memchr(text, '(', len) != NULL;
-    size_t ndigits = 0;
-    tr_buffer_reset(out);
-    for (size_t i = 0; i < len; i++)
-        ndigits += text[i] >= '0' && text[i] <= '9';
-    if (ndigits <= (size_t)digits)
+    struct decimal decimal;
+    if (len <= DOUBLE_DIGITS)
+        return render_float(r, plan, text, len, out);
+    if (!decimal_parse(text, len, &decimal))
         return false;
-    if (negative)
-        tr_buffer_byte(out, '-');
+    tr_buffer_reset(&r->bytes);
+    tr_buffer_add(&r->bytes, text, len);
+    tr_buffer_byte(&r->bytes, '\0');
+    put_double(r, out, strtod(r->bytes.data, NULL));
+    return !r->bytes.overflow;
+}
+
+struct money {
+    bool negative;
+    uint64_t number; /* without its point */
+    int scale;
+};
+
+/*
+ * "$1,234.56", "-$1.00", "($1.00)", "1.234,56 EUR": what stands behind the last point or comma between digits is the fraction, except
+ * three digits, which are a group of thousands unless so many are asked for.
+ */
+static bool
+parse_money(const char *text, size_t len, int digits, struct money *money)
+{
+    int behind = -1, ndigits = 0; /* digits behind the last separator; all of them */
+    *money = (struct money){ memchr(text, '-', len) != NULL || memchr(text, '(', len) != NULL, 0, 0 };
     for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            continue;
-        if (ndigits-- == (size_t)digits)
-            tr_buffer_byte(out, '.');
-        tr_buffer_byte(out, text[i]);
+        bool digit = text[i] >= '0' && text[i] <= '9';
+        if (digit) {
+            ndigits++;
+            behind += behind >= 0;
+            if (__builtin_mul_overflow(money->number, 10, &money->number) ||
+                __builtin_add_overflow(money->number, (uint64_t)(text[i] - '0'), &money->number))
+                return false;
+        } else if ((text[i] == '.' || text[i] == ',') && ndigits > 0 && i + 1 < len && text[i + 1] >= '0' &&
+                   text[i + 1] <= '9') {
+            behind = 0;
+        }
     }
-    return true;
+    if (behind > 0 && (behind != 3 || digits == 3))
+        money->scale = behind;
+    return ndigits > 0;
+}
+
+/* To fewer digits, halves away from zero. */
+static void
+round_money(struct money *money, int digits)
+{
+    uint64_t factor = 1;
+    for (; money->scale > digits; money->scale--)
+        factor *= 10;
+    money->number = money->number / factor + (money->number % factor >= (factor + 1) / 2 && factor > 1);
 }
 
 RENDER(render_money)
 {
     char number[96];
     struct tr_buffer plain = { .data = number, .cap = sizeof(number), .max = sizeof(number) };
+    struct money money;
     struct decimal decimal;
-    if (len > 64 || !money_text(text, len, r->modes.money_digits, &plain))
+    if (len > 64 || !parse_money(text, len, r->modes.money_digits, &money) || money.scale > 18)
         return false;
+    if (r->modes.decimal == DECIMAL_PRECISE)
+        round_money(&money, r->modes.money_digits);
+    uint64_t unit = 1;
+    for (int i = 0; i < money.scale; i++)
+        unit *= 10;
+    tr_buffer_printf(&plain, "%s%llu", money.negative ? "-" : "", (unsigned long long)(money.number / unit));
+    if (money.scale > 0)
+        tr_buffer_printf(&plain, ".%0*llu", money.scale, (unsigned long long)(money.number % unit));
     if (r->modes.decimal == DECIMAL_STRING)
         return render_string(r, plan, number, plain.len, out);
     if (r->modes.decimal == DECIMAL_DOUBLE)
@@ -610,7 +656,7 @@ decimal_renderer(const struct value_modes *modes, const struct tr_column *column
     if (modes->decimal == DECIMAL_STRING)
         return render_decimal_string;
     if (modes->decimal == DECIMAL_DOUBLE)
-        return render_float;
+        return render_decimal_double;
     return column->precision > 0 ? render_decimal : render_variable_decimal;
 }
 
