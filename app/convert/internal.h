@@ -47,6 +47,9 @@ bool is_true(const char *text);
 void convert_format(struct conversion *c);
 void convert_target(struct conversion *c);
 
+/* routes.c: what a topic's name becomes where the expression fits it, as topic_routes; else lost */
+void convert_route(struct conversion *c, const char *key, const char *regex, const char *replacement);
+
 /* tables.c */
 void convert_tables(struct conversion *c);
 void convert_key_columns(struct conversion *c);

@@ -86,6 +86,8 @@ convert_registry(struct conversion *c)
     const char *user = pairs_take(c->pairs, "value.converter.basic.auth.user.info");
     (void)pairs_take(c->pairs, "key.converter.basic.auth.user.info");
     (void)pairs_take(c->pairs, "key.converter");
+    /* One setting adjusts the names of records and of fields. */
+    (void)pairs_take(c->pairs, "field.name.adjustment.mode");
     (void)pairs_take(c->pairs, "value.converter.basic.auth.credentials.source");
     (void)pairs_take(c->pairs, "key.converter.basic.auth.credentials.source");
     if (url == NULL)
@@ -106,75 +108,67 @@ convert_registry(struct conversion *c)
     free(name);
 }
 
+/* The value of the first of these keys that the file has (its name in *key), the others marked as read; NULL = none. */
+static const char *
+take_first(struct conversion *c, const char *const keys[], const char **key)
+{
+    const char *found = NULL;
+    for (size_t i = 0; keys[i] != NULL; i++) {
+        const char *value = pairs_take(c->pairs, keys[i]);
+        if (value == NULL || found != NULL)
+            continue;
+        found = value;
+        *key = keys[i];
+    }
+    return found;
+}
+
+static void
+convert_schemas(struct conversion *c)
+{
+    static const char *const of_values[] = { "value.converter.schemas.enable",
+                                             "debezium.format.value.schemas.enable",
+                                             "debezium.format.schemas.enable", NULL };
+    static const char *const of_keys[] = { "key.converter.schemas.enable",
+                                           "debezium.format.key.schemas.enable", NULL };
+    const char *key = of_values[0], *key_of_keys = of_keys[0], *schemas = take_first(c, of_values, &key),
+               *key_schemas = take_first(c, of_keys, &key_of_keys);
+    bool with = schemas == NULL || is_true(schemas);
+    if (strcmp(c->format, "plain-json") == 0) {
+        /* Connect's default, or asked for: the readers look for "payload". */
+        if (with || (key_schemas != NULL && is_true(key_schemas)))
+            convert_lost(c, key,
+                         "plain-json has no schemas: a row stands there without \"payload\" around it");
+        return;
+    }
+    if (key_schemas != NULL && is_true(key_schemas) != with)
+        convert_lost(c, key_of_keys, "keys have schemas when values have");
+    convert_set(c, "target", "schemas_enable", with ? "true" : "false", key);
+}
+
 static void
 convert_json(struct conversion *c)
 {
     const char *converter = pairs_take(c->pairs, "value.converter"),
                *keys = pairs_take(c->pairs, "key.converter"),
-               *schemas = pairs_take(c->pairs, "value.converter.schemas.enable"),
-               *key_schemas = pairs_take(c->pairs, "key.converter.schemas.enable"),
+               *server = pairs_take(c->pairs, "debezium.format.value"),
                *nulls = pairs_take(c->pairs, "value.converter.replace.null.with.default");
     (void)pairs_take(c->pairs, "key.converter.replace.null.with.default");
-    bool with = schemas == NULL || is_true(schemas);
-    if (schemas == NULL)
-        schemas = pairs_take(c->pairs, "debezium.format.schemas.enable");
-    if (converter == NULL)
+    if (converter == NULL && server == NULL)
         convert_note(
             c,
             "value.converter is not in the file; Connect's usual one is assumed: JSON, with schemas unless value.converter.schemas.enable=false. See schemas_enable.");
-    else if (!ends_with(converter, "JsonConverter"))
+    else if (converter != NULL && !ends_with(converter, "JsonConverter"))
         convert_lost(c, "value.converter", "values are JSON texts");
     if (keys != NULL && !ends_with(keys, "JsonConverter"))
         convert_lost(c, "key.converter", "keys are JSON texts");
-    if (key_schemas != NULL && is_true(key_schemas) != with)
-        convert_lost(c, "key.converter.schemas.enable", "keys have schemas when values have");
-    convert_set(c, "target", "schemas_enable", with ? "true" : "false", "value.converter.schemas.enable");
+    convert_schemas(c);
     if (nulls == NULL || is_true(nulls))
         convert_set(c, "target", "replace_null_with_default", "true",
                     "value.converter.replace.null.with.default");
 }
 
-/* -------------------------------------------------------------------------------- topics by regex */
-
-/*
- * An expression over "prefix.schema.table" and what replaces it, as routes. Patterns see "schema.table", so the expression must begin with the prefix or with
- * anything. $1 is understood where it is all before the table's name.
- */
-static bool
-route(struct conversion *c, const char *key, const char *regex, const char *replacement)
-{
-    const char *prefix = tr_setting_string(c->settings, "topic_prefix");
-    struct patterns patterns;
-    char *template = NULL;
-    size_t plen = prefix != NULL ? strlen(prefix) : 0;
-    bool first = strncmp(replacement, "$1", 2) == 0 && strchr(replacement + 1, '$') == NULL;
-    bool leads = regex[0] == '(' && (strncmp(regex, "(.*)", 4) == 0 || strncmp(regex, "(.*\\.)", 6) == 0);
-    if (strchr(replacement, '$') == NULL)
-        template = tr_strdup(replacement);
-    else if (first && leads && replacement[2] != '\0')
-        template = tr_asprintf("{prefix}.{schema}.%s", replacement + 2 + (replacement[2] == '.'));
-    if (template == NULL || !patterns_of_regex(regex, &patterns)) {
-        free(template);
-        convert_lost(c, key, "the expression is more than topic_routes can say (docs/sink-kafka.md)");
-        return false;
-    }
-    for (size_t i = 0; i < patterns.count; i++) {
-        const char *pattern = patterns.items[i];
-        size_t len = strlen(pattern);
-        /* What is routed is a table's name; that the expression could also fit a schema's is not meant. */
-        if (patterns.count > 1 && len > 3 && strcmp(pattern + len - 3, "%.%") == 0)
-            continue;
-        if (plen > 0 && strncmp(pattern, prefix, plen) == 0 && pattern[plen] == '.')
-            pattern += plen + 1;
-        char *item = tr_asprintf("%s=%s", pattern, template);
-        convert_item(c, "target", "topic_routes", item);
-        free(item);
-    }
-    convert_note(c, "topic_routes were made from %s; see that they mean the same tables.", key);
-    patterns_fini(&patterns);
-    free(template);
-    return true;
-}
+/* ------------------------------------------------------------------------------------- topics */
 
 static void
 convert_router(struct conversion *c, const char *name, bool logical)
@@ -187,7 +181,7 @@ convert_router(struct conversion *c, const char *name, bool logical)
     if (regex == NULL || replacement == NULL)
         convert_lost(c, key, "an expression and a replacement are needed");
     else
-        (void)route(c, key, regex, replacement);
+        convert_route(c, key, regex, replacement);
     if (logical && (unique == NULL || is_true(unique)))
         convert_lost(
             c, prefix,
@@ -255,7 +249,7 @@ convert_topics(struct conversion *c)
     (void)pairs_take(c->pairs, "topic.regex.enable");
     if (strategy != NULL && ends_with(strategy, "RegexTopicNamingStrategy") && regex != NULL &&
         replacement != NULL)
-        (void)route(c, "topic.regex", regex, replacement);
+        convert_route(c, "topic.regex", regex, replacement);
     else if (strategy != NULL && !ends_with(strategy, ".SchemaTopicNamingStrategy") &&
              !ends_with(strategy, ".DefaultTopicNamingStrategy"))
         convert_lost(c, "topic.naming.strategy", "Java code; see topic and topic_routes");

@@ -281,7 +281,7 @@ what_connect_does_on_the_way(void **state)
         POSTGRES JSON_VALUES
         "transforms=r,u\ntransforms.r.type=io.debezium.transforms.ByLogicalTableRouter\n"
         "transforms.r.topic.regex=(.*)orders_shard(.*)\ntransforms.r.topic.replacement=$1orders\n"
-        "transforms.r.key.enforce.uniqueness=false\n"
+        "transforms.r.key.enforce.uniqueness=false\nvalue.converter.schemas.enable=false\n"
         "transforms.u.type=io.debezium.transforms.ExtractNewRecordState\n"
         "producer.override.security.protocol=SASL_SSL\nproducer.override.sasl.mechanism=SCRAM-SHA-512\n"
         "producer.override.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required "
@@ -300,6 +300,61 @@ what_connect_does_on_the_way(void **state)
 }
 
 static void
+topics_are_renamed_by_their_parts(void **state)
+{
+    static const struct {
+        const char *regex, *replacement, *route; /* NULL: not carried */
+    } cases[] = {
+        { "([^.]+)\\\\.([^.]+)\\\\.([^.]+)", "$3", "%.%={table}" },
+        { "(.*)\\\\.(.*)\\\\.(.*)", "cdc.$2-$3", "%.%=cdc.{schema}-{table}" },
+        { "srv\\\\.public\\\\.(.*)", "$1", "public.%={table}" },
+        { "^srv\\\\.(.*)$", "new.$1", "%.%=new.{schema}.{table}" },
+        { "(.*)\\\\.(orders)", "$1_x.$2", "%.orders={prefix}.{schema}_x.{table}" },
+        { "(.*)", "dev-$1", "%.%=dev-{prefix}.{schema}.{table}" },
+        { "srv\\\\.public\\\\.(.*)", "$2", NULL },
+        { "(?<a>.*)\\\\.(.*)", "$1", NULL },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct converted out;
+        char *text = tr_asprintf(
+            "%stransforms=r\ntransforms.r.type=org.apache.kafka.connect.transforms.RegexRouter\n"
+            "transforms.r.regex=%s\ntransforms.r.replacement=%s\n",
+            POSTGRES JSON_VALUES, cases[i].regex, cases[i].replacement);
+        char *line = tr_asprintf("topic_routes: [\"%s\"]", cases[i].route);
+        convert(&out, text, NULL);
+        if (cases[i].route != NULL)
+            has(&out, line);
+        assert_int_equal(out.lost, cases[i].route == NULL);
+        end(&out);
+        free(text);
+        free(line);
+    }
+}
+
+static void
+schemas_are_where_the_format_has_them(void **state)
+{
+    struct converted out;
+    (void)state;
+    convert(&out,
+            POSTGRES "value.converter=org.apache.kafka.connect.json.JsonConverter\ntransforms=u\n"
+                     "transforms.u.type=io.debezium.transforms.ExtractNewRecordState\n",
+            NULL);
+    has(&out, "format: plain-json");
+    assert_null(strstr(out.yaml.data, "schemas_enable: true"));
+    assert_int_equal(out.lost, 1);
+    end(&out);
+    convert(&out, POSTGRES "debezium.format.value=json\ndebezium.format.value.schemas.enable=false\n", NULL);
+    has(&out, "schemas_enable: false");
+    assert_int_equal(out.lost, 0);
+    end(&out);
+    convert(&out, POSTGRES "debezium.format.value=json\ndebezium.format.schemas.enable=false\n", NULL);
+    has(&out, "schemas_enable: false");
+    end(&out);
+}
+
+static void
 avro_has_its_registry(void **state)
 {
     struct converted out;
@@ -311,7 +366,8 @@ avro_has_its_registry(void **state)
         "value.converter=io.confluent.connect.avro.AvroConverter\n"
         "key.converter.schema.registry.url=http://r:8081\nvalue.converter.schema.registry.url=http://r:8081\n"
         "value.converter.basic.auth.credentials.source=USER_INFO\n"
-        "value.converter.basic.auth.user.info=reg:pass:word\nschema.name.adjustment.mode=avro\n",
+        "value.converter.basic.auth.user.info=reg:pass:word\nschema.name.adjustment.mode=avro\n"
+        "field.name.adjustment.mode=avro\n",
         NULL);
     has(&out, "format: debezium-avro");
     has(&out, "schema_registry: \"http://r:8081\"");
@@ -393,6 +449,8 @@ main(void)
         cmocka_unit_test(what_connect_does_on_the_way),
         cmocka_unit_test(offsets_say_where_to_begin),
         cmocka_unit_test(other_connectors_are_refused),
+        cmocka_unit_test(topics_are_renamed_by_their_parts),
+        cmocka_unit_test(schemas_are_where_the_format_has_them),
         cmocka_unit_test(avro_has_its_registry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
