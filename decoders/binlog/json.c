@@ -7,6 +7,7 @@
  * itself.
  */
 #include <math.h>
+#include <string.h>
 
 #include "core/cursor.h"
 #include "core/text.h"
@@ -55,6 +56,26 @@ read_length(struct tr_cursor *cur, size_t *len)
     return false;
 }
 
+/* As the server prints it, so that a row of the load and one of the log have one text. */
+static void
+write_escaped(struct tr_buffer *out, const char *text, size_t len)
+{
+    static const char plain[] = "\b\t\n\f\r\"\\", escape[] = "btnfr\"\\";
+    for (size_t i = 0; i < len;) {
+        size_t n = tr_utf8_length(text + i, len - i);
+        const char *found = n == 1 && text[i] != '\0' ? strchr(plain, text[i]) : NULL;
+        if (n == 0)
+            tr_buffer_add(out, "\xEF\xBF\xBD", 3);
+        else if (found != NULL)
+            tr_buffer_printf(out, "\\%c", escape[found - plain]);
+        else if (n == 1 && (unsigned char)text[i] < 0x20)
+            tr_buffer_printf(out, "\\u%04x", (unsigned char)text[i]);
+        else
+            tr_buffer_add(out, text + i, n);
+        i += n == 0 ? 1 : n;
+    }
+}
+
 static bool
 write_string(struct json *j, const char *text, size_t len)
 {
@@ -62,7 +83,7 @@ write_string(struct json *j, const char *text, size_t len)
         return false;
     j->budget -= len;
     tr_buffer_byte(j->out, '"');
-    tr_text_json(j->out, text, len);
+    write_escaped(j->out, text, len);
     tr_buffer_byte(j->out, '"');
     return true;
 }

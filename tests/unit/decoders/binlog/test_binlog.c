@@ -472,6 +472,20 @@ rows_cut_short_are_errors(void **state)
 }
 
 /* {"a": 1}, and an array of it: every difference fits to the letter or is an error. */
+/* A row of the load has the server's own text. */
+static void
+strings_of_json_are_escaped_as_the_server_does(void **state)
+{
+    static const uint8_t doc[] = { 12, 11, '\b', '\f', '\t', 1, 0x1f, 0x7f, '"', '\\', '/', 0xc3, 0xa9 };
+    struct tr_buffer out;
+    struct tr_error err;
+    (void)state;
+    tr_buffer_init(&out, 1 << 16);
+    assert_int_equal(binlog_text_json(&out, doc, sizeof doc, &err), 0);
+    assert_string_equal(out.data, "\"\\b\\f\\t\\u0001\\u001f\x7f\\\"\\\\/é\"");
+    tr_buffer_fini(&out);
+}
+
 static void
 differences_of_json_are_applied(void **state)
 {
@@ -631,6 +645,7 @@ main(void)
         cmocka_unit_test(file_numbers),
         cmocka_unit_test(text_in_every_kind_of_charset),
         cmocka_unit_test(damaged_json_is_an_error),
+        cmocka_unit_test(strings_of_json_are_escaped_as_the_server_does),
         cmocka_unit_test(differences_of_json_are_applied),
         cmocka_unit_test(the_catalogue_completes_a_shape),
         cmocka_unit_test(another_number_of_columns_in_the_catalogue_is_refused),
