@@ -325,11 +325,13 @@ key_change(struct record *rec)
         return rc;
     rec->header = new_header;
     rec->header_name = "__debezium.newkey";
-    if (!enc->skip_delete)
+    /* Debezium leaves out operations of the log with MySQL and MariaDB (there this is an update), and records with PostgreSQL. */
+    bool whole = enc->renderer.modes.mysql;
+    if (whole || !enc->skip_delete)
         rc = delete_and_tombstone(rec, &enc->old_key);
     rec->header = old_header;
     rec->header_name = "__debezium.oldkey";
-    if (rc == 0 && !enc->skip_create)
+    if (rc == 0 && (whole || !enc->skip_create))
         rc = change(rec, 'c', NULL, rec->event->after, rec->event->before, &enc->key);
     return rc;
 }
