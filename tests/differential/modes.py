@@ -36,3 +36,22 @@ def ours(debezium):
         options["schemas_enable" if key == "x.schemas" else key.replace(".", "_")] = {"true": True, "false": False}.get(value, value)
     options.setdefault("include_unknown_datatypes", False)
     return options
+
+CHOICES = {
+    "x.schemas": ["true", "false"],
+    "decimal.handling.mode": ["precise", "double", "string"],
+    "binary.handling.mode": ["bytes", "base64", "base64-url-safe", "hex"],
+    "time.precision.mode": ["adaptive", "adaptive_time_microseconds", "connect", "microseconds", "isostring"],
+    "provide.transaction.metadata": ["true", "false"],
+    "tombstones.on.delete": ["true", "false"],
+    "skipped.operations": ["none", "t", "t,d", "u"],
+}
+POSTGRES_CHOICES = {"interval.handling.mode": ["numeric", "string"], "hstore.handling.mode": ["json", "map"], "include.unknown.datatypes": ["true", "false"],
+                    "money.fraction.digits": ["2", "2", "0"], "unavailable.value.placeholder": ["__debezium_unavailable_value", "hex:00ff", "é"]}
+MYSQL_CHOICES = {"time.precision.mode": ["adaptive_time_microseconds", "connect", "microseconds", "isostring"], "bigint.unsigned.handling.mode": ["long", "precise"]}
+
+
+def random_modes(rng, kind):
+    """Debezium's defaults, and three choices of one value each."""
+    choices = {**CHOICES, **(POSTGRES_CHOICES if kind == "postgres" else MYSQL_CHOICES)}
+    return {"default": {"x.schemas": "true"}, **{f"mode{number}": {key: rng.choice(values) for key, values in choices.items()} for number in range(3)}}

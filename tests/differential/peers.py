@@ -91,12 +91,15 @@ class Lines:
             data = file.read()
         self._offset += len(data)
         *whole, self._rest = (self._rest + data).split(b"\n")
-        self.records += [parse(line) for line in whole]
+        self.records += [parse(line, path) for line in whole]
         return self.records
 
 
-def parse(line):
-    record = json.loads(line)
+def parse(line, path):
+    try:
+        record = json.loads(line)
+    except ValueError as fault:
+        raise AssertionError(f"{path}: {fault}: {line[max(getattr(fault, 'pos', 0) - 200, 0):][:400]}") from fault
     record.setdefault("headers", {})
     record["headers"] = {name: value for name, value in record["headers"].items() if not name.startswith("__debezium.context.")}
     return record
@@ -221,3 +224,11 @@ class Both:
     def kill(self):
         for peer in self.peers:
             peer.kill()
+
+
+def whole_transactions(*sides):
+    """The records without BEGIN and END of transactions that Debezium began and never ended: see "BEGIN without END"."""
+    def ended(records):
+        return {payload(r["value"])["id"] for r in records if r["topic"] == "srv.transaction" and payload(r["value"])["status"] == "END"}
+    known = set.intersection(*(ended(records) for records in sides))
+    return [[r for r in records if r["topic"] != "srv.transaction" or payload(r["value"])["id"] in known] for records in sides]

@@ -7,7 +7,7 @@ import pytest
 from differential.compare import compare
 from differential.modes import MYSQL, modes_for, ours
 from differential.mysql_workload import changes, setup
-from differential.peers import Both, Debezium, Ours, class_path, mysql_properties
+from differential.peers import Both, Debezium, Ours, class_path, mysql_properties, whole_transactions
 from differential.rules import MYSQL_RULES
 from harness import matrix
 
@@ -49,14 +49,6 @@ def records(request):
             yield (kind, *both.stop())
         finally:
             both.kill()
-
-
-def whole_transactions(*sides):
-    """The records without BEGIN and END of transactions that Debezium began and never ended: see "BEGIN without END"."""
-    def ended(records):
-        return {r["value"]["payload"]["id"] for r in records if r["topic"] == "srv.transaction" and r["value"]["payload"]["status"] == "END"}
-    known = set.intersection(*(ended(records) for records in sides))
-    return [[r for r in records if r["topic"] != "srv.transaction" or r["value"]["payload"]["id"] in known] for records in sides]
 
 
 def _properties(database, mode, number, name, folder):
