@@ -33,7 +33,7 @@ tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct
     rc = tr_pg_ask(
         apply->sink, worker->conn,
         "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
-        " SET enable_mergejoin = off; SET enable_material = off; SET jit = off;"
+        " SET enable_mergejoin = off; SET enable_material = off;"
         " SET default_transaction_isolation = 'read committed'",
         NULL, err);
     if (rc < 0)

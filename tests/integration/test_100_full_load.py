@@ -235,6 +235,19 @@ def test_a_load_killed_at_any_step_ends_equal(source_server, target_server, make
     source.drop()
 
 
+def test_no_session_compiles_its_queries(source, target, tailrace):
+    """A query of the catalogue is estimated high, and compiling it takes longer than a thousand tables do."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    target.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE seen (id int, jit text);"
+               "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (NEW.id, current_setting('jit')); RETURN NEW; END $$;"
+               "CREATE TRIGGER note AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION note(); ALTER TABLE t ENABLE ALWAYS TRIGGER note")
+    config = task_config(source.url, target.url, tables={"include": ["public.t"]})
+    drain(tailrace, config)
+    source.sql("INSERT INTO t VALUES (2)")
+    drain(tailrace, config)
+    assert target.sql("SELECT * FROM seen ORDER BY 1") == [(1, "off"), (2, "off")]
+
+
 def test_hundreds_of_tables_take_seconds(source, target, tailrace):
     """A query per table would show here: the whole, load included, stays far below the limit."""
     source.sql("DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE TABLE t%s (id serial PRIMARY KEY, v text)', i);"
