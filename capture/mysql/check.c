@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "capture/mysql/internal.h"
+#include "clients/mysql/grants.h"
 #include "core/memory.h"
 
 enum { ANY = 0, MYSQL_ONLY = 1, MARIADB_ONLY = 2 };
@@ -84,7 +85,7 @@ static const struct query_rule {
       "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONCAT('foreign key ', CONSTRAINT_NAME, ' cascades inside the engine, and what it changes is not in the log: the target must"
       " have the same foreign key') FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN"
       " ('CASCADE', 'SET NULL')",
-      NULL },
+      "ALTER TABLE %s DROP FOREIGN KEY ...; -- at the source, with one that restricts in its place; or keep the same one at the target" },
     { "mysql-invisible-column", TR_FINDING_NOTE, ANY, true,
       "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is invisible: it is carried as an ordinary one') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
       " '%INVISIBLE%'",
@@ -96,7 +97,7 @@ static const struct query_rule {
     { "mysql-system-versioned", TR_FINDING_WARNING, MARIADB_ONLY, true,
       "SELECT TABLE_SCHEMA, TABLE_NAME, 'the table is system versioned: the log shows a deletion as an update of its row_end' FROM information_schema.TABLES"
       " WHERE TABLE_TYPE = 'SYSTEM VERSIONED'",
-      NULL },
+      "ALTER TABLE %s DROP SYSTEM VERSIONING;" },
 };
 
 static bool
@@ -185,53 +186,104 @@ check_queries(struct tr_mysql_source *source, const struct tr_findings *findings
 
 /* ------------------------------------------------------------------------------------------------------- privileges */
 
-static bool
-granted(const char *grants, const char *const *names)
+static void
+add_grant(struct tr_mysql_source *source, const struct tr_findings *findings, enum tr_finding_level level,
+          const char *id, const char *text, const char *privilege, const char *scope)
 {
-    for (; *names != NULL; names++)
-        if (strstr(grants, *names) != NULL)
-            return true;
-    return false;
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_printf(&sql, "GRANT %s ON %s TO ", privilege, scope);
+    tr_mysql_account(&sql, source->user);
+    tr_buffer_byte(&sql, ';');
+    findings->add(findings->arg, level, id, source->user, text, sql.data);
+    tr_buffer_fini(&sql);
 }
 
-/* What SHOW GRANTS says of *.*, in one text. Rights that come by a role are asked for on their own by the servers, so a miss is a warning. */
+/* The database of the URL, as GRANT takes it, or all. */
+static void
+database_scope(const struct tr_mysql_source *source, struct tr_buffer *scope)
+{
+    tr_buffer_init(scope, 4096);
+    if (source->database != NULL)
+        tr_mysql_identifier(scope, source->database);
+    tr_buffer_text(scope, source->database != NULL ? ".*" : "*.*");
+}
+
+/* Locks may be granted table by table or by database: any such grant will do here. */
+static bool
+may_lock(const struct tr_mysql_grants *grants, const struct tr_mysql_source *source)
+{
+    return tr_mysql_granted(grants, "RELOAD", NULL, NULL) ||
+           tr_mysql_granted(grants, "FLUSH_TABLES", NULL, NULL) ||
+           tr_mysql_granted(grants, "LOCK TABLES", source->database, NULL) || source->database == NULL;
+}
+
 static int
 check_privileges(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
 {
-    static const char *const dump[] = { "REPLICATION SLAVE", "REPLICATION REPLICA", "ALL PRIVILEGES ON *.*",
-                                        "SUPER", NULL };
-    static const char *const look[] = { "REPLICATION CLIENT", "BINLOG MONITOR", "ALL PRIVILEGES ON *.*",
-                                        "SUPER", NULL };
-    static const char *const lock[] = { "LOCK TABLES", "RELOAD", "FLUSH_TABLES", "ALL PRIVILEGES", NULL };
     MYSQL_RES *res;
     MYSQL_ROW row;
-    struct tr_buffer grants;
+    struct tr_mysql_grants grants = { .roles = false };
     int rc = tr_mysql_ask(source, "SHOW GRANTS", &res, err);
     if (rc < 0)
         return rc;
-    tr_buffer_init(&grants, (size_t)1 << 20);
     while ((row = mysql_fetch_row(res)) != NULL)
-        tr_buffer_printf(&grants, "%s\n", row[0]);
+        tr_mysql_grants_add(&grants, row[0]);
     mysql_free_result(res);
-    tr_buffer_add(&grants, "", 0);
-    const char *text = grants.data != NULL ? grants.data : "";
-    if (!granted(text, dump))
-        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-privileges", source->user,
-                      "the account may not read the binary log",
-                      source->mariadb ? "GRANT REPLICATION SLAVE ON *.* TO the account;"
-                                      : "GRANT REPLICATION SLAVE ON *.* TO the account;");
-    if (!granted(text, look))
-        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-replication-client", source->user,
-                      "the account may not ask for the log's position",
-                      source->mariadb ? "GRANT BINLOG MONITOR ON *.* TO the account;"
-                                      : "GRANT REPLICATION CLIENT ON *.* TO the account;");
-    if (!granted(text, lock) && !source->mariadb)
-        findings->add(
-            findings->arg, TR_FINDING_WARNING, "mysql-lock-privileges", source->user,
-            "the account may neither lock the task's tables nor all: a full load has no consistent cut",
-            "GRANT LOCK TABLES ON the databases of the task TO the account;");
-    tr_buffer_fini(&grants);
+    if (!tr_mysql_granted(&grants, "REPLICATION SLAVE", NULL, NULL))
+        add_grant(source, findings, TR_FINDING_ERROR, "mysql-replication-privileges",
+                  "the account may not read the binary log", "REPLICATION SLAVE", "*.*");
+    if (!tr_mysql_granted(&grants, "REPLICATION CLIENT", NULL, NULL) &&
+        !tr_mysql_granted(&grants, "BINLOG MONITOR", NULL, NULL) &&
+        !tr_mysql_granted(&grants, "SUPER", NULL, NULL))
+        add_grant(source, findings, TR_FINDING_ERROR, "mysql-replication-client",
+                  "the account may not ask for the log's position",
+                  source->mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT", "*.*");
+    if (!source->mariadb && !may_lock(&grants, source)) {
+        struct tr_buffer scope;
+        database_scope(source, &scope);
+        add_grant(source, findings, TR_FINDING_WARNING, "mysql-lock-privileges",
+                  "the account may neither lock the task's tables nor all: a full load has no consistent cut",
+                  "LOCK TABLES", scope.data);
+        tr_buffer_fini(&scope);
+    }
+    tr_mysql_grants_fini(&grants);
     return 0;
+}
+
+/* Databases that the server leaves out of its log: nothing in the log tells of them. */
+static int
+check_filters(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
+{
+    MYSQL_RES *res;
+    bool new_words = !source->mariadb && source->version >= 80400;
+    int rc = tr_mysql_ask(source, new_words ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS", &res, err);
+    if (rc < 0) /* the right to ask is one of those above */
+        return err->class == TR_RETRY ? rc : 0;
+    MYSQL_ROW row = res != NULL && mysql_num_fields(res) > 3 ? mysql_fetch_row(res) : NULL;
+    for (unsigned i = 2; row != NULL && i < 4; i++) {
+        static const char *const names[] = { "binlog_do_db", "binlog_ignore_db" };
+        char text[512];
+        if (row[i] == NULL || row[i][0] == '\0')
+            continue;
+        snprintf(text, sizeof text,
+                 "%s is %.300s: changes of databases that it leaves out never reach the log", names[i - 2],
+                 row[i]);
+        findings->add(findings->arg, TR_FINDING_WARNING, "mysql-binlog-filter", NULL, text,
+                      i == 2 ? "-- in the server's configuration: remove binlog_do_db; then restart it"
+                             : "-- in the server's configuration: remove binlog_ignore_db; then restart it");
+    }
+    mysql_free_result(res);
+    return 0;
+}
+
+static void
+check_version(struct tr_mysql_source *source, const struct tr_findings *findings)
+{
+    if (source->version < (source->mariadb ? 100500U : 80000U))
+        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-supported-version", NULL,
+                      "the server is older than MariaDB 10.5 or MySQL 8.0, the oldest that are supported",
+                      "-- upgrade the server, or read from a replica of a newer version");
 }
 
 static int
@@ -269,10 +321,14 @@ check_tables(struct tr_mysql_source *source, const struct tr_findings *findings,
     int rc = tr_mysql_relations(&source->base, &list, err);
     if (rc < 0)
         return rc;
-    if (list.count == 0)
-        findings->add(findings->arg, TR_FINDING_ERROR, "mysql-no-tables", source->database,
-                      "no table of the task is visible to the account: none matches, or SELECT is missing",
-                      "GRANT SELECT ON the databases of the task TO the account;");
+    if (list.count == 0) {
+        struct tr_buffer scope;
+        database_scope(source, &scope);
+        add_grant(source, findings, TR_FINDING_ERROR, "mysql-no-tables",
+                  "no table of the task is visible to the account: none matches, or SELECT is missing",
+                  "SELECT", scope.data);
+        tr_buffer_fini(&scope);
+    }
     if (list.count > 10000) {
         snprintf(text, sizeof text, "the task has %zu tables: its start takes some time", list.count);
         findings->add(findings->arg, TR_FINDING_NOTE, "mysql-10k-tables", NULL, text, NULL);
@@ -285,7 +341,10 @@ int
 tr_mysql_check(struct tr_source *base, const struct tr_findings *findings, struct tr_error *err)
 {
     struct tr_mysql_source *source = tr_mysql(base);
+    check_version(source, findings);
     int rc = check_variables(source, findings, err);
+    if (rc == 0)
+        rc = check_filters(source, findings, err);
     if (rc == 0)
         rc = check_queries(source, findings, err);
     if (rc == 0)

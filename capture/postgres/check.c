@@ -47,12 +47,12 @@ static const struct rule rules[] = {
       " EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $2::text) AS have) x WHERE used >= max AND NOT have AND $1::oid[] IS NOT NULL" },
     { "postgresql-wal-senders", TR_FINDING_ERROR, 0, 0,
       "SELECT NULL, format('all %s WAL senders are taken', max), 'ALTER SYSTEM SET max_wal_senders = ' || max + 4 || '; -- then restart the server'"
-      " FROM (SELECT current_setting('max_wal_senders')::int AS max, (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS used) x"
+      " FROM (SELECT current_setting('max_wal_senders')::int AS max, (SELECT count(*) FROM pg_stat_replication) AS used) x"
       " WHERE used >= max AND" PARAMETERS },
     { "postgresql-wal-senders-few", TR_FINDING_WARNING, 0, 0,
       "SELECT NULL, format('only one of %s WAL senders is free: a table that is loaded again needs one beside the stream', max),"
       " 'ALTER SYSTEM SET max_wal_senders = ' || max + 4 || '; -- then restart the server'"
-      " FROM (SELECT current_setting('max_wal_senders')::int AS max, (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender') AS used) x"
+      " FROM (SELECT current_setting('max_wal_senders')::int AS max, (SELECT count(*) FROM pg_stat_replication) AS used) x"
       " WHERE used = max - 1 AND" PARAMETERS },
     { "postgresql-wal-retention-unbounded", TR_FINDING_WARNING, 0, 0,
       "SELECT NULL, 'max_slot_wal_keep_size is not set: while the task stands still the server keeps all of its log, until the disk is full',"

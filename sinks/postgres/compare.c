@@ -29,21 +29,45 @@ enum { A_PLACE, A_KIND, A_NAME, A_TYPE, A_BASE, A_MOD, A_NOT_NULL, A_GENERATED, 
 struct differences {
     struct tr_buffer text;
     unsigned count;
+    const struct tr_findings
+        *findings; /* of `tailrace check`: each difference is one, and none is gathered in text */
 };
 
-static void differ(struct differences *diff, const struct tr_relation *relation, const char *fmt, ...)
-    TR_PRINTF(3, 4);
+/* What mends a difference: "ALTER TABLE t BEFORE column AFTER;". Its own memory. */
+static char *
+alter(const struct tr_relation *relation, const char *before, const char *column, const char *after)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, 1 << 16);
+    tr_buffer_text(&sql, "ALTER TABLE ");
+    tr_pg_qualified(&sql, relation->target_schema, relation->target_name);
+    tr_buffer_printf(&sql, " %s ", before);
+    tr_pg_identifier(&sql, column);
+    tr_buffer_printf(&sql, " %s;", after);
+    return sql.data;
+}
 
+static void differ(struct differences *diff, const struct tr_relation *relation, char *mend, const char *fmt,
+                   ...) TR_PRINTF(4, 5);
+
+/* mend is freed; NULL = no statement mends it. */
 static void
-differ(struct differences *diff, const struct tr_relation *relation, const char *fmt, ...)
+differ(struct differences *diff, const struct tr_relation *relation, char *mend, const char *fmt, ...)
 {
     char text[512];
     va_list args;
-    if (diff->count++ >= NAMED_AT_MOST)
-        return;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    if (diff->findings != NULL) {
+        char *label = tr_asprintf("%s.%s", relation->target_schema, relation->target_name);
+        diff->findings->add(diff->findings->arg, TR_FINDING_ERROR, "postgresql-target-column", label, text,
+                            mend);
+        free(label);
+    }
+    free(mend);
+    if (diff->count++ >= NAMED_AT_MOST || diff->findings != NULL)
+        return;
     tr_buffer_printf(&diff->text, "%s%s.%s: %s", diff->count > 1 ? "; " : "", relation->target_schema,
                      relation->target_name, text);
 }
@@ -164,22 +188,33 @@ is_loaded(const PGresult *begun, const struct tr_relation *relation)
 
 /* ---- comparing */
 
+static char *
+retype(const struct tr_relation *relation, const struct tr_column *column)
+{
+    char *type = tr_asprintf("TYPE %s", column->native);
+    char *sql = alter(relation, "ALTER COLUMN", column->name, type);
+    free(type);
+    return sql;
+}
+
 static void
 compare_column(struct differences *diff, const struct tr_relation *relation, const struct tr_column *column,
                const PGresult *res, int row, bool same_engine)
 {
     bool generated = PQgetvalue(res, row, A_GENERATED)[0] == 't';
     if (generated && !column->generated)
-        differ(diff, relation, "column %s is generated at the target only", column->name);
+        differ(diff, relation, alter(relation, "ALTER COLUMN", column->name, "DROP EXPRESSION"),
+               "column %s is generated at the target only", column->name);
     else if (generated)
         return;
     if (same_engine && column->native != NULL && column->type_name != NULL &&
         !type_fits(column, PQgetvalue(res, row, A_TYPE), PQgetvalue(res, row, A_BASE),
                    (int32_t)strtol(PQgetvalue(res, row, A_MOD), NULL, 10)))
-        differ(diff, relation, "column %s is %s and the source's is %s", column->name,
-               PQgetvalue(res, row, A_TYPE), column->native);
+        differ(diff, relation, retype(relation, column), "column %s is %s and the source's is %s",
+               column->name, PQgetvalue(res, row, A_TYPE), column->native);
     if (!column->not_null && PQgetvalue(res, row, A_NOT_NULL)[0] == 't' && column->key == 0)
-        differ(diff, relation, "column %s is NOT NULL and the source's is not", column->name);
+        differ(diff, relation, alter(relation, "ALTER COLUMN", column->name, "DROP NOT NULL"),
+               "column %s is NOT NULL and the source's is not", column->name);
 }
 
 static void
@@ -187,12 +222,12 @@ compare_table(struct differences *diff, const struct tr_relation *relation, cons
               int end, bool same_engine)
 {
     if (first == end) {
-        differ(diff, relation, "the table does not exist");
+        differ(diff, relation, NULL, "the table does not exist");
         return;
     }
     char kind = PQgetvalue(res, first, A_KIND)[0];
     if (kind != 'r' && kind != 'p') {
-        differ(diff, relation, "is not a table");
+        differ(diff, relation, NULL, "is not a table");
         return;
     }
     bool *seen = tr_calloc(relation->ncolumns + 1u, sizeof(*seen));
@@ -202,13 +237,19 @@ compare_table(struct differences *diff, const struct tr_relation *relation, cons
             seen[c] = true;
             compare_column(diff, relation, &relation->columns[c], res, row, same_engine);
         } else if (PQgetvalue(res, row, A_NOT_NULL)[0] == 't' && PQgetvalue(res, row, A_FILLED)[0] != 't') {
-            differ(diff, relation, "column %s is unknown at the source, NOT NULL and without a default",
+            differ(diff, relation,
+                   alter(relation, "ALTER COLUMN", PQgetvalue(res, row, A_NAME), "DROP NOT NULL"),
+                   "column %s is unknown at the source, NOT NULL and without a default",
                    PQgetvalue(res, row, A_NAME));
         }
     }
     for (uint16_t c = 0; c < relation->ncolumns; c++)
         if (!seen[c] && !relation->columns[c].generated)
-            differ(diff, relation, "column %s is missing", relation->columns[c].name);
+            differ(diff, relation,
+                   alter(relation, "ADD COLUMN", relation->columns[c].name,
+                         same_engine && relation->columns[c].native != NULL ? relation->columns[c].native
+                                                                            : "..."),
+                   "column %s is missing", relation->columns[c].name);
     free(seen);
 }
 
@@ -278,6 +319,25 @@ tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *sche
     PQclear(begun);
     free(chosen);
     tr_buffer_fini(&diff.text);
+    return rc;
+}
+
+int
+tr_pg_check_shapes(struct tr_postgres_sink *sink, const struct tr_schema *schema,
+                   const struct tr_findings *findings, struct tr_error *err)
+{
+    PGresult *res;
+    struct differences diff = { .findings = findings };
+    int rc = read_columns(sink, schema, &res, err), rows = rc == 0 ? PQntuples(res) : 0;
+    for (uint32_t t = 0, row = 0; rc == 0 && t < schema->ntables; t++) {
+        uint32_t first = row;
+        while ((int)row < rows && strtoul(PQgetvalue(res, (int)row, A_PLACE), NULL, 10) == t + 1)
+            row++;
+        if (row > first && !schema->tables[t].relation->skip)
+            compare_table(&diff, schema->tables[t].relation, res, (int)first, (int)row,
+                          strcmp(schema->dialect, "postgresql") == 0);
+    }
+    PQclear(res);
     return rc;
 }
 

@@ -28,6 +28,9 @@ int tr_pg_analyze(const struct tr_postgres_sink *sink, PGconn *conn, const struc
 int tr_pg_drop_outgrown(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 /* compare.c: do the target's tables take the source's rows? Refuses with each difference. Those that are loaded are not compared. */
 int tr_pg_compare_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+/* compare.c, for `tailrace check`: each difference of a table that exists is a finding. */
+int tr_pg_check_shapes(struct tr_postgres_sink *sink, const struct tr_schema *schema,
+                       const struct tr_findings *findings, struct tr_error *err);
 /* on_existing: rows in tables that this task has not begun to load stop the task, are removed, or stay. */
 int tr_pg_existing_rows(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "clients/mysql/connection.h"
+#include "clients/mysql/grants.h"
 
 static void
 names_and_texts_are_quoted(void **state)
@@ -20,6 +21,43 @@ names_and_texts_are_quoted(void **state)
     tr_buffer_reset(&out);
     tr_mysql_literal(&out, "it's\\\n\0x", 8);
     assert_string_equal(out.data, "'it\\'s\\\\\\n\\0x'");
+    tr_buffer_fini(&out);
+}
+
+static void
+grants_are_read(void **state)
+{
+    (void)state;
+    struct tr_mysql_grants grants = { .roles = false };
+    tr_mysql_grants_add(&grants, "GRANT REPLICATION SLAVE ADMIN, SELECT (`a`, `b`), FILE ON *.* TO `u`@`%`");
+    tr_mysql_grants_add(&grants, "GRANT SELECT, INSERT ON `shop`.* TO `u`@`%`");
+    tr_mysql_grants_add(&grants, "GRANT UPDATE ON `sh%\\_1`.* TO `u`@`%`");
+    tr_mysql_grants_add(&grants,
+                        "GRANT ALL PRIVILEGES ON `odd``.``name`.`t ON x` TO `u`@`%` WITH GRANT OPTION");
+    tr_mysql_grants_add(&grants, "GRANT DELETE ON `a_c%`.* TO `u`@`%`");
+    tr_mysql_grants_add(&grants, "REVOKE INSERT ON `shop`.* FROM `u`@`%`");
+    tr_mysql_grants_add(&grants, "GRANT PROXY ON ''@'' TO `u`@`%`");
+    assert_true(tr_mysql_granted(&grants, "FILE", NULL, NULL));
+    assert_true(tr_mysql_granted(&grants, "FILE", "any", "t"));
+    assert_false(tr_mysql_granted(&grants, "REPLICATION SLAVE", NULL, NULL));
+    assert_false(tr_mysql_granted(&grants, "SELECT", NULL, NULL));
+    assert_true(tr_mysql_granted(&grants, "SELECT", "shop", NULL));
+    assert_true(tr_mysql_granted(&grants, "INSERT", "shop", "t"));
+    assert_false(tr_mysql_granted(&grants, "INSERT", "shop2", "t"));
+    assert_true(tr_mysql_granted(&grants, "UPDATE", "shoe_1", "t"));
+    assert_false(tr_mysql_granted(&grants, "UPDATE", "shoex1", "t"));
+    assert_true(tr_mysql_granted(&grants, "DROP", "odd`.`name", "t ON x"));
+    assert_false(tr_mysql_granted(&grants, "DROP", "odd`.`name", NULL));
+    assert_true(tr_mysql_granted(&grants, "DELETE", "abc", NULL));
+    assert_true(tr_mysql_granted(&grants, "DELETE", "abcd", NULL));
+    assert_false(tr_mysql_granted(&grants, "DELETE", "ac", NULL));
+    tr_mysql_grants_add(&grants, "GRANT `role` TO `u`@`%`");
+    assert_true(tr_mysql_granted(&grants, "SHUTDOWN", NULL, NULL));
+    tr_mysql_grants_fini(&grants);
+    struct tr_buffer out;
+    tr_buffer_init(&out, 4096);
+    tr_mysql_account(&out, "o'neil@10.0.0.%");
+    assert_string_equal(out.data, "'o\\'neil'@'10.0.0.%'");
     tr_buffer_fini(&out);
 }
 
@@ -59,6 +97,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_texts_are_quoted),
+        cmocka_unit_test(grants_are_read),
         cmocka_unit_test(failures_have_classes),
         cmocka_unit_test(messages_hold_no_values),
     };
