@@ -175,7 +175,7 @@ struct json_encoder {
     bool skip_create, skip_update, skip_delete, skip_truncate;
     const char *prefix; /* logical name: topic prefix and source.name */
     struct topic_namer topics;
-    char *placeholder;       /* text, which may hold a byte of 0 */
+    char *placeholder; /* text, which may hold a byte of 0 */
     size_t placeholder_len;
     char *placeholder_bytes; /* for bytea; the same unless it was given as hex: */
     size_t placeholder_bytes_len;
