@@ -468,6 +468,7 @@ describe(struct shape *s, uint16_t i, struct tr_error *err)
     const struct type_info *info = &binlog_types[st->type];
     column->type_id = column->base_type_id = st->type;
     column->type_mod = st->meta;
+    column->is_unsigned &= st->type != TYPE_YEAR; /* it has its bit, and no sign */
     column->logical = column->is_unsigned ? info->unsigned_logical : info->logical;
     column->detail = st;
     if (column->type_name == NULL)

@@ -141,6 +141,24 @@ def test_numbers_inside_json_are_the_same_text(server, shop, tailrace):
     assert texts == [wanted, wanted]
 
 
+def test_signs_are_those_of_their_columns(server, shop, tailrace):
+    """The log tells the signs of some columns in a row of bits, without their names: each type stands before a signed and an unsigned number."""
+    types = ["year", "bit(3)", "float", "double", "decimal(4,1)", "date", "time", "time(3)", "datetime", "datetime(6)", "timestamp NULL", "timestamp(2) NULL", "enum('a')",
+             "set('a')", "json", "point", "char(2)", "binary(2)", "varchar(300)", "varbinary(3)", "text", "blob", "int unsigned", "tinyint", "boolean", "float unsigned",
+             "int zerofill", "double unsigned", "decimal(3,0) unsigned"]
+    columns = ", ".join(f"t{n} {name}, s{n} smallint, u{n} smallint unsigned" for n, name in enumerate(types))
+    shop.sql(f"CREATE TABLE signs (id int PRIMARY KEY, {columns})")
+    named = ", ".join(f"s{n}, u{n}" for n in range(len(types)))
+    values = ", ".join(f"{-1 - n}, {65535 - n}" for n in range(len(types)))
+    shop.sql(f"INSERT INTO signs (id, {named}) VALUES (1, {values})")
+    drain(tailrace, files_config(shop, tailrace))
+    shop.sql(f"INSERT INTO signs (id, {named}) VALUES (2, {values})")
+    drain(tailrace, files_config(shop, tailrace))
+    for event in task_events(tailrace.dir / "out"):
+        for n, name in enumerate(types):
+            assert (event["after"][f"s{n}"], event["after"][f"u{n}"]) == (-1 - n, 65535 - n), f"behind {name}"
+
+
 def test_year_zero_is_a_number_in_files(shop, tailrace):
     shop.sql("CREATE TABLE years (id int PRIMARY KEY, y year)")
     shop.sql("INSERT INTO years VALUES (1, 0), (2, 1901)")
