@@ -505,7 +505,7 @@ render_timestamp_in(struct renderer *r, const struct column_plan *plan, const ch
         return zero_date(r, plan, NULL, out);
     n = moment_epoch_us(&m);
     if (m.infinite != 0)
-        n = m.infinite > 0 ? TIMESTAMP_INFINITY : TIMESTAMP_MINUS_INFINITY;
+        n = (m.infinite > 0 ? TIMESTAMP_INFINITY : TIMESTAMP_MINUS_INFINITY) / divide;
     else if (divide > 1)
         n = n >= 0 ? n / divide : -((divide - 1 - n) / divide);
     else if (__builtin_mul_overflow(n, multiply, &n))

@@ -20,6 +20,10 @@ def timestamp(rng, low=1583):
     return f"{day(rng, [low, 9999])} {clock(rng)}"
 
 
+def endless(rng):
+    return rng.choice(["infinity", "-infinity", *[timestamp(rng)] * 8])
+
+
 def shift(rng):
     return rng.choice(["+00", "+02", "-05:30", "+14", "-12", "+15:59", "-15:59"])
 
@@ -127,10 +131,10 @@ SIMPLE = {
     "time(5)": lambda rng: clock(rng),
     "timetz": lambda rng: clock(rng) + shift(rng),
     "timetz(3)": lambda rng: clock(rng) + shift(rng),
-    "timestamp": timestamp,
-    "timestamp(0)": timestamp,
-    "timestamp(1)": timestamp,
-    "timestamp(4)": timestamp,
+    "timestamp": endless,
+    "timestamp(0)": endless,
+    "timestamp(1)": endless,
+    "timestamp(4)": endless,
     "timestamptz": lambda rng: rng.choice([timestamp(rng) + shift(rng), "infinity", "-infinity", "294276-12-31 23:59:59.999999+00"]),
     "timestamptz(0)": lambda rng: timestamp(rng) + shift(rng),
     "timestamptz(2)": lambda rng: timestamp(rng) + shift(rng),

@@ -466,6 +466,8 @@ static const struct value_case values[] = {
     M("timestamp", -1, 6, -1, "1969-12-31 23:59:59.5", "-500000"),
     M("timestamp", -1, 6, -1, "infinity", "9223372036825200000"),
     M("timestamp", -1, 6, -1, "-infinity", "-9223372036832400000"),
+    M("timestamp", -1, 3, -1, "infinity", "9223372036825200"),
+    M("timestamp", -1, 0, -1, "-infinity", "-9223372036832400"),
     O("timestamp", -1, 6, "time_precision_mode", "connect", "2024-02-29 12:34:56.789012", "1709210096789"),
     O("timestamp", -1, 6, "time_precision_mode", "nanoseconds", "2024-02-29 12:34:56.789012",
       "1709210096789012000"),
