@@ -84,7 +84,7 @@ NPROC := $(shell nproc 2>/dev/null || echo 2)
 # Sub-makes use every processor unless the caller has said -j.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(NPROC))
 
-.PHONY: all lib unit unit-build test lint check-layers format fuzz fuzz-build fuzz-programs demo bench setup install clean help
+.PHONY: all lib unit unit-build test lint check-layers format fuzz fuzz-build fuzz-programs demo bench setup reference install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -216,6 +216,12 @@ demo: setup                     ## watch a live database being copied, followed,
 bench: setup                    ## measure each path beside its peer and print the ratios
 	@$(SUBMAKE) all
 	@TAILRACE_BIN=$(abspath $(BIN)) tests/bench/run
+
+reference: all                  ## write the option tables into docs/tailrace.1 and docs/configuration.md
+	$(BIN) help --man > docs/tailrace.1
+	sed '/^### Task$$/,$$d' docs/configuration.md > $(BUILD)/configuration.md
+	$(BIN) help --markdown | sed 1d >> $(BUILD)/configuration.md
+	cp $(BUILD)/configuration.md docs/configuration.md
 
 install: all                    ## install the program, its manual page and licence below DESTDIR/PREFIX
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tailrace

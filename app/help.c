@@ -149,6 +149,17 @@ markdown_option(struct tr_buffer *out, const struct tr_option *option)
 }
 
 static void
+add_option(struct tr_buffer *out, const struct tr_option *option, enum tr_help_format format)
+{
+    if (format == TR_HELP_TEXT)
+        text_option(out, option);
+    else if (format == TR_HELP_MAN)
+        man_option(out, option);
+    else
+        markdown_option(out, option);
+}
+
+static void
 add_options(struct tr_buffer *out, const char *title, const struct tr_option *table,
             enum tr_help_format format)
 {
@@ -160,14 +171,16 @@ add_options(struct tr_buffer *out, const char *title, const struct tr_option *ta
         tr_buffer_printf(out, ".SS %s\n", title);
     else
         tr_buffer_printf(out, "\n### %s\n\n| key | flag | default | meaning |\n|---|---|---|---|\n", title);
-    for (; table->name != NULL; table++) {
-        if (format == TR_HELP_TEXT)
-            text_option(out, table);
-        else if (format == TR_HELP_MAN)
-            man_option(out, table);
-        else
-            markdown_option(out, table);
-    }
+    for (; table->name != NULL; table++)
+        add_option(out, table, format);
+}
+
+/* More rows of the table before. */
+static void
+add_more_options(struct tr_buffer *out, const struct tr_option *table, enum tr_help_format format)
+{
+    for (; table != NULL && table->name != NULL; table++)
+        add_option(out, table, format);
 }
 
 /* "postgresql|postgres" -> "postgresql:, postgres:" */
@@ -207,9 +220,7 @@ add_all_options(const struct tr_registry *registry, enum tr_help_format format, 
     for (const struct tr_encoder_class *const *class = registry->encoders; class != NULL && *class != NULL;
          class ++) {
         add_connector(out, "Target", (*class)->name, (*class)->options, format);
-        if ((*class)->more_options != NULL)
-            add_connector(out, "Target", (*class)->name, (*class)->more_options,
-                          format); /* under the same title */
+        add_more_options(out, (*class)->more_options, format);
     }
 }
 
