@@ -89,10 +89,8 @@ int
 tr_kafka_set_reader(rd_kafka_conf_t *conf, bool committed, struct tr_error *err)
 {
     static const char *const properties[][2] = {
-        { "enable.partition.eof", "true" },
-        { "enable.auto.commit", "false" },
-        { "auto.offset.reset", "earliest" },
-        { "fetch.wait.max.ms", "50" },
+        { "enable.partition.eof", "true" },  { "enable.auto.commit", "false" },
+        { "auto.offset.reset", "earliest" }, { "fetch.wait.max.ms", "50" },
         { "fetch.error.backoff.ms", "50" },
     };
     int rc = tr_kafka_set(conf, "isolation.level", committed ? "read_committed" : "read_uncommitted", err);
