@@ -114,6 +114,12 @@ struct tr_source_class {
 
     /* The tables of the task with their full shape, in a stable order. The caller frees the list. */
     int (*relations)(struct tr_source *source, struct tr_relation_list *list, struct tr_error *err);
+    /*
+     * One table as it is now; *relation is the caller's reference, or NULL when there is no such table. thread: the one that reads the log. NULL = not
+     * needed, since the log has no DDL statements.
+     */
+    int (*describe)(struct tr_source *source, const char *schema, const char *name,
+                    struct tr_relation **relation, struct tr_error *err);
     /* The full description for making the target's tables: constraints, indexes, sequences, types. Caller owns *schema. */
     int (*schema)(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
 

@@ -77,7 +77,8 @@ struct tr_relation {
     const char *name;
     const char *target_schema; /* where the rows go: mapping's answer; the source's names until then */
     const char *target_name;
-    char kind; /* 'r' ordinary, 'p' partitioned root, 'l' leaf published as itself */
+    const char *charset; /* MySQL: the character set of new columns; NULL where nobody asked */
+    char kind;           /* 'r' ordinary, 'p' partitioned root, 'l' leaf published as itself */
     char
         replica_identity; /* 'd' key, 'n' nothing, 'f' full, 'i' index; PostgreSQL's letters; 'f' for MySQL full images */
     uint16_t ncolumns;

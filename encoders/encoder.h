@@ -69,6 +69,8 @@ struct tr_encoder_class {
                  const struct tr_emit *emit, struct tr_error *err);
     int (*commit)(struct tr_encoder *encoder, const struct tr_batch *batch, const struct tr_txn *txn,
                   const struct tr_emit *emit, struct tr_error *err);
+    /* Does it describe the tables that a DDL statement changed (tr_ddl_table.shape)? NULL = never. */
+    bool (*wants_shapes)(const struct tr_settings *settings);
     /* What would stop or hurt, of what the encoder needs besides the sink (a schema registry). NULL = nothing. */
     int (*check)(struct tr_encoder *encoder, const struct tr_findings *findings, struct tr_error *err);
     /* A sign of life, for consumers that watch for silence. NULL when the format has none. */

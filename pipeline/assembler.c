@@ -510,10 +510,11 @@ stop_before_last(struct tr_assembler *assembler, uint64_t rows_before, struct tr
 static int
 statement_alone(struct tr_assembler *assembler, struct tr_error *err)
 {
-    struct tr_batch *own = tr_statement_batch(assembler->task, assembler->batch);
-    if (own == NULL || own == assembler->batch)
-        return 0;
-    int r = push_committed(assembler, err);
+    struct tr_batch *own;
+    int r = tr_statement_batch(assembler->task, assembler->batch, &own, err);
+    if (r < 0 || own == NULL || own == assembler->batch)
+        return r;
+    r = push_committed(assembler, err);
     if (r < 0)
         tr_batch_free(own);
     else

@@ -153,8 +153,9 @@ int tr_assembler_idle(struct tr_assembler *assembler, struct tr_error *err);
 bool tr_assembler_pending(const struct tr_assembler *assembler);
 void tr_assembler_stop_at(struct tr_assembler *assembler, uint64_t order, int64_t time_us);
 
-/* statement.c: a DDL statement that was just decoded gets its tables' target names. Returns the batch that begins with it: this one, or a new one when others stood before it; NULL = the last event is no such statement. thread: capture. */
-struct tr_batch *tr_statement_batch(struct tr_task *task, struct tr_batch *batch);
+/* statement.c: a DDL statement that was just decoded gets its tables' target names, and their shapes where the encoder wants them. *out is the batch that begins with it: this one, or a new one when others stood before it; NULL = the last event is no such statement. thread: capture. */
+int tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch **out,
+                       struct tr_error *err);
 /* Does the batch begin with a statement, and so ends with its transaction? */
 bool tr_statement_leads(const struct tr_batch *batch);
 

@@ -8,12 +8,10 @@
 
 #include "pipeline/internal.h"
 
-/* Does the task carry the table, and has its own cut not seen the statement already? */
+/* Has a table of the task a cut of its own that has seen the statement already? If not, it is wanted. */
 static bool
 is_wanted(struct tr_task *task, const struct tr_relation *relation, const struct tr_txn *txn)
 {
-    if (relation->skip || !tr_mapping_wants(task->mapping, relation->schema, relation->name))
-        return false;
     /* the list of tables may move as the number is given */
     uint32_t number = tr_task_table_number(task, relation->schema, relation->name);
     const struct tr_table_state *table = &task->tables[number - 1];
@@ -27,7 +25,8 @@ route(struct tr_task *task, struct tr_batch *batch, struct tr_ddl_table *table, 
     relation->schema = relation->target_schema = table->schema;
     relation->name = relation->target_name = table->name;
     tr_mapping_route(task->mapping, relation);
-    table->wanted = is_wanted(task, relation, txn);
+    table->ours = !relation->skip && tr_mapping_wants(task->mapping, relation->schema, relation->name);
+    table->wanted = table->ours && is_wanted(task, relation, txn);
     table->target_schema = tr_arena_strdup(&batch->arena, relation->target_schema);
     table->target_name = tr_arena_strdup(&batch->arena, relation->target_name);
     tr_relation_unref(relation);
@@ -74,16 +73,45 @@ ends_with_statement(const struct tr_batch *batch)
     return event->kind == TR_DDL && event->ddl.ntables > 0 && last->begins && last->nevents == 1;
 }
 
-struct tr_batch *
-tr_statement_batch(struct tr_task *task, struct tr_batch *batch)
+/* The statement's tables as the catalogue has them, for an encoder that describes them: the log itself has no shape before the next row. */
+static int
+describe(struct tr_task *task, struct tr_batch *own, struct tr_event *event, struct tr_error *err)
 {
+    const struct tr_encoder_class *encoder = task->config.encoder;
+    if (encoder == NULL || encoder->wants_shapes == NULL || !encoder->wants_shapes(task->config.settings) ||
+        task->config.source->describe == NULL || event->ddl.verb == TR_VERB_DROP_TABLE)
+        return 0;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < event->ddl.ntables; i++) {
+        struct tr_ddl_table *table = &event->ddl.tables[i];
+        struct tr_relation *shape = NULL;
+        if (table->ours)
+            rc = task->config.source->describe(task->source, table->schema, table->name, &shape, err);
+        if (shape == NULL)
+            continue;
+        tr_batch_hold(own, shape);
+        tr_relation_unref(shape);
+        table->shape = shape;
+    }
+    return rc;
+}
+
+int
+tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch **out, struct tr_error *err)
+{
+    *out = NULL;
     if (!ends_with_statement(batch))
-        return NULL;
+        return 0;
     struct tr_batch *own = batch->ntxns > 1 ? split(batch) : batch;
     struct tr_event *event = &own->events[0];
     for (uint32_t i = 0; i < event->ddl.ntables; i++)
         route(task, own, &event->ddl.tables[i], &own->txns[0]);
-    return own;
+    int rc = describe(task, own, event, err);
+    if (rc < 0 && own != batch)
+        tr_batch_free(own);
+    else
+        *out = own;
+    return rc;
 }
 
 bool

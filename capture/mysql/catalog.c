@@ -619,3 +619,38 @@ tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
     tr_relation_list_free(&list);
     return rc;
 }
+
+/* The character set is the first word of the collation's name. */
+static int
+read_table_charset(struct tr_mysql_source *source, struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    char *charset;
+    tr_buffer_init(&sql, (size_t)1 << 16);
+    tr_buffer_text(&sql,
+                   "SELECT SUBSTRING_INDEX(TABLE_COLLATION, '_', 1) FROM information_schema.TABLES WHERE ");
+    add_filter(source, relation->schema, relation->name, &sql);
+    int rc = tr_mysql_ask_text(source, sql.data, &charset, err);
+    tr_buffer_fini(&sql);
+    if (rc < 0)
+        return tr_error_prefix(err, "source: cannot read the catalogue");
+    relation->charset = tr_arena_strdup(&relation->arena, charset);
+    free(charset);
+    return 0;
+}
+
+int
+tr_mysql_describe(struct tr_source *base, const char *schema, const char *name, struct tr_relation **relation,
+                  struct tr_error *err)
+{
+    struct tr_mysql_source *source = (struct tr_mysql_source *)base;
+    struct tr_relation_list list;
+    *relation = NULL;
+    int rc = read_shapes(source, schema, name, &list, err);
+    if (rc == 0 && list.count == 1)
+        rc = read_table_charset(source, list.items[0], err);
+    if (rc == 0 && list.count == 1)
+        *relation = tr_relation_ref(list.items[0]);
+    tr_relation_list_free(&list);
+    return rc;
+}

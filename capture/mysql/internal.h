@@ -225,6 +225,8 @@ int tr_mysql_check(struct tr_source *source, const struct tr_findings *findings,
 
 /* ---- catalog.c */
 int tr_mysql_relations(struct tr_source *source, struct tr_relation_list *list, struct tr_error *err);
+int tr_mysql_describe(struct tr_source *source, const char *schema, const char *name,
+                      struct tr_relation **relation, struct tr_error *err);
 int tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err);
 
 /* ---- cut.c */

@@ -247,4 +247,5 @@ const struct tr_encoder_class tr_debezium_avro_encoder = {
     .commit = avro_commit,
     .check = avro_check,
     .heartbeat = avro_heartbeat,
+    .wants_shapes = debezium_wants_shapes,
 };

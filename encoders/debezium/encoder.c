@@ -665,6 +665,7 @@ const struct tr_encoder_class tr_debezium_json_encoder = {
     .close = json_close,
     .event = debezium_event,
     .heartbeat = debezium_heartbeat,
+    .wants_shapes = debezium_wants_shapes,
     .begin = metadata_begin,
     .commit = metadata_commit,
 };

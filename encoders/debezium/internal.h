@@ -232,9 +232,16 @@ int debezium_fail_value(const struct relation_plan *plan, const struct column_pl
 
 /* notices.c */
 int debezium_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct tr_error *err);
+bool debezium_wants_shapes(const struct tr_settings *settings);
 const char *ddl_database(const struct tr_event *event); /* of a DDL event */
 int debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
                  const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err);
+
+/* changes.c: the tables that a DDL event changes. A loop begins with CHANGE_FIRST; false behind the last. */
+#define CHANGE_FIRST UINT32_MAX
+bool change_next(const struct tr_event *event, uint32_t *at);
+/* The list tableChanges: each table of the task with its shape, where that is known. */
+void changes_append(const struct tr_event *event, struct tr_buffer *out);
 
 /* metadata.c: provide_transaction_metadata */
 /* Counts the event in: its place in the transaction, and among those of its table. */

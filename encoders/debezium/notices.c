@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "encoders/common/write.h"
 #include "encoders/debezium/internal.h"
+#include "encoders/debezium/options.h"
 
 int
 debezium_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct tr_error *err)
@@ -31,6 +32,12 @@ debezium_heartbeat(struct tr_encoder *base, const struct tr_emit *emit, struct t
     return emit->message(emit->arg, &message, err);
 }
 
+bool
+debezium_wants_shapes(const struct tr_settings *settings)
+{
+    return json_option_bool(settings, "include_schema_changes");
+}
+
 /* Where the tables are that it changes; a statement of no table is of its default database. */
 const char *
 ddl_database(const struct tr_event *event)
@@ -43,12 +50,10 @@ ddl_database(const struct tr_event *event)
 static void
 name_tables(const struct tr_event *event, struct tr_buffer *out)
 {
-    uint32_t step = event->ddl.verb == TR_VERB_RENAME_TABLE ? 2 : 1;
-    bool many = step == 2 || event->ddl.verb == TR_VERB_DROP_TABLE; /* else the others are only mentioned */
     struct tr_buffer names;
     tr_buffer_init(&names, TR_BUFFER_MAX);
-    for (uint32_t i = step - 1; i < event->ddl.ntables && (many || i == 0); i += step) {
-        tr_buffer_text(&names, i >= step ? "," : "");
+    for (uint32_t i = CHANGE_FIRST; change_next(event, &i);) {
+        tr_buffer_text(&names, names.len > 0 ? "," : "");
         tr_buffer_text(&names, event->ddl.tables[i].name);
     }
     json_literal(out, ",\"table\":");
@@ -60,10 +65,7 @@ name_tables(const struct tr_event *event, struct tr_buffer *out)
     tr_buffer_fini(&names);
 }
 
-/*
- * The statement as the log has it. The shape that it leaves is not known before the first row that has it, so tableChanges is an empty list
- * (docs/events.md).
- */
+/* The statement as the log has it, and the shapes that its tables have behind it. */
 int
 debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struct tr_txn *txn,
              const struct tr_event *event, const struct tr_emit *emit, struct tr_error *err)
@@ -89,7 +91,9 @@ debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const struc
     tr_json_string(value, database, strlen(database));
     json_literal(value, ",\"schemaName\":null,\"ddl\":");
     tr_json_string(value, event->ddl.text, strlen(event->ddl.text));
-    json_literal(value, ",\"tableChanges\":[]}");
+    json_literal(value, ",\"tableChanges\":");
+    changes_append(event, value);
+    tr_buffer_byte(value, '}');
     if (enc->schemas)
         tr_buffer_byte(value, '}');
     if (value->overflow)

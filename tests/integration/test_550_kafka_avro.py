@@ -220,6 +220,9 @@ def test_records_that_are_no_rows(mariadb_server, kafka, registry, tailrace, tas
         [(key, change)] = [record for record in read(task) if "ADD COLUMN" in record[1]["ddl"]]
         assert key == {"databaseName": database.name} and change["databaseName"] == database.name and change["schemaName"] is None
         assert change["source"]["connector"] == "mariadb" and (change["source"]["db"], change["source"]["table"]) == (database.name, "t")
+        [table] = [part["table"] for part in change["tableChanges"]]
+        assert [(column["name"], column["typeName"], column["position"]) for column in table["columns"]] == [("id", "INT", 1), ("v", "ENUM", 2)]
+        assert table["columns"][1]["enumValues"] == ["'a'", "'b'"] and table["columns"][1]["defaultValueExpression"] == "b"
         edges = [value for _, value in read(f"{task}.transaction")]
         assert [edge["status"] for edge in edges[:2]] == ["BEGIN", "END"]
         assert edges[1]["data_collections"] == [{"data_collection": f"{database.name}.t", "event_count": 2}]

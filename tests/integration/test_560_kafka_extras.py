@@ -111,12 +111,39 @@ def test_mariadb_schema_changes(mariadb_server, kafka, tailrace, prefix):
         shop.sql("ALTER TABLE t ADD COLUMN v varchar(10)")
         shop.sql("INSERT INTO t VALUES (1, 'x')")
         drain(tailrace, config)
+        shop.sql("CREATE TABLE u (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, e enum('a','it''s') CHARACTER SET latin1 DEFAULT 'it''s', "
+                 "s set('x','y'), n decimal(12,3) NOT NULL DEFAULT 1.5, d datetime(3), g int AS (id + 1), j json, b blob, ts timestamp NULL) "
+                 "DEFAULT CHARSET utf8mb4")
+        drain(tailrace, config)
+        shop.sql("RENAME TABLE t TO w")
+        drain(tailrace, config)
+        shop.sql("DROP TABLE u, w")
+        drain(tailrace, config)
         changes = [(key["payload"], value) for key, value in pairs(kafka.read([prefix]))]
         [(key, value)] = [c for c in changes if "ADD COLUMN" in c[1]["payload"]["ddl"]]
         assert key == {"databaseName": shop.name}
         payload = value["payload"]
         assert list(payload) == ["source", "ts_ms", "databaseName", "schemaName", "ddl", "tableChanges"]
         assert payload["ddl"] == "ALTER TABLE t ADD COLUMN v varchar(10)"
+        assert (payload["source"]["db"], payload["source"]["table"]) == (shop.name, "t")
+        [change] = payload["tableChanges"]
+        assert (change["type"], change["id"]) == ("ALTER", f'"{shop.name}"."t"')
+        assert change["table"]["primaryKeyColumnNames"] == ["id"] and change["table"]["defaultCharsetName"]
+        assert [(c["name"], c["jdbcType"], c["typeName"], c["position"], c["optional"]) for c in change["table"]["columns"]] == \
+            [("id", 4, "INT", 1, False), ("v", 12, "VARCHAR", 2, True)]
+        assert change["table"]["columns"][1]["length"] == 10 and change["table"]["columns"][1]["charsetName"]
+        columns = {c["name"]: c for p in (value["payload"] for _, value in changes) for t in p["tableChanges"] if t["type"] == "CREATE"
+                   for c in t["table"]["columns"]}
+        assert {name: (c["jdbcType"], c["typeName"], c["length"], c["scale"]) for name, c in columns.items()} == {
+            "id": (-5, "BIGINT UNSIGNED", 20, None), "e": (1, "ENUM", 1, None), "s": (1, "SET", 3, None), "n": (3, "DECIMAL", 12, 3),
+            "d": (93, "DATETIME", 3, None), "g": (4, "INT", 11, None), "j": (12, "LONGTEXT", None, None), "b": (2004, "BLOB", None, None),
+            "ts": (2014, "TIMESTAMP", None, None)}
+        assert columns["e"]["enumValues"] == ["'a'", "'it''s'"] and columns["e"]["charsetName"] == "latin1"
+        assert columns["e"]["defaultValueExpression"] == "it's" and float(columns["n"]["defaultValueExpression"]) == 1.5
+        assert columns["id"]["autoIncremented"] and columns["g"]["generated"] and not columns["s"]["generated"]
+        lasts = [[(t["type"], t["id"], t["table"] is None) for t in value["payload"]["tableChanges"]] for _, value in changes[-2:]]
+        assert lasts == [[("ALTER", f'"{shop.name}"."t","{shop.name}"."w"', False)],
+                         [("DROP", f'"{shop.name}"."u"', True), ("DROP", f'"{shop.name}"."w"', True)]]
         assert [f["field"] for f in value["schema"]["fields"]] == list(payload)
         assert value["schema"]["name"] == "io.debezium.connector.mariadb.SchemaChangeValue"
         [(_, row)] = pairs(kafka.read([f"{prefix}.{shop.name}.t"]))
