@@ -8,6 +8,7 @@
 #include "sinks/kafka/internal.h"
 
 #define ADMIN_MS 30000
+#define CREATE_MS 5000
 #define TRY_MS 1000
 #define METADATA_MS 2000
 #define YOUTH_US (30 * TR_US_PER_S) /* within it a broker may not have heard of a topic yet */
@@ -50,6 +51,13 @@ topic_exists(const struct kafka_sink *sink, const char *name)
 }
 
 /* ------------------------------------------------------------------------------------- making */
+
+static bool
+wants_stop(const struct kafka_sink *sink)
+{
+    struct pollfd fd = { .fd = sink->base.env->stop_fd, .events = POLLIN };
+    return fd.fd > 0 && poll(&fd, 1, 0) > 0;
+}
 
 /* The one answer to one request; 0 also when the topic was there (or gone) already. */
 static int
@@ -95,6 +103,24 @@ fill_new_topic(rd_kafka_NewTopic_t *topic, const char *name, const char *const *
     return 0;
 }
 
+/* One request; it is short, since the controller that it went to may be dead. */
+static int
+ask_to_create(struct kafka_sink *sink, rd_kafka_NewTopic_t *topic, const char *name, struct tr_error *err)
+{
+    char why[256];
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(sink->rk);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(sink->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_set_request_timeout(options, CREATE_MS, why, sizeof(why));
+    rd_kafka_CreateTopics(sink->rk, &topic, 1, options, answers);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(answers, CREATE_MS + 1000);
+    int rc = admin_result(sink, event, "make", name, err);
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(answers);
+    return rc;
+}
+
 int
 topic_create(struct kafka_sink *sink, const char *name, int partitions, int replication,
              const char *const *config, size_t nconfig, struct tr_error *err)
@@ -103,19 +129,13 @@ topic_create(struct kafka_sink *sink, const char *name, int partitions, int repl
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, replication, why, sizeof(why));
     if (topic == NULL)
         return tr_fail(err, TR_CONFIG, "cannot make topic %s: %s", name, why);
+    int64_t deadline = tr_clock_us() + YOUTH_US;
     int rc = fill_new_topic(topic, name, config, nconfig, err);
-    if (rc == 0) {
-        rd_kafka_queue_t *answers = rd_kafka_queue_new(sink->rk);
-        rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(sink->rk,
-                                                                     RD_KAFKA_ADMIN_OP_CREATETOPICS);
-        rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_MS, why, sizeof(why));
-        rd_kafka_CreateTopics(sink->rk, &topic, 1, options, answers);
-        rd_kafka_event_t *event = rd_kafka_queue_poll(answers, ADMIN_MS + 1000);
-        rc = admin_result(sink, event, "make", name, err);
-        if (event != NULL)
-            rd_kafka_event_destroy(event);
-        rd_kafka_AdminOptions_destroy(options);
-        rd_kafka_queue_destroy(answers);
+    /* To give up would open the producer anew, and send again what is on its way; so a controller that has just died is waited for. */
+    while (rc == 0 && (rc = ask_to_create(sink, topic, name, err)) == -TR_RETRY && tr_clock_us() < deadline &&
+           !wants_stop(sink) && sink->failure.class == TR_NO_ERROR) {
+        rd_kafka_poll(sink->rk, 2 * SETTLE_MS);
+        rc = 0;
     }
     rd_kafka_NewTopic_destroy(topic);
     return rc;
@@ -156,13 +176,6 @@ make_or_refuse(struct kafka_sink *sink, const char *name, struct tr_error *err)
 }
 
 /* ------------------------------------------------------------------------------------- opening */
-
-static bool
-wants_stop(const struct kafka_sink *sink)
-{
-    struct pollfd fd = { .fd = sink->base.env->stop_fd, .events = POLLIN };
-    return fd.fd > 0 && poll(&fd, 1, 0) > 0;
-}
 
 /* What a broker (whichever is asked) says of the topic. Also tells librdkafka. */
 static rd_kafka_resp_err_t

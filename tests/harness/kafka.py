@@ -113,7 +113,7 @@ class Broker:
     def wait_ready(self):
         def dead():
             assert self.child.running(), f"the broker died\n{self.child.tail(40)}"
-        wait_until(lambda: b"Kafka Server started" in self.log.read_bytes(), 90, "the broker", give_up=dead)
+        wait_until(lambda: b"Kafka Server started" in self.log.read_bytes(), 180, "the broker", give_up=dead)
 
     def kill9(self):
         self.child.kill()
@@ -216,8 +216,8 @@ class Kafka:
         consumer.assign(parts)
         open_parts, records = {(p.topic, p.partition) for p in parts}, []
         while open_parts:
-            message = consumer.poll(30)
-            assert message is not None, f"no end of {open_parts} in 30 s"
+            message = consumer.poll(90)
+            assert message is not None, f"no end of {open_parts} in 90 s"
             if message.error() is None:
                 records.append(Record(message))
             elif message.error().code() == KafkaError._PARTITION_EOF:
