@@ -112,7 +112,7 @@ open_ends(struct tr_upkeep *u, struct tr_error *err)
     }
     if (r == 0 && u->sink == NULL) {
         r = sink_class(u)->open(&u->sink_env, &u->sink, err);
-        if (r == 0)
+        if (r == 0 && sink_class(u)->join != NULL)
             r = sink_class(u)->join(u->sink, u->task->sink, err);
     }
     return r;
@@ -432,7 +432,7 @@ upkeep_loop(struct tr_upkeep *u)
         if (atomic_load(&u->cancel))
             return 0;
         if (atomic_load(&u->final))
-            return able && sink_class(u)->set_sequences != NULL ? last_round(u, &u->error) : 0;
+            return sink_class(u)->set_sequences != NULL ? last_round(u, &u->error) : 0;
         int r = able ? rounds(u, &u->error) : tr_reload_asked(u->task);
         if (r != 0 && !atomic_load(&u->cancel))
             atomic_store(&u->task->turn, true); /* the stream comes to rest, whatever the reason */

@@ -49,8 +49,8 @@ bool tr_convert_default_to_mysql(const struct tr_column *column, const char *typ
 bool tr_convert_default_to_postgresql(const struct tr_column *column, const char *type,
                                       struct tr_buffer *out);
 
-/* Sums, differences and products of columns and whole numbers mean the same everywhere; false for any other expression. `quote` is the target's. */
-bool tr_convert_expression(const struct tr_relation *relation, const char *text, char quote,
-                           struct tr_buffer *out);
+/* The information schema of MySQL gives a constant without its quotes, MariaDB's with them: the default with them, as the functions above take it; NULL = none. */
+const char *tr_convert_quoted_default(struct tr_arena *arena, const char *dialect,
+                                      const struct tr_column *column);
 
 #endif

@@ -93,6 +93,14 @@ collate(const char *dialect, const struct tr_column *column, const struct tr_con
         bool folded = column->type_name != NULL && strcmp(column->type_name, "citext") == 0;
         tr_buffer_printf(type, " CHARACTER SET utf8mb4 COLLATE %s",
                          folded ? "utf8mb4_unicode_ci" : binary_collation(target));
+        if (folded)
+            tr_buffer_printf(
+                note,
+                "%scompares without case by utf8mb4_unicode_ci, which takes accents and trailing blanks for nothing too",
+                note->len > 0 ? "; " : "");
+        else if (collation != NULL && strcmp(collation, "C") != 0 && strcmp(collation, "POSIX") != 0)
+            tr_buffer_printf(note, "%scollation %s is not carried: the target compares and orders by bytes",
+                             note->len > 0 ? "; " : "", collation);
         return;
     }
     bool foreign = collation != NULL && (target->mariadb ? strstr(collation, "_0900_") != NULL

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/memory.h"
 #include "schema/ddl_internal.h"
+#include "schema/own_column.h"
 
 static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql,
                                                          &tr_ddl_mysql, &tr_ddl_mariadb };
@@ -62,7 +64,7 @@ tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, 
             const char *fmt, ...)
 {
     struct tr_ddl *ddl = builder->ddl;
-    char object[400], text[800];
+    char object[400], text[1200];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
@@ -77,37 +79,90 @@ tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, 
                                                          .text = tr_arena_strdup(&ddl->arena, text) };
 }
 
-/* "`name` type GENERATED ALWAYS AS (expression) STORED" is a line of its own; a parenthesis inside quotes does not count. */
-bool
-tr_ddl_generated(const struct tr_table *table, const char *column, struct tr_buffer *expression)
+const char *
+tr_ddl_short(struct tr_ddl_builder *builder, const char *text)
 {
-    struct tr_buffer start;
-    tr_buffer_init(&start, 4096);
-    tr_buffer_text(&start, "\n  `");
-    for (const char *p = column; *p != '\0'; p++) {
-        if (*p == '`')
-            tr_buffer_byte(&start, '`');
-        tr_buffer_byte(&start, *p);
+    struct tr_buffer out;
+    tr_buffer_init(&out, 4096);
+    bool blank = false;
+    for (; *text != '\0' && out.len < 300; text++) {
+        bool space = *text == '\n' || *text == ' ' || *text == '\t';
+        if (!space || !blank)
+            tr_buffer_byte(&out, space ? ' ' : *text);
+        blank = space;
     }
-    tr_buffer_text(&start, "` ");
-    const char *line = table->create != NULL ? strstr(table->create, start.data) : NULL;
-    const char *end = line != NULL ? strchrnul(line + 1, '\n') : NULL;
-    const char *at = line != NULL ? strstr(line, " AS (") : NULL;
-    tr_buffer_fini(&start);
-    if (at == NULL || at > end)
-        return false;
-    int depth = 1;
-    char quote = '\0';
-    for (at += 5; at < end; at++) {
-        if (quote != '\0')
-            quote = *at == quote ? '\0' : quote;
-        else if (*at == '\'' || *at == '`' || *at == '"')
-            quote = *at;
-        else if (*at == '(')
-            depth++;
-        else if (*at == ')' && --depth == 0)
+    while (*text != '\0' && out.len > 0 && ((unsigned char)out.data[out.len - 1] & 0xc0) == 0x80)
+        out.len--;
+    tr_buffer_text(&out, *text != '\0' ? "..." : "");
+    const char *kept = tr_arena_copy(&builder->ddl->arena, out.len > 0 ? out.data : "", out.len);
+    tr_buffer_fini(&out);
+    return kept;
+}
+
+const char *
+tr_ddl_check_text(struct tr_ddl_builder *builder, const char *native, const char **tail)
+{
+    const char *open = native != NULL && strncasecmp(native, "CHECK (", 7) == 0 ? native + 6 : NULL;
+    const char *close = open != NULL ? tr_own_group_end(open, open + strlen(open)) : NULL;
+    if (close == NULL)
+        return NULL;
+    if (tail != NULL)
+        *tail = close + (*close == ' ');
+    return tr_arena_copy(&builder->ddl->arena, open + 1, (size_t)(close - open - 2));
+}
+
+/* The options of the table: behind the line that closes its columns. */
+static const char *
+own_options(const struct tr_table *table)
+{
+    const char *at = table->create != NULL ? strstr(table->create, "\n) ") : NULL;
+    for (const char *next = at; next != NULL; next = strstr(next + 1, "\n) "))
+        at = next;
+    return at != NULL ? at + 2 : "";
+}
+
+int64_t
+tr_ddl_own_counter(const struct tr_table *table)
+{
+    static const char word[] = " AUTO_INCREMENT=";
+    const char *at = strstr(own_options(table), word), *comment = strstr(own_options(table), " COMMENT='");
+    return at != NULL && (comment == NULL || at < comment) ? strtoll(at + strlen(word), NULL, 10) : 0;
+}
+
+void
+tr_ddl_note_own(struct tr_ddl_builder *builder, const struct tr_table *table)
+{
+    const struct tr_relation *relation = table->relation;
+    const char *options = own_options(table);
+    if (strstr(options, "PARTITION BY") != NULL)
+        tr_ddl_note(builder, relation, NULL, "is partitioned at the source and becomes one table");
+    if (strstr(options, "WITH SYSTEM VERSIONING") != NULL)
+        tr_ddl_note(
+            builder, relation, NULL,
+            "keeps its history at the source (system versioning); the target has its present rows only");
+    if (table->has_triggers)
+        tr_ddl_note(
+            builder, relation, NULL,
+            "triggers are not carried: what they do at the source comes as changes; make them anew before the target is written to");
+}
+
+bool
+tr_ddl_leads_to_key(const struct tr_table *parent, const struct tr_object *object)
+{
+    const struct tr_relation *relation = parent->relation;
+    for (uint32_t k = 0; k <= parent->nobjects; k++) {
+        const struct tr_object *key = k < parent->nobjects ? &parent->objects[k] : NULL;
+        const uint16_t *columns = key != NULL ? key->columns : relation->keys;
+        uint16_t count = key != NULL ? key->ncolumns : relation->nkeys, found = 0;
+        bool partial = key != NULL && (key->kind != TR_OBJECT_UNIQUE || key->has_expression ||
+                                       (key->native != NULL && strstr(key->native, "`(") != NULL));
+        if (count != object->ncolumns || partial)
+            continue;
+        for (uint16_t i = 0; i < count; i++)
+            for (uint16_t r = 0; r < count; r++)
+                found += strcmp(relation->columns[columns[i]].name, object->ref_columns[r]) == 0;
+        if (found == count)
             return true;
-        tr_buffer_byte(expression, *at);
     }
     return false;
 }

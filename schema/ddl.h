@@ -7,6 +7,7 @@
 #ifndef TR_SCHEMA_DDL_H
 #define TR_SCHEMA_DDL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/arena.h"
@@ -30,6 +31,13 @@ struct tr_ddl_statement {
     uint32_t table;     /* index of the table it belongs to, or TR_DDL_NO_TABLE */
     const char *native; /* the definition's tail, to recognise an equal object under another name; or NULL */
     const char *sql;    /* one or several statements separated by ";\n", to be run as one transaction */
+    const char *
+        other_name; /* an object of this name on the same table is the same one, made when there were other tables; or NULL */
+    bool
+        optional; /* made of a translated expression: when the target refuses it, that is said, and the run goes on without it */
+    bool
+        by_column; /* sequence: an identity column's, found by its column; `name` is the table's, and nothing is done where it has none */
+    int64_t counter; /* sequence in MySQL: the number that AUTO_INCREMENT is to give next */
 };
 
 struct tr_ddl {
@@ -53,6 +61,9 @@ int tr_ddl_new_for_table(const struct tr_schema *schema, const char *dialect, ui
 int tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const struct tr_convert_target *target,
                   uint32_t only_table, struct tr_ddl **ddl, struct tr_error *err);
 void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
+
+/* The name that a foreign key or check of MySQL's has at a PostgreSQL target; in the arena. */
+const char *tr_ddl_key_name(struct tr_arena *arena, const char *name);
 
 /* For `tailrace schema` (target: as tr_ddl_new_at, or NULL): the statements as a script into out, what is carried otherwise or not at all (one per line) into report. */
 int tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect,

@@ -28,8 +28,24 @@ void tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statemen
 void tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column,
                  const char *fmt, ...) TR_PRINTF(4, 5);
 
-/* The expression of a generated column of MySQL or MariaDB, without its parentheses, out of the table's own statement; false when it has none. */
-bool tr_ddl_generated(const struct tr_table *table, const char *column, struct tr_buffer *expression);
+/* A column as it is to be made: MariaDB's json is JSON, though its rows come as texts. */
+struct tr_column tr_ddl_plain_column(struct tr_arena *arena, const struct tr_table *table, uint16_t index,
+                                     bool *json);
+
+/* What is said of an expression that is not carried: its text, in one line and not too long. */
+const char *tr_ddl_short(struct tr_ddl_builder *builder, const char *text);
+
+/* "CHECK (...)" and what stands behind it: the part in parentheses, in the arena; NULL when it is not of this form. `tail` may be NULL. */
+const char *tr_ddl_check_text(struct tr_ddl_builder *builder, const char *native, const char **tail);
+
+/* The number behind " AUTO_INCREMENT=" in MySQL's own statement: what the counter gives next; 0 = not said. */
+int64_t tr_ddl_own_counter(const struct tr_table *table);
+
+/* InnoDB lets a foreign key lead to any index; others want a key of exactly these columns. */
+bool tr_ddl_leads_to_key(const struct tr_table *parent, const struct tr_object *object);
+
+/* Notes on what MySQL's and MariaDB's own statement has and no other server takes: partitions, system versioning, engines, triggers, hidden columns. */
+void tr_ddl_note_own(struct tr_ddl_builder *builder, const struct tr_table *table);
 
 extern const struct tr_ddl_dialect tr_ddl_postgresql;
 extern const struct tr_ddl_dialect tr_ddl_postgresql_from_mysql;

@@ -1,21 +1,25 @@
 /*
  * ddl_mysql.c - statements for a MySQL or MariaDB target.
  *
- * The primary key stands in CREATE TABLE: InnoDB keeps the rows in its order, and an AUTO_INCREMENT column must be a key from the start. Other indexes follow the
- * rows, foreign keys follow all tables.
+ * The primary key stands in CREATE TABLE: InnoDB keeps the rows in its order, and an AUTO_INCREMENT column must be a key from the start. Checks are added to the empty
+ * table; other indexes follow the rows, foreign keys follow all tables (ddl_mysql_keys.c).
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "schema/ddl_internal.h"
+#include "core/memory.h"
+#include "schema/ddl_mysql.h"
+#include "schema/expression.h"
+#include "schema/names.h"
+#include "schema/own_column.h"
 
-#define PREFIX "(191)"  /* characters of a long text that an ordinary index holds */
+#define COMMENT_CHARACTERS 1024
+#define TABLE_COMMENT_CHARACTERS 2048
 #define ROW_BYTES 60000 /* of the 65,535 that the columns of a row may take beside those stored apart */
 
-static void
-identifier(struct tr_buffer *out, const char *name)
+void
+tr_my_ddl_identifier(struct tr_buffer *out, const char *name)
 {
     tr_buffer_byte(out, '`');
     for (; *name != '\0'; name++) {
@@ -26,8 +30,8 @@ identifier(struct tr_buffer *out, const char *name)
     tr_buffer_byte(out, '`');
 }
 
-static void
-literal(struct tr_buffer *out, const char *text)
+void
+tr_my_ddl_literal(struct tr_buffer *out, const char *text)
 {
     tr_buffer_byte(out, '\'');
     for (; *text != '\0'; text++) {
@@ -38,22 +42,22 @@ literal(struct tr_buffer *out, const char *text)
     tr_buffer_byte(out, '\'');
 }
 
-static bool
-is_mysql(const struct tr_ddl_builder *b)
+bool
+tr_my_ddl_is_family(const struct tr_ddl_builder *b)
 {
     return strcmp(b->schema->dialect, "mysql") == 0 || strcmp(b->schema->dialect, "mariadb") == 0;
 }
 
 /* The same server at both ends: its own statement says everything. */
-static bool
-is_same(const struct tr_ddl_builder *b)
+bool
+tr_my_ddl_is_same(const struct tr_ddl_builder *b)
 {
     return strcmp(b->schema->dialect, b->target.mariadb ? "mariadb" : "mysql") == 0;
 }
 
 /* Does the task give a column another type? Then the source's own statement will not do. */
-static bool
-has_chosen_type(const struct tr_relation *relation)
+bool
+tr_my_ddl_has_chosen_type(const struct tr_relation *relation)
 {
     for (uint16_t c = 0; c < relation->ncolumns; c++)
         if (relation->columns[c].target_type != NULL)
@@ -61,25 +65,25 @@ has_chosen_type(const struct tr_relation *relation)
     return false;
 }
 
-static const char *
-database_of(const struct tr_ddl_builder *b, const struct tr_relation *relation)
+const char *
+tr_my_ddl_database(const struct tr_ddl_builder *b, const struct tr_relation *relation)
 {
-    bool is_public = strcmp(relation->target_schema, "public") == 0 && !is_mysql(b);
+    bool is_public = strcmp(relation->target_schema, "public") == 0 && !tr_my_ddl_is_family(b);
     return is_public && b->target.public_database != NULL ? b->target.public_database
                                                           : relation->target_schema;
 }
 
-static void
-table_name(struct tr_ddl_builder *b, const struct tr_table *table)
+void
+tr_my_ddl_table_name(struct tr_ddl_builder *b, const struct tr_table *table)
 {
-    identifier(&b->text, database_of(b, table->relation));
+    tr_my_ddl_identifier(&b->text, tr_my_ddl_database(b, table->relation));
     tr_buffer_byte(&b->text, '.');
-    identifier(&b->text, table->relation->target_name);
+    tr_my_ddl_identifier(&b->text, table->relation->target_name);
 }
 
 /* Partitions of a root come with the root, which is one table here. */
-static bool
-is_made(const struct tr_table *table)
+bool
+tr_my_ddl_is_made(const struct tr_table *table)
 {
     return table->parent == 0 && !table->relation->skip;
 }
@@ -147,16 +151,43 @@ use_of(const struct tr_table *table, uint16_t column, bool crowded, unsigned *sh
     return keyed ? TR_CONVERT_KEYED : crowded ? TR_CONVERT_CROWDED : TR_CONVERT_PLAIN;
 }
 
-static void
-column_type(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column, bool crowded,
-            struct tr_buffer *type, struct tr_buffer *note)
+/* MariaDB's json is a longtext whose check says json_valid(column). */
+static bool
+is_json_alias(struct tr_arena *arena, const struct tr_table *table, const struct tr_column *column)
+{
+    struct tr_own_column own;
+    char *valid = tr_asprintf("json_valid(`%s`)", column->name);
+    bool json = column->logical == TR_TEXT && column->target_type == NULL &&
+                tr_own_column(arena, table, column->name, &own) && own.check != NULL &&
+                strcmp(own.check, valid) == 0;
+    free(valid);
+    return json;
+}
+
+struct tr_column
+tr_ddl_plain_column(struct tr_arena *arena, const struct tr_table *table, uint16_t index, bool *json)
+{
+    struct tr_column column = table->relation->columns[index];
+    *json = is_json_alias(arena, table, &column);
+    if (*json) {
+        column.logical = TR_JSON;
+        column.native = column.type_name = "json";
+        column.charset = column.collation = NULL;
+    }
+    return column;
+}
+
+void
+tr_my_ddl_column_type(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column,
+                      bool crowded, struct tr_buffer *type, struct tr_buffer *note)
 {
     unsigned share;
+    bool json;
     enum tr_convert_use use = use_of(table, column, crowded, &share);
+    struct tr_column plain = tr_ddl_plain_column(&b->ddl->arena, table, column, &json);
     tr_buffer_reset(type);
     tr_buffer_reset(note);
-    tr_convert_to_mysql(b->schema->dialect, &table->relation->columns[column], &b->target, use, share, type,
-                        note);
+    tr_convert_to_mysql(b->schema->dialect, &plain, &b->target, use, share, type, note);
 }
 
 static bool
@@ -164,16 +195,16 @@ is_crowded(const struct tr_ddl_builder *b, const struct tr_table *table, struct 
            struct tr_buffer *note)
 {
     uint32_t bytes = 0;
-    for (uint16_t c = 0; c < table->relation->ncolumns && !is_mysql(b); c++) {
-        column_type(b, table, c, false, type, note);
+    for (uint16_t c = 0; c < table->relation->ncolumns && !tr_my_ddl_is_family(b); c++) {
+        tr_my_ddl_column_type(b, table, c, false, type, note);
         bytes += tr_convert_row_bytes(type->data);
     }
     return bytes > ROW_BYTES;
 }
 
 /* The column that counts by itself: the first such integer. */
-static int
-counting_column(const struct tr_relation *relation)
+int
+tr_my_ddl_counting_column(const struct tr_relation *relation)
 {
     for (uint16_t c = 0; c < relation->ncolumns; c++) {
         enum tr_logical logical = relation->columns[c].logical;
@@ -183,17 +214,58 @@ counting_column(const struct tr_relation *relation)
     return -1;
 }
 
+/* What one of the two takes as it is, the other wants in parentheses. */
+static void
+write_own_default(struct tr_ddl_builder *b, const struct tr_relation *relation,
+                  const struct tr_column *column, const char *type, const char *text)
+{
+    bool constant = strchr("'-0123456789", text[0]) != NULL || strncasecmp(text, "b'", 2) == 0 ||
+                    strncasecmp(text, "x'", 2) == 0;
+    bool apart = constant && (strcasestr(type, "text") != NULL || strcasestr(type, "blob") != NULL ||
+                              strncasecmp(type, "json", 4) == 0);
+    bool moment = strncasecmp(text, "current_timestamp", 17) == 0;
+    if (!tr_expression_is_shared(text))
+        tr_ddl_note(b, relation, column->name,
+                    "default %s is not carried: the target may not know its functions",
+                    tr_ddl_short(b, text));
+    else if (text[0] == '(' || moment || (constant && (!apart || b->target.mariadb)))
+        tr_buffer_printf(&b->text, " DEFAULT %s", tr_expression_bare(&b->ddl->arena, text));
+    else
+        tr_buffer_printf(&b->text, " DEFAULT (%s)", tr_expression_bare(&b->ddl->arena, text));
+}
+
+/* The options of a sequence that AUTO_INCREMENT does not have. */
+static void
+note_sequence(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column)
+{
+    if (column->identity_always)
+        tr_ddl_note(b, table->relation, column->name,
+                    "is GENERATED ALWAYS at the source; the target takes a number of the writer's own");
+    for (uint32_t i = 0; i < table->nobjects; i++) {
+        const struct tr_object *sequence = &table->objects[i];
+        if (sequence->kind != TR_OBJECT_SEQUENCE || sequence->owned_column == NULL ||
+            strcmp(sequence->owned_column, column->name) != 0)
+            continue;
+        if (sequence->increment != 1 || sequence->cycle)
+            tr_ddl_note(
+                b, table->relation, column->name,
+                "counts in steps of %lld%s at the source; the target counts by ones (auto_increment_increment)",
+                (long long)sequence->increment, sequence->cycle ? ", and begins again at its end," : "");
+    }
+}
+
 static void
 write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column,
               const char *type)
 {
-    if (column->default_expression == NULL)
+    const char *text = column->default_expression;
+    struct tr_buffer value;
+    if (text == NULL || strncmp(text, "NULL::", 6) == 0 || strcasecmp(text, "NULL") == 0)
         return;
-    if (is_mysql(b)) {
-        tr_buffer_printf(&b->text, " DEFAULT %s", column->default_expression);
+    if (tr_my_ddl_is_family(b)) {
+        write_own_default(b, relation, column, type, text);
         return;
     }
-    struct tr_buffer value;
     tr_buffer_init(&value, (size_t)1 << 20);
     if (column->auto_increment)
         tr_ddl_note(b, relation, column->name,
@@ -201,60 +273,133 @@ write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, cons
     else if (tr_convert_default_to_mysql(column, type, &b->target, &value))
         tr_buffer_printf(&b->text, " DEFAULT %s", value.data);
     else
-        tr_ddl_note(b, relation, column->name, "default %s is not carried", column->default_expression);
+        tr_ddl_note(b, relation, column->name, "default %s is not carried", tr_ddl_short(b, text));
     tr_buffer_fini(&value);
+}
+
+static bool
+translate_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column,
+                    const char *text, struct tr_buffer *out)
+{
+    struct tr_expression e = { .relation = table->relation,
+                               .from = "postgresql",
+                               .to = "mysql",
+                               .use = TR_EXPRESSION_GENERATED,
+                               .column = column };
+    if (text == NULL || tr_expression_translate(&e, text, out))
+        return text != NULL;
+    tr_ddl_note(b, table->relation, column->name, "is generated as %s: the column is not made, for %s",
+                tr_ddl_short(b, text), e.reason);
+    return false;
 }
 
 /* False when the column cannot be made. */
 static bool
 write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column,
-                const char *type)
+                const char *type, const char *comment)
 {
-    const struct tr_relation *relation = table->relation;
+    struct tr_own_column own = { .stored = true };
     struct tr_buffer expression;
+    bool known;
     tr_buffer_init(&expression, (size_t)1 << 20);
-    bool known = is_mysql(b)
-                     ? tr_ddl_generated(table, column->name, &expression)
-                     : column->default_expression != NULL &&
-                           tr_convert_expression(relation, column->default_expression, '`', &expression);
-    if (known) {
-        identifier(&b->text, column->name);
-        tr_buffer_printf(&b->text, " %s GENERATED ALWAYS AS (%s) STORED", type, expression.data);
+    if (tr_my_ddl_is_family(b)) {
+        known = tr_own_column(&b->ddl->arena, table, column->name, &own) && own.generated != NULL;
+        if (known && !tr_expression_is_shared(own.generated)) {
+            tr_ddl_note(
+                b, table->relation, column->name,
+                "is generated as %s: the column is not made, for the target may not know its functions",
+                tr_ddl_short(b, own.generated));
+            known = false;
+        }
+        tr_buffer_text(&expression, known ? tr_expression_bare(&b->ddl->arena, own.generated) : "");
     } else {
-        tr_ddl_note(
-            b, relation, column->name,
-            "is generated by an expression that is not known to mean the same: the column is not made");
+        known = translate_generated(b, table, column, column->default_expression, &expression);
+    }
+    if (known) {
+        tr_my_ddl_identifier(&b->text, column->name);
+        tr_buffer_printf(&b->text, " %s GENERATED ALWAYS AS (%s) %s", type, expression.data,
+                         own.stored ? "STORED" : "VIRTUAL");
+        tr_my_ddl_comment(b, table->relation, column->name, " COMMENT ", comment, COMMENT_CHARACTERS);
     }
     tr_buffer_fini(&expression);
     return known;
 }
 
-static void
-write_comment(struct tr_buffer *out, const char *word, const char *comment)
+void
+tr_my_ddl_comment(struct tr_ddl_builder *b, const struct tr_relation *relation, const char *column,
+                  const char *word, const char *comment, size_t characters)
 {
     if (comment == NULL || comment[0] == '\0')
         return;
-    tr_buffer_text(out, word);
-    literal(out, comment);
+    size_t len = 0, count = 0;
+    for (; comment[len] != '\0'; len++) {
+        count += ((unsigned char)comment[len] & 0xc0) != 0x80;
+        if (count > characters)
+            break;
+    }
+    if (comment[len] != '\0')
+        tr_ddl_note(b, relation, column,
+                    "its comment is cut to %zu characters, the most that the target keeps", characters);
+    tr_buffer_text(&b->text, word);
+    tr_my_ddl_literal(&b->text, tr_arena_copy(&b->ddl->arena, comment, len));
+}
+
+/* What only the source's own statement says of the column. */
+static void
+write_own_rest(struct tr_ddl_builder *b, const struct tr_own_column *own)
+{
+    if (own->on_update != NULL)
+        tr_buffer_printf(&b->text, " ON UPDATE %s", own->on_update);
+    bool hides = b->target.mariadb || b->target.version == 0 || b->target.version >= 80023;
+    if (own->invisible && hides)
+        tr_buffer_text(&b->text, " INVISIBLE");
 }
 
 static bool
 write_column(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t index, const char *type,
              bool counting)
 {
+    bool json;
     const struct tr_relation *relation = table->relation;
-    const struct tr_column *column = &relation->columns[index];
-    if (column->generated)
-        return write_generated(b, table, column, type);
-    identifier(&b->text, column->name);
-    tr_buffer_printf(&b->text, " %s%s", type, column->not_null || column->key > 0 ? " NOT NULL" : " NULL");
-    if (counting)
+    struct tr_column column = tr_ddl_plain_column(&b->ddl->arena, table, index, &json);
+    const char *comment = table->column_comments != NULL ? table->column_comments[index] : NULL;
+    struct tr_own_column own = { .default_text = NULL };
+    if (column.generated)
+        return write_generated(b, table, &column, type, comment);
+    if (tr_my_ddl_is_family(b) && tr_own_column(&b->ddl->arena, table, column.name, &own))
+        column.default_expression = own.default_text;
+    tr_my_ddl_identifier(&b->text, column.name);
+    tr_buffer_printf(&b->text, " %s%s", type, column.not_null || column.key > 0 ? " NOT NULL" : " NULL");
+    if (counting) {
         tr_buffer_text(&b->text, " AUTO_INCREMENT");
-    else
-        write_default(b, relation, column, type);
-    if (table->column_comments != NULL)
-        write_comment(&b->text, " COMMENT ", table->column_comments[index]);
+        note_sequence(b, table, &column);
+    } else {
+        write_default(b, relation, &column, type);
+    }
+    write_own_rest(b, &own);
+    tr_my_ddl_comment(b, relation, column.name, " COMMENT ", comment, COMMENT_CHARACTERS);
     return true;
+}
+
+/* Columns that PostgreSQL computes are in no log: the target computes them too, or does without. */
+static void
+write_computed(struct tr_ddl_builder *b, const struct tr_table *table)
+{
+    struct tr_buffer type, note;
+    tr_buffer_init(&type, (size_t)1 << 20);
+    tr_buffer_init(&note, (size_t)1 << 16);
+    for (uint16_t c = 0; c < table->ncomputed; c++) {
+        size_t before = b->text.len;
+        tr_buffer_reset(&type);
+        tr_buffer_reset(&note);
+        tr_convert_to_mysql(b->schema->dialect, &table->computed[c], &b->target, TR_CONVERT_PLAIN, 1, &type,
+                            &note);
+        tr_buffer_text(&b->text, ", ");
+        if (!write_generated(b, table, &table->computed[c], type.data, NULL))
+            b->text.len = before;
+    }
+    tr_buffer_fini(&type);
+    tr_buffer_fini(&note);
 }
 
 static void
@@ -262,12 +407,12 @@ write_primary_key(struct tr_ddl_builder *b, const struct tr_relation *relation, 
 {
     for (uint16_t k = 0; k < relation->nkeys; k++) {
         tr_buffer_text(&b->text, k > 0 ? ", " : ", PRIMARY KEY (");
-        identifier(&b->text, relation->columns[relation->keys[k]].name);
+        tr_my_ddl_identifier(&b->text, relation->columns[relation->keys[k]].name);
     }
     tr_buffer_text(&b->text, relation->nkeys > 0 ? ")" : "");
     if (counting >= 0 && (relation->nkeys == 0 || relation->keys[0] != counting)) {
         tr_buffer_text(&b->text, ", KEY (");
-        identifier(&b->text, relation->columns[counting].name);
+        tr_my_ddl_identifier(&b->text, relation->columns[counting].name);
         tr_buffer_byte(&b->text, ')');
     }
 }
@@ -278,7 +423,7 @@ add_table(struct tr_ddl_builder *b, uint32_t index)
     const struct tr_relation *relation = b->schema->tables[index].relation;
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
                                              .kind = TR_OBJECT_TABLE,
-                                             .schema = database_of(b, relation),
+                                             .schema = tr_my_ddl_database(b, relation),
                                              .name = relation->target_name,
                                              .table = index });
 }
@@ -289,9 +434,9 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     const struct tr_table *table = &b->schema->tables[index];
     const struct tr_relation *relation = table->relation;
     struct tr_buffer type, note;
-    if (is_same(b) && table->create != NULL && !has_chosen_type(relation)) {
+    if (tr_my_ddl_is_same(b) && table->create != NULL && !tr_my_ddl_has_chosen_type(relation)) {
         tr_buffer_text(&b->text, "CREATE TABLE ");
-        table_name(b, table);
+        tr_my_ddl_table_name(b, table);
         tr_buffer_printf(&b->text, " %s", table->create);
         add_table(b, index);
         return;
@@ -299,13 +444,13 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     tr_buffer_init(&type, (size_t)1 << 20);
     tr_buffer_init(&note, (size_t)1 << 16);
     bool crowded = is_crowded(b, table, &type, &note), any = false;
-    int counting = counting_column(relation);
+    int counting = tr_my_ddl_counting_column(relation);
     tr_buffer_text(&b->text, "CREATE TABLE ");
-    table_name(b, table);
+    tr_my_ddl_table_name(b, table);
     tr_buffer_text(&b->text, " (");
     for (uint16_t c = 0; c < relation->ncolumns; c++) {
         size_t before = b->text.len;
-        column_type(b, table, c, crowded, &type, &note);
+        tr_my_ddl_column_type(b, table, c, crowded, &type, &note);
         tr_buffer_text(&b->text, any ? ", " : "");
         if (!write_column(b, table, c, type.data, c == counting)) {
             b->text.len = before;
@@ -317,11 +462,14 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
                         relation->columns[c].native != NULL ? relation->columns[c].native : "value",
                         note.data);
     }
+    write_computed(b, table);
     write_primary_key(b, relation, counting);
     tr_buffer_text(&b->text, ") ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 ROW_FORMAT=DYNAMIC");
-    write_comment(&b->text, " COMMENT=", table->comment);
+    tr_my_ddl_comment(b, relation, NULL, " COMMENT=", table->comment, TABLE_COMMENT_CHARACTERS);
     if (relation->kind == 'p')
         tr_ddl_note(b, relation, NULL, "is partitioned at the source and becomes one table");
+    if (tr_my_ddl_is_family(b))
+        tr_ddl_note_own(b, table);
     add_table(b, index);
     tr_buffer_fini(&type);
     tr_buffer_fini(&note);
@@ -343,11 +491,11 @@ build_before(struct tr_ddl_builder *b)
 {
     const struct tr_schema *schema = b->schema;
     for (uint32_t t = 0; t < schema->ntables; t++) {
-        const char *database = database_of(b, schema->tables[t].relation);
-        if (!is_made(&schema->tables[t]) || database_listed(b, database))
+        const char *database = tr_my_ddl_database(b, schema->tables[t].relation);
+        if (!tr_my_ddl_is_made(&schema->tables[t]) || database_listed(b, database))
             continue;
         tr_buffer_text(&b->text, "CREATE DATABASE IF NOT EXISTS ");
-        identifier(&b->text, database);
+        tr_my_ddl_identifier(&b->text, database);
         tr_buffer_text(&b->text, " CHARACTER SET utf8mb4");
         tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
                                                  .kind = TR_OBJECT_SCHEMA,
@@ -356,227 +504,9 @@ build_before(struct tr_ddl_builder *b)
                                                  .table = TR_DDL_NO_TABLE });
     }
     for (uint32_t t = 0; t < schema->ntables; t++)
-        if (is_made(&schema->tables[t]))
+        if (tr_my_ddl_is_made(&schema->tables[t])) {
             build_table(b, t);
-}
-
-/* ---- indexes */
-
-/* PostgreSQL's other index methods have no counterpart. */
-static bool
-is_tree(const struct tr_object *object)
-{
-    const char *native = object->native != NULL ? object->native : "";
-    return strncmp(native, "USING ", 6) != 0 || strncmp(native + 6, "btree", 5) == 0 ||
-           strncmp(native + 6, "hash", 4) == 0;
-}
-
-static bool
-needs_prefix(const char *type)
-{
-    if (strncmp(type, "VARCHAR(", 8) == 0)
-        return strtoul(type + 8, NULL, 10) > 768;
-    return strncasecmp(type, "LONG", 4) == 0 || strncasecmp(type, "TEXT", 4) == 0 ||
-           strncasecmp(type, "MEDIUM", 6) == 0 || strncasecmp(type, "BLOB", 4) == 0;
-}
-
-/* False when a column cannot stand in an index. */
-static bool
-write_index_columns(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_object *object,
-                    bool whole)
-{
-    struct tr_buffer type, note;
-    bool possible = object->ncolumns > 0;
-    tr_buffer_init(&type, (size_t)1 << 20);
-    tr_buffer_init(&note, (size_t)1 << 16);
-    tr_buffer_text(&b->text, " (");
-    for (uint16_t i = 0; i < object->ncolumns; i++) {
-        uint16_t c = object->columns[i];
-        column_type(b, table, c, false, &type, &note);
-        possible = possible && strncmp(type.data, "JSON", 4) != 0 && strncmp(type.data, "GEOMETRY", 8) != 0;
-        tr_buffer_text(&b->text, i > 0 ? ", " : "");
-        identifier(&b->text, table->relation->columns[c].name);
-        tr_buffer_text(&b->text, !whole && (needs_prefix(type.data) ||
-                                            (object->ncolumns > 2 && strncmp(type.data, "VARCHAR", 7) == 0))
-                                     ? PREFIX
-                                     : "");
-    }
-    tr_buffer_byte(&b->text, ')');
-    tr_buffer_fini(&type);
-    tr_buffer_fini(&note);
-    return possible;
-}
-
-static void
-add_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
-{
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_TABLE_AFTER,
-                                             .kind = object->kind,
-                                             .name = object->name,
-                                             .table = index,
-                                             .schema = database_of(b, b->schema->tables[index].relation) });
-}
-
-/* The line of the source's own CREATE TABLE: "KEY `n` (`a`(20)) USING BTREE". */
-static void
-build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
-{
-    if (object->in_create && is_same(b) && !has_chosen_type(b->schema->tables[index].relation))
-        return;
-    tr_buffer_text(&b->text, "ALTER TABLE ");
-    table_name(b, &b->schema->tables[index]);
-    tr_buffer_printf(&b->text, " ADD %s", object->native);
-    add_index(b, index, object);
-}
-
-static void
-build_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
-{
-    const struct tr_table *table = &b->schema->tables[index];
-    bool unique = object->kind == TR_OBJECT_UNIQUE;
-    if (is_mysql(b)) {
-        build_own_index(b, index, object);
-        return;
-    }
-    if (object->has_expression || (!unique && !is_tree(object))) {
-        tr_ddl_note(b, table->relation, NULL, "%s %s is not made: %s", tr_object_kind_name(object->kind),
-                    object->name,
-                    object->has_expression ? "it has an expression or a condition"
-                                           : "its method has no counterpart");
-        return;
-    }
-    tr_buffer_text(&b->text, "ALTER TABLE ");
-    table_name(b, table);
-    tr_buffer_text(&b->text, unique ? " ADD UNIQUE KEY " : " ADD KEY ");
-    identifier(&b->text, object->name);
-    if (!write_index_columns(b, table, object, unique)) {
-        tr_buffer_reset(&b->text);
-        tr_ddl_note(b, table->relation, NULL, "%s %s is not made: the type of a column cannot be indexed",
-                    tr_object_kind_name(object->kind), object->name);
-        return;
-    }
-    write_comment(&b->text, " COMMENT ", object->comment);
-    add_index(b, index, object);
-}
-
-static void
-build_after(struct tr_ddl_builder *b, uint32_t index)
-{
-    static const enum tr_object_kind order[] = { TR_OBJECT_UNIQUE, TR_OBJECT_INDEX };
-    const struct tr_table *table = &b->schema->tables[index];
-    for (size_t k = 0; is_made(table) && k < sizeof order / sizeof *order; k++)
-        for (uint32_t i = 0; i < table->nobjects; i++)
-            if (table->objects[i].kind == order[k])
-                build_index(b, index, &table->objects[i]);
-}
-
-/* ---- foreign keys, checks */
-
-/* The names of foreign keys are one to a database, where PostgreSQL's are one to a table. */
-static bool
-name_is_taken(const struct tr_ddl_builder *b, const char *database, const char *name)
-{
-    for (uint32_t i = 0; i < b->ddl->count; i++) {
-        const struct tr_ddl_statement *made = &b->ddl->statements[i];
-        if (made->kind == TR_OBJECT_FOREIGN_KEY && strcasecmp(made->name, name) == 0 &&
-            strcmp(made->schema, database) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void
-write_columns(struct tr_buffer *out, const char *const *names, uint16_t count)
-{
-    for (uint16_t i = 0; i < count; i++) {
-        tr_buffer_text(out, i > 0 ? ", " : "(");
-        identifier(out, names[i]);
-    }
-    tr_buffer_byte(out, ')');
-}
-
-static void
-write_action(struct tr_ddl_builder *b, const char *when, const char *action)
-{
-    if (action == NULL || strcmp(action, "NO ACTION") == 0 || strcmp(action, "SET DEFAULT") == 0)
-        return;
-    tr_buffer_printf(&b->text, " ON %s %s", when, action);
-}
-
-static void
-build_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
-{
-    const struct tr_table *table = &b->schema->tables[index];
-    const char *database = database_of(b, table->relation), *names[64];
-    char name[65];
-    if (object->ref == 0 || object->ncolumns > 64 || !is_made(&b->schema->tables[object->ref - 1])) {
-        if (object->ref > 0)
-            tr_ddl_note(b, table->relation, NULL, "foreign key %s is not made", object->name);
-        return;
-    }
-    bool taken = name_is_taken(b, database, object->name);
-    snprintf(name, sizeof name, "%.*s%s%.*s", taken ? 30 : 0, table->relation->target_name, taken ? "_" : "",
-             taken ? 33 : 64, object->name);
-    for (uint16_t i = 0; i < object->ncolumns; i++)
-        names[i] = table->relation->columns[object->columns[i]].name;
-    tr_buffer_text(&b->text, "ALTER TABLE ");
-    table_name(b, table);
-    tr_buffer_text(&b->text, " ADD CONSTRAINT ");
-    identifier(&b->text, name);
-    tr_buffer_text(&b->text, " FOREIGN KEY ");
-    write_columns(&b->text, names, object->ncolumns);
-    tr_buffer_text(&b->text, " REFERENCES ");
-    table_name(b, &b->schema->tables[object->ref - 1]);
-    tr_buffer_byte(&b->text, ' ');
-    write_columns(&b->text, object->ref_columns, object->ncolumns);
-    write_action(b, "DELETE", object->on_delete);
-    write_action(b, "UPDATE", object->on_update);
-    if (object->deferrable)
-        tr_ddl_note(b, table->relation, NULL,
-                    "foreign key %s is checked at once, not at the end of a transaction", object->name);
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
-                                             .kind = TR_OBJECT_FOREIGN_KEY,
-                                             .schema = database,
-                                             .name = tr_arena_strdup(&b->ddl->arena, name),
-                                             .table = index });
-}
-
-static void
-build_check(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
-{
-    const struct tr_table *table = &b->schema->tables[index];
-    if (object->in_create && is_same(b) && !has_chosen_type(table->relation))
-        return;
-    if (!is_mysql(b) || object->native == NULL) {
-        tr_ddl_note(b, table->relation, NULL, "check constraint %s is not carried", object->name);
-        return;
-    }
-    tr_buffer_text(&b->text, "ALTER TABLE ");
-    table_name(b, table);
-    tr_buffer_text(&b->text, " ADD CONSTRAINT ");
-    identifier(&b->text, object->name);
-    tr_buffer_printf(&b->text, " %s", object->native);
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
-                                             .kind = TR_OBJECT_CHECK,
-                                             .schema = database_of(b, table->relation),
-                                             .name = object->name,
-                                             .table = index });
-}
-
-static void
-build_end(struct tr_ddl_builder *b)
-{
-    const struct tr_schema *schema = b->schema;
-    for (uint32_t t = 0; t < schema->ntables; t++)
-        for (uint32_t i = 0; i < schema->tables[t].nobjects && is_made(&schema->tables[t]); i++) {
-            const struct tr_object *object = &schema->tables[t].objects[i];
-            if (object->kind == TR_OBJECT_FOREIGN_KEY)
-                build_foreign_key(b, t, object);
-            else if (object->kind == TR_OBJECT_CHECK)
-                build_check(b, t, object);
-            else if (object->kind == TR_OBJECT_EXCLUSION)
-                tr_ddl_note(b, schema->tables[t].relation, NULL, "exclusion constraint %s is not carried",
-                            object->name);
+            tr_my_ddl_checks(b, t);
         }
 }
 
@@ -586,9 +516,9 @@ build(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table)
     if (phase == TR_DDL_BEFORE)
         build_before(builder);
     else if (phase == TR_DDL_TABLE_AFTER)
-        build_after(builder, table);
+        tr_my_ddl_after(builder, table);
     else
-        build_end(builder);
+        tr_my_ddl_end(builder);
 }
 
 static void

@@ -74,6 +74,8 @@ struct tr_table {
     const char *partition_bound; /* "FOR VALUES FROM ... TO ..." or "DEFAULT" */
     const char *
         alter; /* further ALTER TABLE actions that belong to its making ("ALTER COLUMN a SET STORAGE external, ..."), or NULL */
+    const struct tr_column *computed; /* generated columns that neither the log nor the relation has */
+    uint16_t ncomputed;
     const char *comment;
     const char *const *column_comments; /* relation->ncolumns, each may be NULL; or NULL */
     uint64_t rows, bytes;               /* estimates */

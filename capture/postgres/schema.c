@@ -355,6 +355,25 @@ struct table_text {
     struct tr_buffer alter;
 };
 
+/* Neither the log nor the relation has it: enough of it that another engine may compute it too. */
+static void
+add_computed(struct tr_schema_read *read, struct tr_table *table, const PGresult *res, int row, int end)
+{
+    struct tr_arena *arena = &read->schema->arena;
+    struct tr_column *columns = (struct tr_column *)(uintptr_t)table->computed;
+    if (columns == NULL)
+        columns = tr_arena_zalloc(arena, (size_t)(end - row) * sizeof(*columns));
+    struct tr_column *column = &columns[table->ncomputed++];
+    *column = (struct tr_column){ .length = -1, .precision = -1, .scale = -1, .generated = true };
+    column->name = tr_schema_cell(read, res, row, C_NAME);
+    column->native = tr_schema_cell(read, res, row, C_TYPE);
+    column->type_id = column->base_type_id = tr_schema_oid(res, row, C_TYPE_OID);
+    column->type_mod = (int32_t)strtol(PQgetvalue(res, row, C_TYPE_MOD), NULL, 10);
+    column->default_expression = tr_schema_cell(read, res, row, C_DEFAULT);
+    tr_postgres_type_fill(read->source, arena, column);
+    table->computed = columns;
+}
+
 static void
 table_columns(struct tr_schema_read *read, struct tr_table *table, struct table_text *text,
               const PGresult *res, int first, int end)
@@ -372,6 +391,8 @@ table_columns(struct tr_schema_read *read, struct tr_table *table, struct table_
             alter_action(&text->alter, name, "(", tr_schema_peek(res, row, C_OPTIONS));
             alter_action(&text->alter, name, "STATISTICS ", tr_schema_peek(res, row, C_STATISTICS));
         }
+        if (index < 0 && table->parent == 0)
+            add_computed(read, table, res, row, end);
         if (comment == NULL || index < 0)
             continue;
         if (comments == NULL)

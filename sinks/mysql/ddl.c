@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/failpoint.h"
 #include "core/memory.h"
@@ -85,6 +86,31 @@ refuse(struct change *c, const char *what, const char *column, struct tr_error *
         c->sql.data);
 }
 
+/* Of a source of the family: constants with their quotes, expressions in parentheses. */
+static void
+own_default(struct change *c, const struct tr_column *column, struct tr_buffer *out)
+{
+    struct tr_arena arena;
+    tr_arena_init(&arena);
+    const char *text = tr_convert_quoted_default(&arena, c->sink->base.env->source_dialect, column);
+    bool call = text != NULL && text[0] != '\'' && text[0] != '(' && strchr(text, '(') != NULL &&
+                strncasecmp(text, "current_timestamp", 17) != 0;
+    tr_buffer_printf(out, call ? "(%s)" : "%s", text != NULL ? text : "NULL");
+    tr_arena_fini(&arena);
+}
+
+/* Rows that are there would get a value of their own. */
+static bool
+is_evaluated(const char *value)
+{
+    static const char *const calls[] = { "UUID()", "CURRENT_TIMESTAMP", "UTC_TIMESTAMP", "CURDATE",
+                                         "CURTIME" };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (strcasestr(value, calls[i]) != NULL && value[0] != '\'')
+            return true;
+    return false;
+}
+
 /* ADD COLUMN with the default as a constant; false when the default is not one: the rows that are there would differ. */
 static bool
 add_column(struct change *c, const struct tr_column *column)
@@ -102,10 +128,10 @@ add_column(struct change *c, const struct tr_column *column)
     }
     tr_buffer_init(&value, (size_t)1 << 20);
     if (from_postgresql)
-        known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value) &&
-                strstr(value.data, "UUID()") == NULL && strstr(value.data, "CURRENT_TIMESTAMP") == NULL;
+        known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value);
     else
-        tr_buffer_text(&value, column->default_expression);
+        own_default(c, column, &value);
+    known = known && !(from_postgresql && is_evaluated(value.data));
     if (known)
         tr_buffer_printf(&c->sql, "%s DEFAULT %s", column->not_null ? " NOT NULL" : " NULL", value.data);
     tr_buffer_fini(&value);

@@ -209,7 +209,8 @@ open_mariadb(const struct tr_sink_env *env, struct tr_sink **out, struct tr_erro
     .loader_accepts = tr_my_loader_accepts, .loader_open = tr_my_loader_open,                            \
     .loader_write = tr_my_loader_write, .loader_rows = tr_my_loader_rows,                                \
     .loader_finish = tr_my_loader_finish, .loader_close = tr_my_loader_close,                            \
-    .finish_tables = tr_my_finish_tables, .finish_table = tr_my_finish_table, .drop = tr_my_drop
+    .finish_tables = tr_my_finish_tables, .finish_table = tr_my_finish_table,                            \
+    .set_sequences = tr_my_set_sequences, .drop = tr_my_drop
 
 const struct tr_sink_class tr_mysql_sink = {
     .name = "mysql", .schemes = "mysql", .dialect = "mysql", .open = open_mysql, FUNCTIONS

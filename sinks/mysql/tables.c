@@ -60,6 +60,38 @@ exists(MYSQL *conn, const char *format, const char *a, const char *b, const char
     return rc;
 }
 
+/* Its name may be another when the task had other tables. */
+static int
+constraint_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_ddl_statement *statement,
+                  const struct tr_relation *relation, bool *there, struct tr_error *err)
+{
+    static const char query[] =
+        "SELECT 1 FROM information_schema.table_constraints WHERE constraint_schema = ? AND table_name = ? AND constraint_name = ?";
+    const char *database = tr_my_database(sink, relation);
+    int rc = exists(conn, query, database, relation->target_name, statement->name, there, err);
+    if (rc == 0 && !*there && statement->other_name != NULL)
+        rc = exists(conn, query, database, relation->target_name, statement->other_name, there, err);
+    return rc;
+}
+
+/* AUTO_INCREMENT is only ever moved up. MySQL's catalogue may tell an old number, unless it is told not to. */
+static int
+counter_reached(MYSQL *conn, const struct tr_ddl_statement *statement, bool *there, struct tr_error *err)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)statement->counter);
+    int rc = tr_mysql_is_mariadb(conn)
+                 ? 0
+                 : tr_mysql_query(conn, "SET SESSION information_schema_stats_expiry = 0", NULL, err);
+    if (rc == 0)
+        rc = exists(
+            conn,
+            "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ? AND auto_increment < CAST(? AS UNSIGNED)",
+            statement->schema, statement->name, number, there, err);
+    *there = !*there; /* there is nothing to do where there is no such table, or none that counts */
+    return rc;
+}
+
 static int
 object_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema,
               const struct tr_ddl_statement *statement, bool *there, struct tr_error *err)
@@ -83,11 +115,8 @@ object_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *s
             "SELECT 1 FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? AND index_name = ?",
             tr_my_database(sink, relation), table, statement->name, there, err);
     case TR_OBJECT_FOREIGN_KEY:
-    case TR_OBJECT_CHECK:
-        return exists(
-            conn,
-            "SELECT 1 FROM information_schema.table_constraints WHERE constraint_schema = ? AND table_name = ? AND constraint_name = ?",
-            tr_my_database(sink, relation), table, statement->name, there, err);
+    case TR_OBJECT_CHECK: return constraint_exists(sink, conn, statement, relation, there, err);
+    case TR_OBJECT_SEQUENCE: return counter_reached(conn, statement, there, err);
     default: *there = false; return 0;
     }
 }
@@ -113,6 +142,13 @@ statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
     return -TR_FATAL;
 }
 
+static const char *
+relation_name(const struct tr_schema *schema, const struct tr_ddl_statement *statement)
+{
+    return statement->table != TR_DDL_NO_TABLE ? schema->tables[statement->table].relation->target_name
+                                               : statement->name;
+}
+
 static int
 make(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema,
      const struct tr_ddl_statement *statement, bool *made, struct tr_error *err)
@@ -130,6 +166,15 @@ make(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema,
     struct tr_error unasked;
     if (rc != -TR_RETRY && object_exists(sink, conn, schema, statement, &there, &unasked) == 0 && there)
         return 0;
+    if (err->class != TR_RETRY && statement->optional) {
+        tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
+               "%s %s of %s.%s is not made: %s; the rows are not touched by that",
+               tr_object_kind_name(statement->kind), statement->name, statement->schema,
+               relation_name(schema, statement), err->text);
+        tr_error_clear(err);
+        *made = false;
+        return 0;
+    }
     return statement_failed(statement, err);
 }
 
@@ -141,28 +186,6 @@ log_notes(const struct tr_mysql_sink *sink, const struct tr_schema_note *notes, 
     if (count > NOTES_SHOWN)
         tr_log(sink->base.env->log, TR_LOG_INFO, "sink",
                "%u more notes on the schema: tailrace schema lists all", count - NOTES_SHOWN);
-}
-
-static int
-create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
-{
-    struct tr_ddl *ddl;
-    unsigned tables = 0;
-    int rc = tr_ddl_new_at(schema, tr_my_dialect(sink), &sink->target, TR_DDL_NO_TABLE, &ddl, err);
-    if (rc < 0)
-        return rc;
-    for (uint32_t i = 0; rc == 0 && i < ddl->count && ddl->statements[i].phase == TR_DDL_BEFORE; i++) {
-        bool made;
-        rc = make(sink, sink->meta, schema, &ddl->statements[i], &made, err);
-        tables += made && ddl->statements[i].kind == TR_OBJECT_TABLE;
-    }
-    if (rc == 0 && tables > 0) {
-        log_notes(sink, schema->notes, schema->nnotes);
-        log_notes(sink, ddl->notes, ddl->nnotes);
-        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%u tables were made at the target", tables);
-    }
-    tr_ddl_free(ddl);
-    return rc;
 }
 
 /* What this task has done of a table: nothing, begun its load (the rows are ours), or finished it. */
@@ -181,6 +204,33 @@ progress_of(struct tr_mysql_sink *sink, const struct tr_relation *relation, enum
         rc = exists(sink->meta, query, sink->base.env->task, name, "1", &done, err);
     free(name);
     *progress = done ? DONE : begun ? BEGUN : NOTHING;
+    return rc;
+}
+
+static int
+create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_ddl *ddl;
+    unsigned tables = 0;
+    int rc = tr_ddl_new_at(schema, tr_my_dialect(sink), &sink->target, TR_DDL_NO_TABLE, &ddl, err);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; rc == 0 && i < ddl->count && ddl->statements[i].phase == TR_DDL_BEFORE; i++) {
+        const struct tr_ddl_statement *statement = &ddl->statements[i];
+        enum progress progress = NOTHING;
+        bool made = false;
+        if (statement->kind == TR_OBJECT_CHECK) /* with rows in the table it would be made of them all */
+            rc = progress_of(sink, schema->tables[statement->table].relation, &progress, err);
+        if (rc == 0 && progress == NOTHING)
+            rc = make(sink, sink->meta, schema, statement, &made, err);
+        tables += made && ddl->statements[i].kind == TR_OBJECT_TABLE;
+    }
+    if (rc == 0 && tables > 0) {
+        log_notes(sink, schema->notes, schema->nnotes);
+        log_notes(sink, ddl->notes, ddl->nnotes);
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "%u tables were made at the target", tables);
+    }
+    tr_ddl_free(ddl);
     return rc;
 }
 
@@ -459,4 +509,23 @@ tr_my_finish_tables(struct tr_sink *base, const struct tr_schema *schema, struct
     tr_mysql_close(sink->group, conn);
     tr_ddl_free(ddl);
     return rc < 0 ? tr_error_prefix(err, "finishing the load") : 0;
+}
+
+/* ---- while changes flow, and at their end */
+
+int
+tr_my_set_sequences(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
+    struct tr_ddl *ddl = NULL;
+    int rc = tr_ddl_new_at(schema, tr_my_dialect(sink), &sink->target, TR_DDL_NO_TABLE, &ddl, err);
+    if (rc == 0)
+        rc = tr_mysql_query(sink->meta, "SET SESSION lock_wait_timeout = 10", NULL, err);
+    for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
+        bool made;
+        if (ddl->statements[i].phase == TR_DDL_END && ddl->statements[i].kind == TR_OBJECT_SEQUENCE)
+            rc = make(sink, sink->meta, schema, &ddl->statements[i], &made, err);
+    }
+    tr_ddl_free(ddl);
+    return rc < 0 ? tr_error_prefix(err, "setting the target's counters") : 0;
 }

@@ -232,6 +232,13 @@ make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl
         at = statement->table;
         if (!key_exists(keys, statement))
             rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
+        if (rc < 0 && rc != -TR_RETRY && statement->optional) {
+            tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
+                   "%s %s.%s is not made: %s; the rows are not touched by that",
+                   tr_object_kind_name(statement->kind), statement->schema, statement->name, err->text);
+            tr_error_clear(err);
+            rc = 0;
+        }
     }
     return rc;
 }
@@ -302,7 +309,10 @@ find_unchecked(const struct tr_postgres_sink *sink, PGconn *conn, const struct t
                 continue;
             tr_pg_array_add(&schemas, schema->tables[t].relation->target_schema);
             tr_pg_array_add(&tables, schema->tables[t].relation->target_name);
-            tr_pg_array_add(&names, object->name);
+            tr_pg_array_add(
+                &names, sink->from_postgresql
+                            ? object->name
+                            : tr_ddl_key_name((struct tr_arena *)(uintptr_t)&schema->arena, object->name));
         }
     const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&tables), tr_pg_array_end(&names) };
     int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 3, params, res, err);
@@ -459,20 +469,22 @@ find_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct t
                struct tr_error *err)
 {
     static const char query[] =
-        "SELECT o.place FROM unnest($1::text[], $2::text[]) WITH ORDINALITY o(nsp, name, place) JOIN pg_namespace n ON n.nspname = o.nsp"
-        " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.name AND c.relkind = 'S'";
-    struct tr_buffer schemas, names;
+        "SELECT o.place FROM unnest($1::text[], $2::text[], $3::boolean[]) WITH ORDINALITY o(nsp, name, in_table, place) JOIN pg_namespace n ON n.nspname = o.nsp"
+        " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.name AND CASE WHEN o.in_table THEN c.relkind IN ('r', 'p') ELSE c.relkind = 'S' END";
+    struct tr_buffer schemas, names, in_table;
     tr_buffer_init(&schemas, TR_BUFFER_MAX);
     tr_buffer_init(&names, TR_BUFFER_MAX);
+    tr_buffer_init(&in_table, TR_BUFFER_MAX);
     for (uint32_t i = 0; i < ddl->count; i++) {
         bool sequence = ddl->statements[i].phase == TR_DDL_END &&
                         ddl->statements[i].kind == TR_OBJECT_SEQUENCE;
         tr_pg_array_add(&schemas, sequence ? ddl->statements[i].schema : "");
         tr_pg_array_add(&names, sequence ? ddl->statements[i].name : "");
+        tr_pg_array_add(&in_table, ddl->statements[i].by_column ? "t" : "f");
     }
-    const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&names) };
+    const char *params[] = { tr_pg_array_end(&schemas), tr_pg_array_end(&names), tr_pg_array_end(&in_table) };
     PGresult *res = NULL;
-    int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 2, params, &res, err);
+    int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 3, params, &res, err);
     for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
         unsigned long place = strtoul(PQgetvalue(res, row, 0), NULL, 10);
         if (place >= 1 && place <= ddl->count)
@@ -481,6 +493,7 @@ find_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct t
     PQclear(res);
     tr_buffer_fini(&schemas);
     tr_buffer_fini(&names);
+    tr_buffer_fini(&in_table);
     return rc;
 }
 

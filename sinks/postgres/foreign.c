@@ -8,38 +8,13 @@
 #include "schema/convert.h"
 #include "sinks/postgres/shape.h"
 
-/* MySQL's catalogue gives a constant without its quotes, MariaDB's with them. */
-static const char *
-quoted_default(struct tr_arena *arena, const char *dialect, const struct tr_column *column)
-{
-    const char *text = column->default_expression;
-    bool plain = column->logical <= TR_DECIMAL || column->logical == TR_YEAR || column->logical == TR_BIT;
-    if (text == NULL || strcasecmp(text, "null") == 0)
-        return NULL;
-    if (plain || strcmp(dialect, "mysql") != 0 || text[0] == '\'' ||
-        strncasecmp(text, "current_timestamp", 17) == 0 || strchr(text, '(') != NULL)
-        return text;
-    struct tr_buffer out;
-    tr_buffer_init(&out, (size_t)1 << 20);
-    tr_buffer_byte(&out, '\'');
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '\'')
-            tr_buffer_byte(&out, '\'');
-        tr_buffer_byte(&out, *p);
-    }
-    tr_buffer_byte(&out, '\'');
-    text = tr_arena_strdup(arena, out.data);
-    tr_buffer_fini(&out);
-    return text;
-}
-
 static void
 translate(struct tr_arena *arena, const char *dialect, struct tr_column *column)
 {
     struct tr_buffer type, note;
     tr_buffer_init(&type, (size_t)1 << 20);
     tr_buffer_init(&note, (size_t)1 << 20);
-    column->default_expression = quoted_default(arena, dialect, column);
+    column->default_expression = tr_convert_quoted_default(arena, dialect, column);
     tr_convert_to_postgresql(column, NULL, &type, &note);
     column->native = tr_arena_strdup(arena, type.data);
     if (column->default_expression != NULL) {

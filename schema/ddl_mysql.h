@@ -1,0 +1,32 @@
+/* ddl_mysql.h - what ddl_mysql.c (databases, tables) and ddl_mysql_keys.c (indexes, foreign keys, checks, counters) share. */
+#ifndef TR_SCHEMA_DDL_MYSQL_H
+#define TR_SCHEMA_DDL_MYSQL_H
+
+#include "schema/ddl_internal.h"
+
+void tr_my_ddl_identifier(struct tr_buffer *out, const char *name);
+void tr_my_ddl_literal(struct tr_buffer *out, const char *text);
+/* Is the source MySQL or MariaDB? */
+bool tr_my_ddl_is_family(const struct tr_ddl_builder *b);
+/* The same server at both ends: its own statement says everything. */
+bool tr_my_ddl_is_same(const struct tr_ddl_builder *b);
+/* Does the task give a column another type? Then the source's own statement will not do. */
+bool tr_my_ddl_has_chosen_type(const struct tr_relation *relation);
+const char *tr_my_ddl_database(const struct tr_ddl_builder *b, const struct tr_relation *relation);
+void tr_my_ddl_table_name(struct tr_ddl_builder *b, const struct tr_table *table);
+/* Partitions of a root come with the root, which is one table here. */
+bool tr_my_ddl_is_made(const struct tr_table *table);
+void tr_my_ddl_column_type(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column,
+                           bool crowded, struct tr_buffer *type, struct tr_buffer *note);
+/* " COMMENT 'text'", cut to so many characters, which is said. */
+void tr_my_ddl_comment(struct tr_ddl_builder *b, const struct tr_relation *relation, const char *column,
+                       const char *word, const char *comment, size_t characters);
+/* The column that counts by itself: the first such integer; -1 = none. */
+int tr_my_ddl_counting_column(const struct tr_relation *relation);
+
+/* ddl_mysql_keys.c */
+void tr_my_ddl_checks(struct tr_ddl_builder *b, uint32_t index); /* of the table that was just made */
+void tr_my_ddl_after(struct tr_ddl_builder *b, uint32_t index);
+void tr_my_ddl_end(struct tr_ddl_builder *b);
+
+#endif
