@@ -59,7 +59,11 @@ quoted(const char *p, bool backslashes, struct tr_buffer *out)
             return p + 1;
         else if (p[0] == '\\' && backslashes && p[1] != '\0') {
             p++;
-            tr_buffer_byte(out, *p == 'n' ? '\n' : *p == 'r' ? '\r' : *p == 't' ? '\t' : *p);
+            tr_buffer_byte(out, *p == 'n'   ? '\n'
+                                : *p == 'r' ? '\r'
+                                : *p == 't' ? '\t'
+                                : *p == '0' ? '\0'
+                                            : *p);
             continue;
         }
         tr_buffer_byte(out, *p);
@@ -359,7 +363,7 @@ bytes_to_postgresql(const struct tr_column *column, const struct tr_buffer *valu
                       ? (size_t)column->length
                       : 0;
     for (size_t i = 0; i < value->len; i++)
-        if (!isprint((unsigned char)value->data[i]))
+        if ((unsigned char)value->data[i] >= 0x80)
             return false;
     tr_buffer_text(out, "'\\x");
     tr_buffer_hex(out, value->len > 0 ? value->data : "", value->len);
@@ -381,7 +385,9 @@ constant_to_postgresql(const struct tr_column *column, const char *text, struct 
     if (known && column->logical == TR_BYTES)
         known = bytes_to_postgresql(column, &value, out);
     else if (known)
-        known = column->logical != TR_BIT && is_taken(column->logical, value.len > 0 ? value.data : "", true);
+        known = column->logical != TR_BIT &&
+                (value.len == 0 || memchr(value.data, '\0', value.len) == NULL) &&
+                is_taken(column->logical, value.len > 0 ? value.data : "", true);
     if (known && column->logical != TR_BYTES)
         postgresql_literal(value.len > 0 ? value.data : "", out);
     if (!known)
