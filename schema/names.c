@@ -53,7 +53,8 @@ has_part(const struct tr_table *table, const char *suffix)
     if (strcmp(suffix, "pkey") == 0 && table->relation->nkeys > 0)
         return true;
     for (uint32_t i = 0; i < table->nobjects; i++)
-        if (table->objects[i].name != NULL && strcmp(table->objects[i].name, suffix) == 0)
+        if ((table->objects[i].kind == TR_OBJECT_UNIQUE || table->objects[i].kind == TR_OBJECT_INDEX) &&
+            strcmp(table->objects[i].name, suffix) == 0)
             return true;
     for (uint16_t c = 0; c < table->relation->ncolumns; c++)
         if (table->relation->columns[c].logical == TR_ENUM &&
@@ -104,7 +105,8 @@ tr_name_alone(struct tr_arena *arena, const struct tr_schema *schema, const stru
             strcmp(table->relation->target_schema, relation->target_schema) != 0)
             continue;
         for (uint32_t i = 0; i < table->nobjects; i++)
-            if (table->objects[i].kind == kind && strcasecmp(table->objects[i].name, name) == 0)
+            if (table->objects[i].kind == kind && table->objects[i].name != NULL &&
+                strcasecmp(table->objects[i].name, name) == 0)
                 return tr_name_joined(arena, schema, relation, name, most);
     }
     return tr_name_cut(arena, name, name, most);
