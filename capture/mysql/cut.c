@@ -315,12 +315,32 @@ server_clock(struct tr_mysql_source *source)
     return us;
 }
 
-int
-tr_mysql_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err)
+/*
+ * A copy that no stream follows needs no place in the log, nor a log at all: the snapshots of several readers must only be of one moment, for which a
+ * lock of the task's tables is enough; without the right to one a single reader has one snapshot.
+ */
+static int
+cut_without_log(struct tr_mysql_source *source, struct tr_cut *cut, struct tr_error *err)
 {
-    struct tr_mysql_source *source = tr_mysql(base);
+    MYSQL *conn;
+    struct tr_error denied;
+    int rc = tr_mysql_source_connect(source, "lock", &conn, err);
+    if (rc < 0)
+        return rc;
+    bool locked = lock_wait(source, conn, &denied) == 0 && lock_tables(source, conn, &denied) == 0;
+    rc = open_pool(source, locked ? wanted_connections(source) : 1, err);
+    if (rc == 0)
+        rc = begin_snapshots(source, err);
+    tr_mysql_close(source->group, conn);
+    snprintf(cut->position, sizeof cut->position, "none");
+    return rc;
+}
+
+static int
+cut_at_place(struct tr_mysql_source *source, struct tr_cut *cut, struct tr_error *err)
+{
+    struct tr_source *base = &source->base;
     struct tr_mysql_position place = { 0 };
-    memset(cut, 0, sizeof *cut);
     int rc = open_pool(source, wanted_connections(source), err);
     if (rc == 0)
         rc = take(source, tr_setting_string(base->env->settings, "cut_lock"), &place, err);
@@ -334,9 +354,25 @@ tr_mysql_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err)
     }
     cut->place = place.offset;
     snprintf(cut->file, sizeof cut->file, "%s", place.file);
+    tr_mysql_position_fini(&place);
+    return rc;
+}
+
+int
+tr_mysql_cut(struct tr_source *base, struct tr_cut *cut, struct tr_error *err)
+{
+    struct tr_mysql_source *source = tr_mysql(base);
+    memset(cut, 0, sizeof *cut);
+    int rc = cut_at_place(source, cut, err);
+    if (rc < 0 && strcmp(tr_setting_string(base->env->settings, "mode"), "full-load") == 0) {
+        tr_log(base->env->log, TR_LOG_INFO, "capture",
+               "the cut has no place in the log (%s): no stream can follow this load", err->text);
+        tr_error_clear(err);
+        memset(cut, 0, sizeof *cut);
+        rc = cut_without_log(source, cut, err);
+    }
     if (rc == 0)
         cut->taken_us = server_clock(source);
-    tr_mysql_position_fini(&place);
     snprintf(cut->snapshot, sizeof cut->snapshot, "%" PRIu64, source->pool.number);
     if (rc < 0)
         close_pool(source);

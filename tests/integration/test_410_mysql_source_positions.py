@@ -252,6 +252,22 @@ def test_a_server_without_a_log_is_refused(tailrace):
         refused(tailrace, config_for(shop, tailrace), "log_bin")
 
 
+@pytest.mark.parametrize("privileges", ["SELECT", "SELECT, LOCK TABLES"])
+def test_a_copy_alone_needs_no_log(tailrace, target, privileges):
+    """mode: full-load by an account that may only read, on a server without a binary log."""
+    with MariaDB(options={**FAST, "skip-log-bin": 1, "log-bin": 0}) as server:
+        shop = server.database()
+        make_table(shop)
+        server.sql("CREATE USER low@'%' IDENTIFIED BY 'pw'")
+        server.sql(f"GRANT {privileges} ON `{shop.name}`.* TO low@'%'")
+        config = task_config(server.url(shop.name, user="low", password="pw"), target.url, mode="full-load", tables={"include": [f"{shop.name}.%"]})
+        checked = tailrace.run("check", config=config)
+        assert checked.status == 0 and "log" not in checked.stdout, checked
+        result = tailrace.run("run", config=config)
+        assert result.status == 0 and "no stream can follow" in result.stderr, result
+        assert target.sql(f"SELECT id, v FROM {shop.name}.t ORDER BY 1") == [(1, "a"), (2, "b")]
+
+
 def test_missing_privileges_are_named(mariadb_server, shop, tailrace):
     mariadb_server.sql("CREATE USER low@'%' IDENTIFIED BY 'pw'")
     try:
