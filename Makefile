@@ -223,10 +223,12 @@ reference: all                  ## write the option tables into docs/tailrace.1 
 	$(BIN) help --markdown | sed 1d >> $(BUILD)/configuration.md
 	cp $(BUILD)/configuration.md docs/configuration.md
 
-install: all                    ## install the program, its manual page and licence below DESTDIR/PREFIX
+install: all                    ## install program, manual page, service and licence below DESTDIR/PREFIX
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tailrace
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/tailrace/LICENSE
 	$(if $(wildcard docs/tailrace.1),install -D -m 644 docs/tailrace.1 $(DESTDIR)$(PREFIX)/share/man/man1/tailrace.1)
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/|$(PREFIX)/|' scripts/tailrace@.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/tailrace@.service
 
 clean:                          ## remove what was built
 	rm -rf $(BUILD)

@@ -1,9 +1,12 @@
 """What the documents say of options and commands is what the program has."""
 
 import re
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from harness.tailrace import binary_path
 
@@ -53,3 +56,18 @@ def test_documents_name_options_that_there_are():
                 if flag not in known and flag.removeprefix("no-") not in known and re.sub("^(source|target)-", "", flag) not in known:
                     unknown.append(f"{page.name}: --{flag} in: {line}")
     assert not unknown, "\n".join(unknown)
+
+
+def test_the_service_is_well_locked_in(tmp_path):
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "tailrace@shop.service"
+    text = (DOCS.parent / "scripts/tailrace@.service").read_text(encoding="utf-8").replace("/usr/local/bin/tailrace", str(binary_path()))
+    unit.write_text(text, encoding="utf-8")
+    done = subprocess.run([tool, "security", "--offline=true", str(unit)], capture_output=True, text=True, timeout=60, check=False)
+    exposure = re.search(r"exposure level for .*: ([0-9.]+)", done.stdout)
+    if exposure is None:
+        pytest.skip("this systemd-analyze does not look at files")
+    assert float(exposure[1]) <= 1.5, done.stdout
+    assert "nknown" not in done.stderr and "nvalid" not in done.stderr, done.stderr
