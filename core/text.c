@@ -102,6 +102,8 @@ tr_text_json(struct tr_buffer *out, const char *text, size_t len)
         size_t n = tr_utf8_length(text + i, len - i);
         if (n == 1)
             json_ascii(out, text[i]);
+        else if (n == 2 && is_control(text + i, n))
+            tr_buffer_printf(out, "\\u00%02x", (unsigned)(uint8_t)text[i + 1]);
         else if (n == 0)
             tr_buffer_add(out, "\xEF\xBF\xBD", 3);
         else
