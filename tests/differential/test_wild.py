@@ -68,7 +68,7 @@ def test_postgres(source_server, seed):
                 Ours(database.url, {name: ours(mode) for name, mode in modes.items()}, ["public.%", f"{workload.schema}.%"]),
                 lambda number: database.sql("INSERT INTO sync VALUES (%s)", (number,)), "srv.public.sync")
     try:
-        both.wait_snapshot(90)
+        both.wait_snapshot()
         for transaction in workload.changes(TRANSACTIONS):
             run_postgres(database, transaction)
         both.sync()
@@ -115,7 +115,7 @@ def test_mysql(server, seed):
                 Ours(database.url, {name: ours(mode) for name, mode in modes.items()}, [f"{database.name}.%"]),
                 lambda number: database.sql("INSERT INTO sync VALUES (%s)", (number,)), f"srv.{database.name}.sync")
     try:
-        both.wait_snapshot(90)
+        both.wait_snapshot()
         for transaction in workload.changes(TRANSACTIONS):
             run_mysql(database, transaction)
         both.sync()
