@@ -28,9 +28,10 @@ struct tr_ddl_statement {
     enum tr_object_kind kind; /* TR_OBJECT_SEQUENCE in TR_DDL_END: set its value */
     const char *schema;       /* target name of the object; NULL for an extension */
     const char *name;
-    uint32_t table;     /* index of the table it belongs to, or TR_DDL_NO_TABLE */
-    const char *native; /* the definition's tail, to recognise an equal object under another name; or NULL */
-    const char *sql;    /* one or several statements separated by ";\n", to be run as one transaction */
+    uint32_t table; /* index of the table it belongs to, or TR_DDL_NO_TABLE */
+    /* the definition's tail, to recognise an equal object under another name; or the last value that a sequence gave out; or NULL */
+    const char *native;
+    const char *sql; /* one or several statements separated by ";\n", to be run as one transaction */
     const char *
         other_name; /* an object of this name on the same table is the same one, made when there were other tables; or NULL */
     bool

@@ -5,6 +5,7 @@
  * conversion; only the names of the tables are put in here, because mapping may have changed them.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "schema/ddl_internal.h"
@@ -333,11 +334,15 @@ build_sequence_value(struct tr_ddl_builder *b, const struct tr_object *object)
         tr_buffer_text(out, "::regclass) q");
     }
     tr_buffer_fini(&name);
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
-                                             .kind = TR_OBJECT_SEQUENCE,
-                                             .schema = object->schema,
-                                             .name = object->name,
-                                             .table = TR_DDL_NO_TABLE });
+    char reached[24];
+    snprintf(reached, sizeof reached, "%" PRId64, object->last_value);
+    tr_ddl_add(b, (struct tr_ddl_statement){
+                      .phase = TR_DDL_END,
+                      .kind = TR_OBJECT_SEQUENCE,
+                      .schema = object->schema,
+                      .name = object->name,
+                      .table = TR_DDL_NO_TABLE,
+                      .native = object->is_called ? tr_arena_strdup(&b->ddl->arena, reached) : NULL });
 }
 
 static void

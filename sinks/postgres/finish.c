@@ -463,13 +463,16 @@ tr_pg_finish_tables(struct tr_sink *base, const struct tr_schema *schema, struct
 
 /* ---- while changes flow */
 
+enum { SEQUENCE_MISSING, SEQUENCE_THERE, SEQUENCE_RIGHT };
+
 /* A sequence's statement fails where there is no such sequence; with schema: expect that is the user's own affair. */
 static int
-find_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, bool *have,
+find_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, uint8_t *found,
                struct tr_error *err)
 {
     static const char query[] =
-        "SELECT o.place FROM unnest($1::text[], $2::text[], $3::boolean[]) WITH ORDINALITY o(nsp, name, in_table, place) JOIN pg_namespace n ON n.nspname = o.nsp"
+        "SELECT o.place, CASE WHEN c.relkind = 'S' AND has_sequence_privilege(c.oid, 'USAGE, SELECT') THEN pg_sequence_last_value(c.oid) END"
+        " FROM unnest($1::text[], $2::text[], $3::boolean[]) WITH ORDINALITY o(nsp, name, in_table, place) JOIN pg_namespace n ON n.nspname = o.nsp"
         " JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.name AND CASE WHEN o.in_table THEN c.relkind IN ('r', 'p') ELSE c.relkind = 'S' END";
     struct tr_buffer schemas, names, in_table;
     tr_buffer_init(&schemas, TR_BUFFER_MAX);
@@ -487,8 +490,11 @@ find_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct t
     int rc = tr_pg_exec_params(conn, tr_pg_stop_fd(sink), query, 3, params, &res, err);
     for (int row = 0; rc == 0 && row < PQntuples(res); row++) {
         unsigned long place = strtoul(PQgetvalue(res, row, 0), NULL, 10);
-        if (place >= 1 && place <= ddl->count)
-            have[place - 1] = true;
+        if (place < 1 || place > ddl->count)
+            continue;
+        const char *reached = ddl->statements[place - 1].native;
+        bool right = reached != NULL && strcmp(PQgetvalue(res, row, 1), reached) == 0;
+        found[place - 1] = right ? SEQUENCE_RIGHT : SEQUENCE_THERE;
     }
     PQclear(res);
     tr_buffer_fini(&schemas);
@@ -497,17 +503,17 @@ find_sequences(const struct tr_postgres_sink *sink, PGconn *conn, const struct t
     return rc;
 }
 
-/* Leaves only the statements of sequences that are there. */
+/* Leaves only the statements of sequences that are there and do not stand where they should. */
 static int
 keep_sequences(const struct tr_postgres_sink *sink, PGconn *conn, struct tr_ddl *ddl, struct tr_error *err)
 {
-    bool *have = tr_calloc(ddl->count + 1, sizeof(*have));
-    int rc = find_sequences(sink, conn, ddl, have, err);
+    uint8_t *found = tr_calloc(ddl->count + 1, sizeof(*found));
+    int rc = find_sequences(sink, conn, ddl, found, err);
     uint32_t count = 0, missing = 0;
     for (uint32_t i = 0; rc == 0 && i < ddl->count; i++) {
-        if (have[i])
+        if (found[i] == SEQUENCE_THERE)
             ddl->statements[count++] = ddl->statements[i];
-        else
+        else if (found[i] == SEQUENCE_MISSING)
             missing += ddl->statements[i].phase == TR_DDL_END &&
                        ddl->statements[i].kind == TR_OBJECT_SEQUENCE;
     }
@@ -516,7 +522,7 @@ keep_sequences(const struct tr_postgres_sink *sink, PGconn *conn, struct tr_ddl 
     if (missing > 0)
         tr_log(sink->base.env->log, TR_LOG_DEBUG, "sink",
                "%u sequences of the source are not at the target: their values are not carried", missing);
-    free(have);
+    free(found);
     return rc;
 }
 

@@ -32,6 +32,20 @@ def test_sequences_stand_at_the_sources_values_when_drained(source, target, tail
     assert target.one("INSERT INTO d DEFAULT VALUES RETURNING id") == -3
 
 
+def test_a_sequence_that_stands_right_is_left_alone(source, target, tailrace, config):
+    """setval empties what a sequence has written ahead to its log: so it shows."""
+    source.sql("CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id serial PRIMARY KEY); INSERT INTO a DEFAULT VALUES; INSERT INTO b DEFAULT VALUES")
+    drain(tailrace, config)
+    for database in (source, target):
+        assert database.one("SELECT nextval('a_id_seq')") == 2
+    source.sql("SELECT nextval('b_id_seq')")
+    ahead = target.one("SELECT log_cnt FROM a_id_seq")
+    assert ahead > 0
+    drain(tailrace, config)
+    assert target.sql("SELECT last_value, log_cnt FROM a_id_seq") == [(2, ahead)]
+    assert _value(target, "b_id_seq") == 2
+
+
 def test_sequences_follow_while_streaming_and_never_go_back(source, target, tailrace, config):
     source.sql("CREATE TABLE s (id serial PRIMARY KEY); CREATE TABLE other (id serial PRIMARY KEY)")
     tailrace.start("run", config={**config, "sequences": "1s"})
