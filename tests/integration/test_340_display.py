@@ -89,7 +89,8 @@ def shown(text):
 
 
 def test_the_display_fits_the_terminal_and_log_lines_do_not_tear_it(source, target, tailrace):
-    source.sql("CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i; CREATE TABLE held (id int PRIMARY KEY); INSERT INTO held VALUES (1)")
+    source.sql("CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i;"
+               "CREATE TABLE held (id int PRIMARY KEY); INSERT INTO held VALUES (1)")
     tailrace.write_config(task_config(source.url, target.url, tables={"include": ["public.%"]}))
     target.sql("CREATE TABLE held (id int PRIMARY KEY)")
     holder = target.connect(autocommit=False)
