@@ -146,6 +146,7 @@ def ends(servers, source, target):
                 result.append(Mysql(engine, server))
         if "postgresql" not in (left, right):  # the tables are found under the source's database
             result[1].server.drop_database("defs")
+            result[1].url = result[1].server.url()
         return result
 
     yield get
