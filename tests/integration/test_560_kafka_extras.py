@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 
+from harness import matrix
 from harness.kafka import Kafka, need_kafka
 from harness.replication import drain, task_config
 from harness.topics import Replay
@@ -150,6 +151,27 @@ def test_mariadb_schema_changes(mariadb_server, kafka, tailrace, prefix):
         assert row["payload"]["after"] == {"id": 1, "v": "x"}
     finally:
         shop.drop()
+
+
+@pytest.mark.matrix
+def test_mysql_schema_changes(tailrace):
+    """MySQL's catalogue speaks otherwise than MariaDB's; to standard output the records are the same."""
+    with matrix.mysql("9", options={"sync-binlog": 0}) as server:
+        shop = server.database()
+        config = task_config(shop.url, None, task="shop", tables={"include": [f"{shop.name}.%"]}) | {
+            "target": {"url": "stdout:", "include_schema_changes": True, "schemas_enable": True}, "stop": "drained"}
+        shop.sql("CREATE TABLE t (id int PRIMARY KEY) DEFAULT CHARSET latin1")
+        assert tailrace.run("run", config=config).status == 0
+        shop.sql("ALTER TABLE t ADD COLUMN e enum('a','it''s') DEFAULT 'it''s', ADD COLUMN n decimal(12,3) unsigned, ADD COLUMN j json")
+        result = tailrace.run("run", config=config)
+        assert result.status == 0, result
+        [value] = [line["value"]["payload"] for line in result.json_lines() if line["topic"] == "shop"]
+        [change] = value["tableChanges"]
+        assert (change["type"], change["id"], change["table"]["defaultCharsetName"]) == ("ALTER", f'"{shop.name}"."t"', "latin1")
+        seen = [(c["name"], c["jdbcType"], c["typeName"], c["length"], c["scale"], c["charsetName"], c["defaultValueExpression"])
+                for c in change["table"]["columns"]]
+        assert seen == [("id", 4, "INT", None, None, None, None), ("e", 1, "ENUM", 1, None, "latin1", "it's"),
+                        ("n", 3, "DECIMAL UNSIGNED", 12, 3, None, None), ("j", 1111, "JSON", None, None, None, None)]
 
 
 @pytest.mark.time_limit(400)
