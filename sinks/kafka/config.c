@@ -260,13 +260,6 @@ configure_transactions(struct kafka_sink *sink, rd_kafka_conf_t *conf, struct tr
     return rc < 0 ? rc : set_number(conf, "transaction.timeout.ms", sink->timeout_us / 1000, err);
 }
 
-static int
-configure_reader(rd_kafka_conf_t *conf, struct tr_error *err)
-{
-    int rc = tr_kafka_set_reader(conf, true, err);
-    return rc < 0 ? rc : tr_kafka_set(conf, "group.id", "tailrace", err); /* asked for; no group is joined */
-}
-
 int
 kafka_configure(struct kafka_sink *sink, rd_kafka_conf_t *conf, bool producer, struct tr_error *err)
 {
@@ -284,7 +277,7 @@ kafka_configure(struct kafka_sink *sink, rd_kafka_conf_t *conf, bool producer, s
     if (rc == 0)
         rc = configure_connection(sink, conf, &url, err);
     if (rc == 0)
-        rc = producer ? configure_producer(sink, conf, err) : configure_reader(conf, err);
+        rc = producer ? configure_producer(sink, conf, err) : tr_kafka_set_reader(conf, true, err);
     if (rc == 0 && producer && sink->exactly_once)
         rc = configure_transactions(sink, conf, err);
     tr_url_fini(&url);

@@ -84,89 +84,45 @@ take_record(struct kafka_state *state, const char *key, const char *value)
     return true;
 }
 
-static int
-take_message(struct kafka_sink *sink, struct kafka_state *state, const rd_kafka_message_t *message,
-             struct tr_error *err)
-{
-    char *key = message->key != NULL ? tr_strndup(message->key, message->key_len) : tr_strdup("");
-    char *value = message->payload != NULL ? tr_strndup(message->payload, message->len) : NULL;
-    int rc = 0;
-    if (!take_record(state, key, value)) {
-        tr_fail(err, TR_REFUSED, "topic %s holds a record that no task wrote (offset %" PRId64 ")",
-                sink->state_topic, message->offset);
-        rc = tr_error_hint(err, "name another one with checkpoint_topic");
-    }
-    free(key);
-    free(value);
-    return rc;
-}
+struct reading {
+    struct kafka_sink *sink;
+    struct kafka_state *state;
+    int64_t seen; /* offset of the newest record */
+};
 
 static int
-read_all(struct kafka_sink *sink, rd_kafka_t *reader, int64_t up_to, struct kafka_state *state,
-         struct tr_error *err)
+read_record(void *arg, const char *key, const char *value, int64_t offset, struct tr_error *err)
 {
-    int64_t deadline = tr_clock_us() + READ_US, seen = -1;
-    bool end = false;
-    int rc = 0;
-    while (rc == 0 && !end) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
-        if (message == NULL) {
-            if (tr_clock_us() > deadline)
-                rc = kafka_fail(sink, err, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, "cannot read topic %s",
-                                sink->state_topic);
-            continue;
-        }
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            end = seen >= up_to;
-        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            seen = message->offset;
-            rc = take_message(sink, state, message, err);
-        } else if (tr_clock_us() > deadline || message->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-            rc = kafka_fail(sink, err, message->err, rd_kafka_message_errstr(message), "cannot read topic %s",
-                            sink->state_topic);
-        }
-        rd_kafka_message_destroy(message);
-    }
-    return rc;
-}
-
-static rd_kafka_t *
-open_reader(struct kafka_sink *sink, struct tr_error *err)
-{
-    char why[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set_opaque(conf, sink);
-    rd_kafka_conf_set_log_cb(conf, kafka_on_log);
-    rd_kafka_conf_set_error_cb(conf, kafka_on_error);
-    rd_kafka_t *reader = NULL;
-    if (kafka_configure(sink, conf, false, err) == 0) {
-        reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
-        if (reader == NULL)
-            tr_fail(err, TR_CONFIG, "cannot make a consumer for topic %s: %s", sink->state_topic, why);
-    }
-    if (reader == NULL)
-        rd_kafka_conf_destroy(conf);
-    else
-        rd_kafka_poll_set_consumer(reader);
-    return reader;
+    struct reading *reading = arg;
+    reading->seen = offset;
+    if (take_record(reading->state, key, value))
+        return 0;
+    tr_fail(err, TR_REFUSED, "topic %s holds a record that no task wrote (offset %" PRId64 ")",
+            reading->sink->state_topic, offset);
+    return tr_error_hint(err, "name another one with checkpoint_topic");
 }
 
 int
 state_read(struct kafka_sink *sink, int64_t up_to, struct kafka_state *state, struct tr_error *err)
 {
+    struct reading reading = { .sink = sink, .state = state, .seen = -1 };
+    struct tr_kafka_reader reader;
     memset(state, 0, sizeof(*state));
-    rd_kafka_t *reader = open_reader(sink, err);
-    if (reader == NULL)
-        return -(int)err->class;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, sink->state_topic, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
-    rd_kafka_resp_err_t code = rd_kafka_assign(reader, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    int rc = code == RD_KAFKA_RESP_ERR_NO_ERROR
-                 ? read_all(sink, reader, up_to, state, err)
-                 : kafka_fail(sink, err, code, NULL, "cannot read topic %s", sink->state_topic);
-    rd_kafka_consumer_close(reader);
-    rd_kafka_destroy(reader);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, tr_kafka_no_log);
+    int rc = kafka_configure(sink, conf, false, err);
+    if (rc < 0) {
+        rd_kafka_conf_destroy(conf);
+        return rc;
+    }
+    rc = tr_kafka_reader_open(&sink->client, conf, sink->state_topic, &reader, err);
+    if (rc < 0)
+        return rc;
+    int64_t deadline = tr_clock_us() + READ_US;
+    do
+        rc = tr_kafka_read_on(&reader, true, deadline, read_record, &reading, err);
+    while (rc == 0 && reading.seen < up_to);
+    tr_kafka_reader_close(&reader);
     if (rc < 0)
         state_fini(state);
     return rc;
