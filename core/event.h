@@ -47,6 +47,11 @@ enum tr_ddl_verb { /* what a statement does to tables */
                    TR_VERB_DROP_INDEX,
 };
 
+/* ALTER TABLE ... RENAME COLUMN a TO b, CHANGE a b ...; all of one statement at once: a name may be passed on or exchanged. */
+struct tr_ddl_rename {
+    const char *from, *to;
+};
+
 /* A table that a DDL statement names. */
 struct tr_ddl_table {
     const char *schema, *name;
@@ -91,7 +96,10 @@ struct tr_event {
             struct tr_ddl_table
                 *tables; /* whose names stand in the text, in its order; the one that changes first */
             uint32_t ntables;
-            uint8_t verb; /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
+            const struct tr_ddl_rename *renames; /* of columns of the first table */
+            uint32_t nrenames;
+            bool reshapes; /* which column stands where, or is of which type, may be another than before */
+            uint8_t verb;  /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;
     };
 };

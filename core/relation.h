@@ -87,7 +87,9 @@ struct tr_relation {
     const struct tr_column *columns;
     const struct tr_codec *codec;
     /* Set by the pipeline's hook before the relation is published to any other thread: */
-    bool skip; /* not part of the task: the decoder passes over its rows */
+    uint64_t
+        named_at; /* the log does not name the columns: the catalogue did, when the log ended there; else 0 */
+    bool skip;    /* not part of the task: the decoder passes over its rows */
     _Atomic bool
         guarded; /* the table has a cut of its own that the stream has not passed: ask hooks->wanted per transaction */
     struct tr_arena arena; /* owns all of the above */

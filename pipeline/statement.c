@@ -57,6 +57,11 @@ split(struct tr_batch *batch)
         table->schema = table->target_schema = tr_arena_strdup(arena, table->schema);
         table->name = table->target_name = tr_arena_strdup(arena, table->name);
     }
+    struct tr_ddl_rename *renames = tr_arena_alloc(arena, (statement->ddl.nrenames + 1) * sizeof *renames);
+    for (uint32_t i = 0; i < statement->ddl.nrenames; i++)
+        renames[i] = (struct tr_ddl_rename){ tr_arena_strdup(arena, statement->ddl.renames[i].from),
+                                             tr_arena_strdup(arena, statement->ddl.renames[i].to) };
+    event->ddl.renames = renames;
     own->received_us = batch->received_us;
     batch->nevents--;
     batch->ntxns--;

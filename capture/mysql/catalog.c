@@ -602,6 +602,19 @@ complete_by_name(struct tr_relation *relation, const struct tr_relation *catalog
     return 0;
 }
 
+/* Statements up to here may have changed what the catalogue has just told; the decoder meets them later. */
+static int
+note_end(struct tr_mysql_source *source, struct tr_relation *relation, struct tr_error *err)
+{
+    struct tr_mysql_position end;
+    int rc = tr_mysql_server_end(source, NULL, &end, err);
+    if (rc < 0)
+        return rc;
+    relation->named_at = tr_mysql_position_order(&end);
+    tr_mysql_position_fini(&end);
+    return 0;
+}
+
 int
 tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
 {
@@ -616,6 +629,8 @@ tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
                    : complete_by_place(relation, list.items[0], err);
     else if (rc == 0 && !named)
         rc = altered(relation, err, "was dropped or renamed");
+    if (rc == 0 && !named)
+        rc = note_end(source, relation, err);
     tr_relation_list_free(&list);
     return rc;
 }

@@ -211,6 +211,12 @@ event_reader binlog_read_table_map;
 void binlog_forget_ids(struct binlog *d);
 void binlog_release_tables(struct binlog *d);
 struct table *binlog_find_id(struct binlog *d, uint64_t id);
+/*
+ * A statement changed tables: their next rows are looked at anew, even when the log describes them as before (it may not name columns or labels). Refused when the catalogue
+ * had this change in it already as it named the columns of rows from before.
+ */
+int binlog_reshaped(struct binlog *d, const struct binlog_frame *f, const struct tr_event *statement,
+                    struct tr_error *err);
 struct table *binlog_table(struct binlog *d, const char *database, size_t database_len, const char *name,
                            size_t name_len);
 /*

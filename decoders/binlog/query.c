@@ -402,7 +402,8 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
     event->ddl.database = tr_arena_copy(arena, q->database, q->database_len);
     event->ddl.text = text;
     binlog_read_tables(arena, event);
-    return TR_DECODED_ROW;
+    int rc = binlog_reshaped(d, f, event, err);
+    return rc < 0 ? rc : TR_DECODED_ROW;
 }
 
 /* ---------------------------------------------------------------- dispatch */

@@ -21,6 +21,7 @@ struct scan {
     struct tr_event *event;
     const char *at, *end;
     uint32_t capacity;
+    uint32_t renames; /* room for them */
 };
 
 static bool
@@ -194,6 +195,57 @@ if_exists(struct scan *s)
     return accept(s, "EXISTS");
 }
 
+/* [IF EXISTS] a [TO] b */
+static void
+take_column_names(struct scan *s, bool with_to)
+{
+    struct scan ahead = *s;
+    struct tr_event *event = s->event;
+    if (!if_exists(&ahead))
+        return;
+    struct token from = next(&ahead);
+    if (with_to && !accept(&ahead, "TO"))
+        return;
+    struct token to = next(&ahead);
+    if (!is_name(&from) || !is_name(&to))
+        return;
+    if (event->ddl.nrenames == s->renames) {
+        s->renames = 2 * s->renames + 4;
+        struct tr_ddl_rename *more = tr_arena_zalloc(s->arena, s->renames * sizeof *more);
+        if (event->ddl.nrenames > 0)
+            memcpy(more, event->ddl.renames, event->ddl.nrenames * sizeof *more);
+        event->ddl.renames = more;
+    }
+    struct tr_ddl_rename *rename = (struct tr_ddl_rename *)&event->ddl.renames[event->ddl.nrenames];
+    *rename = (struct tr_ddl_rename){ name_of(s, &from), name_of(s, &to) };
+    event->ddl.nrenames += strcmp(rename->from, rename->to) != 0;
+    s->at = ahead.at;
+}
+
+/* What an action of ALTER TABLE does to columns; true when it has been taken whole. Indexes, constraints and options of the table leave them alone. */
+static bool
+take_columns(struct scan *s, const struct token *t)
+{
+    static const char *const others[] = { "INDEX",   "KEY",        "UNIQUE",  "FULLTEXT",
+                                          "SPATIAL", "CONSTRAINT", "PRIMARY", "FOREIGN",
+                                          "CHECK",   "PARTITION",  "VECTOR",  NULL };
+    static const char *const columns[] = { "CHANGE", "MODIFY", "COLUMN", "FIRST", "AFTER", "CONVERT", NULL };
+    struct scan ahead = *s;
+    struct token what = next(&ahead);
+    bool add = is_word(t, "ADD") || is_word(t, "DROP");
+    s->event->ddl.reshapes = s->event->ddl.reshapes || is_any(t, columns) || (add && !is_any(&what, others));
+    if (is_word(t, "CHANGE")) {
+        accept(s, "COLUMN");
+        take_column_names(s, false);
+    } else if (is_word(t, "RENAME") && is_word(&what, "COLUMN")) {
+        s->event->ddl.reshapes = true;
+        s->at = ahead.at;
+        take_column_names(s, true);
+        return true;
+    }
+    return false;
+}
+
 /* Another table that an action of ALTER TABLE names: RENAME TO t, EXCHANGE PARTITION p WITH TABLE t. */
 static bool
 take_action(struct scan *s, const struct token *t)
@@ -201,12 +253,15 @@ take_action(struct scan *s, const struct token *t)
     static const char *const parts[] = { "COLUMN", "INDEX", "KEY", "CONSTRAINT", "PARTITION", NULL };
     if (is_word(t, "TABLE"))
         return take_table(s);
+    if (take_columns(s, t))
+        return true;
     if (!is_word(t, "RENAME"))
         return true;
     struct scan ahead = *s;
     struct token what = next(&ahead);
     if (is_any(&what, parts))
         return true;
+    s->event->ddl.reshapes = true;
     if (is_word(&what, "TO") || is_word(&what, "AS") || is_mark(&what, '='))
         s->at = ahead.at;
     return take_table(s);
@@ -295,8 +350,11 @@ rename_tables(struct scan *s)
 void
 binlog_read_tables(struct tr_arena *arena, struct tr_event *event)
 {
-    struct scan s = { arena, event, event->ddl.text, event->ddl.text + strlen(event->ddl.text), 0 };
+    struct scan s = { arena, event, event->ddl.text, event->ddl.text + strlen(event->ddl.text), 0, 0 };
     event->ddl.tables = NULL;
+    event->ddl.renames = NULL;
+    event->ddl.nrenames = 0;
+    event->ddl.reshapes = false;
     event->ddl.ntables = 0;
     enum tr_ddl_verb verb = accept(&s, "ALTER")    ? alter(&s)
                             : accept(&s, "CREATE") ? create(&s)
@@ -304,6 +362,7 @@ binlog_read_tables(struct tr_arena *arena, struct tr_event *event)
                             : accept(&s, "RENAME") ? rename_tables(&s)
                                                    : TR_VERB_OTHER;
     event->ddl.verb = (uint8_t)verb;
+    event->ddl.reshapes = event->ddl.reshapes || verb == TR_VERB_DROP_TABLE || verb == TR_VERB_RENAME_TABLE;
     if (verb == TR_VERB_OTHER)
         event->ddl.ntables = 0;
 }

@@ -124,6 +124,29 @@ binlog_table(struct binlog *d, const char *database, size_t database_len, const 
     return t;
 }
 
+int
+binlog_reshaped(struct binlog *d, const struct binlog_frame *f, const struct tr_event *statement,
+                struct tr_error *err)
+{
+    for (uint32_t i = 0; statement->ddl.reshapes && i < statement->ddl.ntables; i++) {
+        const char *database = statement->ddl.tables[i].schema, *name = statement->ddl.tables[i].name;
+        struct table *table = binlog_table(d, database, strlen(database), name, strlen(name));
+        const struct tr_relation *relation = table->relation;
+        table->stale = true;
+        if (relation == NULL || relation->skip || relation->named_at <= f->order)
+            continue;
+        tr_fail(
+            err, TR_REFUSED,
+            "table %s.%s was changed at %s:%llu, and the columns of rows from before it were told by the shape that it has got since",
+            database, name, d->file, (unsigned long long)TR_BINLOG_OFFSET(f->order));
+        return tr_error_hint(
+            err,
+            "SET GLOBAL binlog_row_metadata = 'FULL' on the source, end the sessions that were open before, "
+            "and load the table again (tailrace reload)");
+    }
+    return 0;
+}
+
 static void
 remember_wire(struct table *table, const uint8_t *wire, size_t len)
 {

@@ -595,6 +595,8 @@ static bool
 changes_shape(const struct careful *c, const struct tr_event *event)
 {
     bool use = is_row(event) && !tr_pg_map_known(c->worker->apply, event->relation);
+    if (tr_pg_renames_columns(event))
+        return true;
     bool change = event->kind == TR_SCHEMA && event->schema.previous != NULL && !event->relation->skip;
     return (use || change) && tr_pg_shape_is_due(c->worker->apply, event->relation, c->group->number);
 }
@@ -605,6 +607,8 @@ reach_shape(struct careful *c, const struct tr_event *event, struct tr_error *er
 {
     struct tr_relation *previous = event->kind == TR_SCHEMA ? event->schema.previous : NULL;
     c->group->shaped = true;
+    if (event->kind == TR_DDL)
+        return tr_pg_carry_renames(c->sink, c->worker->conn, event, err);
     return tr_pg_reach_shape(c->sink, c->worker->conn, c->group->number, previous, event->relation, err);
 }
 

@@ -524,6 +524,76 @@ store(struct tr_postgres_sink *sink, PGconn *conn, struct tr_relation *relation,
                   : 0;
 }
 
+/* ------------------------------------------------------------------------------------------- renamed by name */
+
+bool
+tr_pg_renames_columns(const struct tr_event *event)
+{
+    return event->kind == TR_DDL && event->ddl.verb == TR_VERB_ALTER_TABLE && event->ddl.nrenames > 0 &&
+           event->ddl.ntables > 0 && event->ddl.tables[0].wanted;
+}
+
+static bool
+gives_away(const struct tr_event *event, const char *name)
+{
+    for (uint32_t i = 0; i < event->ddl.nrenames; i++)
+        if (strcmp(event->ddl.renames[i].from, name) == 0)
+            return true;
+    return false;
+}
+
+/* As carry_names(): names that are passed on or exchanged go by way of names that nobody has. */
+static int
+rename_by_name(struct change *c, const struct tr_event *event, struct tr_error *err)
+{
+    char meanwhile[64];
+    int rc = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; rc == 0 && i < event->ddl.nrenames; i++) {
+            const struct tr_ddl_rename *rename = &event->ddl.renames[i];
+            bool taken = tr_pg_table_column(c->table, rename->to) >= 0,
+                 waits = taken && gives_away(event, rename->to);
+            if (tr_pg_table_column(c->table, rename->from) < 0)
+                continue; /* done by the operator, or not carried */
+            snprintf(meanwhile, sizeof meanwhile, "tailrace renames %u", i);
+            if (taken && !waits)
+                rc = refuse_taken_name(c, rename->from, rename->to, err);
+            else if (pass == 0)
+                rc = rename_column(c, rename->from, waits ? meanwhile : rename->to, err);
+            else if (waits)
+                rc = rename_column(c, meanwhile, rename->to, err);
+        }
+    return rc;
+}
+
+int
+tr_pg_carry_renames(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
+                    struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &event->ddl.tables[0];
+    struct change c = { .sink = sink, .conn = conn };
+    if (sink->ddl != TR_PG_DDL_APPLY)
+        return 0;
+    int rc = tr_pg_table_read(sink, table->target_schema, table->target_name, &c.table, err);
+    if (rc < 0 || c.table == NULL)
+        return rc;
+    tr_buffer_init(&c.sql, (size_t)1 << 20);
+    rc = rename_by_name(&c, event, err);
+    tr_pg_table_free(c.table);
+    struct tr_pg_shape *shape = rc == 0 ? tr_pg_shape_rename(sink->apply, table, event->ddl.renames,
+                                                             event->ddl.nrenames)
+                                        : NULL;
+    if (shape != NULL && sink->keeps_shapes) {
+        tr_buffer_reset(&c.sql);
+        tr_pg_shape_statement(sink, shape, &c.sql);
+        rc = tr_pg_ask(sink, conn, c.sql.data, NULL, err);
+    }
+    tr_buffer_fini(&c.sql);
+    if (rc == 0)
+        tr_pg_map_forget(sink->apply, table->target_schema, table->target_name);
+    return rc;
+}
+
 bool
 tr_pg_shape_is_due(struct tr_pg_apply *apply, const struct tr_relation *relation, uint64_t group)
 {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "core/memory.h"
-#include "sinks/postgres/apply.h"
+#include "sinks/postgres/shape.h"
 
 /* A transaction that is larger than this is applied while it comes; a smaller one is held until its end is here. */
 #define HOLD_BYTES ((uint64_t)8 << 20)
@@ -16,7 +16,8 @@ look(const struct tr_batch *batch, struct contents *has)
 {
     for (uint32_t i = 0; i < batch->nevents; i++) {
         const struct tr_event *event = &batch->events[i];
-        has->ddl = has->ddl || (event->kind == TR_SCHEMA && event->schema.previous != NULL);
+        has->ddl = has->ddl || (event->kind == TR_SCHEMA && event->schema.previous != NULL) ||
+                   tr_pg_renames_columns(event);
         has->truncate = has->truncate || event->kind == TR_TRUNCATE;
     }
 }

@@ -86,6 +86,31 @@ tr_pg_shape_seen(struct tr_pg_shape *shape, struct tr_relation *relation)
     shape->relation = tr_relation_ref(relation);
 }
 
+struct tr_pg_shape *
+tr_pg_shape_rename(struct tr_pg_apply *apply, const struct tr_ddl_table *of,
+                   const struct tr_ddl_rename *renames, uint32_t count)
+{
+    char *table = tr_asprintf("%s.%s", of->schema, of->name);
+    struct tr_pg_shape *shape = find(apply, table);
+    free(table);
+    for (uint16_t i = 0; shape != NULL && i < shape->ncolumns; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (!shape->columns[i].dropped && strcmp(shape->columns[i].name, renames[k].from) == 0) {
+                free(shape->columns[i].name);
+                shape->columns[i].name = tr_strdup(renames[k].to);
+                break;
+            }
+    if (shape == NULL)
+        return NULL;
+    struct tr_relation
+        *names = tr_relation_new(); /* no relation of the log has been seen to be of this shape */
+    names->target_schema = tr_arena_strdup(&names->arena, of->target_schema);
+    names->target_name = tr_arena_strdup(&names->arena, of->target_name);
+    tr_relation_unref(shape->relation);
+    shape->relation = names;
+    return shape;
+}
+
 static void
 add_column(struct tr_pg_shape *shape, const struct tr_pg_shape_column *column)
 {

@@ -57,6 +57,9 @@ bool tr_pg_shape_fits(const struct tr_pg_shape *shape, const struct tr_relation 
 /* Remember the relation as the shape of `table` (what is dropped stays remembered). Returns the shape, which is to be stored by the group `writer`. */
 struct tr_pg_shape *tr_pg_shape_set(struct tr_pg_apply *apply, struct tr_relation *relation,
                                     const struct tr_pg_table *table, uint64_t writer);
+/* The columns have other names from now on; the shape is to be stored. NULL: the table has not been seen. */
+struct tr_pg_shape *tr_pg_shape_rename(struct tr_pg_apply *apply, const struct tr_ddl_table *of,
+                                       const struct tr_ddl_rename *renames, uint32_t count);
 /* The relation is of the shape. */
 void tr_pg_shape_seen(struct tr_pg_shape *shape, struct tr_relation *relation);
 /* The statement that stores it. */
@@ -74,6 +77,11 @@ int tr_pg_reach_shape(struct tr_postgres_sink *sink, PGconn *conn, uint64_t grou
                       struct tr_relation *previous, struct tr_relation *relation, struct tr_error *err);
 /* Does tr_pg_reach_shape have to be called before a row of the relation is applied by this group? */
 bool tr_pg_shape_is_due(struct tr_pg_apply *apply, const struct tr_relation *relation, uint64_t group);
+/* Does the event rename columns of a table of the task by the source's own words (MySQL)? */
+bool tr_pg_renames_columns(const struct tr_event *event);
+/* Rename them at the target and in what is remembered, inside the open transaction; what is not there under the old name is left alone. */
+int tr_pg_carry_renames(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
+                        struct tr_error *err);
 /*
  * For a relation that is used for the first time. 0: the table is as it must be; *learnt when there is something of it that `group` shall store. 1: tr_pg_reach_shape
  * has work to do.

@@ -382,6 +382,13 @@ class MariaDB(Server):
     kind = "mariadb"
     scheme = "mariadb"
 
+    def environment(self):
+        """A folder for temporary files of its own: a server that starts deletes the temporary tables of others in a shared one."""
+        folder = self.dir / "tmp"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)
+        return {**super().environment(), "TMPDIR": str(folder)}
+
     def default_bin_dir(self):
         return Path("/usr")
 

@@ -32,6 +32,42 @@ check(const char *text, const char *expected)
     tr_arena_fini(&arena);
 }
 
+/* "from>to ..., reshapes" */
+static void
+check_columns(const char *text, bool reshapes, const char *expected)
+{
+    struct tr_arena arena;
+    struct tr_event event = { .ddl = { .database = "d", .text = text } };
+    char got[1000] = "";
+    size_t at = 0;
+    tr_arena_init(&arena);
+    binlog_read_tables(&arena, &event);
+    for (uint32_t i = 0; i < event.ddl.nrenames; i++)
+        at += (size_t)snprintf(got + at, sizeof got - at, "%s>%s ", event.ddl.renames[i].from,
+                               event.ddl.renames[i].to);
+    assert_string_equal(got, expected);
+    assert_int_equal(event.ddl.verb, TR_VERB_ALTER_TABLE);
+    assert_int_equal(event.ddl.ntables, 1);
+    assert_int_equal(event.ddl.reshapes, reshapes);
+    tr_arena_fini(&arena);
+}
+
+static void
+test_columns_that_are_renamed_are_found(void **state)
+{
+    (void)state;
+    check_columns("ALTER TABLE t RENAME COLUMN a TO b, rename column `b``c` to a", true, "a>b b`c>a ");
+    check_columns("ALTER TABLE t CHANGE a b int DEFAULT 3 AFTER x, CHANGE COLUMN IF EXISTS c `d e` text",
+                  true, "a>b c>d e ");
+    check_columns("ALTER TABLE t CHANGE a a bigint", true, "");
+    check_columns("ALTER TABLE t RENAME COLUMN a TO a, RENAME INDEX i TO j", true, "");
+    check_columns(
+        "ALTER TABLE t RENAME INDEX i TO j, ADD KEY change1 (a), DROP PRIMARY KEY, COMMENT 'CHANGE a b'",
+        false, "");
+    check_columns("ALTER TABLE t ADD x int, DROP COLUMN y", true, "");
+    check_columns("ALTER TABLE t MODIFY e enum('CHANGE a b')", true, "");
+}
+
 static void
 test_tables_of_each_statement_are_found(void **state)
 {
@@ -78,6 +114,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_of_each_statement_are_found),
+        cmocka_unit_test(test_columns_that_are_renamed_are_found),
         cmocka_unit_test(test_other_statements_name_no_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
