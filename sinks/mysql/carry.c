@@ -301,6 +301,61 @@ tr_my_carries_statements(const struct tr_mysql_sink *sink)
     return sink->ddl == TR_MY_DDL_APPLY && same_engine(sink);
 }
 
+/* ALTER TABLE t RENAME COLUMN ...: the part of a statement of the other engine that its rows do not show. False when the target has none of these columns. */
+static bool
+write_renames(const struct tr_event *event, const struct tr_my_table *table, struct tr_buffer *text,
+              struct tr_ddl_table *named)
+{
+    bool any = false;
+    tr_buffer_text(text, "ALTER TABLE ");
+    *named = event->ddl.tables[0];
+    named->at = (uint32_t)text->len;
+    named->len = 1;
+    tr_buffer_text(text, "t");
+    for (uint32_t i = 0; i < event->ddl.nrenames; i++) {
+        const struct tr_ddl_rename *rename = &event->ddl.renames[i];
+        if (tr_my_table_column(table, rename->from) < 0)
+            continue; /* done by the operator or by a process that died, or not carried */
+        tr_buffer_text(text, any ? ", RENAME COLUMN " : " RENAME COLUMN ");
+        tr_mysql_identifier(text, rename->from);
+        tr_buffer_text(text, " TO ");
+        tr_mysql_identifier(text, rename->to);
+        any = true;
+    }
+    return any;
+}
+
+static int
+carry_renames(struct tr_mysql_sink *sink, const struct tr_my_group *group, const struct tr_event *event,
+              struct tr_error *err)
+{
+    const struct tr_ddl_table *of = &event->ddl.tables[0];
+    struct tr_ddl_table named;
+    struct tr_my_table *table = NULL;
+    struct tr_event renames = { .kind = TR_DDL };
+    struct carry c = { .sink = sink, .group = group, .event = &renames };
+    struct tr_buffer text;
+    int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
+    if (rc < 0 || table == NULL)
+        return rc;
+    tr_buffer_init(&text, TR_BUFFER_MAX);
+    tr_buffer_init(&c.sql, TR_BUFFER_MAX);
+    tr_buffer_init(&c.text, TR_BUFFER_MAX);
+    if (write_renames(event, table, &text, &named)) {
+        renames.ddl.text = text.data;
+        renames.ddl.tables = &named;
+        renames.ddl.ntables = 1;
+        renames.ddl.verb = TR_VERB_ALTER_TABLE;
+        name_place(&c);
+        rc = carry(&c, err);
+    }
+    tr_buffer_fini(&c.sql);
+    tr_buffer_fini(&c.text);
+    tr_buffer_fini(&text);
+    tr_my_table_free(table);
+    return rc;
+}
+
 int
 tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_my_group *group,
                       const struct tr_event *event, struct tr_error *err)
@@ -313,8 +368,11 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_my_group *grou
         return tr_error_hint(err,
                              "change the target's table to match and start again with ddl: apply or ignore");
     }
-    if (!tr_my_carries_statements(sink))
-        return 0; /* another engine: the rows that come show how the shapes differ */
+    if (!tr_my_carries_statements(
+            sink)) { /* another engine: the rows that come show how the shapes differ, but for names */
+        bool names = sink->ddl == TR_MY_DDL_APPLY && event->ddl.nrenames > 0 && event->ddl.tables[0].wanted;
+        return names ? carry_renames(sink, group, event, err) : 0;
+    }
     struct carry c = { .sink = sink, .group = group, .event = event };
     name_place(&c);
     tr_buffer_init(&c.sql, TR_BUFFER_MAX);

@@ -75,6 +75,51 @@ tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err)
     return 0;
 }
 
+/* A state of before this table knows of no table that was made. */
+static int
+state_table_made(struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    if (sink->made_table)
+        return 0;
+    int rc = tr_mysql_query(
+        sink->meta,
+        "CREATE TABLE IF NOT EXISTS tailrace.table_made (task VARCHAR(128) NOT NULL, table_name VARCHAR(600) NOT NULL, PRIMARY KEY (task, table_name))"
+        " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        NULL, err);
+    sink->made_table = rc == 0;
+    return rc < 0 ? tr_error_prefix(err, "making table tailrace.table_made at the target") : 0;
+}
+
+int
+tr_my_mark_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err)
+{
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    const char *values[] = { sink->base.env->task, name };
+    int rc = state_table_made(sink, err);
+    if (rc == 0)
+        rc = run(sink->meta, NULL, err,
+                 "INSERT IGNORE INTO tailrace.table_made (task, table_name) VALUES (%s, %s)", values);
+    free(name);
+    return rc;
+}
+
+int
+tr_my_was_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *made,
+               struct tr_error *err)
+{
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    const char *values[] = { sink->base.env->task, name };
+    MYSQL_RES *res = NULL;
+    int rc = state_table_made(sink, err);
+    if (rc == 0)
+        rc = run(sink->meta, &res, err,
+                 "SELECT 1 FROM tailrace.table_made WHERE task = %s AND table_name = %s", values);
+    *made = rc == 0 && mysql_num_rows(res) > 0;
+    mysql_free_result(res);
+    free(name);
+    return rc;
+}
+
 int
 tr_my_state_table_ddl(struct tr_mysql_sink *sink, struct tr_error *err)
 {
@@ -266,6 +311,7 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     struct tr_error ignored;
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.ddl_step WHERE task = %s",
         values); /* it may be missing */
+    run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.table_made WHERE task = %s", values);
     rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", values);
     if (rc == 0)
         rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.checkpoint WHERE task = %s", values);
@@ -274,11 +320,12 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
         rc = tr_mysql_query_text(sink->meta, "SELECT 1 FROM tailrace.checkpoint LIMIT 1", &there, err);
     /* The last task takes the tables with it, if they are ours to drop. */
     if (rc == 0 && there == NULL &&
-        tr_mysql_query(sink->meta,
-                       "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.ddl_step",
-                       NULL, &ignored) == 0) {
+        tr_mysql_query(
+            sink->meta,
+            "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.table_made, tailrace.ddl_step",
+            NULL, &ignored) == 0) {
         tr_mysql_query(sink->meta, "DROP DATABASE tailrace", NULL, &ignored);
-        sink->state_tables = false;
+        sink->state_tables = sink->made_table = sink->ddl_table = false;
     }
     free(there);
     return rc;

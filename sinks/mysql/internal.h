@@ -34,7 +34,8 @@ struct tr_mysql_sink {
     bool flush_is_allowed; /* FLUSH ENGINE LOGS is permitted */
     bool locks_are_shown;  /* information_schema or performance_schema tells who blocks whom */
     bool state_tables;     /* tailrace.checkpoint and tailrace.table_cut are known to exist */
-    bool ddl_table;        /* tailrace.ddl_step too */
+    bool made_table;       /* tailrace.table_made too */
+    bool ddl_table;        /* and tailrace.ddl_step */
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_my_conflict_policy on_conflict;
     enum tr_my_value_policy on_value;
@@ -56,6 +57,10 @@ uint64_t tr_my_matched(MYSQL *conn);
 
 /* checkpoint.c. The state tables are made when missing. thread: sink, but for record_cut and check_epoch. */
 int tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err);
+/* Tables that this task has made at the target: tailrace.table_made. */
+int tr_my_mark_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err);
+int tr_my_was_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *made,
+                   struct tr_error *err);
 /* tailrace.ddl_step, made when a statement is carried for the first time. */
 int tr_my_state_table_ddl(struct tr_mysql_sink *sink, struct tr_error *err);
 int tr_my_load_checkpoint(struct tr_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err);

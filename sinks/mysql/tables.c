@@ -223,7 +223,10 @@ create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct
             rc = progress_of(sink, schema->tables[statement->table].relation, &progress, err);
         if (rc == 0 && progress == NOTHING)
             rc = make(sink, sink->meta, schema, statement, &made, err);
-        tables += made && ddl->statements[i].kind == TR_OBJECT_TABLE;
+        if (rc == 0 && made && statement->kind == TR_OBJECT_TABLE) {
+            rc = tr_my_mark_made(sink, schema->tables[statement->table].relation, err);
+            tables++;
+        }
     }
     if (rc == 0 && tables > 0) {
         log_notes(sink, schema->notes, schema->nnotes);
@@ -312,7 +315,10 @@ compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct
         return 0;
     if (rc == 0)
         rc = tr_my_table_read(sink->meta, database, relation->target_name, &table, err);
+    bool ours = false;
     if (rc == 0 && table != NULL && progress == BEGUN)
+        rc = tr_my_was_made(sink, relation, &ours, err);
+    if (rc == 0 && ours) /* what somebody else has made is left as it is */
         rc = add_columns(sink, relation, &table, err);
     if (rc < 0)
         return rc;
