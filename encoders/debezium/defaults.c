@@ -44,7 +44,8 @@ default_unread(const struct value_modes *modes, const struct tr_column *column)
     if (column->type_name != NULL && strcmp(column->type_name, "citext") == 0)
         return true;
     switch (column->logical) {
-    case TR_BYTES: return true;
+    case TR_BYTES:
+    case TR_MONEY: return true;
     case TR_INET:
     case TR_CIDR:
     case TR_MACADDR:
@@ -172,6 +173,9 @@ default_literal(struct renderer *r, const struct column_plan *plan, const char *
         pad_fraction(&text, plan->scale);
     good = good && plan->render(r, plan, text.len > 0 ? text.data : "", text.len, out);
     tr_buffer_fini(&text);
+    /* A date of zeros is a null, and that is no default. */
+    if (good && out->len - start == 4 && memcmp(out->data + start, "null", 4) == 0)
+        good = false;
     if (!good)
         out->len = start;
     return good;

@@ -393,12 +393,21 @@ RENDER(render_bits)
 
 /* ------------------------------------------------------------------------------------ temporal */
 
-/* MySQL's dates that are none: null where null may stand, else the epoch. */
+/* MySQL's dates that are none are a null that may or may not stand there: the column's default, else the epoch. */
 static bool
 zero_date(struct renderer *r, const struct column_plan *plan, const char *epoch, struct tr_buffer *out)
 {
-    if (!plan->column->not_null)
+    bool required = plan->column->not_null;
+    const char *text = required ? plan->fallback : plan->null; /* NULL: the default itself is such a date */
+    size_t len = required ? plan->fallback_len : plan->null_len;
+    if (text != NULL && !r->avro)
+        tr_buffer_add(out, text, len);
+    else if (!required)
         put_null(r, out);
+    else if (text != NULL && text[0] == '"')
+        put_string(r, out, text + 1, len - 2);
+    else if (text != NULL)
+        put_int(r, out, strtoll(text, NULL, 10));
     else if (epoch == NULL)
         put_int(r, out, 0);
     else

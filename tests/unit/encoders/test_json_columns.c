@@ -47,6 +47,15 @@ struct column_case {
     }
 
 static const struct column_case cases[] = {
+    /* A date of zeros is a null: where none may stand, the column's default; itself it is no default. */
+    MY("mariadb", "date", -1, -1, -1, true, "'2030-12-31'", "0000-00-00", "\"v\":22279"),
+    MY("mariadb", "date", -1, -1, -1, true, NULL, "0000-00-00", "\"v\":0"),
+    MY("mysql", "timestamp", -1, 0, -1, true, "2030-12-31 23:59:59", "0000-00-00 00:00:00",
+       "\"v\":1924991999000"),
+    { "mariadb", "date", "date", -1, -1, -1, false, NULL, NULL, "'0000-00-00'", NULL, "\"field\":\"v\"",
+      "\"default\":null" },
+    { "postgresql", "money", "money", -1, -1, -1, false, NULL, NULL, "5", NULL, "\"field\":\"v\"",
+      "\"default\":\"AfQ=\"" },
     /* Connect's order: type, what it is made of, optional, name, version, doc, parameters, default, field */
     PG("timestamp", NULL,
        "{\"type\":\"int64\",\"optional\":true,\"name\":\"io.debezium.time.MicroTimestamp\",\"version\":1,\"field\":\"v\"}"),
