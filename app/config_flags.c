@@ -1,4 +1,4 @@
-/* config_flags.c - the command line: --name value, --name=value, --bool, --no-bool, and one task file. */
+/* config_flags.c - the command line: --name value, --name=value, --bool, --bool true, --no-bool, and one task file. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +138,10 @@ read_flag(struct cursor *c, const struct tr_settings *all, const struct tr_setti
     char *origin = tr_asprintf("--%.100s", name);
     int alone = flag_stands_alone(all, command, name, err);
     int rc = alone < 0 ? alone : 0;
+    /* A bool may say what it is: --exactly_once true. No task file is named so. */
+    if (alone == 1 && equals == NULL && c->at < c->argc &&
+        (strcmp(c->argv[c->at], "true") == 0 || strcmp(c->argv[c->at], "false") == 0))
+        alone = 0;
     bool missing = c->at == c->argc || strncmp(c->argv[c->at], "--", 2) == 0;
     if (rc == 0 && equals == NULL && !alone && missing)
         rc = tr_fail(err, TR_CONFIG, "--%.100s needs a value", name);

@@ -146,6 +146,9 @@ test_flags_win(void **state)
     assert_true(tr_setting_bool(config.settings, "tls"));
     assert_builds(ENDS, "--tls=off");
     assert_false(tr_setting_bool(config.settings, "tls"));
+    assert_builds(ENDS, "--tls false --workers 3");
+    assert_false(tr_setting_bool(config.settings, "tls"));
+    assert_int_equal(tr_setting_int(config.settings, "workers"), 3);
 }
 
 static void
