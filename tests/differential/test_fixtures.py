@@ -109,7 +109,8 @@ def test_mysql(kind):
         home.sql("CREATE TABLE sync (id int PRIMARY KEY)")
         home.sql("INSERT INTO sync VALUES (0)")
         play(server, scripts, "a_")
-        both = Both(Debezium("mariadb" if kind == "mariadb" else "main", {name: functools.partial(_mysql, home, mode, number) for number, (name, mode) in enumerate(MYSQL_MODES.items())}),
+        both = Both(Debezium("mariadb" if kind == "mariadb" else "main", {name: functools.partial(_mysql, home, mode, number)
+                                                                                for number, (name, mode) in enumerate(MYSQL_MODES.items())}),
                     Ours(server.url(), {name: ours(mode) for name, mode in MYSQL_MODES.items()}, ["home.%", "a_%.%", "b_%.%"]),
                     lambda number: home.sql("INSERT INTO sync VALUES (%s)", (number,)), "srv.home.sync")
         try:

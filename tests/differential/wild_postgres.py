@@ -166,7 +166,8 @@ ARRAYS = ["smallint", "integer", "bigint", "oid", "text", "varchar(20)", "char(6
 ALL = {**SIMPLE, **{f"{one}[]": array(SIMPLE[one]) for one in ARRAYS}}
 # What no NOT NULL column may hold lest Debezium stops: numbers that are none.
 FINITE = {"numeric": lambda rng: digits(rng, 30, rng.randint(0, 30))}
-KEYS = ["smallint", "bigint", "numeric(18,3)", "text", "bytea", "date", "timestamp", "timestamptz", "uuid", "mood", "boolean", "char(6)", "inet", "time", "interval", "varchar(20)", "oid"]
+KEYS = ["smallint", "bigint", "numeric(18,3)", "text", "bytea", "date", "timestamp", "timestamptz", "uuid", "mood", "boolean",
+        "char(6)", "inet", "time", "interval", "varchar(20)", "oid"]
 
 
 class Table:
