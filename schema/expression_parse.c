@@ -10,27 +10,16 @@
 #include <string.h>
 #include <strings.h>
 
-#include "schema/expression_internal.h"
+#include "core/buffer.h"
+#include "schema/expression_lex.h"
 
 #define DEPTH_MAX 100
 #define ARGS_MAX 400
 
-enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_NAME, TOKEN_NUMBER, TOKEN_STRING, TOKEN_SYMBOL, TOKEN_BAD };
+typedef struct tr_expr *(*rule)(struct tr_lexer *p);
 
-struct parser {
-    struct tr_expression *e;
-    struct tr_arena *arena;
-    const char *at; /* behind the token at hand */
-    enum token_kind kind;
-    const char *text; /* words in lower case, names and strings decoded */
-    bool postgresql;
-    unsigned depth;
-};
-
-typedef struct tr_expr *(*rule)(struct parser *p);
-
-static struct tr_expr *parse_or(struct parser *p);
-static struct tr_expr *parse_unary(struct parser *p);
+static struct tr_expr *parse_or(struct tr_lexer *p);
+static struct tr_expr *parse_unary(struct tr_lexer *p);
 
 bool
 tr_expression_refuse(struct tr_expression *e, const char *fmt, ...)
@@ -43,158 +32,8 @@ tr_expression_refuse(struct tr_expression *e, const char *fmt, ...)
     return false;
 }
 
-bool
-tr_expression_is_number(const char *p)
-{
-    p += *p == '-' || *p == '+';
-    const char *digits = p;
-    bool any = false;
-    for (; isdigit((unsigned char)*p) || *p == '.'; p++)
-        any = any || *p != '.';
-    if (any && p > digits && (*p == 'e' || *p == 'E')) {
-        p += 1 + (p[1] == '-' || p[1] == '+');
-        any = isdigit((unsigned char)*p);
-        p += strspn(p, "0123456789");
-    }
-    return any && *p == '\0';
-}
-
-/* ---- tokens */
-
-static void
-keep(struct parser *p, enum token_kind kind, const char *from, size_t len)
-{
-    p->kind = kind;
-    p->text = tr_arena_copy(p->arena, from, len);
-}
-
-/* What stands between quotes, decoded; p->at is behind the opening one. */
-static void
-quoted(struct parser *p, enum token_kind kind, char quote, bool backslashes)
-{
-    struct tr_buffer out;
-    const char *at = p->at;
-    tr_buffer_init(&out, (size_t)1 << 20);
-    for (; *at != '\0' && !(*at == quote && at[1] != quote); at++) {
-        char c = *at;
-        if (c == quote)
-            c = *++at;
-        else if (c == '\\' && backslashes && at[1] != '\0') {
-            c = *++at;
-            c = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
-            if (isdigit((unsigned char)c) || c == 'Z' || c == 'x' || c == 'u')
-                p->kind = TOKEN_BAD;
-        }
-        tr_buffer_byte(&out, c);
-    }
-    bool good = *at == quote && p->kind != TOKEN_BAD;
-    p->at = *at == quote ? at + 1 : at;
-    keep(p, good ? kind : TOKEN_BAD, out.len > 0 ? out.data : "", out.len);
-    tr_buffer_fini(&out);
-}
-
-static void
-word(struct parser *p)
-{
-    const char *start = p->at;
-    while (isalnum((unsigned char)*p->at) || *p->at == '_' || *p->at == '$' || (unsigned char)*p->at >= 0x80)
-        p->at++;
-    size_t len = (size_t)(p->at - start);
-    keep(p, TOKEN_WORD, start, len);
-    for (char *c = (char *)(uintptr_t)p->text; *c != '\0'; c++)
-        *c = (char)tolower((unsigned char)*c);
-    bool introducer = !p->postgresql && p->text[0] == '_' && *p->at == '\'';
-    if (introducer && strncmp(p->text, "_utf8", 5) != 0 && strcmp(p->text, "_latin1") != 0 &&
-        strcmp(p->text, "_ascii") != 0) {
-        p->kind = TOKEN_BAD;
-    } else if (introducer || (p->postgresql && strcmp(p->text, "e") == 0 && *p->at == '\'')) {
-        bool ascii = introducer && strncmp(p->text, "_utf8", 5) != 0; /* beyond ASCII its bytes are others */
-        p->at++;
-        quoted(p, TOKEN_STRING, '\'', true);
-        if (ascii)
-            for (const char *c = p->text; *c != '\0'; c++)
-                p->kind = (unsigned char)*c >= 0x80 ? TOKEN_BAD : p->kind;
-    }
-}
-
-static void
-number(struct parser *p)
-{
-    const char *start = p->at;
-    while (isdigit((unsigned char)*p->at) || *p->at == '.')
-        p->at++;
-    if (*p->at == 'e' || *p->at == 'E') {
-        p->at += 1 + (p->at[1] == '-' || p->at[1] == '+');
-        p->at += strspn(p->at, "0123456789");
-    }
-    keep(p, TOKEN_NUMBER, start, (size_t)(p->at - start));
-    if (!tr_expression_is_number(p->text) || isalpha((unsigned char)*p->at) || *p->at == '_')
-        p->kind = TOKEN_BAD;
-}
-
-static void
-symbol(struct parser *p)
-{
-    static const char *const symbols[] = { "!~~*", "!~~", "!~*", "~~*", "<=>", "->>", "#>>", "::",
-                                           "<=",   ">=",  "<>",  "!=",  "||",  "~~",  "!~",  "~*",
-                                           "->",   "@>",  "<@",  "&&",  "<<",  ">>",  ":=" };
-    size_t len = 1;
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols && len == 1; i++)
-        if (strncmp(p->at, symbols[i], strlen(symbols[i])) == 0)
-            len = strlen(symbols[i]);
-    keep(p, TOKEN_SYMBOL, p->at, len);
-    p->at += len;
-}
-
-static void
-next(struct parser *p)
-{
-    p->at += strspn(p->at, " \t\r\n");
-    char c = *p->at;
-    p->kind = TOKEN_END;
-    p->text = "";
-    if (c == '\0')
-        return;
-    if (c == '\'' || c == '"' || c == '`') {
-        bool name = c == (p->postgresql ? '"' : '`');
-        p->at++;
-        quoted(p, name ? TOKEN_NAME : c == '\'' ? TOKEN_STRING : TOKEN_BAD, c, !p->postgresql && !name);
-    } else if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)p->at[1]))) {
-        number(p);
-    } else if (isalpha((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80) {
-        word(p);
-    } else {
-        symbol(p);
-    }
-}
-
-static bool
-is(const struct parser *p, const char *text)
-{
-    return (p->kind == TOKEN_WORD || p->kind == TOKEN_SYMBOL) && strcmp(p->text, text) == 0;
-}
-
-static bool
-take(struct parser *p, const char *text)
-{
-    bool there = is(p, text);
-    if (there)
-        next(p);
-    return there;
-}
-
-/* Does this follow the token at hand? Nothing is taken. */
-static bool
-then(const struct parser *p, const char *text)
-{
-    const char *at = p->at + strspn(p->at, " \t\r\n");
-    size_t len = strlen(text);
-    bool word = isalpha((unsigned char)text[0]);
-    return strncasecmp(at, text, len) == 0 && (!word || (!isalnum((unsigned char)at[len]) && at[len] != '_'));
-}
-
 static struct tr_expr *
-unknown(struct parser *p)
+unknown(struct tr_lexer *p)
 {
     tr_expression_refuse(p->e, p->kind == TOKEN_END ? "it ends too early" : "\"%.40s\" is not understood",
                          p->text);
@@ -202,15 +41,15 @@ unknown(struct parser *p)
 }
 
 static struct tr_expr *
-expect(struct parser *p, const char *text, struct tr_expr *node)
+expect(struct tr_lexer *p, const char *text, struct tr_expr *node)
 {
-    return node == NULL || take(p, text) ? node : unknown(p);
+    return node == NULL || tr_lex_take(p, text) ? node : unknown(p);
 }
 
 /* ---- parts */
 
 static struct tr_expr *
-make(struct parser *p, enum tr_expr_kind kind, const char *text, uint16_t nargs)
+make(struct tr_lexer *p, enum tr_expr_kind kind, const char *text, uint16_t nargs)
 {
     struct tr_expr *node = tr_arena_zalloc(p->arena, sizeof *node);
     node->kind = kind;
@@ -221,7 +60,7 @@ make(struct parser *p, enum tr_expr_kind kind, const char *text, uint16_t nargs)
 }
 
 static struct tr_expr *
-make_two(struct parser *p, enum tr_expr_kind kind, const char *text, struct tr_expr *left,
+make_two(struct tr_lexer *p, enum tr_expr_kind kind, const char *text, struct tr_expr *left,
          struct tr_expr *right)
 {
     if (left == NULL || right == NULL)
@@ -234,38 +73,38 @@ make_two(struct parser *p, enum tr_expr_kind kind, const char *text, struct tr_e
 
 /* a, b, c up to the closing symbol, behind `first`, which may be NULL. */
 static struct tr_expr *
-parse_list(struct parser *p, enum tr_expr_kind kind, const char *text, struct tr_expr *first,
+parse_list(struct tr_lexer *p, enum tr_expr_kind kind, const char *text, struct tr_expr *first,
            const char *close)
 {
     struct tr_expr *items[ARGS_MAX];
     uint16_t count = 0;
     if (first != NULL)
         items[count++] = first;
-    if (!is(p, close))
+    if (!tr_lex_is(p, close))
         do {
             if (count == ARGS_MAX)
                 return unknown(p);
             if ((items[count++] = parse_or(p)) == NULL)
                 return NULL;
-        } while (take(p, ","));
+        } while (tr_lex_take(p, ","));
     struct tr_expr *node = make(p, kind, text, count);
     memcpy(node->args, items, count * sizeof *items);
     return expect(p, close, node);
 }
 
 static struct tr_expr *
-parse_case(struct parser *p)
+parse_case(struct tr_lexer *p)
 {
     struct tr_expr *parts[ARGS_MAX] = { NULL };
     uint16_t count = 1;
-    if (!is(p, "when") && (parts[0] = parse_or(p)) == NULL)
+    if (!tr_lex_is(p, "when") && (parts[0] = parse_or(p)) == NULL)
         return NULL;
-    while (take(p, "when")) {
-        if (count + 3 > ARGS_MAX || (parts[count++] = parse_or(p)) == NULL || !take(p, "then") ||
+    while (tr_lex_take(p, "when")) {
+        if (count + 3 > ARGS_MAX || (parts[count++] = parse_or(p)) == NULL || !tr_lex_take(p, "then") ||
             (parts[count++] = parse_or(p)) == NULL)
             return unknown(p);
     }
-    if (take(p, "else") && (parts[count] = parse_or(p)) == NULL)
+    if (tr_lex_take(p, "else") && (parts[count] = parse_or(p)) == NULL)
         return NULL;
     struct tr_expr *node = make(p, EXPR_CASE, NULL, (uint16_t)(count + 1));
     memcpy(node->args, parts, (count + 1u) * sizeof *parts);
@@ -274,32 +113,33 @@ parse_case(struct parser *p)
 
 /* TRIM(BOTH FROM x), SUBSTRING(x FROM 1 FOR 2), EXTRACT(year FROM d): as calls with commas. */
 static struct tr_expr *
-parse_call(struct parser *p, const char *name)
+parse_call(struct tr_lexer *p, const char *name)
 {
-    if (strcmp(name, "trim") == 0 && (is(p, "both") || is(p, "leading") || is(p, "trailing"))) {
-        name = is(p, "both") ? "btrim" : is(p, "leading") ? "ltrim" : "rtrim";
-        next(p);
-        return take(p, "from") ? parse_list(p, EXPR_CALL, name, NULL, ")") : unknown(p);
+    if (strcmp(name, "trim") == 0 &&
+        (tr_lex_is(p, "both") || tr_lex_is(p, "leading") || tr_lex_is(p, "trailing"))) {
+        name = tr_lex_is(p, "both") ? "btrim" : tr_lex_is(p, "leading") ? "ltrim" : "rtrim";
+        tr_lex_next(p);
+        return tr_lex_take(p, "from") ? parse_list(p, EXPR_CALL, name, NULL, ")") : unknown(p);
     }
     if (strcmp(name, "extract") == 0) {
         name = p->text;
-        next(p);
-        return take(p, "from") ? parse_list(p, EXPR_CALL, name, NULL, ")") : unknown(p);
+        tr_lex_next(p);
+        return tr_lex_take(p, "from") ? parse_list(p, EXPR_CALL, name, NULL, ")") : unknown(p);
     }
-    if (is(p, ")"))
+    if (tr_lex_is(p, ")"))
         return parse_list(p, EXPR_CALL, name, NULL, ")");
     struct tr_expr *first = parse_or(p);
-    if (first != NULL && strcmp(name, "substring") == 0 && take(p, "from")) {
+    if (first != NULL && strcmp(name, "substring") == 0 && tr_lex_take(p, "from")) {
         struct tr_expr *node = make(p, EXPR_CALL, name, 3);
         node->nargs = 2;
         node->args[0] = first;
         if ((node->args[1] = parse_or(p)) == NULL)
             return NULL;
-        if (take(p, "for") && (node->args[node->nargs++] = parse_or(p)) == NULL)
+        if (tr_lex_take(p, "for") && (node->args[node->nargs++] = parse_or(p)) == NULL)
             return NULL;
         return expect(p, ")", node);
     }
-    if (first != NULL && take(p, ","))
+    if (first != NULL && tr_lex_take(p, ","))
         return parse_list(p, EXPR_CALL, name, first, ")");
     struct tr_expr *node = first != NULL ? make(p, EXPR_CALL, name, 1) : NULL;
     if (node != NULL)
@@ -308,7 +148,7 @@ parse_call(struct parser *p, const char *name)
 }
 
 static struct tr_expr *
-column(struct parser *p, const char *name)
+column(struct tr_lexer *p, const char *name)
 {
     int c = p->e->relation != NULL ? tr_relation_column(p->e->relation, name) : -1;
     if (c < 0) {
@@ -337,37 +177,37 @@ is_moment(const char *name)
 }
 
 static struct tr_expr *
-parse_name(struct parser *p)
+parse_name(struct tr_lexer *p)
 {
     const char *name = p->text;
     bool bare = p->kind == TOKEN_WORD;
-    next(p);
+    tr_lex_next(p);
     if (bare && strcmp(name, "case") == 0)
         return parse_case(p);
     if (bare && (strcmp(name, "true") == 0 || strcmp(name, "false") == 0 || strcmp(name, "null") == 0))
         return make(p, EXPR_CONSTANT, name, 0);
-    if (bare && strcmp(name, "array") == 0 && take(p, "["))
+    if (bare && strcmp(name, "array") == 0 && tr_lex_take(p, "["))
         return parse_list(p, EXPR_LIST, NULL, NULL, "]");
-    if (take(p, "("))
+    if (tr_lex_take(p, "("))
         return parse_call(p, name);
     return bare && is_moment(name) ? make(p, EXPR_CALL, name, 0) : column(p, name);
 }
 
 static struct tr_expr *
-parse_primary(struct parser *p)
+parse_primary(struct tr_lexer *p)
 {
     struct tr_expr *node = NULL;
     switch (p->kind) {
     case TOKEN_NUMBER:
     case TOKEN_STRING:
         node = make(p, p->kind == TOKEN_NUMBER ? EXPR_NUMBER : EXPR_STRING, p->text, 0);
-        next(p);
+        tr_lex_next(p);
         return node;
     case TOKEN_WORD:
     case TOKEN_NAME: return parse_name(p);
     default: break;
     }
-    if (!take(p, "("))
+    if (!tr_lex_take(p, "("))
         return unknown(p);
     node = parse_or(p);
     return expect(p, ")", node);
@@ -377,42 +217,33 @@ parse_primary(struct parser *p)
 
 /* "character varying(10)", "timestamp(3) without time zone", "text[]", "shop.mood": words, without what is in parentheses. */
 static const char *
-parse_type(struct parser *p)
+parse_type(struct tr_lexer *p)
 {
     struct tr_buffer out;
     tr_buffer_init(&out, 4096);
     for (bool more = true; more && (p->kind == TOKEN_WORD || p->kind == TOKEN_NAME);) {
         tr_buffer_printf(&out, "%s%s", out.len > 0 && out.data[out.len - 1] != '.' ? " " : "", p->text);
-        next(p);
-        if (take(p, "(")) {
-            while (!is(p, ")") && p->kind != TOKEN_END)
-                next(p);
-            take(p, ")");
+        tr_lex_next(p);
+        if (tr_lex_take(p, "(")) {
+            while (!tr_lex_is(p, ")") && p->kind != TOKEN_END)
+                tr_lex_next(p);
+            tr_lex_take(p, ")");
             tr_buffer_text(&out, "()");
         }
-        if (take(p, "."))
+        if (tr_lex_take(p, "."))
             tr_buffer_byte(&out, '.');
         else
-            more = is(p, "varying") || is(p, "precision") || is(p, "without") || is(p, "with") ||
-                   is(p, "time") || is(p, "zone");
+            more = tr_lex_is(p, "varying") || tr_lex_is(p, "precision") || tr_lex_is(p, "without") ||
+                   tr_lex_is(p, "with") || tr_lex_is(p, "time") || tr_lex_is(p, "zone");
     }
-    if (is(p, "[") && then(p, "]")) {
-        next(p);
-        next(p);
+    if (tr_lex_is(p, "[") && tr_lex_then(p, "]")) {
+        tr_lex_next(p);
+        tr_lex_next(p);
         tr_buffer_text(&out, "[]");
     }
     const char *type = tr_arena_copy(p->arena, out.len > 0 ? out.data : "", out.len);
     tr_buffer_fini(&out);
     return type;
-}
-
-static bool
-among(const char *word, const char *const *list)
-{
-    for (; *list != NULL; list++)
-        if (strcmp(word, *list) == 0)
-            return true;
-    return false;
 }
 
 static const char *const texts[] = { "text",        "character varying",
@@ -424,7 +255,7 @@ static const char *const numbers[] = { "smallint",         "integer", "bigint", 
 
 /* '{1,2}'::integer[]: a list of numbers. */
 static struct tr_expr *
-number_array(struct parser *p, const char *text)
+number_array(struct tr_lexer *p, const char *text)
 {
     struct tr_expr *items[ARGS_MAX];
     uint16_t count = 0;
@@ -443,10 +274,10 @@ number_array(struct parser *p, const char *text)
 }
 
 static struct tr_expr *
-cast_string(struct parser *p, struct tr_expr *node, const char *type)
+cast_string(struct tr_lexer *p, struct tr_expr *node, const char *type)
 {
     static const char *const dates[] = { "date", "timestamp without time zone", NULL };
-    if (among(type, numbers) && tr_expression_is_number(node->text)) {
+    if (tr_lex_among(type, numbers) && tr_expression_is_number(node->text)) {
         node->kind = EXPR_NUMBER;
     } else if (strcmp(type, "boolean") == 0 &&
                (strcmp(node->text, "t") == 0 || strcmp(node->text, "f") == 0 ||
@@ -459,9 +290,9 @@ cast_string(struct parser *p, struct tr_expr *node, const char *type)
         if (list == NULL)
             tr_expression_refuse(p->e, "the array %.60s is not understood", node->text);
         return list;
-    } else if (among(type, texts) && strchr(type, '(') == NULL) {
+    } else if (tr_lex_among(type, texts) && strchr(type, '(') == NULL) {
         node->class = EXPR_TEXT;
-    } else if (among(type, dates)) {
+    } else if (tr_lex_among(type, dates)) {
         node->class = type[0] == 'd' ? EXPR_DATE : EXPR_MOMENT;
     } else {
         node->class = EXPR_ENUM; /* of a type of the user's own, or one that no comparison takes */
@@ -482,7 +313,7 @@ is_idle(const struct tr_expr *node, const char *type)
 {
     enum tr_logical logical = node->kind == EXPR_COLUMN ? node->column->logical : TR_OTHER;
     bool whole = logical >= TR_INT8 && logical <= TR_INT64;
-    if (among(type, texts))
+    if (tr_lex_among(type, texts))
         return strchr(type, '(') == NULL &&
                (logical == TR_TEXT || logical == TR_CHAR || node->kind == EXPR_CALL ||
                 node->kind == EXPR_CONCAT || node->kind == EXPR_CASE);
@@ -497,17 +328,18 @@ is_idle(const struct tr_expr *node, const char *type)
 }
 
 static struct tr_expr *
-parse_cast(struct parser *p, struct tr_expr *node)
+parse_cast(struct tr_lexer *p, struct tr_expr *node)
 {
-    while (node != NULL && p->postgresql && take(p, "::")) {
+    while (node != NULL && p->postgresql && tr_lex_take(p, "::")) {
         const char *type = parse_type(p);
         bool whole = node->kind == EXPR_NUMBER && strpbrk(node->text, ".eE") == NULL;
         if (node->kind == EXPR_STRING && node->class == EXPR_NULL)
             node = cast_string(p, node, type);
-        else if (node->kind == EXPR_STRING && node->class == EXPR_TEXT && among(type, texts) &&
+        else if (node->kind == EXPR_STRING && node->class == EXPR_TEXT && tr_lex_among(type, texts) &&
                  strchr(type, '(') == NULL)
             continue;
-        else if (node->kind == EXPR_NUMBER && among(type, numbers) && (whole || !among(type, integers)))
+        else if (node->kind == EXPR_NUMBER && tr_lex_among(type, numbers) &&
+                 (whole || !tr_lex_among(type, integers)))
             continue;
         else if (node->kind == EXPR_CONSTANT && strcmp(node->text, "null") == 0)
             continue;
@@ -522,16 +354,16 @@ parse_cast(struct parser *p, struct tr_expr *node)
 /* ---- operators, the tightest first */
 
 static struct tr_expr *
-parse_unary(struct parser *p)
+parse_unary(struct tr_lexer *p)
 {
     if (++p->depth > DEPTH_MAX) {
         tr_expression_refuse(p->e, "it is nested too deeply");
         return NULL;
     }
     struct tr_expr *node = NULL;
-    if (is(p, "-") || (is(p, "!") && !p->postgresql)) {
-        enum tr_expr_kind kind = is(p, "-") ? EXPR_MINUS : EXPR_NOT;
-        next(p);
+    if (tr_lex_is(p, "-") || (tr_lex_is(p, "!") && !p->postgresql)) {
+        enum tr_expr_kind kind = tr_lex_is(p, "-") ? EXPR_MINUS : EXPR_NOT;
+        tr_lex_next(p);
         struct tr_expr *inner = parse_unary(p);
         if (inner != NULL) {
             node = make(p, kind, NULL, 1);
@@ -545,54 +377,54 @@ parse_unary(struct parser *p)
 }
 
 static const char *
-product_sign(const struct parser *p)
+product_sign(const struct tr_lexer *p)
 {
-    if (is(p, "*") || is(p, "/") || is(p, "%"))
+    if (tr_lex_is(p, "*") || tr_lex_is(p, "/") || tr_lex_is(p, "%"))
         return p->text;
-    if (!p->postgresql && is(p, "div"))
+    if (!p->postgresql && tr_lex_is(p, "div"))
         return "div";
-    return !p->postgresql && is(p, "mod") ? "%" : NULL;
+    return !p->postgresql && tr_lex_is(p, "mod") ? "%" : NULL;
 }
 
 static struct tr_expr *
-parse_product(struct parser *p)
+parse_product(struct tr_lexer *p)
 {
     struct tr_expr *node = parse_unary(p);
     for (const char *sign; node != NULL && (sign = product_sign(p)) != NULL;) {
-        next(p);
+        tr_lex_next(p);
         node = make_two(p, EXPR_ARITHMETIC, sign, node, parse_unary(p));
     }
     return node;
 }
 
 static struct tr_expr *
-parse_sum(struct parser *p)
+parse_sum(struct tr_lexer *p)
 {
     struct tr_expr *node = parse_product(p);
-    while (node != NULL && (is(p, "+") || is(p, "-"))) {
+    while (node != NULL && (tr_lex_is(p, "+") || tr_lex_is(p, "-"))) {
         const char *sign = p->text;
-        next(p);
+        tr_lex_next(p);
         node = make_two(p, EXPR_ARITHMETIC, sign, node, parse_product(p));
     }
     return node;
 }
 
 static struct tr_expr *
-parse_other(struct parser *p)
+parse_other(struct tr_lexer *p)
 {
     struct tr_expr *node = parse_sum(p);
-    while (node != NULL && p->postgresql && take(p, "||"))
+    while (node != NULL && p->postgresql && tr_lex_take(p, "||"))
         node = make_two(p, EXPR_CONCAT, NULL, node, parse_sum(p));
     return node;
 }
 
 /* x = ANY (ARRAY[...]), x <> ALL (ARRAY[...]) */
 static struct tr_expr *
-parse_any(struct parser *p, struct tr_expr *left, const char *sign)
+parse_any(struct tr_lexer *p, struct tr_expr *left, const char *sign)
 {
-    bool any = is(p, "any");
-    next(p);
-    if (!take(p, "(") || strcmp(sign, any ? "=" : "<>") != 0)
+    bool any = tr_lex_is(p, "any");
+    tr_lex_next(p);
+    if (!tr_lex_take(p, "(") || strcmp(sign, any ? "=" : "<>") != 0)
         return unknown(p);
     struct tr_expr *list = expect(p, ")", parse_or(p));
     if (list == NULL || list->kind != EXPR_LIST)
@@ -605,47 +437,47 @@ parse_any(struct parser *p, struct tr_expr *left, const char *sign)
 }
 
 static struct tr_expr *
-parse_is(struct parser *p, struct tr_expr *left)
+parse_is(struct tr_lexer *p, struct tr_expr *left)
 {
-    bool negated = take(p, "not");
-    if (take(p, "distinct")) {
-        if (!take(p, "from"))
+    bool negated = tr_lex_take(p, "not");
+    if (tr_lex_take(p, "distinct")) {
+        if (!tr_lex_take(p, "from"))
             return unknown(p);
         struct tr_expr *same = make_two(p, EXPR_SAME, NULL, left, parse_other(p));
         if (same != NULL)
             same->negated = !negated;
         return same;
     }
-    if (!is(p, "null") && !is(p, "true") && !is(p, "false"))
+    if (!tr_lex_is(p, "null") && !tr_lex_is(p, "true") && !tr_lex_is(p, "false"))
         return unknown(p);
     struct tr_expr *node = make(p, EXPR_IS, p->text, 1);
     node->args[0] = left;
     node->negated = negated;
-    next(p);
+    tr_lex_next(p);
     return node;
 }
 
 static struct tr_expr *
-parse_between(struct parser *p, struct tr_expr *left)
+parse_between(struct tr_lexer *p, struct tr_expr *left)
 {
     struct tr_expr *node = make(p, EXPR_BETWEEN, NULL, 3);
     node->args[0] = left;
-    if ((node->args[1] = parse_other(p)) == NULL || !take(p, "and") ||
+    if ((node->args[1] = parse_other(p)) == NULL || !tr_lex_take(p, "and") ||
         (node->args[2] = parse_other(p)) == NULL)
         return unknown(p);
     return node;
 }
 
 static struct tr_expr *
-parse_word_operator(struct parser *p, struct tr_expr *left)
+parse_word_operator(struct tr_lexer *p, struct tr_expr *left)
 {
     struct tr_expr *node;
-    bool negated = take(p, "not");
-    if (take(p, "in"))
-        node = take(p, "(") ? parse_list(p, EXPR_IN, NULL, left, ")") : unknown(p);
-    else if (take(p, "between"))
+    bool negated = tr_lex_take(p, "not");
+    if (tr_lex_take(p, "in"))
+        node = tr_lex_take(p, "(") ? parse_list(p, EXPR_IN, NULL, left, ")") : unknown(p);
+    else if (tr_lex_take(p, "between"))
         node = parse_between(p, left);
-    else if (take(p, "like"))
+    else if (tr_lex_take(p, "like"))
         node = make_two(p, EXPR_LIKE, NULL, left, parse_other(p));
     else
         return unknown(p);
@@ -655,54 +487,56 @@ parse_word_operator(struct parser *p, struct tr_expr *left)
 }
 
 static bool
-is_comparison(const struct parser *p)
+is_comparison(const struct tr_lexer *p)
 {
     static const char *const signs[] = { "=", "<>", "!=", "<", "<=", ">", ">=", NULL };
-    return p->kind == TOKEN_SYMBOL && among(p->text, signs);
+    return p->kind == TOKEN_SYMBOL && tr_lex_among(p->text, signs);
 }
 
 static bool
-is_word_operator(const struct parser *p)
+is_word_operator(const struct tr_lexer *p)
 {
-    return is(p, "in") || is(p, "between") || is(p, "like") || is(p, "not");
+    return tr_lex_is(p, "in") || tr_lex_is(p, "between") || tr_lex_is(p, "like") || tr_lex_is(p, "not");
 }
 
 /* One comparison; where two follow each other without parentheses the engines group them otherwise. */
 static struct tr_expr *
-parse_comparison(struct parser *p)
+parse_comparison(struct tr_lexer *p)
 {
     struct tr_expr *node = parse_other(p);
     if (node == NULL)
         return NULL;
     if (is_comparison(p)) {
         const char *sign = strcmp(p->text, "!=") == 0 ? "<>" : p->text;
-        next(p);
-        node = is(p, "any") || is(p, "all") ? parse_any(p, node, sign)
-                                            : make_two(p, EXPR_COMPARE, sign, node, parse_other(p));
-    } else if (!p->postgresql && take(p, "<=>")) {
+        tr_lex_next(p);
+        node = tr_lex_is(p, "any") || tr_lex_is(p, "all")
+                   ? parse_any(p, node, sign)
+                   : make_two(p, EXPR_COMPARE, sign, node, parse_other(p));
+    } else if (!p->postgresql && tr_lex_take(p, "<=>")) {
         node = make_two(p, EXPR_SAME, NULL, node, parse_other(p));
-    } else if (p->postgresql && (is(p, "~~") || is(p, "!~~"))) {
+    } else if (p->postgresql && (tr_lex_is(p, "~~") || tr_lex_is(p, "!~~"))) {
         bool negated = p->text[0] == '!';
-        next(p);
+        tr_lex_next(p);
         node = make_two(p, EXPR_LIKE, NULL, node, parse_other(p));
         if (node != NULL)
             node->negated = negated;
-    } else if (take(p, "is")) {
+    } else if (tr_lex_take(p, "is")) {
         node = parse_is(p, node);
     } else if (is_word_operator(p)) {
         node = parse_word_operator(p, node);
     } else {
         return node;
     }
-    if (node != NULL && (is_comparison(p) || is(p, "is") || is(p, "<=>") || is_word_operator(p)))
+    if (node != NULL &&
+        (is_comparison(p) || tr_lex_is(p, "is") || tr_lex_is(p, "<=>") || is_word_operator(p)))
         return unknown(p);
     return node;
 }
 
 static struct tr_expr *
-parse_not(struct parser *p)
+parse_not(struct tr_lexer *p)
 {
-    if (!take(p, "not"))
+    if (!tr_lex_take(p, "not"))
         return parse_comparison(p);
     if (++p->depth > DEPTH_MAX)
         return unknown(p);
@@ -714,19 +548,19 @@ parse_not(struct parser *p)
 }
 
 static struct tr_expr *
-parse_and(struct parser *p)
+parse_and(struct tr_lexer *p)
 {
     struct tr_expr *node = parse_not(p);
-    while (node != NULL && take(p, "and"))
+    while (node != NULL && tr_lex_take(p, "and"))
         node = make_two(p, EXPR_AND, NULL, node, parse_not(p));
     return node;
 }
 
 static struct tr_expr *
-parse_or(struct parser *p)
+parse_or(struct tr_lexer *p)
 {
     struct tr_expr *node = parse_and(p);
-    while (node != NULL && take(p, "or"))
+    while (node != NULL && tr_lex_take(p, "or"))
         node = make_two(p, EXPR_OR, NULL, node, parse_and(p));
     return node;
 }
@@ -734,202 +568,10 @@ parse_or(struct parser *p)
 struct tr_expr *
 tr_expression_parse(struct tr_expression *e, struct tr_arena *arena, const char *text)
 {
-    struct parser p = {
+    struct tr_lexer p = {
         .e = e, .arena = arena, .at = text, .postgresql = strcmp(e->from, "postgresql") == 0
     };
-    next(&p);
+    tr_lex_next(&p);
     struct tr_expr *node = parse_or(&p);
     return node != NULL && p.kind != TOKEN_END ? unknown(&p) : node;
-}
-
-/* ---- MySQL and MariaDB among themselves */
-
-bool
-tr_expression_is_shared(const char *text)
-{
-    static const char *const shared[] = { "abs",
-                                          "acos",
-                                          "adddate",
-                                          "ascii",
-                                          "asin",
-                                          "atan",
-                                          "and",
-                                          "between",
-                                          "bin",
-                                          "bit_count",
-                                          "bit_length",
-                                          "case",
-                                          "cast",
-                                          "ceil",
-                                          "ceiling",
-                                          "char",
-                                          "char_length",
-                                          "character_length",
-                                          "coalesce",
-                                          "concat",
-                                          "concat_ws",
-                                          "conv",
-                                          "convert",
-                                          "cos",
-                                          "cot",
-                                          "crc32",
-                                          "curdate",
-                                          "current_date",
-                                          "current_timestamp",
-                                          "curtime",
-                                          "date",
-                                          "date_add",
-                                          "date_sub",
-                                          "date_format",
-                                          "datediff",
-                                          "day",
-                                          "dayname",
-                                          "dayofmonth",
-                                          "dayofweek",
-                                          "dayofyear",
-                                          "decimal",
-                                          "degrees",
-                                          "div",
-                                          "elt",
-                                          "else",
-                                          "exp",
-                                          "field",
-                                          "find_in_set",
-                                          "floor",
-                                          "format",
-                                          "from_unixtime",
-                                          "greatest",
-                                          "hex",
-                                          "hour",
-                                          "if",
-                                          "ifnull",
-                                          "in",
-                                          "inet_aton",
-                                          "inet_ntoa",
-                                          "insert",
-                                          "instr",
-                                          "interval",
-                                          "is",
-                                          "isnull",
-                                          "json_array",
-                                          "json_contains",
-                                          "json_extract",
-                                          "json_length",
-                                          "json_object",
-                                          "json_type",
-                                          "json_unquote",
-                                          "json_valid",
-                                          "last_day",
-                                          "lcase",
-                                          "least",
-                                          "left",
-                                          "length",
-                                          "like",
-                                          "ln",
-                                          "locate",
-                                          "log",
-                                          "log10",
-                                          "log2",
-                                          "lower",
-                                          "lpad",
-                                          "ltrim",
-                                          "makedate",
-                                          "md5",
-                                          "microsecond",
-                                          "mid",
-                                          "minute",
-                                          "mod",
-                                          "month",
-                                          "monthname",
-                                          "not",
-                                          "now",
-                                          "nullif",
-                                          "octet_length",
-                                          "or",
-                                          "ord",
-                                          "pi",
-                                          "position",
-                                          "pow",
-                                          "power",
-                                          "quarter",
-                                          "quote",
-                                          "radians",
-                                          "rand",
-                                          "repeat",
-                                          "replace",
-                                          "reverse",
-                                          "right",
-                                          "round",
-                                          "rpad",
-                                          "rtrim",
-                                          "second",
-                                          "sha",
-                                          "sha1",
-                                          "sha2",
-                                          "sign",
-                                          "sin",
-                                          "space",
-                                          "sqrt",
-                                          "strcmp",
-                                          "str_to_date",
-                                          "substr",
-                                          "substring",
-                                          "substring_index",
-                                          "tan",
-                                          "then",
-                                          "time",
-                                          "timestamp",
-                                          "timestampdiff",
-                                          "time_to_sec",
-                                          "to_days",
-                                          "trim",
-                                          "truncate",
-                                          "ucase",
-                                          "unhex",
-                                          "unix_timestamp",
-                                          "upper",
-                                          "utc_date",
-                                          "utc_timestamp",
-                                          "uuid",
-                                          "varchar",
-                                          "week",
-                                          "weekday",
-                                          "when",
-                                          "xor",
-                                          "year",
-                                          "yearweek",
-                                          NULL };
-    struct tr_expression none = { .from = "mysql", .to = "mysql" };
-    struct tr_arena arena;
-    struct parser p = { .e = &none, .arena = &arena, .at = text };
-    bool good = true;
-    tr_arena_init(&arena);
-    for (next(&p); good && p.kind != TOKEN_END; next(&p)) {
-        bool call = p.kind == TOKEN_WORD && then(&p, "(");
-        good = p.kind != TOKEN_BAD && (!call || among(p.text, shared)) && !is(&p, "json") && !is(&p, "->") &&
-               !is(&p, "->>") && !is(&p, "member") && !is(&p, "regexp") &&
-               !is(&p, "rlike"); /* of two kinds */
-    }
-    tr_arena_fini(&arena);
-    return good;
-}
-
-const char *
-tr_expression_bare(struct tr_arena *arena, const char *text)
-{
-    static const char introducer[] = "_utf8mb4'";
-    struct tr_buffer out;
-    bool quoted = false;
-    tr_buffer_init(&out, (size_t)1 << 20);
-    for (; *text != '\0'; text++) {
-        if (!quoted && strncmp(text, introducer, strlen(introducer)) == 0)
-            text += strlen(introducer) - 1;
-        quoted = *text == '\'' ? !quoted : quoted;
-        tr_buffer_byte(&out, *text);
-        if (quoted && *text == '\\' && text[1] != '\0')
-            tr_buffer_byte(&out, *++text);
-    }
-    const char *kept = tr_arena_copy(arena, out.len > 0 ? out.data : "", out.len);
-    tr_buffer_fini(&out);
-    return kept;
 }
