@@ -91,8 +91,11 @@ struct tr_event {
             struct tr_relation *previous; /* borrowed, or NULL */
         } schema;
         struct {
-            const char *database; /* the default database of the statement */
-            const char *text;     /* NUL-terminated */
+            const char *database;  /* the default database of the statement */
+            const char *text;      /* NUL-terminated */
+            const char *time_zone; /* of its session, as the server spells it; NULL = not told */
+            int64_t began_us;      /* what CURRENT_TIMESTAMP was to it, microseconds since 1970 */
+            int64_t sql_mode;      /* of its session, as the server's number; -1 = not told */
             struct tr_ddl_table
                 *tables; /* whose names stand in the text, in its order; the one that changes first */
             uint32_t ntables;

@@ -50,6 +50,7 @@ split(struct tr_batch *batch)
     *event = *statement;
     event->ddl.database = tr_arena_strdup(arena, statement->ddl.database);
     event->ddl.text = tr_arena_strdup(arena, statement->ddl.text);
+    event->ddl.time_zone = tr_arena_strdup(arena, statement->ddl.time_zone);
     event->ddl.tables = tr_arena_alloc(arena, (statement->ddl.ntables + 1) * sizeof *event->ddl.tables);
     for (uint32_t i = 0; i < statement->ddl.ntables; i++) {
         struct tr_ddl_table *table = &event->ddl.tables[i];

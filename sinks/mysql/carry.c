@@ -5,6 +5,7 @@
  * is and how its tables looked; a process that finds its own entry after a crash compares: tables that look different have seen it already.
  */
 #include <mysqld_error.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,6 +224,42 @@ failed(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
     return 0;
 }
 
+/*
+ * As in the session that ran it at the source, like a replica: what CURRENT_TIMESTAMP is (new columns get it in the rows that are there), in which zone, and how the text
+ * is to be read. A mode or a zone that this server does not have is left out.
+ */
+static int
+take_session(struct carry *c, struct tr_error *err)
+{
+    char sql[96];
+    struct tr_error ignored;
+    const struct tr_event *event = c->event;
+    MYSQL *conn = c->sink->meta;
+    snprintf(sql, sizeof sql, "SET SESSION timestamp = %" PRId64 ".%06" PRId64, event->ddl.began_us / 1000000,
+             event->ddl.began_us % 1000000);
+    int rc = event->ddl.began_us > 0 ? tr_mysql_query(conn, sql, NULL, err) : 0;
+    if (rc == 0 && event->ddl.time_zone != NULL) {
+        tr_buffer_reset(&c->text);
+        tr_buffer_text(&c->text, "SET SESSION time_zone = ");
+        tr_mysql_literal(&c->text, event->ddl.time_zone, strlen(event->ddl.time_zone));
+        tr_mysql_query(conn, c->text.data, NULL, &ignored);
+    }
+    if (rc == 0 && event->ddl.sql_mode >= 0) {
+        snprintf(sql, sizeof sql, "SET SESSION sql_mode = %" PRId64, event->ddl.sql_mode);
+        tr_mysql_query(conn, sql, NULL, &ignored);
+    }
+    return rc;
+}
+
+static int
+leave_session(struct carry *c, struct tr_error *err)
+{
+    return tr_mysql_query(
+        c->sink->meta,
+        "SET SESSION timestamp = DEFAULT, time_zone = '+00:00', sql_mode = '" TR_MYSQL_SQL_MODE "'", NULL,
+        err);
+}
+
 static int
 run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
 {
@@ -239,11 +276,16 @@ run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
     if (rc < 0)
         return rc;
     TR_FAILPOINT("sink.mysql.ddl.before");
+    rc = take_session(c, err);
+    if (rc < 0)
+        return rc;
     rc = mysql_real_query(c->sink->meta, c->sql.data, (unsigned long)c->sql.len) != 0
              ? tr_mysql_fail(err, c->sink->meta, "statement failed")
              : 0;
-    if (rc < 0)
-        return failed(c, begun, before, err);
+    if (rc < 0 && (rc = failed(c, begun, before, err)) < 0)
+        return rc;
+    if (leave_session(c, err) < 0)
+        return -(int)err->class;
     TR_FAILPOINT("sink.mysql.ddl.after");
     tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "carried from the source: %.500s", c->sql.data);
     return 0;

@@ -131,7 +131,7 @@ add_column(struct change *c, const struct tr_column *column)
         known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value);
     else
         own_default(c, column, &value);
-    known = known && !(from_postgresql && is_evaluated(value.data));
+    known = known && !is_evaluated(value.data);
     if (known)
         tr_buffer_printf(&c->sql, "%s DEFAULT %s", column->not_null ? " NOT NULL" : " NULL", value.data);
     tr_buffer_fini(&value);

@@ -107,6 +107,26 @@ def test_statements_of_the_same_engine_come_along(engines, tailrace):
     assert_same(source, target, "shop")
 
 
+SESSION = ["SET time_zone = '+03:00', timestamp = 1234567890.5",
+           "ALTER TABLE t ADD COLUMN made datetime(6) DEFAULT CURRENT_TIMESTAMP(6), ADD COLUMN day date DEFAULT (CURRENT_DATE)",
+           "SET time_zone = DEFAULT, timestamp = DEFAULT", "ALTER TABLE t ADD COLUMN touched timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP",
+           "SET sql_mode = 'ANSI_QUOTES'", 'ALTER TABLE "t" ADD COLUMN "q" varchar(3) DEFAULT \'x\'', "ALTER TABLE t ADD COLUMN zero date NOT NULL",
+           "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "ALTER TABLE t ADD COLUMN slash varchar(9) DEFAULT '\\'", "INSERT INTO t (id, zero) VALUES (50, '2024-01-01')"]
+
+
+def test_a_statement_is_run_as_in_its_session(engines, tailrace):
+    """Its moment, its time zone and its sql_mode are those of the source, as on a replica."""
+    source, target = engines
+    prepare(source, target, "shop")
+    settings = config(source, target.url(), "shop")
+    drain(tailrace, settings)
+    with source.connect("shop") as session, session.cursor() as cursor:
+        for statement in SESSION:
+            cursor.execute(statement)
+    drain(tailrace, settings)
+    assert_same(source, target, "shop")
+
+
 @pytest.mark.matrix
 def test_a_statement_is_run_once_whenever_the_process_dies(engines, make_tailrace):
     """ADD COLUMN would fail the second time; a second DROP and ADD of one name would lose the new one's values."""
@@ -235,6 +255,33 @@ def test_columns_renamed_while_the_task_stood_still(engines, other_engine, targe
     drain(tailrace, settings)
     columns = ["k", "a", "z", "B c"]
     left, right = (rows_as_meant(side, ("shop", "t"), columns) for side in (Database(source, "shop"), target if engine == "postgresql" else Database(other, "shop")))
+    assert left == right, describe("t", columns, left - right, right - left)
+
+
+ADDED = ["ALTER TABLE t ADD COLUMN s varchar(10) NOT NULL DEFAULT 'it''s', ADD COLUMN e enum('a','b') DEFAULT 'b', ADD COLUMN d date DEFAULT '2024-01-01',"
+         " ADD COLUMN n decimal(5,2) DEFAULT 1.5, ADD COLUMN u varchar(3) DEFAULT NULL FIRST",
+         "ALTER TABLE t MODIFY s varchar(40) NOT NULL DEFAULT 'it''s', ADD INDEX (s), ADD COLUMN j json", "ALTER TABLE t DROP COLUMN d"]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_other_of_the_two_gets_columns_with_their_defaults(engines, other_engine, tailrace, at_once):
+    source, _ = engines
+    other = other_engine(source)
+    prepare(source, other, "shop")
+    settings = config(source, other.url(), "shop")
+    drain(tailrace, settings)
+    if at_once:
+        tailrace.start("run", config=settings)
+        tailrace.wait_log("streaming from")
+    for number, statement in enumerate(ADDED):
+        source.sql(statement, database="shop")
+        source.sql(f"INSERT INTO t (id, a) VALUES ({100 + number}, 7)", database="shop")
+    if at_once:
+        assert tailrace.stop() == 0, tailrace.stderr
+    drain(tailrace, settings)
+    columns = ["id", "a", "s", "e", "n", "u", "j"]
+    left, right = (rows_as_meant(Database(server, "shop"), ("shop", "t"), columns) for server in (source, other))
     assert left == right, describe("t", columns, left - right, right - left)
 
 
