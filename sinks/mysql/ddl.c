@@ -131,9 +131,9 @@ add_column(struct change *c, const struct tr_column *column)
         known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value);
     else
         own_default(c, column, &value);
-    known = known && !is_evaluated(value.data);
     if (known)
         tr_buffer_printf(&c->sql, "%s DEFAULT %s", column->not_null ? " NOT NULL" : " NULL", value.data);
+    known = known && !is_evaluated(value.data);
     tr_buffer_fini(&value);
     return known && !column->generated;
 }
@@ -350,9 +350,9 @@ tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *
     change_init(&c, sink, relation, (struct tr_my_table *)table);
     for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++) {
         const struct tr_column *column = &relation->columns[i];
-        if (column->generated || tr_my_table_column(table, column->name) >= 0 || !add_column(&c, column))
+        if (column->generated || tr_my_table_column(table, column->name) >= 0)
             continue;
-        rc = run(&c, err);
+        rc = add_column(&c, column) ? run(&c, err) : refuse(&c, "a new", column->name, err);
         *changed = *changed || rc == 0;
     }
     change_fini(&c);

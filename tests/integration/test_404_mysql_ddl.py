@@ -285,6 +285,29 @@ def test_the_other_of_the_two_gets_columns_with_their_defaults(engines, other_en
     assert left == right, describe("t", columns, left - right, right - left)
 
 
+@pytest.mark.matrix
+@pytest.mark.parametrize("at_once", [True, False])
+def test_the_other_of_the_two_is_not_given_a_moment_of_its_own(engines, other_engine, tailrace, at_once):
+    """A default that is evaluated: the rows that are there have got a value that only the source knows."""
+    source, _ = engines
+    other = other_engine(source)
+    prepare(source, other, "shop")
+    settings = config(source, other.url(), "shop")
+    drain(tailrace, settings)
+    if at_once:
+        tailrace.start("run", config=settings)
+        tailrace.wait_log("streaming from")
+    source.sql("ALTER TABLE t ADD COLUMN at datetime(3) DEFAULT CURRENT_TIMESTAMP(3)", database="shop")
+    source.sql("INSERT INTO t (id, a) VALUES (77, 7)", database="shop")
+    status, text = (tailrace.wait_exit(), tailrace.stderr) if at_once else \
+        (lambda result: (result.status, result.stderr))(tailrace.run("run", config={**settings, "stop": "drained"}))
+    assert status == 1 and 'the source has a new column "at"' in text, text
+    remedy = re.search(r"run at the target: (.*?); then start again", text)[1]
+    other.sql(remedy, database="shop")
+    drain(tailrace, settings)
+    assert other.sql("SELECT count(*) FROM t WHERE id = 77", database="shop") == [(1,)]
+
+
 def test_an_exchange_of_names_that_the_log_does_not_tell_is_refused(engines, target, tailrace):
     """Without names in the log, rows from before it would be taken for rows from behind it."""
     source, _ = engines
