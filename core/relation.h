@@ -48,6 +48,8 @@ struct tr_column {
         unique; /* 1-based place in the unique index that tells rows apart where there is no primary key, 0 = not part of it */
     uint16_t
         identity; /* 1-based place in the replica identity (the columns an old image certainly has), 0 = not part */
+    bool
+        default_unknown; /* it has one, and the catalogue tells only that of a later type: default_expression is NULL */
     bool not_null;
     bool generated;       /* GENERATED ALWAYS AS (expression): never written by a sink */
     bool identity_always; /* GENERATED ALWAYS AS IDENTITY: written with OVERRIDING SYSTEM VALUE */

@@ -124,7 +124,7 @@ add_column(struct change *c, const struct tr_column *column)
         tr_buffer_text(
             &c->sql,
             " NULL"); /* NOT NULL without a default: the table was empty, or is filled by the rows that come */
-        return !column->generated;
+        return !column->generated && !column->default_unknown;
     }
     tr_buffer_init(&value, (size_t)1 << 20);
     if (from_postgresql)

@@ -47,7 +47,7 @@ alter(struct tr_buffer *sql, const struct tr_pg_table *table)
 static bool
 safe_to_add(const struct tr_column *column)
 {
-    if (column->native == NULL || column->generated)
+    if (column->native == NULL || column->generated || column->default_unknown)
         return false;
     return column->default_expression == NULL || !calls_function(column->default_expression);
 }
@@ -157,10 +157,14 @@ refuse_taken_name(struct change *c, const char *from, const char *to, struct tr_
     tr_fail(err, TR_REFUSED,
             "table %s.%s: the source renamed column \"%s\" to \"%s\", and the target has both",
             c->table->schema, c->table->name, from, to);
+    tr_buffer_reset(&c->sql);
+    alter(&c->sql, c->table);
+    tr_buffer_text(&c->sql, "DROP COLUMN ");
+    tr_pg_identifier(&c->sql, to);
     return tr_error_hint(
         err,
-        "if the target's \"%s\" is a column that the source once dropped, run there: ALTER TABLE \"%s\".\"%s\" DROP COLUMN \"%s\"; and start again",
-        to, c->table->schema, c->table->name, to);
+        "if the target's \"%s\" is a column that the source once dropped, run there: %s; and start again", to,
+        c->sql.data);
 }
 
 /* Names that are exchanged go by way of names that nobody has. */
@@ -252,6 +256,31 @@ carry_nullable(struct change *c, const struct tr_column *after, struct tr_error 
     return run(c, err);
 }
 
+/* Has the target a cast? Only before a refusal: the answer no spoils the transaction. */
+static bool
+casts(struct change *c, const char *from, const char *to)
+{
+    struct tr_error ignored;
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_printf(&sql, "SELECT NULL::%s::%s", from, to);
+    int rc = tr_pg_ask(c->sink, c->conn, sql.data, NULL, &ignored);
+    tr_buffer_fini(&sql);
+    return rc == 0;
+}
+
+/* What USING was at the source is in no log. */
+static int
+refuse_type(struct change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
+            struct tr_error *err)
+{
+    tr_buffer_text(&c->sql, " USING ");
+    tr_pg_identifier(&c->sql, after->name);
+    tr_buffer_printf(&c->sql, "%s::%s", casts(c, before->native, after->native) ? "" : "::text",
+                     after->native);
+    return refuse(c, "another type for", after->name, err);
+}
+
 /* The operator may have been here: then the target's type is not the old one any more, and what it is now is his choice. */
 static int
 carry_type(struct change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
@@ -274,7 +303,7 @@ carry_type(struct change *c, const struct tr_pg_shape_column *before, const stru
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, after->name);
     tr_buffer_printf(&c->sql, " TYPE %s", after->native);
-    return widens(before, after) ? run(c, err) : refuse(c, "another type for", after->name, err);
+    return widens(before, after) ? run(c, err) : refuse_type(c, before, after, err);
 }
 
 /* The type of a new column, when it is an enum that the target does not know. */
@@ -321,14 +350,32 @@ refuse_left_over(struct change *c, const struct tr_column *column, struct tr_err
         err, TR_REFUSED,
         "table %s.%s: the source dropped column \"%s\" and has a new one of this name; the target still has the old one",
         c->table->schema, c->table->name, column->name);
+    alter(&c->sql, c->table);
+    tr_buffer_text(&c->sql, "DROP COLUMN ");
     tr_pg_identifier(&c->sql, column->name);
-    char *name = tr_strdup(c->sql.data);
-    tr_buffer_reset(&c->sql);
+    tr_buffer_text(&c->sql, "; ");
     add_column(&c->sql, c->table, column);
-    tr_error_hint(err, "run at the target: ALTER TABLE \"%s\".\"%s\" DROP COLUMN %s; %s; then start again",
-                  c->table->schema, c->table->name, name, c->sql.data);
-    free(name);
-    return -TR_REFUSED;
+    return tr_error_hint(
+        err, "run at the target: %s; then start again%s", c->sql.data,
+        column->default_unknown
+            ? ". The column has another type in the source's catalogue by now, so its default cannot"
+              " be known: rows that were there before it need a reload of the table"
+            : "");
+}
+
+/* The statement has no default then. */
+static int
+refuse_default(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s: the source has a new column \"%s\", and its catalogue is newer: the column has another type there by now,"
+        " so the default that it came with cannot be known",
+        c->table->schema, c->table->name, column->name);
+    return tr_error_hint(
+        err,
+        "run at the target: %s; then start again. Rows that were there before the column need a reload of the table",
+        c->sql.data);
 }
 
 static int
@@ -352,6 +399,8 @@ carry_new(struct change *c, const struct tr_column *source, struct tr_error *err
     if (rc < 0)
         return rc;
     add_column(&c->sql, c->table, column);
+    if (column->default_unknown)
+        return refuse_default(c, column, err);
     return safe_to_add(column) ? run(c, err) : refuse(c, "a new", column->name, err);
 }
 
@@ -382,12 +431,14 @@ refuse_doubt(struct change *c, const char *gone, const struct tr_column *come, s
         err, TR_REFUSED,
         "table %s.%s: the source has no column \"%s\" any more and has \"%s\", which the target lacks; whether it was renamed cannot be known",
         c->table->schema, c->table->name, gone, come->name);
+    alter(&c->sql, c->table);
+    tr_buffer_text(&c->sql, "RENAME COLUMN ");
+    tr_pg_identifier(&c->sql, gone);
+    tr_buffer_text(&c->sql, " TO ");
+    tr_pg_identifier(&c->sql, come->name);
+    tr_buffer_text(&c->sql, "; if it is a new one: ");
     add_column(&c->sql, c->table, as_here(c, come));
-    tr_error_hint(
-        err,
-        "if it was renamed, run at the target: ALTER TABLE \"%s\".\"%s\" RENAME COLUMN \"%s\" TO \"%s\"; if it is a new one: %s; then start again",
-        c->table->schema, c->table->name, gone, come->name, c->sql.data);
-    return -TR_REFUSED;
+    return tr_error_hint(err, "if it was renamed, run at the target: %s; then start again", c->sql.data);
 }
 
 /* One column has gone and another has come: without both numbers nobody knows whether they are the same. */

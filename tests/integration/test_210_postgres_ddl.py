@@ -3,6 +3,8 @@
 Most changes are made while the task stands still: then the catalogue shows only how things ended.
 """
 
+import re
+
 import pytest
 
 from harness.replication import assert_equal, drain, task_config
@@ -233,6 +235,43 @@ def test_a_type_that_may_lose_something_is_refused(source, target, tailrace, con
     target.sql(statement)
     drain(tailrace, config)
     assert_equal(source, target, ["public.t"])
+
+
+def _run_hint(tailrace, target):
+    """What the last refusal tells to run at the target is run there as it is printed."""
+    text = tailrace.stderr[tailrace.stderr.rfind(" error "):]
+    target.sql(re.search(r"run at the target: (.*?); then start again", text, re.S).group(1))
+
+
+@pytest.mark.parametrize("alter, value", [("TYPE text, ALTER x SET DEFAULT 'it''s'", "'x'"), ("TYPE jsonb USING NULL, ALTER x SET DEFAULT '{}'", "'[1]'")])
+def test_a_new_column_that_has_another_type_by_now(source, target, tailrace, config, alter, value):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("ALTER TABLE t ADD COLUMN x int; INSERT INTO t VALUES (2, NULL)")
+    source.sql(f"ALTER TABLE t ALTER x {alter}; INSERT INTO t VALUES (3, {value}); INSERT INTO t (id) VALUES (4)")
+    _refused(tailrace, config, "public.t", 'a new column "x"', "catalogue is newer")
+    _run_hint(tailrace, target)
+    _refused(tailrace, config, "public.t", "another type for")
+    _run_hint(tailrace, target)
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_a_new_column_that_has_a_wider_type_by_now(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("ALTER TABLE t ADD COLUMN x int DEFAULT 7, ADD COLUMN v varchar(10) DEFAULT 'v'; INSERT INTO t VALUES (2)")
+    source.sql("ALTER TABLE t ALTER x TYPE bigint, ALTER v TYPE text; INSERT INTO t VALUES (3, 5000000000)")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+def test_the_statements_of_a_refusal_quote_names(source, target, tailrace, config):
+    _begin(source, tailrace, config, 'CREATE TABLE "a ""t" (id int PRIMARY KEY, "x ""y" int)', 'INSERT INTO "a ""t" VALUES (1, 1)')
+    source.sql('ALTER TABLE "a ""t" DROP "x ""y", ADD "x ""y" text; INSERT INTO "a ""t" VALUES (2, NULL)')
+    _refused(tailrace, config, "still has the old one")
+    _run_hint(tailrace, target)
+    drain(tailrace, config)
+    rows = 'SELECT * FROM "a ""t" ORDER BY id'
+    assert source.sql(rows) == target.sql(rows) == [(1, None), (2, None)]
 
 
 def test_a_new_enum_comes_with_its_column(source, target, tailrace, config):
