@@ -88,7 +88,8 @@ struct tr_decoder_class {
                 struct tr_frame_peek *peek, struct tr_error *err);
     /*
      * Decode one frame, append to the batch. `order` is the frame's place in the log. in_stream: the frame comes from a streamed chunk
-     * (its messages carry xids), or was held (peek told how many of its bytes were to be kept). Returns TR_DECODED_* flags or a negative error class.
+     * (its messages carry xids), or was held (peek told how many of its bytes were to be kept). Returns TR_DECODED_* flags or a negative error class;
+     * -TR_RETRY when rows are undone that an earlier batch took along: the log must be read again from before the transaction, in larger batches.
      * Law: when a batch ends inside a transaction the next batch's first tr_txn continues it (begins = false); the decoder calls
      * tr_decoder_continue for that, see continue_txn.
      */

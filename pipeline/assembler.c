@@ -33,6 +33,7 @@ struct tr_assembler {
     bool eager;           /* that chunk goes ahead to the sink */
     uint64_t *eager_xids; /* open transactions of which slices went ahead */
     size_t neager, eager_cap;
+    size_t slice_bytes;   /* SLICE_BYTES, or more when transactions have to stay whole */
     uint64_t stop_order;  /* UINT64_MAX = never */
     int64_t stop_time_us; /* 0 = never */
     int64_t pushed_us;    /* monotonic, of the last checkpoint pushed */
@@ -111,6 +112,9 @@ tr_assembler_new(struct tr_task *task, const char *position, struct tr_assembler
     assembler->source = task->config.source;
     assembler->decode = task->config.source->decoder;
     assembler->stop_order = UINT64_MAX;
+    assembler->slice_bytes = SLICE_BYTES;
+    if (task->whole && memory / 4 > (int64_t)SLICE_BYTES)
+        assembler->slice_bytes = (size_t)memory / 4;
     assembler->reached = tr_strdup(position);
     assembler->spool = tr_spool_new(tr_setting_string(task->config.settings, "state"), (size_t)memory / 4);
     struct tr_decoder_config config = {
@@ -413,6 +417,21 @@ stream_abort(struct tr_assembler *assembler, const struct tr_frame *frame, const
     return 0;
 }
 
+/*
+ * The log takes rows back that an earlier slice has handed on (a MariaDB server logs what it rolled back when a temporary table was made in
+ * between). The sink has not committed them: the task begins anew from its checkpoint, once, and keeps such a transaction together.
+ */
+static int
+undone(struct tr_assembler *assembler, struct tr_error *err)
+{
+    if (!assembler->task->whole) {
+        assembler->task->whole = true;
+        return tr_error_hint(err, "it is read once more, in one piece");
+    }
+    err->class = TR_REFUSED;
+    return tr_error_hint(err, "give the task more memory: a quarter of it must hold the transaction");
+}
+
 /* Decode what the spool holds of a transaction into the batch, slice by slice. */
 static int
 replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error *err)
@@ -424,7 +443,9 @@ replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error
         struct tr_batch *batch = current(assembler);
         r = assembler->decode->decode(assembler->decoder, frame.data, frame.len, frame.order, true, batch,
                                       err);
-        if (r >= 0 && tr_batch_bytes(batch) >= SLICE_BYTES)
+        if (r == -TR_RETRY)
+            r = undone(assembler, err);
+        if (r >= 0 && tr_batch_bytes(batch) >= assembler->slice_bytes)
             r = push_slice(assembler, err);
         if (r < 0)
             return r;
@@ -479,7 +500,7 @@ after_decode(struct tr_assembler *assembler, int decoded, struct tr_error *err)
         return (bytes >= BATCH_BYTES && batch->nevents > 0) || tr_statement_leads(batch)
                    ? push_committed(assembler, err)
                    : 0;
-    return bytes >= SLICE_BYTES ? push_slice(assembler, err) : 0;
+    return bytes >= assembler->slice_bytes ? push_slice(assembler, err) : 0;
 }
 
 /* Is the transaction that the last frame opened, or that a commit frame names, beyond where the task is to stop? */
@@ -529,6 +550,8 @@ plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_er
     uint64_t rows_before = batch->rows;
     int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, batch,
                                       err);
+    if (r == -TR_RETRY)
+        return undone(assembler, err);
     if (r < 0)
         return r;
     if ((r & TR_DECODED_BEGIN) &&
@@ -537,7 +560,7 @@ plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_er
     int rc = r & TR_DECODED_ROW ? statement_alone(assembler, err) : 0;
     if (rc < 0)
         return rc;
-    return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= SLICE_BYTES
+    return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= assembler->slice_bytes
                ? after_decode(assembler, r, err)
                : 0;
 }

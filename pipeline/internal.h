@@ -49,6 +49,8 @@ struct tr_task {
     _Atomic bool halt;     /* this attempt is over: whoever waits shall give up */
     _Atomic bool
         turn; /* this attempt ends in good order, and the next one begins at once: a table was loaded, or is to be */
+    bool
+        whole; /* a transaction was undone of which parts had been handed on: slices are large from then on; capture thread */
     bool progressed;   /* a checkpoint or a table was saved in this attempt; control thread */
     int64_t stored_us; /* monotonic, of the last write to the embedded store; control thread */
 

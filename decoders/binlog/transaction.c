@@ -157,7 +157,8 @@ drop_events(struct binlog *d, struct binlog_frame *f, uint64_t keep, struct tr_e
         return rc;
     if (keep < txn->events_before) {
         binlog_refuse(d, f, err, "it undoes changes of a large transaction that have been handed on already");
-        return tr_error_hint(err, "give the task more memory, so that the transaction stays in one piece");
+        err->class = TR_RETRY; /* with larger batches it can be read */
+        return -TR_RETRY;
     }
     uint32_t stay = (uint32_t)(keep - txn->events_before);
     for (uint32_t i = txn->first_event + stay; i < f->batch->nevents; i++) {
