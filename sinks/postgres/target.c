@@ -42,7 +42,7 @@ oid(const PGresult *res, int row, int column)
 static const char columns_sql[] =
     "SELECT c.oid, c.relkind, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, -1), a.atttypid, a.attnotnull, a.attgenerated <> '',"
     " a.attidentity = 'a', pg_catalog.format_type(a.atttypid, a.atttypmod), t.input_open, t.input_close,"
-    " EXISTS (SELECT 1 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')"
+    " EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgenabled IN ('A', 'R')" /* actions of foreign keys too */
     "   AND (t.tgrelid = c.oid OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))))"
     " OR EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled IN ('A', 'R'))"
     " OR EXISTS (SELECT 1 FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x'),"

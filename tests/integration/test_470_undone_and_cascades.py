@@ -1,8 +1,14 @@
-"""What a MariaDB server logs although it was rolled back."""
+"""What a MariaDB server logs although it was rolled back, and what it does not log although it was done."""
 
 import pytest
 
 from harness.replication import drain, task_config
+
+ACTIONS_FIRE = """DO $$ DECLARE x record; BEGIN
+    FOR x IN SELECT g.tgrelid::regclass AS parent, g.tgname FROM pg_trigger g JOIN pg_constraint f ON f.oid = g.tgconstraint
+             WHERE f.contype = 'f' AND g.tgfoid::regproc::text ~ 'RI_FKey_(cascade|setnull)_' LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', x.parent, x.tgname);
+    END LOOP; END $$"""
 
 
 @pytest.fixture
@@ -37,3 +43,22 @@ def test_a_large_transaction_is_undone(shop, target, tailrace):
             cursor.execute(statement)
     drain(tailrace, small)
     assert target.sql(f"SELECT id FROM {shop.name}.t ORDER BY id") == expected
+
+
+def test_actions_of_the_targets_foreign_keys(shop, target, tailrace):
+    """Where they are told to fire the children follow, in the source's order."""
+    shop.sql("CREATE TABLE p (id int PRIMARY KEY, v int)")
+    shop.sql("CREATE TABLE c (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE)")
+    shop.sql("INSERT INTO p SELECT seq, 0 FROM seq_1_to_40")
+    shop.sql("INSERT INTO c SELECT seq, seq FROM seq_1_to_40")
+    config = config_for(shop, target, workers=8)
+    config["target"]["group_rows"] = 1
+    drain(tailrace, config)
+    target.sql(ACTIONS_FIRE)
+    for n in range(1, 41):
+        shop.sql(f"INSERT INTO c VALUES ({n + 300}, {n})")
+        shop.sql(f"DELETE FROM p WHERE id = {n}" if n % 2 else f"UPDATE p SET id = {n + 100} WHERE id = {n}")
+    drain(tailrace, config)
+    for table in ("p", "c"):
+        query = f"SELECT * FROM {{}}{table} ORDER BY id"
+        assert target.sql(query.format(shop.name + ".")) == shop.sql(query.format(""))
