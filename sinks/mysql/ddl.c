@@ -163,8 +163,8 @@ carry_new(struct change *c, const struct tr_column *column, struct tr_error *err
 static bool
 widens(const struct tr_column *from, const struct tr_column *to)
 {
-    bool integers = from->logical >= TR_INT8 && from->logical <= TR_INT64 && to->logical >= TR_INT8 &&
-                    to->logical <= TR_INT64;
+    bool integers = from->logical >= TR_INT8 && from->logical <= TR_UINT64 && to->logical >= TR_INT8 &&
+                    to->logical <= TR_UINT64;
     if (integers)
         return to->logical > from->logical &&
                (from->logical % 2 == to->logical % 2 || to->logical % 2 == TR_INT8 % 2);

@@ -258,6 +258,20 @@ def test_columns_renamed_while_the_task_stood_still(engines, other_engine, targe
     assert left == right, describe("t", columns, left - right, right - left)
 
 
+@pytest.mark.matrix
+def test_unsigned_numbers_grow(engines, other_engine, tailrace):
+    source = engines[0]
+    other = other_engine(source)
+    prepare(source, other, "shop")
+    settings = config(source, other.url(), "shop")
+    source.sql("CREATE TABLE grows (id int PRIMARY KEY, a tinyint unsigned, b int unsigned, c int unsigned)", database="shop")
+    drain(tailrace, settings)
+    source.sql("ALTER TABLE grows MODIFY a smallint unsigned, MODIFY b bigint unsigned, MODIFY c bigint", database="shop")
+    source.sql("INSERT INTO grows VALUES (1, 65535, 18446744073709551615, -1)", database="shop")
+    drain(tailrace, settings)
+    assert other.sql("SELECT * FROM grows", database="shop") == [(1, 65535, 2**64 - 1, -1)]
+
+
 ADDED = ["ALTER TABLE t ADD COLUMN s varchar(10) NOT NULL DEFAULT 'it''s', ADD COLUMN e enum('a','b') DEFAULT 'b', ADD COLUMN d date DEFAULT '2024-01-01',"
          " ADD COLUMN n decimal(5,2) DEFAULT 1.5, ADD COLUMN u varchar(3) DEFAULT NULL FIRST",
          "ALTER TABLE t MODIFY s varchar(40) NOT NULL DEFAULT 'it''s', ADD INDEX (s), ADD COLUMN j json", "ALTER TABLE t DROP COLUMN d"]
