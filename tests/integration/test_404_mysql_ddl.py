@@ -266,10 +266,15 @@ def test_unsigned_numbers_grow(engines, other_engine, tailrace):
     settings = config(source, other.url(), "shop")
     source.sql("CREATE TABLE grows (id int PRIMARY KEY, a tinyint unsigned, b int unsigned, c int unsigned)", database="shop")
     drain(tailrace, settings)
-    source.sql("ALTER TABLE grows MODIFY a smallint unsigned, MODIFY b bigint unsigned, MODIFY c bigint", database="shop")
-    source.sql("INSERT INTO grows VALUES (1, 65535, 18446744073709551615, -1)", database="shop")
-    drain(tailrace, settings)
-    assert other.sql("SELECT * FROM grows", database="shop") == [(1, 65535, 2**64 - 1, -1)]
+    tailrace.start("run", config=settings)
+    tailrace.wait_log("streaming from")
+    for statement in ("INSERT INTO grows VALUES (0, 1, 1, 1)",
+                      "ALTER TABLE grows MODIFY a smallint unsigned, MODIFY b bigint unsigned, MODIFY c bigint",
+                      "INSERT INTO grows VALUES (1, 65535, 18446744073709551615, -1)"):
+        source.sql(statement, database="shop")
+    expected = [(0, 1, 1, 1), (1, 65535, 2**64 - 1, -1)]
+    wait_until(lambda: other.sql("SELECT * FROM grows ORDER BY id", database="shop") == expected, 60, "the rows", give_up=tailrace.check_running)
+    assert tailrace.stop() == 0, tailrace.stderr
 
 
 ADDED = ["ALTER TABLE t ADD COLUMN s varchar(10) NOT NULL DEFAULT 'it''s', ADD COLUMN e enum('a','b') DEFAULT 'b', ADD COLUMN d date DEFAULT '2024-01-01',"
