@@ -166,6 +166,23 @@ control_loop(struct tr_task *task, struct capture *capture, struct tr_sink_threa
     return r;
 }
 
+/*
+ * What was read is written to its end, for as long as that takes: what becomes durable meanwhile is saved and told as before, so that a kill in this
+ * time does not repeat all of it.
+ */
+static int
+drain_sink(struct tr_task *task, struct tr_sink_thread *sink, struct tr_error *err)
+{
+    int r = 0;
+    atomic_store(&sink->drain, true);
+    tr_queue_wake(&task->queue);
+    while (r == 0 && !atomic_load(&sink->ended)) {
+        tr_ledger_wait(&task->ledger, SAVE_INTERVAL_US);
+        r = save_progress(task, err);
+    }
+    return r;
+}
+
 /* Bring everything to rest: capture first, then what it pushed, then the last checkpoint and its acknowledgement. */
 static int
 wind_down(struct tr_task *task, struct capture *capture, struct tr_sink_thread *sink, int result,
@@ -178,8 +195,10 @@ wind_down(struct tr_task *task, struct capture *capture, struct tr_sink_thread *
     if (atomic_load(&sink->ended) || result < 0)
         atomic_store(&task->halt, true);
     pthread_join(capture->thread, NULL);
-    atomic_store(&sink->drain, true);
-    if (result < 0)
+    struct tr_error late;
+    tr_error_clear(&late);
+    int saved = result < 0 ? 0 : drain_sink(task, sink, &late);
+    if (result < 0 || saved < 0)
         atomic_store(&sink->abandon, true);
     tr_sink_thread_join(sink);
     if (result == 0 && sink->result < 0 && !(tr_task_stopping(task) && sink->result == -TR_RETRY)) {
@@ -190,9 +209,8 @@ wind_down(struct tr_task *task, struct capture *capture, struct tr_sink_thread *
         *err = capture->error;
         result = capture->result;
     }
-    struct tr_error late;
-    tr_error_clear(&late);
-    int saved = save_progress(task, &late);
+    if (saved == 0)
+        saved = save_progress(task, &late);
     if (saved == 0 && task->checkpoint.position != NULL)
         saved = task->config.store->save_position(task->store, task->checkpoint.position,
                                                   task->checkpoint.sink_state, &late);

@@ -1,6 +1,8 @@
 """A stop ends within five seconds, whatever the servers do: one that takes the connection and never answers, one that falls silent at work."""
 
 import contextlib
+import os
+import re
 import socket
 import time
 
@@ -78,3 +80,26 @@ def test_while_a_mariadb_target_is_silent(tailrace, mariadb_server, source):
     finally:
         mariadb_server.drop_database("shop_silent")
         mariadb_server.drop_database("tailrace")
+
+
+def test_what_is_written_after_the_last_change_was_read_is_saved(tailrace, source):
+    """A target that is slower than the source: all is read, and half of it written. A kill then does not repeat that half."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    config = task_config(source.url, None, tables={"include": ["public.t"]}) | {"target": {"url": "stdout:"}, "log_interval": "1s"}
+    first = re.search(r"checkpoint (\S+)", drain(tailrace, config).stderr)[1]
+    source.sql("DO $$ BEGIN FOR i IN 1..100 LOOP INSERT INTO t VALUES (i, repeat('x', 100000)); COMMIT; END LOOP; END $$")
+    os.mkfifo(tailrace.dir / "stdout.2")
+    reader = os.open(tailrace.dir / "stdout.2", os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    tailrace.start("run", config={**config, "stop": "drained"})
+    tailrace.wait_log(r"streaming from(?s:.*progress: ){2}")  # long enough to read ten megabytes
+    written = 0
+    while written < 5_000_000:
+        piece = os.read(reader, 1 << 16)
+        assert piece, tailrace.stderr
+        written += len(piece)
+    tailrace.wait_log(rf"progress: .*checkpoint (?!{first}$)")
+    tailrace.kill9()
+    os.close(reader)
+    again = drain(tailrace, config, timeout=60).json_lines()
+    assert 0 < len(again) < 80, f"{len(again)} changes come again"
