@@ -14,19 +14,20 @@ class Difference(Exception):
     """A table cannot be compared at all (it is missing, or its columns differ)."""
 
 
-def differences(source, target, tables, normalize=None, ignore_columns=()):
+def differences(source, target, tables, normalize=None, ignore_columns=(), kept=None):
     """What differs, as a list of texts; empty when the tables hold the same rows.
 
     source and target are connections (psycopg2 or pymysql). tables is a list of names ("public.t"), or of
     (source name, target name) pairs. normalize maps a column's name to a function on its text (or None),
-    applied to both sides, for pairs of engines that print a value differently.
+    applied to both sides, for pairs of engines that print a value differently. kept is the beginning of the names of columns that may
+    stand at the target alone: a column that the source drops is kept there.
     """
     left, right = _side(source), _side(target)
     found = []
     for table in tables:
         names = (table, table) if isinstance(table, str) else table
         try:
-            found += _compare_table(left, right, *names, normalize or {}, ignore_columns)
+            found += _compare_table(left, right, *names, normalize or {}, ignore_columns, kept)
         except Difference as problem:
             found.append(str(problem))
     return found
@@ -42,9 +43,9 @@ def row_count(connection, table):
     return _side(connection).query(f"SELECT count(*) FROM {_side(connection).quote(table)}")[0][0]
 
 
-def _compare_table(left, right, left_name, right_name, normalize, ignore):
+def _compare_table(left, right, left_name, right_name, normalize, ignore, kept):
     columns = [c for c in left.columns(left_name) if c not in ignore]
-    other = [c for c in right.columns(right_name) if c not in ignore]
+    other = [c for c in right.columns(right_name) if c not in ignore and (c in columns or kept is None or not c.startswith(kept))]
     if columns != other:
         only = f"only at the source: {sorted(set(columns) - set(other))}, only at the target: {sorted(set(other) - set(columns))}"
         raise Difference(f"{left_name}: columns differ ({only})")
