@@ -201,6 +201,9 @@ kafka_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
         rc = produce_state(sink, "owner", sink->owner, err);
     if (rc == 0)
         rc = finish_now(sink, err);
+    if (rc == 0 && sink->state_written < 0)
+        rc = tr_fail(err, TR_RETRY, "topic %s: the brokers do not say where the record of this run stands",
+                     sink->state_topic);
     if (rc == 0)
         rc = state_read(sink, sink->state_written, &state, err);
     if (rc < 0)

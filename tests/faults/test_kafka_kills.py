@@ -47,19 +47,26 @@ def test_tailrace_killed_two_hundred_times(source, kafka, tailrace):
 
 @pytest.mark.slow
 @pytest.mark.time_limit(900)
-def test_the_broker_killed_twenty_times(source, kafka, tailrace):
-    load = Workload(source, seed=53, clients=2, pause=0.02).create_tables()
-    config = make_config(source, kafka)
-    drain(tailrace, config)
-    tailrace.start("run", config=config)
-    load.start()
-    for _ in range(20):
-        reached = load.commits + 40
-        wait_until(lambda: load.commits >= reached, 60, "commits")
-        kafka.kill9()
-        kafka.up()
-    load.stop()
-    tailrace.check_running()
-    assert tailrace.stop(120) == 0, tailrace.stderr
-    drain(tailrace, config, timeout=300)
-    assert_exact(source, kafka)
+def test_brokers_killed_twenty_times(source, tailrace):
+    """One of three, in turn: the only broker of a cluster, killed at the wrong moment, forgets to end a transaction (see sink-kafka.md)."""
+    need_kafka()
+    kafka = Kafka(brokers=3).start()
+    try:
+        load = Workload(source, seed=53, clients=2, pause=0.02).create_tables()
+        config = make_config(source, kafka)
+        drain(tailrace, config)
+        tailrace.start("run", config=config)
+        load.start()
+        for number in range(20):
+            reached = load.commits + 40
+            wait_until(lambda: load.commits >= reached, 60, "commits")
+            kafka.brokers[number % 3].kill9()
+            kafka.brokers[number % 3].up()
+            kafka.wait_in_sync()
+        load.stop()
+        tailrace.check_running()
+        assert tailrace.stop(120) == 0, tailrace.stderr
+        drain(tailrace, config, timeout=300)
+        assert_exact(source, kafka)
+    finally:
+        kafka.remove()

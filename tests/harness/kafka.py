@@ -193,6 +193,13 @@ class Kafka:
         topics = self.admin().list_topics(timeout=20).topics
         return {name: len(topic.partitions) for name, topic in topics.items() if not name.startswith("__")}
 
+    def wait_in_sync(self):
+        """Until every partition has all of its replicas: then any one broker may be lost."""
+        def whole():
+            topics = self.admin().list_topics(timeout=20).topics.values()
+            return all(len(part.isrs) == len(part.replicas) and part.leader >= 0 for topic in topics for part in topic.partitions.values())
+        wait_until(whole, 120, "all replicas in sync")
+
     def create(self, name, partitions=1, **config):
         from confluent_kafka.admin import NewTopic
         new = NewTopic(name, partitions, len(self.brokers), config={k.replace("_", "."): v for k, v in config.items()})
