@@ -163,7 +163,10 @@ touch(struct plan *plan, struct tr_my_map *map)
     if (table->plan_group != plan->group->number) {
         table->plan_group = plan->group->number;
         table->plan_previous = table->last_any;
+        /* a later slice of a group meets its own number there, and must not wait for itself */
         table->plan_depends = max(apply->barrier, table->last_exclusive);
+        if (table->plan_depends >= plan->group->number)
+            table->plan_depends = plan->group->number - 1;
         table->plan_dependent = false;
         table->plan_map = NULL;
         table->last_any = plan->group->number;

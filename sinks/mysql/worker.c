@@ -225,7 +225,8 @@ next_step(struct tr_my_worker *worker, bool *end)
         *end = true;
         return NULL;
     }
-    if (worker->in_dependent && tr_my_oldest(worker->apply) <= group->depends)
+    /* the oldest waits for nobody: a later slice of its own meets its own number */
+    if (worker->in_dependent && worker->apply->head != group && tr_my_oldest(worker->apply) <= group->depends)
         return NULL;
     return &steps->items[worker->step];
 }

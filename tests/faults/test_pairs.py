@@ -7,7 +7,7 @@ import pytest
 
 from harness import matrix
 from harness.pairs import ENGINES, Pair
-from harness.replication import drain
+from harness.replication import drain, task_config
 from harness.servers import MariaDB
 
 FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
@@ -85,3 +85,29 @@ def test_killed_under_load(servers, make_tailrace, engine):
 @pytest.mark.parametrize("source", ENGINES)
 def test_each_pair_survives_fifty_kills(servers, make_tailrace, source, target):
     killed_under_load(servers, make_tailrace, source, target, 50)
+
+
+@pytest.mark.matrix
+@pytest.mark.time_limit(200)
+def test_slices_of_one_transaction_do_not_wait_for_each_other(servers, make_tailrace):
+    """A transaction too large to hold changes a row without a key in its first slice, and again in its last."""
+    source, target = servers("mariadb", "source"), servers("mariadb", "target")
+    database, tailrace = source.database(), make_tailrace()
+    try:
+        database.sql("CREATE TABLE bag (a int, b varchar(20), v longtext)")
+        database.sql("INSERT INTO bag VALUES (1, 'x', ''), (2, 'y', '')")
+        config = task_config(database.url, target.url(), tables={"include": [f"{database.name}.%"]}, memory="16MiB")
+        drain(tailrace, config)
+        with database.connect(autocommit=False) as connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE bag SET b = 'first' WHERE a = 1")
+            for number in range(40):
+                cursor.execute("INSERT INTO bag VALUES (%s, 'big', REPEAT('v', 1000000))", (number + 10,))
+            cursor.execute("UPDATE bag SET b = 'last' WHERE a < 3")
+            connection.commit()
+        drain(tailrace, config, timeout=60)
+        query = f"SELECT a, b, length(v) FROM {database.name}.bag ORDER BY a"
+        assert target.sql(query) == source.sql(query)
+    finally:
+        database.drop()
+        target.drop_database("tailrace")
+        target.drop_database(database.name)
