@@ -373,6 +373,24 @@ bytes_to_postgresql(const struct tr_column *column, const struct tr_buffer *valu
     return true;
 }
 
+/* 0x6162, as MySQL prints the default of a column of bytes: how many digits; 0 = it is none. */
+static size_t
+hex_digits(const struct tr_column *column, const char *text)
+{
+    size_t digits = strncmp(text, "0x", 2) == 0 ? strspn(text + 2, "0123456789abcdefABCDEF") : 0;
+    return column->logical == TR_BYTES && digits % 2 == 0 && text[2 + digits] == '\0' ? digits : 0;
+}
+
+static void
+hex_to_postgresql(const struct tr_column *column, const char *text, struct tr_buffer *out)
+{
+    bool fixed = column->type_name != NULL && strcmp(column->type_name, "binary") == 0;
+    tr_buffer_printf(out, "'\\x%s", text + 2);
+    for (size_t i = strlen(text + 2) / 2; fixed && column->length > 0 && i < (size_t)column->length; i++)
+        tr_buffer_text(out, "00");
+    tr_buffer_text(out, "'::bytea");
+}
+
 static bool
 constant_to_postgresql(const struct tr_column *column, const char *text, struct tr_buffer *out)
 {
@@ -429,6 +447,9 @@ tr_convert_default_to_postgresql(const struct tr_column *column, const char *typ
     if (number && is_taken(column->logical, text, true)) {
         tr_buffer_printf(out, "'%s'", text);
         known = true;
+    } else if (hex_digits(column, text) > 0) {
+        hex_to_postgresql(column, text, out);
+        known = true;
     } else if (strcasecmp(text, "null") != 0 &&
                (now_to_postgresql(column, type, text, out) || uuid_to_postgresql(column, text, out)))
         known = true;
@@ -452,7 +473,8 @@ tr_convert_quoted_default(struct tr_arena *arena, const char *dialect, const str
     if (text == NULL || strcasecmp(text, "null") == 0)
         return NULL;
     if (plain || strcmp(dialect, "mysql") != 0 || text[0] == '\'' ||
-        strncasecmp(text, "current_timestamp", 17) == 0 || strchr(text, '(') != NULL)
+        strncasecmp(text, "current_timestamp", 17) == 0 || strchr(text, '(') != NULL ||
+        hex_digits(column, text) > 0)
         return text;
     struct tr_buffer out;
     tr_buffer_init(&out, (size_t)1 << 20);

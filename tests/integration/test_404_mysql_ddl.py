@@ -278,17 +278,20 @@ def test_unsigned_numbers_grow(engines, other_engine, tailrace):
 
 
 ADDED = ["ALTER TABLE t ADD COLUMN s varchar(10) NOT NULL DEFAULT 'it''s', ADD COLUMN e enum('a','b') DEFAULT 'b', ADD COLUMN d date DEFAULT '2024-01-01',"
-         " ADD COLUMN n decimal(5,2) DEFAULT 1.5, ADD COLUMN u varchar(3) DEFAULT NULL FIRST",
+         " ADD COLUMN n decimal(5,2) DEFAULT 1.5, ADD COLUMN u varchar(3) DEFAULT NULL FIRST, ADD COLUMN y varbinary(10) DEFAULT 'a',"
+         " ADD COLUMN z binary(3) DEFAULT 'b'",
          "ALTER TABLE t MODIFY s varchar(40) NOT NULL DEFAULT 'it''s', ADD INDEX (s), ADD COLUMN j json", "ALTER TABLE t DROP COLUMN d"]
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("at_once", [True, False])
-def test_the_other_of_the_two_gets_columns_with_their_defaults(engines, other_engine, tailrace, at_once):
-    source, _ = engines
-    other = other_engine(source)
+@pytest.mark.parametrize("engine", ["other", "postgresql"])
+def test_another_engine_gets_columns_with_their_defaults(engines, other_engine, target, tailrace, engine, at_once):
+    source, other = engines
+    if engine == "other":
+        other = other_engine(source)
     prepare(source, other, "shop")
-    settings = config(source, other.url(), "shop")
+    settings = config(source, target.url if engine == "postgresql" else other.url(), "shop")
     drain(tailrace, settings)
     if at_once:
         tailrace.start("run", config=settings)
@@ -299,8 +302,8 @@ def test_the_other_of_the_two_gets_columns_with_their_defaults(engines, other_en
     if at_once:
         assert tailrace.stop() == 0, tailrace.stderr
     drain(tailrace, settings)
-    columns = ["id", "a", "s", "e", "n", "u", "j"]
-    left, right = (rows_as_meant(Database(server, "shop"), ("shop", "t"), columns) for server in (source, other))
+    columns = ["id", "a", "s", "e", "n", "u", "j", "y", "z"]
+    left, right = (rows_as_meant(side, ("shop", "t"), columns) for side in (Database(source, "shop"), target if engine == "postgresql" else Database(other, "shop")))
     assert left == right, describe("t", columns, left - right, right - left)
 
 
