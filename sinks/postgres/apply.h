@@ -98,6 +98,7 @@ struct tr_pg_map {
     uint16_t nkey;                 /* 0: rows are found by their whole old image */
     bool key_unique;               /* the target has a unique index over the key */
     bool override;                 /* OVERRIDING SYSTEM VALUE */
+    bool bare;                     /* no column is written: the table has none, or only generated ones */
     struct tr_pg_watched *watched; /* the unique keys of its rows */
     uint16_t nwatched;
     struct tr_pg_statement **statements;
@@ -135,10 +136,13 @@ enum tr_pg_op {
     TR_PG_TAKE_ROW
 };
 
+#define TR_PG_NO_COLUMN UINT16_MAX
+
 struct tr_pg_param {
-    uint16_t column; /* of the source relation */
-    bool old;        /* from the key image, else from the row */
-    uint8_t carry;   /* enum tr_pg_carry */
+    uint16_t
+        column; /* of the source relation; TR_PG_NO_COLUMN: NULLs, which only say how many rows there are */
+    bool old;   /* from the key image, else from the row */
+    uint8_t carry; /* enum tr_pg_carry */
 };
 
 struct tr_pg_statement {

@@ -141,6 +141,8 @@ apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
     int rc = tr_pg_map_get(c->sink, event->relation, &map, err);
     if (rc < 0)
         return rc;
+    if (map->bare && event->kind == TR_UPDATE)
+        return 0;
     tr_pg_event_images(event, &key, &row);
     return run_one(c, map, op_of(map, event), key, row, err);
 }
@@ -469,6 +471,19 @@ is_row(const struct tr_event *event)
     return event->kind <= TR_READ && event->kind > 0 && !event->relation->skip;
 }
 
+/*
+ * The worker's backend may remember that the label is not there. It hears of what others have changed when it takes a lock that it does not hold yet, and it
+ * holds those of the rows' tables since an earlier change: so it takes one that is given back at once.
+ */
+static int
+hear_of_labels(struct careful *c, struct tr_error *err)
+{
+    int rc = savepoint(c, "SELECT FROM pg_catalog.pg_enum LIMIT 0", err);
+    if (rc == 0)
+        rc = savepoint(c, "ROLLBACK TO r", err);
+    return rc == 0 ? 1 : rc;
+}
+
 /* A value that the target does not take may be a label that the source's enum has gained. 1: it was, try the change again. */
 static int
 learn_labels(struct careful *c, const struct tr_pg_map *map, const struct tr_value *row,
@@ -481,7 +496,7 @@ learn_labels(struct careful *c, const struct tr_pg_map *map, const struct tr_val
     if (rc < 0 || found == TR_PG_LABELS_FIT)
         return rc;
     if (found == TR_PG_LABEL_ADDED)
-        return 1;
+        return hear_of_labels(c, err);
     /* Known labels may be older than the change, unless the stream has just begun. */
     if (c->worker->apply->counts.groups == 0)
         return 0;

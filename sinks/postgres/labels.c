@@ -46,12 +46,12 @@ write_place(struct tr_buffer *sql, const struct tr_column *column, int place, co
 }
 
 static int
-add_label(struct tr_postgres_sink *sink, const struct tr_pg_column *target, const struct tr_column *column,
-          int place, const PGresult *have, struct tr_error *err)
+add_label(struct tr_postgres_sink *sink, const struct tr_column *column, int place, const PGresult *have,
+          struct tr_error *err)
 {
     struct tr_buffer sql;
     tr_buffer_init(&sql, (size_t)1 << 16);
-    tr_buffer_printf(&sql, "ALTER TYPE %s ADD VALUE IF NOT EXISTS ", target->type);
+    tr_buffer_printf(&sql, "ALTER TYPE %s ADD VALUE IF NOT EXISTS ", PQgetvalue(have, 0, 1));
     tr_pg_literal(&sql, column->labels[place]);
     write_place(&sql, column, place, have);
     /* Not on the worker's connection: a label cannot be used by the transaction that adds it. */
@@ -68,34 +68,77 @@ add_label(struct tr_postgres_sink *sink, const struct tr_pg_column *target, cons
     return rc;
 }
 
+/* The labels of a type, and the enum's name: of the type itself, of what it is a domain over, of its elements. */
+static const char labels_sql[] =
+    "WITH RECURSIVE t (oid) AS (SELECT $1::oid UNION ALL"
+    "  SELECT CASE WHEN y.typtype = 'd' THEN y.typbasetype ELSE y.typelem END FROM t JOIN pg_type y ON y.oid = t.oid"
+    "  WHERE y.typtype = 'd' OR y.typcategory = 'A' AND y.typelem <> 0)"
+    " SELECT e.enumlabel, pg_catalog.format_type(e.enumtypid, NULL) FROM t JOIN pg_enum e ON e.enumtypid = t.oid"
+    " ORDER BY e.enumsortorder";
+
 static int
-look_at(struct tr_postgres_sink *sink, const struct tr_pg_map *map, uint16_t i, const struct tr_value *value,
-        struct tr_buffer *scratch, enum tr_pg_labels *found, struct tr_error *err)
+look_at_label(struct tr_postgres_sink *sink, Oid type, const struct tr_column *column, const char *text,
+              size_t len, enum tr_pg_labels *found, struct tr_error *err)
 {
-    const struct tr_column *column = &map->relation->columns[i];
-    const struct tr_pg_column *target = &map->table->columns[map->target[i]];
-    const char *text;
     char oid[16];
-    size_t len;
     PGresult *have = NULL;
-    snprintf(oid, sizeof oid, "%u", target->type_oid);
+    snprintf(oid, sizeof oid, "%u", type);
     const char *params[] = { oid };
-    int rc = tr_value_text(map->relation, column, value, scratch, &text, &len, err);
-    if (rc == 0)
-        rc = tr_pg_ask_params(
-            sink, sink->meta,
-            "SELECT enumlabel FROM pg_enum WHERE enumtypid = $1::oid ORDER BY enumsortorder", 1, params,
-            &have, err);
+    int rc = tr_pg_ask_params(sink, sink->meta, labels_sql, 1, params, &have, err);
     if (rc < 0)
         return rc;
     int place = place_of(column, text, len);
     if (PQntuples(have) > 0 && place < 0) {
         *found = TR_PG_LABEL_UNKNOWN;
     } else if (PQntuples(have) > 0 && !has(have, column->labels[place])) {
-        rc = add_label(sink, target, column, place, have, err);
+        rc = add_label(sink, column, place, have, err);
         *found = TR_PG_LABEL_ADDED;
     }
     PQclear(have);
+    return rc;
+}
+
+/* The next element of an array's text ({a,"b \"c\"",NULL}, [0:1]={...}); false at its end. A NULL has the length 0, which no label has. */
+static bool
+next_element(const char **at, const char *end, struct tr_buffer *out)
+{
+    const char *p = *at;
+    tr_buffer_reset(out);
+    while (p < end && (*p == '{' || *p == '}' || *p == ','))
+        p++;
+    bool more = p < end, quoted = more && *p == '"';
+    for (p += quoted; p < end && (quoted ? *p != '"' : *p != ',' && *p != '}'); p++) {
+        p += *p == '\\' && p + 1 < end;
+        tr_buffer_byte(out, *p);
+    }
+    if (!quoted && out->len == 4 && memcmp(out->data, "NULL", 4) == 0)
+        tr_buffer_reset(out);
+    *at = p + (quoted && p < end);
+    return more;
+}
+
+static int
+look_at(struct tr_postgres_sink *sink, const struct tr_pg_map *map, uint16_t i, const struct tr_value *value,
+        enum tr_pg_labels *found, struct tr_error *err)
+{
+    const struct tr_column *column = &map->relation->columns[i];
+    Oid type = map->table->columns[map->target[i]].type_oid;
+    struct tr_buffer scratch, element;
+    const char *text;
+    size_t len;
+    tr_buffer_init(&scratch, TR_BUFFER_MAX);
+    tr_buffer_init(&element, TR_BUFFER_MAX);
+    int rc = tr_value_text(map->relation, column, value, &scratch, &text, &len, err);
+    if (rc == 0 && column->logical == TR_ENUM) {
+        rc = look_at_label(sink, type, column, text, len, found, err);
+    } else if (rc == 0) {
+        const char *end = text + len, *open = memchr(text, '{', len);
+        for (text = open != NULL ? open : end; rc == 0 && next_element(&text, end, &element);)
+            if (element.len > 0 && *found != TR_PG_LABEL_UNKNOWN)
+                rc = look_at_label(sink, type, column, element.data, element.len, found, err);
+    }
+    tr_buffer_fini(&element);
+    tr_buffer_fini(&scratch);
     return rc;
 }
 
@@ -103,15 +146,12 @@ int
 tr_pg_add_labels(struct tr_postgres_sink *sink, const struct tr_pg_map *map, const struct tr_value *row,
                  enum tr_pg_labels *found, struct tr_error *err)
 {
-    struct tr_buffer scratch;
     int rc = 0;
     *found = TR_PG_LABELS_FIT;
     if (sink->ddl != TR_PG_DDL_APPLY || !sink->from_postgresql)
         return 0;
-    tr_buffer_init(&scratch, TR_BUFFER_MAX);
     for (uint16_t i = 0; rc == 0 && *found != TR_PG_LABEL_UNKNOWN && i < map->relation->ncolumns; i++)
-        if (map->relation->columns[i].logical == TR_ENUM && map->target[i] >= 0 && row[i].state == TR_PRESENT)
-            rc = look_at(sink, map, i, &row[i], &scratch, found, err);
-    tr_buffer_fini(&scratch);
+        if (map->relation->columns[i].nlabels > 0 && map->target[i] >= 0 && row[i].state == TR_PRESENT)
+            rc = look_at(sink, map, i, &row[i], found, err);
     return rc;
 }

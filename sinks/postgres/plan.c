@@ -115,7 +115,7 @@ emit(struct plan *plan, struct tr_pg_map *map, struct tr_net_row *rows, uint32_t
         }
         struct tr_pg_step *step = add_step(list_for(plan, dependent, on));
         *step = (struct tr_pg_step){
-            .kind = op == TR_NET_INSERT && n >= COPY_ROWS ? TR_PG_STEP_COPY : TR_PG_STEP_ROWS,
+            .kind = op == TR_NET_INSERT && n >= COPY_ROWS && !map->bare ? TR_PG_STEP_COPY : TR_PG_STEP_ROWS,
             .op = operations[op],
             .map = map,
             .rows = list,
@@ -311,6 +311,8 @@ plan_row(struct plan *plan, const struct tr_event *event, struct tr_error *err)
         rc = tr_pg_map_get(plan->sink, event->relation, &map, err);
     if (rc != 0)
         return rc;
+    if (map->bare && event->kind == TR_UPDATE)
+        return 0;
     tr_pg_event_images(event, &key, &row);
     touch(plan, map);
     enum tr_net_op op = net_op(event);

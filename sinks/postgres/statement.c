@@ -62,10 +62,15 @@ value_of(struct writer *w, uint16_t column, bool old)
         tr_buffer_printf(w->sql, "::%s", target->type);
 }
 
-/* unnest($1, $2) AS u(p0, p1) for the parameters named so far. */
+/* unnest($1, $2) AS u(p0, p1) for the parameters named so far. Rows without a value are counted by one that is always NULL. */
 static void
 unnest(struct writer *w)
 {
+    struct tr_pg_statement *s = w->statement;
+    if (s->nparams == 0) {
+        s->params[0] = (struct tr_pg_param){ .column = TR_PG_NO_COLUMN, .carry = TR_PG_CARRY_TEXT };
+        s->types[s->nparams++] = types[TR_PG_CARRY_TEXT].array;
+    }
     tr_buffer_text(w->sql, "unnest(");
     for (unsigned i = 0; i < w->statement->nparams; i++)
         tr_buffer_printf(w->sql, "%s$%u", i > 0 ? ", " : "", i + 1);
@@ -144,7 +149,7 @@ write_insert(struct writer *w, const struct tr_value *row)
     tr_buffer_init(&values, SQL_MAX);
     tr_buffer_text(w->sql, "INSERT INTO ");
     tr_pg_qualified(w->sql, w->map->table->schema, w->map->table->name);
-    tr_buffer_text(w->sql, " (");
+    tr_buffer_text(w->sql, w->map->bare ? "" : " (");
     for (uint16_t i = 0; i < w->map->relation->ncolumns; i++) {
         if (w->map->target[i] < 0 || row[i].state == TR_ABSENT)
             continue;
@@ -154,7 +159,8 @@ write_insert(struct writer *w, const struct tr_value *row)
         value_of(&(struct writer){ w->statement, w->map, &values }, i, false);
         comma = ", ";
     }
-    tr_buffer_printf(w->sql, ")%s SELECT %s FROM ", w->map->override ? " OVERRIDING SYSTEM VALUE" : "",
+    tr_buffer_printf(w->sql, "%s%s SELECT %s FROM ", w->map->bare ? "" : ")",
+                     w->map->override ? " OVERRIDING SYSTEM VALUE" : "",
                      values.data != NULL ? values.data : "");
     unnest(w);
     tr_buffer_fini(&values);
@@ -349,7 +355,9 @@ bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map,
             const struct tr_net_row *const *rows, uint32_t nrows, struct tr_pg_values *values,
             struct tr_buffer *out, struct tr_error *err)
 {
-    const struct tr_pg_fit *fit = map->fits != NULL && map->fits[param->column].kind != TR_PG_FIT_NONE
+    bool counts = param->column == TR_PG_NO_COLUMN;
+    const struct tr_pg_fit *fit = map->fits != NULL && !counts &&
+                                          map->fits[param->column].kind != TR_PG_FIT_NONE
                                       ? &map->fits[param->column]
                                       : NULL;
     struct tr_value fitted = { 0 };
@@ -362,7 +370,8 @@ bind_column(const struct tr_pg_param *param, const struct tr_pg_map *map,
     tr_buffer_u32be(out, nrows);
     tr_buffer_u32be(out, 1);
     for (uint32_t i = 0; i < nrows; i++) {
-        const struct tr_value *value = &(param->old ? rows[i]->key : rows[i]->row)[param->column];
+        const struct tr_value *value = counts ? &fitted
+                                              : &(param->old ? rows[i]->key : rows[i]->row)[param->column];
         size_t at = out->len;
         if (fit != NULL && value->state == TR_PRESENT) {
             int rc = tr_pg_fit_value(values, fit, map->relation, &map->relation->columns[param->column],

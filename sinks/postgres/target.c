@@ -49,14 +49,15 @@ static const char columns_sql[] =
     " coalesce(b.oid, w.oid), CASE WHEN w.typtype = 'd' THEN w.typtypmod ELSE a.atttypmod END, coalesce(b.typtype, w.typtype),"
     " coalesce(b.typcategory, w.typcategory) = 'A', coalesce(b.typname, w.typname)"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    /* a table without columns is one row of NULLs */
+    " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
     /* text is cast by a function to few types (regclass), and that function need not read what the type prints: then its input function is called */
     " LEFT JOIN LATERAL (SELECT i.oid::regproc || '(textout(' AS input_open,"
     "   CASE WHEN i.pronargs > 1 THEN format('), %s, -1)', CASE WHEN y.typelem <> 0 THEN y.typelem ELSE y.oid END) ELSE '))' END AS input_close"
     "   FROM pg_type d JOIN pg_type y ON y.oid = CASE WHEN d.typtype = 'd' THEN d.typbasetype ELSE d.oid END"
     "   JOIN pg_cast k ON k.castsource = 25 AND k.casttarget = y.oid AND k.castmethod = 'f' JOIN pg_proc i ON i.oid = y.typinput"
     "   WHERE d.oid = a.atttypid) t ON true"
-    " JOIN pg_type w ON w.oid = a.atttypid LEFT JOIN pg_type b ON w.typtype = 'd' AND b.oid = w.typbasetype"
+    " LEFT JOIN pg_type w ON w.oid = a.atttypid LEFT JOIN pg_type b ON w.typtype = 'd' AND b.oid = w.typbasetype"
     " WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')"
     " AND n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY a.attnum";
 
@@ -75,9 +76,9 @@ static const char uniques_sql[] =
 static void
 read_columns(struct tr_pg_table *table, const PGresult *res)
 {
-    table->ncolumns = (uint16_t)PQntuples(res);
-    table->columns = tr_arena_zalloc(&table->arena, table->ncolumns * sizeof(*table->columns));
-    for (int i = 0; i < PQntuples(res); i++) {
+    table->ncolumns = PQgetisnull(res, 0, 2) ? 0 : (uint16_t)PQntuples(res);
+    table->columns = tr_arena_zalloc(&table->arena, (table->ncolumns + 1u) * sizeof(*table->columns));
+    for (int i = 0; i < table->ncolumns; i++) {
         struct tr_pg_column *column = &table->columns[i];
         column->name = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 3));
         column->type = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 4));
@@ -107,7 +108,7 @@ read_columns(struct tr_pg_table *table, const PGresult *res)
 static int
 by_number(const PGresult *columns, int attnum)
 {
-    for (int i = 0; i < PQntuples(columns); i++)
+    for (int i = 0; attnum > 0 && i < PQntuples(columns); i++)
         if (atoi(PQgetvalue(columns, i, 2)) == attnum)
             return i;
     return -1;
@@ -315,6 +316,7 @@ static const struct tr_column *
 lay_over(struct tr_pg_map *map)
 {
     const struct tr_column *missing = NULL;
+    map->bare = true;
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
         const struct tr_column *column = &map->relation->columns[i];
         int target = tr_pg_table_column(map->table, column->name);
@@ -323,6 +325,7 @@ lay_over(struct tr_pg_map *map)
             missing = column;
         if (target >= 0 && map->table->columns[target].generated)
             map->target[i] = -1;
+        map->bare = map->bare && map->target[i] < 0;
         if (target >= 0 && map->table->columns[target].identity_always)
             map->override = true;
     }
