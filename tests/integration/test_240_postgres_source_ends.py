@@ -259,3 +259,19 @@ def test_a_failover_slot_survives_the_failover(make_standby, target, tailrace, m
         standby.sql("INSERT INTO t VALUES (3)", database=source.name)
         drain(tailrace, _moved(config, server, standby))
         assert target.sql("SELECT id FROM t ORDER BY 1") == [(1,), (2,), (3,)]
+
+
+def test_drained_does_not_wait_for_the_servers_next_flush(source, target, tailrace, config):
+    """What a rolled back transaction left at the log's end is flushed by nobody for up to 15 seconds; a number taken from the source has it flushed."""
+    drain(tailrace, config)
+    taken = "SELECT txid_snapshot_xmax(txid_current_snapshot())"
+    before = source.one(taken)
+    for _ in range(5):  # the server may have flushed by chance
+        with source.connect(autocommit=False) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_logical_emit_message(false, 'unflushed', 'x')")
+            connection.rollback()
+        drain(tailrace, config)
+        if source.one(taken) > before:
+            return
+    raise AssertionError("no number was taken")

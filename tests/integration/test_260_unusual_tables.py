@@ -41,7 +41,7 @@ def test_a_label_that_comes_after_other_rows_of_its_group(source, target, tailra
     assert_equal(source, target, ["public.t"])
 
 
-@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("running", [False, pytest.param(True, marks=pytest.mark.matrix)])
 def test_a_label_inside_arrays_and_domains(source, target, tailrace, config, running):
     source.sql("CREATE TYPE mood AS ENUM ('a', 'c'); CREATE DOMAIN d AS mood CHECK (VALUE <> 'c'); CREATE DOMAIN dd AS d[];"
                "CREATE TABLE t (id int PRIMARY KEY, m mood[], d d, dd dd)")
