@@ -26,7 +26,7 @@ route(struct tr_task *task, struct tr_batch *batch, struct tr_ddl_table *table, 
     relation->name = relation->target_name = table->name;
     tr_mapping_route(task->mapping, relation);
     table->ours = !relation->skip && tr_mapping_wants(task->mapping, relation->schema, relation->name);
-    table->wanted = table->ours && is_wanted(task, relation, txn);
+    table->wanted = table->ours && !table->left_out && is_wanted(task, relation, txn);
     table->target_schema = tr_arena_strdup(&batch->arena, relation->target_schema);
     table->target_name = tr_arena_strdup(&batch->arena, relation->target_name);
     tr_relation_unref(relation);

@@ -424,6 +424,17 @@ add_truncate(struct binlog *d, struct binlog_frame *f, const struct query *q, st
     return TR_DECODED_ROW;
 }
 
+/* Of tables whose rows do not come, as of an online schema change's copy, the statements do not either. */
+static void
+leave_out_tables(struct binlog *d, struct tr_event *event)
+{
+    for (uint32_t i = 0; i < event->ddl.ntables; i++) {
+        struct tr_ddl_table *table = &event->ddl.tables[i];
+        table->left_out =
+            binlog_table(d, table->schema, strlen(table->schema), table->name, strlen(table->name))->unwanted;
+    }
+}
+
 static int
 add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct tr_error *err)
 {
@@ -449,6 +460,7 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
     event->ddl.began_us = (int64_t)f->timestamp * 1000000 + (q->micros < 1000000 ? q->micros : 0);
     event->ddl.sql_mode = q->sql_mode;
     binlog_read_tables(arena, event);
+    leave_out_tables(d, event);
     int rc = binlog_reshaped(d, f, event, err);
     return rc < 0 ? rc : TR_DECODED_ROW;
 }

@@ -221,6 +221,26 @@ same_type(struct change *c, const struct tr_column *before, const struct tr_colu
     return same;
 }
 
+/* Has the target's column the type that the source's had? A width that is only for show may be missing, and a character set may follow. */
+static bool
+is_still(struct change *c, int at, const struct tr_column *before)
+{
+    const char *here = c->table->columns[at].type, *then;
+    bool integer = before->logical >= TR_INT8 && before->logical <= TR_UINT64;
+    write_type(c, before);
+    for (then = c->type.data; *here != '\0'; here++, then++) {
+        if (integer && *here == '(')
+            here += strcspn(here, ")") + 1;
+        if (integer && *then == '(')
+            then += strcspn(then, ")") + 1;
+        if (strncasecmp(here, then, 1) != 0)
+            return false;
+        if (*here == '\0')
+            break;
+    }
+    return *then == '\0' || *then == ' ';
+}
+
 static int
 carry_changed(struct change *c, const struct tr_column *before, const struct tr_column *after,
               struct tr_error *err)
@@ -232,6 +252,9 @@ carry_changed(struct change *c, const struct tr_column *before, const struct tr_
     if (rc < 0 || after->generated || !retyped || same_type(c, before, after))
         return rc;
     int at = tr_my_table_column(c->table, before->name);
+    if (tr_my_carries_statements(c->sink) && (at < 0 || !is_still(c, at, before)))
+        return 0; /* the statement has done it */
+    write_type(c, after);
     alter(c, "MODIFY COLUMN", after->name);
     tr_buffer_printf(&c->sql, " %s%s", c->type.data,
                      at >= 0 && c->table->columns[at].not_null ? " NOT NULL" : " NULL");
@@ -310,7 +333,8 @@ apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_
         return tr_error_hint(err,
                              "change the target's table to match and start again with ddl: apply or ignore");
     }
-    if (sink->ddl == TR_MY_DDL_APPLY && !tr_my_carries_statements(sink))
+    /* of the same engine, too: a table that an online schema change has exchanged is left alone by the statements */
+    if (sink->ddl == TR_MY_DDL_APPLY)
         rc = tr_my_table_read(sink->meta, tr_my_database(sink, after), after->target_name, &table, err);
     if (rc == 0 && table != NULL) {
         struct change c;

@@ -18,6 +18,13 @@ def server(request):
         yield started
 
 
+@pytest.fixture(scope="module")
+def twin(server):
+    """Another server of the same kind, as the target."""
+    with type(server)(options=FAST, bin_dir=server.bin_dir, name="target") as started:
+        yield started
+
+
 @pytest.fixture(params=["FULL", "MINIMAL"])
 def shop(server, request):
     before = server.sql("SELECT @@global.binlog_row_metadata")[0][0]
@@ -225,3 +232,29 @@ def test_a_column_is_put_in_the_middle_at_once(server, shop, tailrace):
     assert changed == [({"id": 1, "v": "a", "n": 1}, {"id": 1, "v": "a", "n": 5}),
                        ({"id": 2, "middle": "new", "v": "b", "n": 2}, {"id": 2, "middle": "new", "v": "x", "n": 2}),
                        ({"id": 3, "middle": "new", "v": "c"}, {"id": 3, "middle": "new", "v": "y"})]
+
+
+@pytest.mark.parametrize("way, running", [("pt-osc", True), ("gh-ost", False)])
+def test_a_target_of_the_same_engine_keeps_its_rows(server, shop, tailrace, twin, way, running):
+    """The copy's statements are left out with its rows: the target's table is never exchanged for an empty one, and gets the shape all the same."""
+    if server.sql("SELECT @@global.binlog_row_metadata")[0][0] != "FULL":
+        pytest.skip("the target has nothing to do with it")
+    config = task_config(shop.url, twin.url(), tables={"include": [f"{shop.name}.%"]})
+    alter = ALTER + ", MODIFY n bigint NOT NULL DEFAULT 3, ADD INDEX (v)"
+    try:
+        drain(tailrace, config)
+        if running:
+            tailrace.start("run", config=config)
+            tailrace.wait_log("streaming from")
+        WAYS[way](shop, alter, changes_of(shop))
+        shop.sql("INSERT INTO t (v, n) VALUES ('large', 5000000000)")
+        shop.sql("UPDATE t SET extra = 8 WHERE id = 1")
+        if running:
+            assert tailrace.stop() == 0, tailrace.stderr
+        drain(tailrace, config)
+        query = "SELECT * FROM {}t ORDER BY id"
+        assert twin.sql(query.format(shop.name + ".")) == shop.sql(query.format(""))
+        assert [name for (name,) in twin.sql(f"SHOW TABLES FROM {shop.name}")] == ["t"]
+    finally:
+        twin.drop_database("tailrace")
+        twin.drop_database(shop.name)
