@@ -111,3 +111,37 @@ tr_text_json(struct tr_buffer *out, const char *text, size_t len)
         i += n == 0 ? 1 : n;
     }
 }
+
+static const char *
+past_digits(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+bool
+tr_text_is_number(const char *text, size_t len)
+{
+    const char *p = text, *end = text + len, *start;
+    p += p < end && *p == '-';
+    start = p;
+    p = past_digits(p, end);
+    if (p == start || (*start == '0' && p - start > 1))
+        return false;
+    if (p < end && *p == '.') {
+        start = ++p;
+        p = past_digits(p, end);
+        if (p == start)
+            return false;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += p < end && (*p == '-' || *p == '+');
+        start = p;
+        p = past_digits(p, end);
+        if (p == start)
+            return false;
+    }
+    return p == end;
+}

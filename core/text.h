@@ -1,4 +1,4 @@
-/* text.h - bytes of unknown origin made fit to be shown: on a terminal, in a log line, in JSON. */
+/* text.h - bytes of unknown origin made fit to be shown, on a terminal, in a log line, in JSON; and what of it may stand there as it is. */
 #ifndef TR_CORE_TEXT_H
 #define TR_CORE_TEXT_H
 
@@ -17,5 +17,8 @@ void tr_text_printable(struct tr_buffer *out, const char *text, size_t len);
 
 /* Append the inside of a JSON string (no quotes); invalid UTF-8 becomes U+FFFD. */
 void tr_text_json(struct tr_buffer *out, const char *text, size_t len);
+
+/* A number as JSON writes it (RFC 8259, section 6): no leading zeros, no bare point, no NaN. */
+bool tr_text_is_number(const char *text, size_t len);
 
 #endif

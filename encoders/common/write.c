@@ -183,7 +183,7 @@ json_unhex(struct tr_buffer *out, const char *hex, size_t len)
     for (size_t i = 0; i < len; i += 2) {
         int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
         bad |= high | low;
-        *to++ = (char)(high << 4 | (low & 15));
+        *to++ = (char)((unsigned)high << 4 | (low & 15U));
     }
     out->len += len / 2;
     return bad >= 0;

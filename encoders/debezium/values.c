@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "encoders/common/decimal.h"
 #include "encoders/debezium/internal.h"
 #include "encoders/debezium/put.h"
@@ -50,10 +51,14 @@ put_digits(const struct renderer *r, const char *text, size_t len, struct tr_buf
 
 RENDER(render_integer)
 {
-    return is_integer(text, len) && put_digits(r, text, len, out);
+    if (!is_integer(text, len))
+        return false;
+    const char *digits = text + (text[0] == '-');
+    bool padded = digits[0] == '0' && digits + 1 < text + len; /* JSON knows no leading zeros */
+    return !padded && put_digits(r, text, len, out);
 }
 
-/* Four digits in MySQL's text, 0000 included: JSON knows no leading zeros. */
+/* Four digits in MySQL's text, 0000 included. */
 RENDER(render_year)
 {
     if (!is_integer(text, len))
@@ -100,20 +105,13 @@ render_string(struct renderer *r, const struct column_plan *plan, const char *te
 
 /* ------------------------------------------------------------------------------------- numbers */
 
+/* What a server prints of a floating-point number, of a length that a copy of it on the stack may have. */
 static bool
 is_number_text(const char *text, size_t len, bool *whole)
 {
-    *whole = true;
-    if (len == 0 || len > 400)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        if (c == '.' || c == 'e' || c == 'E')
-            *whole = false;
-        else if ((c < '0' || c > '9') && c != '-' && c != '+')
-            return false;
-    }
-    return true;
+    *whole = len > 0 && memchr(text, '.', len) == NULL && memchr(text, 'e', len) == NULL &&
+             memchr(text, 'E', len) == NULL;
+    return len <= 400 && tr_text_is_number(text, len);
 }
 
 /* out NULL: is it one? */

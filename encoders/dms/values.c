@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/text.h"
 #include "encoders/common/write.h"
 #include "encoders/dms/internal.h"
 
@@ -25,22 +26,6 @@ is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* A number as JSON allows it; NaN, infinities and the year 0000 are none. */
-static bool
-is_number(const char *text, size_t len)
-{
-    const char *end = text + len;
-    text += text < end && *text == '-';
-    if (text == end || !is_digit(*text) || (*text == '0' && text + 1 < end && is_digit(text[1])))
-        return false;
-    for (char last = '0'; text < end; last = *text++) {
-        bool sign = (*text == '-' || *text == '+') && last == 'e';
-        if (!is_digit(*text) && !sign && *text != '.' && *text != 'e')
-            return false;
-    }
-    return is_digit(end[-1]);
-}
-
 /* "2024-02-29 12:34:56.789+00" to "2024-02-29T12:34:56.789Z"; infinities and years before 1 stay as they are. */
 static void
 add_moment_text(const char *text, size_t len, struct tr_buffer *out)
@@ -53,9 +38,9 @@ add_moment_text(const char *text, size_t len, struct tr_buffer *out)
     if (len > 3 && memcmp(text + len - 3, "+00", 3) == 0)
         len -= 3;
     tr_buffer_byte(out, '"');
-    tr_buffer_add(out, text, (size_t)(blank - text));
+    json_escape(out, text, (size_t)(blank - text));
     tr_buffer_byte(out, 'T');
-    tr_buffer_add(out, blank + 1, (size_t)(text + len - blank - 1));
+    json_escape(out, blank + 1, (size_t)(text + len - blank - 1));
     json_literal(out, "Z\"");
 }
 
@@ -72,7 +57,7 @@ add_value(const struct dms_encoder *enc, enum form form, const char *text, size_
 {
     switch (form) {
     case FORM_NUMBER:
-        if (is_number(text, len))
+        if (tr_text_is_number(text, len)) /* NaN, infinities and the year 0000 are none */
             tr_buffer_add(out, text, len);
         else
             tr_json_string(out, text, len);
@@ -85,7 +70,7 @@ add_value(const struct dms_encoder *enc, enum form form, const char *text, size_
     case FORM_BYTES:
         if (len >= 2 && text[0] == '\\' && text[1] == 'x') {
             tr_buffer_text(out, enc->hex_prefix ? "\"0x" : "\"");
-            tr_buffer_add(out, text + 2, len - 2);
+            json_escape(out, text + 2, len - 2);
             tr_buffer_byte(out, '"');
         } else {
             add_raw_bytes(enc, text, len, out);

@@ -1,5 +1,4 @@
 /* structure.c - arrays, hstore and geometries of PostgreSQL in the forms that MySQL has for them. */
-#include <ctype.h>
 #include <string.h>
 
 #include "core/text.h"
@@ -16,12 +15,11 @@ is_number(enum tr_logical logical)
 static void
 element_json(const char *text, size_t len, bool quoted, enum tr_logical element, struct tr_buffer *out)
 {
-    bool digits = len > 0 && (isdigit((unsigned char)text[len - 1]));
     if (!quoted && len == 4 && memcmp(text, "NULL", 4) == 0) {
         tr_buffer_text(out, "null");
     } else if (element == TR_BOOL && len == 1) {
         tr_buffer_text(out, text[0] == 't' ? "true" : "false");
-    } else if (is_number(element) && digits) {
+    } else if (is_number(element) && tr_text_is_number(text, len)) {
         tr_buffer_add(out, text, len);
     } else if (element == TR_JSON || element == TR_JSONB) {
         tr_buffer_add(out, text, len);
@@ -55,11 +53,15 @@ tr_my_array_json(const char *text, size_t len, enum tr_logical logical, struct t
 {
     const char *p = text, *end = text + len;
     int depth = 0;
+    bool after = false;       /* an element or an inner array has just ended */
     if (p < end && *p == '[') /* "[0:2]={...}": lower bounds */
         p = memchr(p, '=', len) != NULL ? (const char *)memchr(p, '=', len) + 1 : end;
     if (p == end || *p != '{')
         return false;
-    while (p != NULL && p < end) {
+    for (char last = ','; p != NULL && p < end; last = after ? '\0' : p[-1]) {
+        if (*p == '}' ? !after && last != '{' : after != (*p == ','))
+            return false;
+        after = false;
         if (*p == '{') {
             if (++depth > DEPTH_MAX)
                 return false;
@@ -70,11 +72,13 @@ tr_my_array_json(const char *text, size_t len, enum tr_logical logical, struct t
             p++;
             if (--depth == 0)
                 return p == end;
+            after = true;
         } else if (*p == ',') {
             tr_buffer_byte(out, ',');
             p++;
         } else {
             p = element(p, end, logical, out);
+            after = true;
         }
     }
     return false;

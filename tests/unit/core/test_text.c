@@ -55,9 +55,23 @@ test_escapes(void **state)
     tr_buffer_fini(&out);
 }
 
+static void
+test_numbers(void **state)
+{
+    static const char *const good[] = { "0", "-0", "7", "-12.50", "1e+15", "1E5", "0.5e-3" };
+    static const char *const bad[] = { "",   "-",    "+1",  "007", ".5", "5.",
+                                       "1e", "1..2", "NaN", "0x1", "1 ", "--1" };
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(tr_text_is_number(good[i], strlen(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(tr_text_is_number(bad[i], strlen(bad[i])));
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_utf8), cmocka_unit_test(test_escapes) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_utf8), cmocka_unit_test(test_escapes),
+                                        cmocka_unit_test(test_numbers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,6 +215,11 @@ test_structures(void **state)
     assert_string_equal(json("{\"a", TR_TEXT), "none");
     assert_string_equal(json("", TR_TEXT), "none");
     assert_string_equal(json("{1}x", TR_INT32), "none");
+    assert_string_equal(json("{\"a\"\"b\"}", TR_TEXT), "none");
+    assert_string_equal(json("{1,}", TR_INT32), "none");
+    assert_string_equal(json("{,1}", TR_INT32), "none");
+    assert_string_equal(json("{{1}{2}}", TR_INT32), "none");
+    assert_string_equal(json("{{},{}}", TR_INT32), "[[],[]]");
     assert_string_equal(json("\"a\"=>\"1\", \"b\"=>NULL", TR_HSTORE), "{\"a\":\"1\",\"b\":null}");
     assert_string_equal(json("", TR_HSTORE), "{}");
     assert_string_equal(json("\"a\"=", TR_HSTORE), "none");
