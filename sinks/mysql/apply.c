@@ -38,7 +38,8 @@ tr_my_apply_open(struct tr_mysql_sink *sink, struct tr_error *err)
     if (apply->bytes_limit > GROUP_BYTES || apply->bytes_limit == 0)
         apply->bytes_limit = GROUP_BYTES;
     apply->call_bytes = sink->packet / 4 < CALL_BYTES ? sink->packet / 4 : CALL_BYTES;
-    tr_keys_init(&apply->keys);
+    tr_sql_planner_init(&apply->planner);
+    apply->planner.parallel = apply->nworkers > 1;
     tr_my_values_init(&apply->values, sink->on_value);
     apply->workers = tr_calloc((size_t)apply->nworkers, sizeof(*apply->workers));
     sink->apply = apply;
@@ -69,7 +70,7 @@ tr_my_apply_close(struct tr_my_apply *apply)
     }
     free(apply->renamed);
     tr_my_maps_free(apply);
-    tr_keys_fini(&apply->keys);
+    tr_sql_planner_fini(&apply->planner);
     tr_my_values_fini(&apply->values);
     free(apply->workers);
     free(apply);

@@ -9,8 +9,7 @@
 #define TR_SINKS_MYSQL_APPLY_H
 
 #include "sinks/mysql/internal.h"
-#include "sinks/sql/keys.h"
-#include "sinks/sql/net.h"
+#include "sinks/sql/plan.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
 
@@ -60,27 +59,13 @@ struct tr_my_table {
     bool has_triggers;  /* they cannot be kept from firing here */
     bool transactional; /* InnoDB */
     const char *engine;
-    bool exclusive;          /* a unique index whose keys cannot be computed here */
-    uint64_t last_any;       /* the last group that touched it */
-    uint64_t last_exclusive; /* the last group that needs it alone */
-    /* of the group that is being planned */
-    uint64_t plan_group;
-    uint64_t plan_depends;  /* what every row of the table waits for */
-    uint64_t plan_previous; /* last_any before this group */
-    bool plan_dependent;    /* some of its rows wait already: all later ones do, to keep their order */
-    struct tr_my_map *plan_map;
+    struct tr_sql_table plan;
     struct tr_arena arena;
-};
-
-/* A unique key of the target in terms of the source's columns: what the dependency tracker hashes. */
-struct tr_my_watched {
-    uint64_t seed;
-    uint16_t *columns;
-    uint16_t ncolumns;
 };
 
 /* One version of a source relation, laid over its target table. */
 struct tr_my_map {
+    struct tr_sql_map plan;       /* the first member: steps name it */
     struct tr_relation *relation; /* one reference */
     struct tr_my_table *table;
     char *label;       /* database.name for messages */
@@ -92,9 +77,6 @@ struct tr_my_map {
     bool
         upserts; /* that index is the table's only unique one: an INSERT ... ON DUPLICATE KEY UPDATE can only meet the row that is meant */
     bool from_postgresql;
-    struct tr_my_watched *watched;
-    uint16_t nwatched;
-    struct tr_net net; /* of the group that is being planned */
 };
 
 /* Read a table's shape from the catalogue; *table is NULL when there is no such table. thread: that of `conn`. */
@@ -137,15 +119,6 @@ bool tr_my_geometry(const char *hex, size_t len, struct tr_buffer *out);
 
 /* ------------------------------------------------------------------------------------------- statement.c: SQL of many rows */
 
-enum tr_my_op {
-    TR_MY_INSERT,
-    TR_MY_UPDATE,     /* several: as an upsert where that is safe, else statement after statement */
-    TR_MY_UPDATE_KEY, /* the key changes too */
-    TR_MY_DELETE,
-    TR_MY_UPDATE_ROW, /* found by the whole old image; one row at a time */
-    TR_MY_DELETE_ROW,
-};
-
 /* How the answers to a call are checked. */
 enum tr_my_count {
     TR_MY_COUNT_NONE,
@@ -158,7 +131,7 @@ enum tr_my_count {
  * One call for as many of the rows as fit: at most `limit` bytes and the op's own number. The SQL is appended to `out`. Returns how many rows it takes
  * (at least 1), or an error.
  */
-int tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+int tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_sql_op op,
                     const struct tr_net_row *const *rows, uint32_t nrows, size_t limit, struct tr_buffer *out,
                     enum tr_my_count *count, struct tr_error *err);
 /* "INSERT INTO t (columns)" of the columns that `row` brings. */
@@ -169,37 +142,26 @@ int tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map
 
 /* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
 
-struct tr_my_step {
-    const char *sql; /* instead of rows; any number of rows is right */
-    enum tr_my_op op;
-    struct tr_my_map *map;
-    const struct tr_net_row **rows; /* all with the same set of present columns */
-    uint32_t nrows;
-};
-
-struct tr_my_steps {
-    struct tr_my_step *items;
-    uint32_t count, cap;
-};
+static inline struct tr_my_map *
+tr_my_step_map(const struct tr_sql_step *step)
+{
+    return (struct tr_my_map *)step->map;
+}
 
 struct tr_my_group {
     struct tr_my_group *next;
-    uint64_t number; /* grows by one with each group, from 1 */
+    struct tr_sql_plan plan;
     struct tr_batch *first, *last;
     uint64_t sequence; /* of its last batch */
     char *checkpoint;  /* NULL while its last transaction has not ended */
     uint64_t rows, bytes;
     bool ddl;                    /* holds a change of shape */
-    bool alone;                  /* everything before it must be committed first, everything after it waits */
     bool large;                  /* a transaction that comes in slices */
     bool early;                  /* failed or was rolled back before its turn: it runs again as the head */
     bool careful;                /* goes change by change (conflict.c) */
     struct tr_my_parked *parked; /* left over from a slice that went change by change */
     unsigned slices;             /* begun so far, of a large one */
     unsigned tries;              /* as the head */
-    uint64_t depends;            /* the last group that its dependent steps wait for */
-    struct tr_my_steps free, dependent;
-    struct tr_arena arena; /* of the plan */
     struct tr_my_worker *worker;
 };
 
@@ -214,11 +176,6 @@ void tr_my_group_drop_batches(struct tr_my_group *group);
 bool tr_my_changes_shape(const struct tr_event *event);
 /* Turn its batches into steps. May ask the catalogue. */
 int tr_my_plan(struct tr_mysql_sink *sink, struct tr_my_group *group, struct tr_error *err);
-/* Key and row image of a row event. */
-void tr_my_event_images(const struct tr_event *event, const struct tr_value **key,
-                        const struct tr_value **row);
-/* Does an update change the columns that name the row? */
-bool tr_my_key_changes(const struct tr_my_map *map, const struct tr_event *event);
 /* "DELETE FROM t" of each table: TRUNCATE would commit by itself. */
 int tr_my_truncate_statement(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_buffer *out,
                              struct tr_error *err);
@@ -256,7 +213,7 @@ struct tr_my_worker {
     uint32_t statements; /* before the counted ones: START TRANSACTION and the like */
     uint32_t seen;       /* answers so far */
     bool call_failed;
-    const struct tr_my_step *called;
+    const struct tr_sql_step *called;
     /* the next rows to send */
     bool in_dependent;
     uint32_t step, row;
@@ -328,8 +285,7 @@ struct tr_my_apply {
     uint64_t pending_rows, pending_bytes;
     struct tr_my_group *head, *tail; /* groups in flight, oldest first */
     uint64_t next_group;
-    uint64_t barrier; /* the last group that must be alone */
-    struct tr_keys keys;
+    struct tr_sql_planner planner;
     struct tr_my_table **tables;
     uint32_t ntables, tables_cap;
     struct tr_my_map **maps; /* by relation number */
@@ -342,8 +298,6 @@ struct tr_my_apply {
     uint64_t committed, durable; /* sequences */
     int64_t asked_flush_us, asked_blocked_us;
     struct tr_my_counts counts;
-    struct tr_my_table **touched; /* tables of the group that is being planned */
-    uint32_t ntouched, touched_cap;
     struct tr_my_values values; /* of whoever writes a statement just now */
 };
 
@@ -351,7 +305,7 @@ struct tr_my_apply {
 static inline uint64_t
 tr_my_oldest(const struct tr_my_apply *apply)
 {
-    return apply->head != NULL ? apply->head->number : apply->next_group;
+    return apply->head != NULL ? apply->head->plan.number : apply->next_group;
 }
 
 int tr_my_apply_open(struct tr_mysql_sink *sink, struct tr_error *err);

@@ -122,7 +122,7 @@ execute(struct careful *c, const struct tr_my_map *map, const struct tr_buffer *
 
 /* Exactly one row must be touched. */
 static int
-run_one(struct careful *c, struct tr_my_map *map, enum tr_my_op op, const struct tr_value *key,
+run_one(struct careful *c, struct tr_my_map *map, enum tr_sql_op op, const struct tr_value *key,
         const struct tr_value *row, struct tr_error *err)
 {
     struct tr_net_row one = { .key = key, .row = row };
@@ -144,16 +144,16 @@ run_one(struct careful *c, struct tr_my_map *map, enum tr_my_op op, const struct
                         : tr_fail(err, TR_CONFLICT, "%llu rows have this key", (unsigned long long)touched);
 }
 
-static enum tr_my_op
+static enum tr_sql_op
 op_of(const struct tr_my_map *map, const struct tr_event *event)
 {
     if (event->kind == TR_UPDATE)
-        return map->nkey == 0                  ? TR_MY_UPDATE_ROW
-               : tr_my_key_changes(map, event) ? TR_MY_UPDATE_KEY
-                                               : TR_MY_UPDATE;
+        return map->nkey == 0                          ? TR_SQL_UPDATE_ROW
+               : tr_sql_key_changes(&map->plan, event) ? TR_SQL_UPDATE_KEY
+                                                       : TR_SQL_UPDATE;
     if (event->kind == TR_DELETE)
-        return map->nkey == 0 ? TR_MY_DELETE_ROW : TR_MY_DELETE;
-    return TR_MY_INSERT;
+        return map->nkey == 0 ? TR_SQL_DELETE_ROW : TR_SQL_DELETE;
+    return TR_SQL_INSERT;
 }
 
 static int
@@ -164,7 +164,7 @@ apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
     int rc = tr_my_map_get(c->sink, event->relation, &map, err);
     if (rc < 0)
         return rc;
-    tr_my_event_images(event, &key, &row);
+    tr_sql_event_images(event, &key, &row);
     return run_one(c, map, op_of(map, event), key, row, err);
 }
 
@@ -227,9 +227,9 @@ overwrite(struct careful *c, struct tr_my_map *map, const struct tr_event *event
     if (missing && event->kind == TR_DELETE)
         return 0;
     if (missing && event->kind == TR_UPDATE && complete(map, row))
-        return run_one(c, map, TR_MY_INSERT, row, row, err);
+        return run_one(c, map, TR_SQL_INSERT, row, row, err);
     if (is_duplicate(failure) && row != NULL && map->nkey > 0 && complete(map, row))
-        return run_one(c, map, TR_MY_UPDATE, row, row, err);
+        return run_one(c, map, TR_SQL_UPDATE, row, row, err);
     return -(int)failure->class;
 }
 
@@ -447,7 +447,7 @@ park_update(struct careful *c, struct tr_my_map *map, const struct tr_event *eve
     struct parked_row *entry = parked_new(c, map, event);
     int rc = fetch_row(c, map, key, entry->row, err);
     if (rc == 0)
-        rc = run_one(c, map, TR_MY_DELETE, key, NULL, err);
+        rc = run_one(c, map, TR_SQL_DELETE, key, NULL, err);
     if (rc == 0)
         rc = overlay(c, map, entry->row, row, err);
     if (rc == 0)
@@ -652,7 +652,7 @@ apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *e
     int rc = tr_my_map_get(c->sink, event->relation, &map, err);
     if (rc < 0)
         return rc;
-    tr_my_event_images(event, &key, &row);
+    tr_sql_event_images(event, &key, &row);
     rc = savepoint(c, "SAVEPOINT r", err);
     if (rc < 0)
         return rc;

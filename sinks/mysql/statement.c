@@ -183,22 +183,22 @@ assignments(struct tr_my_values *values, const struct tr_my_map *map, const stru
 }
 
 static int
-write_update(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+write_update(struct tr_my_values *values, const struct tr_my_map *map, enum tr_sql_op op,
              const struct tr_net_row *row, struct tr_buffer *out, struct tr_error *err)
 {
     tr_buffer_text(out, "UPDATE ");
     table_name(map, out);
     tr_buffer_text(out, " SET ");
-    int rc = assignments(values, map, row->row, op != TR_MY_UPDATE, out, err);
+    int rc = assignments(values, map, row->row, op != TR_SQL_UPDATE, out, err);
     tr_buffer_text(out, " WHERE ");
     if (rc == 0)
-        rc = op == TR_MY_UPDATE_ROW ? row_condition(values, map, row->key, out, err)
-                                    : tr_my_key_condition(values, map, row->key, out, err);
+        rc = op == TR_SQL_UPDATE_ROW ? row_condition(values, map, row->key, out, err)
+                                     : tr_my_key_condition(values, map, row->key, out, err);
     return rc;
 }
 
 static int
-write_updates(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+write_updates(struct tr_my_values *values, const struct tr_my_map *map, enum tr_sql_op op,
               const struct tr_net_row *const *rows, uint32_t nrows, size_t limit, struct tr_buffer *out,
               struct tr_error *err)
 {
@@ -299,27 +299,27 @@ write_delete_row(struct tr_my_values *values, const struct tr_my_map *map, const
 }
 
 int
-tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_my_op op,
+tr_my_statement(struct tr_my_values *values, const struct tr_my_map *map, enum tr_sql_op op,
                 const struct tr_net_row *const *rows, uint32_t nrows, size_t limit, struct tr_buffer *out,
                 enum tr_my_count *count, struct tr_error *err)
 {
     int n = 0;
     *count = TR_MY_COUNT_AFFECTED;
     switch (op) {
-    case TR_MY_INSERT: n = write_insert(values, map, rows, nrows, limit, out, err); break;
-    case TR_MY_UPDATE:
+    case TR_SQL_INSERT: n = write_insert(values, map, rows, nrows, limit, out, err); break;
+    case TR_SQL_UPDATE:
         if (nrows > 1 && may_upsert(map, rows[0])) {
             *count = TR_MY_COUNT_UPSERTED;
             n = write_upsert(values, map, rows, nrows, limit, out, err);
             break;
         } /* fallthrough */
-    case TR_MY_UPDATE_KEY:
-    case TR_MY_UPDATE_ROW:
+    case TR_SQL_UPDATE_KEY:
+    case TR_SQL_UPDATE_ROW:
         *count = TR_MY_COUNT_EACH;
         n = write_updates(values, map, op, rows, nrows, limit, out, err);
         break;
-    case TR_MY_DELETE: n = write_delete(values, map, rows, nrows, limit, out, err); break;
-    case TR_MY_DELETE_ROW: n = write_delete_row(values, map, rows[0]->key, out, err); break;
+    case TR_SQL_DELETE: n = write_delete(values, map, rows, nrows, limit, out, err); break;
+    case TR_SQL_DELETE_ROW: n = write_delete_row(values, map, rows[0]->key, out, err); break;
     }
     if (n > 0 && out->overflow)
         return tr_fail(err, TR_CONFLICT, "a row of %s is larger than 1 GiB", map->label);

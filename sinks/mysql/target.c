@@ -197,7 +197,7 @@ add_to_unique(struct tr_my_table *table, struct tr_my_unique *unique, uint16_t *
     if (column < 0 || row[2] != NULL) { /* an expression, or a prefix of the column */
         unique->partial = true;
         unique->addresses = false;
-        table->exclusive = true;
+        table->plan.exclusive = true;
         return;
     }
     unique->addresses = unique->addresses && table->columns[column].not_null;
@@ -353,9 +353,10 @@ choose_key(struct tr_my_map *map)
 static void
 watch(struct tr_my_map *map, uint64_t seed, const uint16_t *columns, uint16_t ncolumns)
 {
-    map->watched = tr_realloc(map->watched, (map->nwatched + 1u) * sizeof(*map->watched));
-    struct tr_my_watched *watched = &map->watched[map->nwatched++];
+    map->plan.watched = tr_realloc(map->plan.watched, (map->plan.nwatched + 1u) * sizeof(*map->plan.watched));
+    struct tr_sql_watched *watched = &map->plan.watched[map->plan.nwatched++];
     watched->seed = seed;
+    watched->nulls_differ = true;
     watched->ncolumns = ncolumns;
     watched->columns = tr_malloc(ncolumns * sizeof(*columns));
     memcpy(watched->columns, columns, ncolumns * sizeof(*columns));
@@ -379,11 +380,22 @@ watch_keys(struct tr_my_map *map)
         if (known)
             watch(map, tr_hash_mix(seed, u), columns, unique->ncolumns);
         else
-            map->table->exclusive = true;
+            map->table->plan.exclusive = true;
     }
     if (!map->key_unique && map->nkey > 0)
         watch(map, tr_hash_mix(seed, UINT16_MAX), map->key, map->nkey);
     free(columns);
+}
+
+/* What the planner sees of it. */
+static void
+show_planner(struct tr_my_map *map)
+{
+    map->plan.table = &map->table->plan;
+    map->plan.label = map->label;
+    map->plan.ncolumns = map->relation->ncolumns;
+    map->plan.key = map->key;
+    map->plan.nkey = map->nkey;
 }
 
 /* The first column that the rows bring and the target lacks, or NULL. Generated columns are computed by the target. */
@@ -412,10 +424,10 @@ tr_my_map_free(struct tr_my_map *map)
 {
     if (map == NULL)
         return;
-    for (uint16_t i = 0; i < map->nwatched; i++)
-        free(map->watched[i].columns);
-    free(map->watched);
-    tr_net_fini(&map->net);
+    for (uint16_t i = 0; i < map->plan.nwatched; i++)
+        free(map->plan.watched[i].columns);
+    free(map->plan.watched);
+    tr_net_fini(&map->plan.net);
     tr_relation_unref(map->relation);
     free(map->label);
     free(map->target);
@@ -478,6 +490,7 @@ tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relation, s
         return rc;
     }
     choose_key(map);
+    show_planner(map);
     *out = map;
     return 0;
 }
@@ -568,6 +581,7 @@ tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct t
     }
     choose_key(map);
     watch_keys(map);
+    show_planner(map);
     if (number >= apply->maps_cap) {
         uint32_t cap = number + 64;
         apply->maps = tr_realloc(apply->maps, cap * sizeof(struct tr_my_map *));
@@ -600,7 +614,7 @@ tr_my_map_forget(struct tr_my_apply *apply, const char *database, const char *na
     apply->retired_tables = tr_realloc(apply->retired_tables,
                                        (apply->nretired_tables + 1) * sizeof(struct tr_my_table *));
     apply->retired_tables[apply->nretired_tables++] = table;
-    apply->barrier = apply->next_group - 1;
+    apply->planner.barrier = apply->next_group - 1;
 }
 
 void
@@ -614,7 +628,6 @@ tr_my_maps_free(struct tr_my_apply *apply)
         tr_my_table_free(apply->tables[i]);
     for (uint32_t i = 0; i < apply->nretired_tables; i++)
         tr_my_table_free(apply->retired_tables[i]);
-    free(apply->touched);
     free(apply->maps);
     free(apply->retired);
     free(apply->tables);

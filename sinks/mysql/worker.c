@@ -179,7 +179,7 @@ query_answer(struct tr_my_worker *worker, int result, struct tr_error *err)
 /* Send what stands in worker->sql. */
 static int
 call(struct tr_my_worker *worker, enum tr_my_count count, uint32_t expected, uint32_t statements,
-     const struct tr_my_step *step, struct tr_error *err)
+     const struct tr_sql_step *step, struct tr_error *err)
 {
     int result;
     worker->count = count;
@@ -211,22 +211,23 @@ resume(struct tr_my_worker *worker, int ready, struct tr_error *err)
 /* ------------------------------------------------------------------------------------------- sending steps */
 
 /* The next step that may be sent, or NULL; *end when there is none left at all. */
-static const struct tr_my_step *
+static const struct tr_sql_step *
 next_step(struct tr_my_worker *worker, bool *end)
 {
     struct tr_my_group *group = worker->group;
     *end = false;
-    if (!worker->in_dependent && worker->step == group->free.count) {
+    if (!worker->in_dependent && worker->step == group->plan.free.count) {
         worker->in_dependent = true;
         worker->step = 0;
     }
-    const struct tr_my_steps *steps = worker->in_dependent ? &group->dependent : &group->free;
+    const struct tr_sql_steps *steps = worker->in_dependent ? &group->plan.dependent : &group->plan.free;
     if (worker->step == steps->count) {
         *end = true;
         return NULL;
     }
     /* the oldest waits for nobody: a later slice of its own meets its own number */
-    if (worker->in_dependent && worker->apply->head != group && tr_my_oldest(worker->apply) <= group->depends)
+    if (worker->in_dependent && worker->apply->head != group &&
+        tr_my_oldest(worker->apply) <= group->plan.depends)
         return NULL;
     return &steps->items[worker->step];
 }
@@ -250,7 +251,7 @@ begin(struct tr_my_worker *worker)
 }
 
 static int
-refuse_packet(struct tr_my_worker *worker, const struct tr_my_step *step, struct tr_error *err)
+refuse_packet(struct tr_my_worker *worker, const struct tr_sql_step *step, struct tr_error *err)
 {
     tr_fail(err, TR_REFUSED, "%s: a row takes a statement of %zu bytes, and the target takes %zu at most",
             step->map->label, worker->sql.len, worker->apply->sink->packet);
@@ -258,7 +259,7 @@ refuse_packet(struct tr_my_worker *worker, const struct tr_my_step *step, struct
 }
 
 static int
-send_step(struct tr_my_worker *worker, const struct tr_my_step *step, struct tr_error *err)
+send_step(struct tr_my_worker *worker, const struct tr_sql_step *step, struct tr_error *err)
 {
     struct tr_my_apply *apply = worker->apply;
     enum tr_my_count count = TR_MY_COUNT_NONE;
@@ -269,7 +270,7 @@ send_step(struct tr_my_worker *worker, const struct tr_my_step *step, struct tr_
     if (step->sql != NULL)
         tr_buffer_text(&worker->sql, step->sql);
     else
-        n = tr_my_statement(&apply->values, step->map, step->op, step->rows + worker->row,
+        n = tr_my_statement(&apply->values, tr_my_step_map(step), step->op, step->rows + worker->row,
                             step->nrows - worker->row, apply->call_bytes, &worker->sql, &count, err);
     if (n >= 0 && worker->sql.len + 64 > apply->sink->packet)
         n = refuse_packet(worker, step, err);
@@ -314,7 +315,7 @@ static int
 run(struct tr_my_worker *worker, bool *moved, struct tr_error *err)
 {
     bool end;
-    const struct tr_my_step *step = next_step(worker, &end);
+    const struct tr_sql_step *step = next_step(worker, &end);
     if (end)
         worker->state = TR_MY_READY;
     *moved = *moved || end || step != NULL;

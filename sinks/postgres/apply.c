@@ -37,7 +37,8 @@ tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
     apply->bytes_limit = sink->base.env->memory / (uint64_t)(apply->nworkers + 2);
     if (apply->bytes_limit > GROUP_BYTES || apply->bytes_limit == 0)
         apply->bytes_limit = GROUP_BYTES;
-    tr_keys_init(&apply->keys);
+    tr_sql_planner_init(&apply->planner);
+    apply->planner.parallel = apply->nworkers > 1;
     tr_pg_values_init(&apply->values, sink->on_value);
     tr_buffer_init(&apply->params, TR_BUFFER_MAX);
     apply->workers = tr_calloc((size_t)apply->nworkers, sizeof(*apply->workers));
@@ -82,7 +83,7 @@ tr_pg_apply_close(struct tr_pg_apply *apply)
     }
     tr_pg_maps_free(apply);
     tr_pg_shapes_free(apply);
-    tr_keys_fini(&apply->keys);
+    tr_sql_planner_fini(&apply->planner);
     tr_pg_values_fini(&apply->values);
     tr_buffer_fini(&apply->params);
     free(apply->durables);
@@ -201,8 +202,8 @@ careful_head(struct tr_pg_apply *apply, struct tr_error *err)
     group->careful = group->parked != NULL;
     group->ddl = false;
     if (group->checkpoint != NULL) {
-        apply->barrier =
-            group->number; /* shapes may have changed: what was planned before knows nothing of it */
+        apply->planner.barrier =
+            group->plan.number; /* shapes may have changed: what was planned before knows nothing of it */
         finish_head(apply);
     } else {
         worker->begun = true;

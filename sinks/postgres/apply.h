@@ -10,8 +10,7 @@
 
 #include "sinks/postgres/fit.h"
 #include "sinks/postgres/internal.h"
-#include "sinks/sql/keys.h"
-#include "sinks/sql/net.h"
+#include "sinks/sql/plan.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
 
@@ -64,46 +63,25 @@ struct tr_pg_table {
     uint16_t ncolumns;
     struct tr_pg_unique *uniques;
     uint16_t nuniques;
-    bool
-        fires; /* triggers or rules that replica role does not silence, exclusion constraints: order must be the source's */
-    bool exclusive;          /* a unique index on an expression: its keys cannot be computed here */
-    uint64_t last_any;       /* the last group that touched it */
-    uint64_t last_exclusive; /* the last group that needs it alone */
-    /* of the group that is being planned */
-    uint64_t plan_group;
-    uint64_t plan_depends;  /* what every row of the table waits for */
-    uint64_t plan_previous; /* last_any before this group */
-    bool plan_dependent;    /* some of its rows wait already: all later ones do, to keep their order */
-    struct tr_pg_map *plan_map;
+    struct tr_sql_table plan;
     struct tr_arena arena;
-};
-
-/* A unique key of the target in terms of the source's columns: what the dependency tracker hashes. */
-struct tr_pg_watched {
-    uint64_t seed;
-    uint16_t *columns;
-    uint16_t ncolumns;
-    bool nulls_differ;
 };
 
 /* One version of a source relation, laid over its target table. */
 struct tr_pg_map {
+    struct tr_sql_map plan;       /* the first member: steps name it */
     struct tr_relation *relation; /* one reference */
     struct tr_pg_table *table;
-    char *label;                   /* schema.name for messages */
-    int32_t *target;               /* per source column: index of the target's column, -1 = not written */
-    struct tr_pg_fit *fits;        /* per source column; NULL = none needs one */
-    uint16_t *key;                 /* source columns that name the row */
-    const char **equals;           /* operator per key column, NULL = compared as text */
-    uint16_t nkey;                 /* 0: rows are found by their whole old image */
-    bool key_unique;               /* the target has a unique index over the key */
-    bool override;                 /* OVERRIDING SYSTEM VALUE */
-    bool bare;                     /* no column is written: the table has none, or only generated ones */
-    struct tr_pg_watched *watched; /* the unique keys of its rows */
-    uint16_t nwatched;
+    char *label;            /* schema.name for messages */
+    int32_t *target;        /* per source column: index of the target's column, -1 = not written */
+    struct tr_pg_fit *fits; /* per source column; NULL = none needs one */
+    uint16_t *key;          /* source columns that name the row */
+    const char **equals;    /* operator per key column, NULL = compared as text */
+    uint16_t nkey;          /* 0: rows are found by their whole old image */
+    bool key_unique;        /* the target has a unique index over the key */
+    bool override;          /* OVERRIDING SYSTEM VALUE */
     struct tr_pg_statement **statements;
     uint16_t nstatements;
-    struct tr_net net; /* of the group that is being planned */
 };
 
 /* Read a table's shape from the catalogue; *table is NULL when there is no such table. */
@@ -126,15 +104,8 @@ void tr_pg_maps_free(struct tr_pg_apply *apply);
 
 /* ------------------------------------------------------------------------------------------- statement.c: SQL and its parameters */
 
-enum tr_pg_op {
-    TR_PG_INSERT,
-    TR_PG_UPDATE,
-    TR_PG_UPDATE_KEY,
-    TR_PG_DELETE,
-    TR_PG_UPDATE_ROW,
-    TR_PG_DELETE_ROW,
-    TR_PG_TAKE_ROW
-};
+#define TR_PG_TAKE_ROW \
+    ((enum tr_sql_op)(TR_SQL_DELETE_ROW + 1)) /* one more: delete a row and give back what it held */
 
 #define TR_PG_NO_COLUMN UINT16_MAX
 
@@ -147,7 +118,7 @@ struct tr_pg_param {
 
 struct tr_pg_statement {
     uint32_t number; /* its name on every connection is s<number> */
-    enum tr_pg_op op;
+    enum tr_sql_op op;
     bool as_text; /* every value carried as text: for values that the fast forms do not know */
     uint8_t *present, *old_present; /* the column set it was made for */
     char *sql;
@@ -161,7 +132,7 @@ struct tr_pg_statement {
  * the *_ROW operations, which find a row by its whole old image and take one row at a time.
  */
 const struct tr_pg_statement *tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map,
-                                                  enum tr_pg_op op, const struct tr_value *key,
+                                                  enum tr_sql_op op, const struct tr_value *key,
                                                   const struct tr_value *row, bool as_text);
 /* "s12" */
 void tr_pg_statement_name(const struct tr_pg_statement *statement, char out[16]);
@@ -192,44 +163,28 @@ int tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_even
 
 /* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
 
-enum tr_pg_step_kind { TR_PG_STEP_ROWS, TR_PG_STEP_COPY, TR_PG_STEP_SQL };
-
-struct tr_pg_step {
-    enum tr_pg_step_kind kind;
-    enum tr_pg_op op;
-    struct tr_pg_map *map;
-    const struct tr_net_row **rows; /* all with the same set of present columns */
-    uint32_t nrows;
-    const char *sql;              /* TR_PG_STEP_SQL */
-    const struct tr_event *event; /* its event, for messages; or NULL */
-};
-
-struct tr_pg_steps {
-    struct tr_pg_step *items;
-    uint32_t count, cap;
-};
+static inline struct tr_pg_map *
+tr_pg_step_map(const struct tr_sql_step *step)
+{
+    return (struct tr_pg_map *)step->map;
+}
 
 struct tr_pg_group {
     struct tr_pg_group *next;
-    uint64_t number; /* grows by one with each group, from 1 */
+    struct tr_sql_plan plan;
     struct tr_batch *first, *last;
     uint64_t sequence; /* of its last batch */
     char *checkpoint;  /* NULL while its last transaction has not ended */
     uint64_t rows, bytes;
-    bool ddl;     /* holds a change of shape: applied change by change */
-    bool alone;   /* everything before it must be committed first, everything after it waits */
-    bool ordered; /* runs in the source's order: foreign keys or triggers would see the difference */
-    bool large;   /* a transaction that comes in slices */
-    bool early;   /* failed or was rolled back before its turn: it runs again as the head */
+    bool ddl;                    /* holds a change of shape: applied change by change */
+    bool large;                  /* a transaction that comes in slices */
+    bool early;                  /* failed or was rolled back before its turn: it runs again as the head */
     struct tr_pg_parked *parked; /* left over from a slice that went change by change */
     bool careful;                /* goes change by change (conflict.c) */
     bool shaped;      /* large: a change of shape is open in its transaction, and only there to be seen */
     unsigned slices;  /* begun so far, of a large one */
     unsigned tries;   /* as the head */
     uint64_t misfits; /* values that were stored otherwise, by the policy */
-    uint64_t depends; /* the last group that its dependent steps wait for */
-    struct tr_pg_steps free, dependent;
-    struct tr_arena arena; /* of the plan */
     struct tr_pg_worker *worker;
 };
 
@@ -242,11 +197,6 @@ void tr_pg_group_free(struct tr_pg_group *group);
 void tr_pg_group_drop_batches(struct tr_pg_group *group);
 /* Turn its batches into steps. May ask the catalogue. 1: the shape of a table must be changed first, so the group goes change by change. */
 int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err);
-/* Key and row image of a row event, and the operation. */
-void tr_pg_event_images(const struct tr_event *event, const struct tr_value **key,
-                        const struct tr_value **row);
-/* Does an update change the columns that name the row? */
-bool tr_pg_key_changes(const struct tr_pg_map *map, const struct tr_event *event);
 
 /* ------------------------------------------------------------------------------------------- worker.c: one connection */
 
@@ -272,7 +222,7 @@ enum tr_pg_expect {
 struct tr_pg_answer {
     enum tr_pg_expect kind;
     uint32_t count; /* rows expected; or the statement's number */
-    const struct tr_pg_step *step;
+    const struct tr_sql_step *step;
 };
 
 #define TR_PG_ANSWERS 64 /* a power of two: answers outstanding on one connection */
@@ -332,7 +282,7 @@ void tr_pg_parked_free(struct tr_pg_parked *parked);
 
 /* Outside the pipeline, waiting for the result: one statement; one statement of the map's with its rows. */
 int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err);
-int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step,
+int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_sql_step *step,
                           const struct tr_net_row *const *rows, uint32_t n, PGresult **res,
                           struct tr_error *err);
 /* The checkpoint and COMMIT, outside the pipeline. */
@@ -367,8 +317,7 @@ struct tr_pg_apply {
     uint32_t pending_count;
     struct tr_pg_group *head, *tail; /* groups in flight, oldest first */
     uint64_t next_group;
-    uint64_t barrier; /* the last group that must be alone */
-    struct tr_keys keys;
+    struct tr_sql_planner planner;
     struct tr_pg_table **tables;
     uint32_t ntables, tables_cap;
     struct tr_pg_map **maps; /* by relation number */
@@ -385,17 +334,15 @@ struct tr_pg_apply {
     struct tr_pg_counts counts;
     unsigned window, window_early; /* of the last groups: all, and those that had to run again */
     uint64_t calm;                 /* groups below this number run one after the other */
-    struct tr_pg_table **touched;  /* tables of the group that is being planned */
-    uint32_t ntouched, touched_cap;
-    struct tr_pg_values values; /* of whoever binds a statement just now, */
-    struct tr_buffer params;    /* and its parameters */
+    struct tr_pg_values values;    /* of whoever binds a statement just now, */
+    struct tr_buffer params;       /* and its parameters */
 };
 
 /* Group numbers below it are committed. */
 static inline uint64_t
 tr_pg_oldest(const struct tr_pg_apply *apply)
 {
-    return apply->head != NULL ? apply->head->number : apply->next_group;
+    return apply->head != NULL ? apply->head->plan.number : apply->next_group;
 }
 
 static inline bool

@@ -156,7 +156,7 @@ check_shape(struct checker *c, const struct tr_relation *relation, const struct 
             free(sql);
         }
     }
-    if (table->fires) {
+    if (table->plan.fires) {
         char *sql = STATEMENT(
             "ALTER TABLE %I.%I ENABLE TRIGGER ...; -- each trigger: for the application alone", table->schema,
             table->name);

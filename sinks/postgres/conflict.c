@@ -88,18 +88,18 @@ position_text(const struct careful *c, const struct tr_event *event, char out[24
 /* ------------------------------------------------------------------------------------------- one change */
 
 static int
-run(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key,
+run(struct careful *c, struct tr_pg_map *map, enum tr_sql_op op, const struct tr_value *key,
     const struct tr_value *row, PGresult **res, struct tr_error *err)
 {
     struct tr_net_row one = { .key = key, .row = row };
     const struct tr_net_row *list[] = { &one };
-    struct tr_pg_step step = { .kind = TR_PG_STEP_ROWS, .op = op, .map = map };
+    struct tr_sql_step step = { .op = op, .map = &map->plan };
     return tr_pg_worker_ask_rows(c->worker, &step, list, 1, res, err);
 }
 
 /* The same, and exactly one row must be touched. */
 static int
-run_one(struct careful *c, struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key,
+run_one(struct careful *c, struct tr_pg_map *map, enum tr_sql_op op, const struct tr_value *key,
         const struct tr_value *row, struct tr_error *err)
 {
     PGresult *res = NULL;
@@ -121,16 +121,16 @@ savepoint(struct careful *c, const char *sql, struct tr_error *err)
     return tr_pg_worker_ask(c->worker, sql, NULL, err);
 }
 
-static enum tr_pg_op
+static enum tr_sql_op
 op_of(const struct tr_pg_map *map, const struct tr_event *event)
 {
     if (event->kind == TR_UPDATE)
-        return map->nkey == 0                  ? TR_PG_UPDATE_ROW
-               : tr_pg_key_changes(map, event) ? TR_PG_UPDATE_KEY
-                                               : TR_PG_UPDATE;
+        return map->nkey == 0                          ? TR_SQL_UPDATE_ROW
+               : tr_sql_key_changes(&map->plan, event) ? TR_SQL_UPDATE_KEY
+                                                       : TR_SQL_UPDATE;
     if (event->kind == TR_DELETE)
-        return map->nkey == 0 ? TR_PG_DELETE_ROW : TR_PG_DELETE;
-    return TR_PG_INSERT;
+        return map->nkey == 0 ? TR_SQL_DELETE_ROW : TR_SQL_DELETE;
+    return TR_SQL_INSERT;
 }
 
 static int
@@ -141,9 +141,9 @@ apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
     int rc = tr_pg_map_get(c->sink, event->relation, &map, err);
     if (rc < 0)
         return rc;
-    if (map->bare && event->kind == TR_UPDATE)
+    if (map->plan.bare && event->kind == TR_UPDATE)
         return 0;
-    tr_pg_event_images(event, &key, &row);
+    tr_sql_event_images(event, &key, &row);
     return run_one(c, map, op_of(map, event), key, row, err);
 }
 
@@ -193,19 +193,19 @@ overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_event *event
     if (missing && event->kind == TR_DELETE)
         return 0;
     if (missing && event->kind == TR_UPDATE && complete(map, row)) {
-        int rc = run_one(c, map, TR_PG_INSERT, row, row, err);
+        int rc = run_one(c, map, TR_SQL_INSERT, row, row, err);
         if (rc >= 0 || strcmp(err->sqlstate, "23505") != 0 || map->nkey == 0)
             return rc;
         struct tr_error again; /* the row is not there under its old key, but another is under its new one */
         rc = savepoint(c, "ROLLBACK TO r", &again);
         if (rc == 0)
-            rc = run_one(c, map, TR_PG_UPDATE, row, row, &again);
+            rc = run_one(c, map, TR_SQL_UPDATE, row, row, &again);
         if (rc < 0 && again.class != TR_CONFLICT)
             *err = again;
         return rc == 0 ? 0 : -(int)err->class;
     }
     if (strcmp(failure->sqlstate, "23505") == 0 && row != NULL && map->nkey > 0 && complete(map, row))
-        return run_one(c, map, TR_PG_UPDATE, row, row, err);
+        return run_one(c, map, TR_SQL_UPDATE, row, row, err);
     return -(int)failure->class;
 }
 
@@ -380,7 +380,7 @@ key_is_taken(struct careful *c, struct tr_pg_map *map, const struct tr_value *ro
     for (uint16_t i = 0; i < map->nkey; i++)
         only[map->key[i]] = row[map->key[i]];
     PGresult *res = NULL;
-    int rc = run(c, map, TR_PG_UPDATE, only, only, &res, err);
+    int rc = run(c, map, TR_SQL_UPDATE, only, only, &res, err);
     if (rc == 0)
         *taken = strcmp(PQcmdTuples(res), "0") != 0;
     PQclear(res);
@@ -444,13 +444,13 @@ unpark(struct careful *c, struct tr_error *err)
         rc = savepoint(c, "SAVEPOINT r", err);
         if (rc < 0)
             return rc;
-        rc = run_one(c, entry->map, TR_PG_INSERT, entry->row, entry->row, &failure);
+        rc = run_one(c, entry->map, TR_SQL_INSERT, entry->row, entry->row, &failure);
         if (rc < 0 && failure.class == TR_CONFLICT) {
             rc = savepoint(c, "ROLLBACK TO r", err);
             if (rc == 0)
                 rc = settle(c, entry->map, &entry->event, entry->row, entry->row, &failure, err);
             if (rc == 0 && entry->was != NULL && c->sink->on_conflict == TR_PG_CONFLICT_SKIP)
-                rc = run_one(c, entry->map, TR_PG_INSERT, entry->was, entry->was,
+                rc = run_one(c, entry->map, TR_SQL_INSERT, entry->was, entry->was,
                              err); /* as if nothing had come */
         } else if (rc < 0) {
             *err = failure;
@@ -534,7 +534,7 @@ apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *e
     int rc = tr_pg_map_get(c->sink, event->relation, &map, err);
     if (rc < 0)
         return rc;
-    tr_pg_event_images(event, &key, &row);
+    tr_sql_event_images(event, &key, &row);
     rc = savepoint(c, "SAVEPOINT r", err);
     if (rc < 0)
         return rc;
@@ -560,7 +560,7 @@ apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *e
     bool occupied = false;
     if (rc == 0 && collides && row != NULL && map->nkey > 0 &&
         (event->kind != TR_UPDATE ||
-         (map->relation->replica_identity != 'f' && tr_pg_key_changes(map, event))))
+         (map->relation->replica_identity != 'f' && tr_sql_key_changes(&map->plan, event))))
         rc = key_is_taken(c, map, row, &occupied, err);
     if (rc == 0 && occupied) {
         rc = event->kind == TR_UPDATE ? move_over(c, map, event, key, row, &failure, err)
@@ -613,7 +613,7 @@ changes_shape(const struct careful *c, const struct tr_event *event)
     if (tr_pg_renames_columns(event))
         return true;
     bool change = event->kind == TR_SCHEMA && event->schema.previous != NULL && !event->relation->skip;
-    return (use || change) && tr_pg_shape_is_due(c->worker->apply, event->relation, c->group->number);
+    return (use || change) && tr_pg_shape_is_due(c->worker->apply, event->relation, c->group->plan.number);
 }
 
 /* Under no savepoint: what fails here is no conflict of a row, and what succeeds is not undone for the sake of one. */
@@ -624,7 +624,7 @@ reach_shape(struct careful *c, const struct tr_event *event, struct tr_error *er
     c->group->shaped = true;
     if (event->kind == TR_DDL)
         return tr_pg_carry_renames(c->sink, c->worker->conn, event, err);
-    return tr_pg_reach_shape(c->sink, c->worker->conn, c->group->number, previous, event->relation, err);
+    return tr_pg_reach_shape(c->sink, c->worker->conn, c->group->plan.number, previous, event->relation, err);
 }
 
 static int

@@ -90,12 +90,12 @@ tr_pg_group_form(struct tr_pg_apply *apply)
     if (end == NULL)
         return NULL;
     struct tr_pg_group *group = tr_calloc(1, sizeof(*group));
-    tr_arena_init(&group->arena);
-    group->number = apply->next_group++;
+    tr_arena_init(&group->plan.arena);
+    group->plan.number = apply->next_group++;
     group->large = large;
     group->ddl = has.ddl;
-    group->ordered = !apply->sink->replica_role;
-    group->alone = large || has.ddl || has.truncate || group->ordered;
+    group->plan.ordered = !apply->sink->replica_role;
+    group->plan.alone = large || has.ddl || has.truncate || group->plan.ordered;
     take(apply, group, end);
     return group;
 }
@@ -130,8 +130,7 @@ tr_pg_group_drop_batches(struct tr_pg_group *group)
     }
     group->first = group->last = NULL;
     group->rows = group->bytes = 0;
-    group->free.count = group->dependent.count = 0;
-    tr_arena_reset(&group->arena);
+    tr_sql_plan_reset(&group->plan);
 }
 
 void
@@ -141,9 +140,7 @@ tr_pg_group_free(struct tr_pg_group *group)
         return;
     tr_pg_group_drop_batches(group);
     tr_pg_parked_free(group->parked);
-    tr_arena_fini(&group->arena);
-    free(group->free.items);
-    free(group->dependent.items);
+    tr_sql_plan_fini(&group->plan);
     free(group->checkpoint);
     free(group);
 }

@@ -149,7 +149,7 @@ write_insert(struct writer *w, const struct tr_value *row)
     tr_buffer_init(&values, SQL_MAX);
     tr_buffer_text(w->sql, "INSERT INTO ");
     tr_pg_qualified(w->sql, w->map->table->schema, w->map->table->name);
-    tr_buffer_text(w->sql, w->map->bare ? "" : " (");
+    tr_buffer_text(w->sql, w->map->plan.bare ? "" : " (");
     for (uint16_t i = 0; i < w->map->relation->ncolumns; i++) {
         if (w->map->target[i] < 0 || row[i].state == TR_ABSENT)
             continue;
@@ -159,7 +159,7 @@ write_insert(struct writer *w, const struct tr_value *row)
         value_of(&(struct writer){ w->statement, w->map, &values }, i, false);
         comma = ", ";
     }
-    tr_buffer_printf(w->sql, "%s%s SELECT %s FROM ", w->map->bare ? "" : ")",
+    tr_buffer_printf(w->sql, "%s%s SELECT %s FROM ", w->map->plan.bare ? "" : ")",
                      w->map->override ? " OVERRIDING SYSTEM VALUE" : "",
                      values.data != NULL ? values.data : "");
     unnest(w);
@@ -186,7 +186,7 @@ match_identity(struct writer *w, const struct tr_value *row)
 static void
 write_update(struct writer *w, const struct tr_value *key, const struct tr_value *row)
 {
-    bool by_key = w->statement->op == TR_PG_UPDATE;
+    bool by_key = w->statement->op == TR_SQL_UPDATE;
     const char *comma = "";
     tr_buffer_text(w->sql, "UPDATE ");
     tr_pg_qualified(w->sql, w->map->table->schema, w->map->table->name);
@@ -214,7 +214,7 @@ write_update(struct writer *w, const struct tr_value *key, const struct tr_value
     tr_buffer_init(&where, SQL_MAX);
     struct tr_buffer *sql = w->sql;
     w->sql = &where;
-    if (w->statement->op == TR_PG_UPDATE_ROW) {
+    if (w->statement->op == TR_SQL_UPDATE_ROW) {
         match_whole_row(w, &where, key);
     } else {
         tr_buffer_text(&where, " WHERE ");
@@ -235,7 +235,7 @@ write_delete(struct writer *w, const struct tr_value *key)
     struct tr_buffer *sql = w->sql;
     tr_buffer_init(&where, SQL_MAX);
     w->sql = &where;
-    if (w->statement->op == TR_PG_DELETE_ROW) {
+    if (w->statement->op == TR_SQL_DELETE_ROW) {
         match_whole_row(w, &where, key);
     } else {
         tr_buffer_text(&where, " WHERE ");
@@ -281,13 +281,13 @@ same_set(const struct tr_pg_map *map, const uint8_t *set, const struct tr_value 
 }
 
 static bool
-by_whole_row(enum tr_pg_op op)
+by_whole_row(enum tr_sql_op op)
 {
-    return op == TR_PG_UPDATE_ROW || op == TR_PG_DELETE_ROW;
+    return op == TR_SQL_UPDATE_ROW || op == TR_SQL_DELETE_ROW;
 }
 
 static struct tr_pg_statement *
-make(struct tr_pg_apply *apply, const struct tr_pg_map *map, enum tr_pg_op op, const struct tr_value *key,
+make(struct tr_pg_apply *apply, const struct tr_pg_map *map, enum tr_sql_op op, const struct tr_value *key,
      const struct tr_value *row, bool as_text)
 {
     struct tr_pg_statement *s = tr_calloc(1, sizeof(*s));
@@ -302,9 +302,9 @@ make(struct tr_pg_apply *apply, const struct tr_pg_map *map, enum tr_pg_op op, c
     s->old_present = column_set(map, by_whole_row(op) ? key : NULL);
     s->params = tr_calloc(most, sizeof(*s->params));
     s->types = tr_calloc(most, sizeof(*s->types));
-    if (op == TR_PG_INSERT)
+    if (op == TR_SQL_INSERT)
         write_insert(&w, row);
-    else if (op == TR_PG_UPDATE || op == TR_PG_UPDATE_KEY || op == TR_PG_UPDATE_ROW)
+    else if (op == TR_SQL_UPDATE || op == TR_SQL_UPDATE_KEY || op == TR_SQL_UPDATE_ROW)
         write_update(&w, key, row);
     else
         write_delete(&w, key);
@@ -314,7 +314,7 @@ make(struct tr_pg_apply *apply, const struct tr_pg_map *map, enum tr_pg_op op, c
 }
 
 const struct tr_pg_statement *
-tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map, enum tr_pg_op op,
+tr_pg_statement_get(struct tr_pg_apply *apply, struct tr_pg_map *map, enum tr_sql_op op,
                     const struct tr_value *key, const struct tr_value *row, bool as_text)
 {
     for (uint16_t i = 0; i < map->nstatements; i++) {

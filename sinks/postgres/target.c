@@ -130,7 +130,7 @@ read_unique(struct tr_pg_table *table, const PGresult *columns, const PGresult *
         if (column < 0 || PQgetisnull(res, i, 5)) {
             unique->expression = true;
             unique->addresses = false;
-            table->exclusive = true;
+            table->plan.exclusive = true;
             return;
         }
         unique->addresses = unique->addresses && table->columns[column].not_null;
@@ -176,7 +176,7 @@ tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *
         table->name = tr_arena_strdup(&table->arena, name);
         table->oid = oid(columns, 0, 0);
         table->relkind = PQgetvalue(columns, 0, 1)[0];
-        table->fires = flag(columns, 0, 12);
+        table->plan.fires = flag(columns, 0, 12);
         read_columns(table, columns);
         read_uniques(table, columns, uniques);
         *out = table;
@@ -279,7 +279,7 @@ choose_key(struct tr_pg_map *map)
 static void
 watch(struct tr_pg_map *map, uint64_t seed, bool nulls_differ, const uint16_t *columns, uint16_t ncolumns)
 {
-    struct tr_pg_watched *watched = &map->watched[map->nwatched++];
+    struct tr_sql_watched *watched = &map->plan.watched[map->plan.nwatched++];
     watched->seed = tr_hash_mix(map->table->oid, seed);
     watched->nulls_differ = nulls_differ;
     watched->ncolumns = ncolumns;
@@ -292,7 +292,7 @@ static void
 watch_keys(struct tr_pg_map *map)
 {
     uint16_t *columns = tr_calloc(map->table->ncolumns + 1u, sizeof(*columns));
-    map->watched = tr_calloc(map->table->nuniques + 1u, sizeof(*map->watched));
+    map->plan.watched = tr_calloc(map->table->nuniques + 1u, sizeof(*map->plan.watched));
     for (uint16_t u = 0; u < map->table->nuniques; u++) {
         const struct tr_pg_unique *unique = &map->table->uniques[u];
         bool known = !unique->expression;
@@ -304,11 +304,22 @@ watch_keys(struct tr_pg_map *map)
         if (known)
             watch(map, unique->oid, !unique->nulls_equal, columns, unique->ncolumns);
         else
-            map->table->exclusive = true;
+            map->table->plan.exclusive = true;
     }
     if (!map->key_unique && map->nkey > 0)
         watch(map, 0, false, map->key, map->nkey);
     free(columns);
+}
+
+/* What the planner sees of it. */
+static void
+show_planner(struct tr_pg_map *map)
+{
+    map->plan.table = &map->table->plan;
+    map->plan.label = map->label;
+    map->plan.ncolumns = map->relation->ncolumns;
+    map->plan.key = map->key;
+    map->plan.nkey = map->nkey;
 }
 
 /* The first column that the rows bring and the target lacks, or NULL. Generated columns are computed by the target. */
@@ -316,7 +327,7 @@ static const struct tr_column *
 lay_over(struct tr_pg_map *map)
 {
     const struct tr_column *missing = NULL;
-    map->bare = true;
+    map->plan.bare = true;
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
         const struct tr_column *column = &map->relation->columns[i];
         int target = tr_pg_table_column(map->table, column->name);
@@ -325,7 +336,7 @@ lay_over(struct tr_pg_map *map)
             missing = column;
         if (target >= 0 && map->table->columns[target].generated)
             map->target[i] = -1;
-        map->bare = map->bare && map->target[i] < 0;
+        map->plan.bare = map->plan.bare && map->target[i] < 0;
         if (target >= 0 && map->table->columns[target].identity_always)
             map->override = true;
     }
@@ -354,11 +365,11 @@ map_free(struct tr_pg_map *map)
         return;
     for (uint16_t i = 0; i < map->nstatements; i++)
         tr_pg_statement_free(map->statements[i]);
-    for (uint16_t i = 0; i < map->nwatched; i++)
-        free(map->watched[i].columns);
-    free(map->watched);
+    for (uint16_t i = 0; i < map->plan.nwatched; i++)
+        free(map->plan.watched[i].columns);
+    free(map->plan.watched);
     free(map->statements);
-    tr_net_fini(&map->net);
+    tr_net_fini(&map->plan.net);
     tr_relation_unref(map->relation);
     free(map->label);
     free(map->target);
@@ -417,6 +428,7 @@ map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_
     choose_fits(sink, map);
     choose_key(map);
     watch_keys(map);
+    show_planner(map);
     *out = map;
     return 0;
 }
@@ -475,7 +487,7 @@ tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name
     apply->retired_tables = tr_realloc(apply->retired_tables,
                                        (apply->nretired_tables + 1) * sizeof(struct tr_pg_table *));
     apply->retired_tables[apply->nretired_tables++] = table;
-    apply->barrier = apply->next_group - 1;
+    apply->planner.barrier = apply->next_group - 1;
 }
 
 void
@@ -489,7 +501,6 @@ tr_pg_maps_free(struct tr_pg_apply *apply)
         tr_pg_table_free(apply->tables[i]);
     for (uint32_t i = 0; i < apply->nretired_tables; i++)
         tr_pg_table_free(apply->retired_tables[i]);
-    free(apply->touched);
     free(apply->maps);
     free(apply->retired);
     free(apply->tables);

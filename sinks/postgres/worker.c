@@ -16,6 +16,7 @@
 #include "core/failpoint.h"
 #include "core/memory.h"
 
+#define COPY_ROWS 500
 #define CHUNK_BYTES ((size_t)256 << 10)
 #define CHUNK_ROWS 2000u
 #define MANY_STATEMENTS 2000 /* prepared on one connection; then all are dropped at the next group's start */
@@ -74,7 +75,7 @@ lost(struct tr_pg_worker *worker, struct tr_error *err)
 /* ------------------------------------------------------------------------------------------- sending */
 
 static void
-expect(struct tr_pg_worker *worker, enum tr_pg_expect kind, uint32_t count, const struct tr_pg_step *step)
+expect(struct tr_pg_worker *worker, enum tr_pg_expect kind, uint32_t count, const struct tr_sql_step *step)
 {
     if (worker->nanswers == 0)
         worker->waiting_since = tr_clock_us();
@@ -100,7 +101,7 @@ sync(struct tr_pg_worker *worker, struct tr_error *err)
 }
 
 static int
-send_sql(struct tr_pg_worker *worker, const char *sql, enum tr_pg_expect kind, const struct tr_pg_step *step,
+send_sql(struct tr_pg_worker *worker, const char *sql, enum tr_pg_expect kind, const struct tr_sql_step *step,
          struct tr_error *err)
 {
     if (PQsendQueryParams(worker->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
@@ -144,13 +145,14 @@ prepare(struct tr_pg_worker *worker, const struct tr_pg_statement *statement, st
 
 /* The statement and its bound parameters in apply->params. */
 static int
-bind(struct tr_pg_apply *apply, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
+bind(struct tr_pg_apply *apply, const struct tr_sql_step *step, const struct tr_net_row *const *rows,
      uint32_t n, const struct tr_pg_statement **statement, int *lengths, struct tr_error *err)
 {
     for (int as_text = 0; as_text < 2; as_text++) {
-        *statement = tr_pg_statement_get(apply, step->map, step->op, rows[0]->key, rows[0]->row, as_text);
-        int rc = tr_pg_statement_bind(*statement, step->map, rows, n, &apply->values, &apply->params, lengths,
-                                      err);
+        *statement = tr_pg_statement_get(apply, tr_pg_step_map(step), step->op, rows[0]->key, rows[0]->row,
+                                         as_text);
+        int rc = tr_pg_statement_bind(*statement, tr_pg_step_map(step), rows, n, &apply->values,
+                                      &apply->params, lengths, err);
         if (rc <= 0)
             return rc;
     }
@@ -170,12 +172,12 @@ call_free(struct prepared_call *call)
 }
 
 static int
-call_make(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
+call_make(struct tr_pg_worker *worker, const struct tr_sql_step *step, const struct tr_net_row *const *rows,
           uint32_t n, struct prepared_call *call, const struct tr_pg_statement **statement,
           struct tr_error *err)
 {
     struct tr_pg_apply *apply = worker->apply;
-    size_t most = 2u * step->map->relation->ncolumns + 1, at = 0;
+    size_t most = 2u * step->map->ncolumns + 1, at = 0;
     uint64_t misfits = apply->values.misfits;
     call->lengths = tr_malloc(most * 2 * sizeof(*call->lengths));
     call->formats = call->lengths + most;
@@ -201,7 +203,7 @@ call_send(struct tr_pg_worker *worker, const struct tr_pg_statement *statement,
 }
 
 static int
-send_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const struct tr_net_row *const *rows,
+send_rows(struct tr_pg_worker *worker, const struct tr_sql_step *step, const struct tr_net_row *const *rows,
           uint32_t n, struct tr_error *err)
 {
     const struct tr_pg_statement *statement;
@@ -218,16 +220,23 @@ send_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step, const stru
 }
 
 static size_t
-row_bytes(const struct tr_pg_step *step, const struct tr_net_row *row)
+row_bytes(const struct tr_sql_step *step, const struct tr_net_row *row)
 {
     size_t bytes = 0;
-    for (uint16_t i = 0; row->row != NULL && i < step->map->relation->ncolumns; i++)
+    for (uint16_t i = 0; row->row != NULL && i < step->map->ncolumns; i++)
         bytes += row->row[i].state == TR_PRESENT ? row->row[i].len : 0u;
     return bytes + 16;
 }
 
+/* A run of inserts from which on leaving the pipeline for a COPY pays. */
+static bool
+is_copy(const struct tr_sql_step *step)
+{
+    return step->op == TR_SQL_INSERT && step->nrows >= COPY_ROWS && !step->map->bare;
+}
+
 static uint32_t
-chunk(const struct tr_pg_step *step, uint32_t from)
+chunk(const struct tr_sql_step *step, uint32_t from)
 {
     uint32_t n = 0;
     for (size_t bytes = 0; from + n < step->nrows && n < CHUNK_ROWS; n++) {
@@ -254,21 +263,22 @@ begin(struct tr_pg_worker *worker, struct tr_error *err)
 }
 
 /* The next step that may be sent, or NULL; *end when there is none left at all. */
-static const struct tr_pg_step *
+static const struct tr_sql_step *
 next_step(struct tr_pg_worker *worker, bool *end)
 {
     struct tr_pg_group *group = worker->group;
     *end = false;
-    if (!worker->in_dependent && worker->step == group->free.count) {
+    if (!worker->in_dependent && worker->step == group->plan.free.count) {
         worker->in_dependent = true;
         worker->step = 0;
     }
-    const struct tr_pg_steps *steps = worker->in_dependent ? &group->dependent : &group->free;
+    const struct tr_sql_steps *steps = worker->in_dependent ? &group->plan.dependent : &group->plan.free;
     if (worker->step == steps->count) {
         *end = true;
         return NULL;
     }
-    if (worker->in_dependent && worker->apply->head != group && tr_pg_oldest(worker->apply) <= group->depends)
+    if (worker->in_dependent && worker->apply->head != group &&
+        tr_pg_oldest(worker->apply) <= group->plan.depends)
         return NULL;
     return &steps->items[worker->step];
 }
@@ -281,10 +291,10 @@ step_done(struct tr_pg_worker *worker)
 }
 
 static int
-send_step(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
+send_step(struct tr_pg_worker *worker, const struct tr_sql_step *step, struct tr_error *err)
 {
     int rc = 0;
-    if (step->kind == TR_PG_STEP_SQL) {
+    if (step->sql != NULL) {
         rc = send_sql(worker, step->sql, TR_PG_EXPECT_OK, step, err);
         step_done(worker);
     } else {
@@ -300,13 +310,13 @@ send_step(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_
 /* ------------------------------------------------------------------------------------------- COPY: outside the pipeline */
 
 static int
-copy_start(struct tr_pg_worker *worker, const struct tr_pg_step *step, struct tr_error *err)
+copy_start(struct tr_pg_worker *worker, const struct tr_sql_step *step, struct tr_error *err)
 {
     struct tr_buffer sql;
     if (PQexitPipelineMode(worker->conn) != 1)
         return lost(worker, err);
     tr_buffer_init(&sql, TR_BUFFER_MAX);
-    tr_pg_copy_statement(step->map, step->rows[0]->row, &sql);
+    tr_pg_copy_statement(tr_pg_step_map(step), step->rows[0]->row, &sql);
     int sent = PQsendQuery(worker->conn, sql.data);
     tr_buffer_fini(&sql);
     if (sent != 1)
@@ -322,10 +332,11 @@ copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
     struct tr_pg_apply *apply = worker->apply;
     bool end;
     uint64_t misfits = apply->values.misfits;
-    const struct tr_pg_step *step = next_step(worker, &end);
+    const struct tr_sql_step *step = next_step(worker, &end);
     tr_buffer_reset(&apply->params);
     while (worker->row < step->nrows && apply->params.len < CHUNK_BYTES / 4) {
-        int rc = tr_pg_copy_row(step->map, step->rows[worker->row]->row, &apply->values, &apply->params, err);
+        int rc = tr_pg_copy_row(tr_pg_step_map(step), step->rows[worker->row]->row, &apply->values,
+                                &apply->params, err);
         if (rc < 0)
             return rc;
         worker->row++;
@@ -499,7 +510,7 @@ run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
     }
     if (worker->copy != TR_PG_NO_COPY || worker->nanswers + 8 > TR_PG_ANSWERS)
         return 0;
-    const struct tr_pg_step *step = next_step(worker, &end);
+    const struct tr_sql_step *step = next_step(worker, &end);
     if (end && worker->nanswers == 0) {
         worker->state = TR_PG_READY;
         *moved = true;
@@ -507,7 +518,7 @@ run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
     }
     if (step == NULL)
         return 0;
-    if (step->kind == TR_PG_STEP_COPY && worker->nanswers > 0)
+    if (is_copy(step) && worker->nanswers > 0)
         return 0; /* the pipeline runs empty first */
     *moved = true;
     int rc = begin(worker, err);
@@ -519,7 +530,7 @@ run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
     }
     if (rc < 0)
         return rc;
-    if (step->kind == TR_PG_STEP_COPY)
+    if (is_copy(step))
         return worker->nanswers > 0 ? sync(worker, err) : copy_start(worker, step, err);
     return send_step(worker, step, err);
 }
@@ -706,7 +717,7 @@ collect_good(struct tr_pg_worker *worker, const char *table, PGresult **out, str
 }
 
 int
-tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_pg_step *step,
+tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_sql_step *step,
                       const struct tr_net_row *const *rows, uint32_t n, PGresult **res, struct tr_error *err)
 {
     const struct tr_pg_statement *statement;

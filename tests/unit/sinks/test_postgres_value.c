@@ -131,21 +131,21 @@ test_statements(void **state)
     struct tr_value full[] = { { .state = TR_PRESENT }, { .state = TR_PRESENT }, { .state = TR_NULL } };
     struct tr_value part[] = { { .state = TR_PRESENT }, { .state = TR_ABSENT }, { .state = TR_PRESENT } };
     (void)state;
-    const struct tr_pg_statement *s = tr_pg_statement_get(&apply, &map, TR_PG_INSERT, full, full, false);
+    const struct tr_pg_statement *s = tr_pg_statement_get(&apply, &map, TR_SQL_INSERT, full, full, false);
     assert_string_equal(
         s->sql, "INSERT INTO \"s\".\"t\" (\"id\", \"na\"\"me\", \"n\") SELECT u.p0, u.p1, u.p2::numeric"
                 " FROM unnest($1, $2, $3) AS u(p0, p1, p2)");
-    assert_ptr_equal(tr_pg_statement_get(&apply, &map, TR_PG_INSERT, full, full, false), s);
-    s = tr_pg_statement_get(&apply, &map, TR_PG_UPDATE, part, part, false);
+    assert_ptr_equal(tr_pg_statement_get(&apply, &map, TR_SQL_INSERT, full, full, false), s);
+    s = tr_pg_statement_get(&apply, &map, TR_SQL_UPDATE, part, part, false);
     assert_string_equal(s->sql,
                         "UPDATE \"s\".\"t\" AS t SET \"n\" = u.p0::numeric FROM unnest($1, $2) AS u(p0, p1)"
                         " WHERE t.\"id\" OPERATOR(pg_catalog.=) u.p1");
-    s = tr_pg_statement_get(&apply, &map, TR_PG_DELETE, part, NULL, true);
+    s = tr_pg_statement_get(&apply, &map, TR_SQL_DELETE, part, NULL, true);
     assert_string_equal(
         s->sql, "DELETE FROM \"s\".\"t\" AS t USING unnest($1) AS u(p0) WHERE t.\"id\" OPERATOR(pg_catalog.=)"
                 " u.p0::integer");
     map.nkey = 0;
-    s = tr_pg_statement_get(&apply, &map, TR_PG_DELETE_ROW, full, NULL, false);
+    s = tr_pg_statement_get(&apply, &map, TR_SQL_DELETE_ROW, full, NULL, false);
     assert_non_null(strstr(s->sql, "x.\"n\"::text IS NOT DISTINCT FROM (u.p2::numeric)::text LIMIT 1"));
     for (uint16_t i = 0; i < map.nstatements; i++)
         tr_pg_statement_free(map.statements[i]);

@@ -269,7 +269,7 @@ static struct tr_my_map map2 = { .relation = &relation2,
                                  .key_unique = true };
 
 static const char *
-statement(enum tr_my_op op, const struct tr_value *first, const struct tr_value *second,
+statement(enum tr_sql_op op, const struct tr_value *first, const struct tr_value *second,
           enum tr_my_count *count, int *taken)
 {
     static char out[512];
@@ -294,28 +294,28 @@ test_statements(void **state)
                     two[] = { { "2", 1, TR_PRESENT, 0 }, { NULL, 0, TR_NULL, 0 } };
     enum tr_my_count count;
     int taken;
-    assert_string_equal(statement(TR_MY_INSERT, one, two, &count, &taken),
+    assert_string_equal(statement(TR_SQL_INSERT, one, two, &count, &taken),
                         "INSERT INTO `d`.`t` (`id`,`v```) VALUES (1,'a'),(2,NULL)");
     assert_int_equal(count, TR_MY_COUNT_AFFECTED);
     assert_int_equal(taken, 2);
-    assert_string_equal(statement(TR_MY_DELETE, one, two, &count, &taken),
+    assert_string_equal(statement(TR_SQL_DELETE, one, two, &count, &taken),
                         "DELETE FROM `d`.`t` WHERE `id` IN (1,2)");
     assert_string_equal(
-        statement(TR_MY_UPDATE, one, two, &count, &taken),
+        statement(TR_SQL_UPDATE, one, two, &count, &taken),
         "UPDATE `d`.`t` SET `v```='a' WHERE `id`=1;UPDATE `d`.`t` SET `v```=NULL WHERE `id`=2");
     assert_int_equal(count, TR_MY_COUNT_EACH);
     map2.upserts = true;
     assert_string_equal(
-        statement(TR_MY_UPDATE, one, two, &count, &taken),
+        statement(TR_SQL_UPDATE, one, two, &count, &taken),
         "INSERT INTO `d`.`t` (`id`,`v```) VALUES (1,'a'),(2,NULL) ON DUPLICATE KEY UPDATE `v```=VALUES(`v```)");
     assert_int_equal(count, TR_MY_COUNT_UPSERTED);
-    assert_string_equal(statement(TR_MY_UPDATE_KEY, one, NULL, &count, &taken),
+    assert_string_equal(statement(TR_SQL_UPDATE_KEY, one, NULL, &count, &taken),
                         "UPDATE `d`.`t` SET `id`=1,`v```='a' WHERE `id`=1");
-    assert_string_equal(statement(TR_MY_DELETE_ROW, two, NULL, &count, &taken),
+    assert_string_equal(statement(TR_SQL_DELETE_ROW, two, NULL, &count, &taken),
                         "DELETE FROM `d`.`t` WHERE `id`<=>2 AND `v```<=>NULL LIMIT 1");
     one[1].state =
         TR_ABSENT; /* an unchanged value did not come: not an upsert, and nothing but the key to set */
-    assert_string_equal(statement(TR_MY_UPDATE, one, NULL, &count, &taken),
+    assert_string_equal(statement(TR_SQL_UPDATE, one, NULL, &count, &taken),
                         "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=1");
     map2.upserts = false;
 }
