@@ -16,7 +16,6 @@
 
 #define START_ROWS 2000 /* while others are in flight, a group waits to be this large */
 #define START_BYTES ((uint64_t)1 << 20)
-#define GROUP_BYTES ((uint64_t)4 << 20)
 #define CALL_BYTES ((size_t)256 << 10)
 #define BLOCKED_US 20000 /* the head waits this long for an answer before we ask who blocks it */
 #define IMPATIENT_US \
@@ -32,14 +31,12 @@ tr_my_apply_open(struct tr_mysql_sink *sink, struct tr_error *err)
     struct tr_my_apply *apply = tr_calloc(1, sizeof(*apply));
     apply->sink = sink;
     apply->next_group = 1;
-    apply->rows_limit = (uint64_t)tr_setting_int(settings, "group_rows");
     apply->nworkers = (int)tr_setting_int(settings, "workers");
-    apply->bytes_limit = sink->base.env->memory / (uint64_t)(apply->nworkers + 2);
-    if (apply->bytes_limit > GROUP_BYTES || apply->bytes_limit == 0)
-        apply->bytes_limit = GROUP_BYTES;
     apply->call_bytes = sink->packet / 4 < CALL_BYTES ? sink->packet / 4 : CALL_BYTES;
     tr_sql_planner_init(&apply->planner);
     apply->planner.parallel = apply->nworkers > 1;
+    tr_sql_pending_init(&apply->pending, (uint64_t)tr_setting_int(settings, "group_rows"),
+                        sink->base.env->memory, apply->nworkers, tr_my_changes_shape);
     tr_my_values_init(&apply->values, sink->on_value);
     apply->workers = tr_calloc((size_t)apply->nworkers, sizeof(*apply->workers));
     sink->apply = apply;
@@ -59,10 +56,7 @@ tr_my_apply_close(struct tr_my_apply *apply)
         next = group->next;
         tr_my_group_free(group);
     }
-    for (struct tr_batch *batch = apply->pending, *next; batch != NULL; batch = next) {
-        next = batch->next;
-        tr_batch_free(batch);
-    }
+    tr_sql_pending_free(&apply->pending);
     for (uint32_t i = 0; i < apply->nrenamed; i++) {
         free(apply->renamed[i].table);
         free(apply->renamed[i].from);
@@ -425,27 +419,13 @@ static bool
 may_start(const struct tr_my_apply *apply)
 {
     const struct tr_my_group *tail = apply->tail;
-    if (apply->pending == NULL)
+    if (apply->pending.first == NULL)
         return false;
     if (tail == NULL)
         return true;
     if (tail->large || tail->ddl || tail->careful || apply->head->large || apply->head->ddl)
         return false;
-    return apply->pending_rows >= START_ROWS || apply->pending_bytes >= START_BYTES;
-}
-
-/* A change of shape at the next group? It waits for an empty house, for DDL waits for every open transaction on its table. */
-static bool
-next_changes_shape(const struct tr_my_apply *apply)
-{
-    for (const struct tr_batch *batch = apply->pending; batch != NULL; batch = batch->next) {
-        for (uint32_t i = 0; i < batch->nevents; i++)
-            if (tr_my_changes_shape(&batch->events[i]))
-                return true;
-        if (batch->checkpoint != NULL)
-            return false;
-    }
-    return false;
+    return apply->pending.rows >= START_ROWS || apply->pending.bytes >= START_BYTES;
 }
 
 static int
@@ -471,7 +451,8 @@ start_groups(struct tr_my_apply *apply, bool *moved, struct tr_error *err)
 {
     while (may_start(apply)) {
         struct tr_my_worker *worker;
-        if (apply->head != NULL && next_changes_shape(apply))
+        /* DDL waits for every open transaction on its table */
+        if (apply->head != NULL && tr_sql_pending_changes_shape(&apply->pending))
             return 0;
         int rc = idle_worker(apply, &worker, err);
         if (rc < 0 || worker == NULL)
@@ -531,8 +512,7 @@ need_apply(struct tr_mysql_sink *sink, struct tr_error *err)
 static bool
 is_full(const struct tr_my_apply *apply, uint64_t times)
 {
-    return apply->head != NULL && (apply->pending_rows > apply->rows_limit * times ||
-                                   apply->pending_bytes > apply->bytes_limit * times);
+    return apply->head != NULL && tr_sql_pending_over(&apply->pending, times);
 }
 
 int
@@ -546,14 +526,7 @@ tr_my_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error 
     }
     struct tr_my_apply *apply = sink->apply;
     bool woken = false, reported = false;
-    batch->next = NULL;
-    if (apply->pending_last != NULL)
-        apply->pending_last->next = batch;
-    else
-        apply->pending = batch;
-    apply->pending_last = batch;
-    apply->pending_rows += batch->nevents;
-    apply->pending_bytes += tr_batch_bytes(batch);
+    tr_sql_pending_add(&apply->pending, batch);
     rc = turn(apply, err);
     while (rc == 0 && is_full(apply, 1) && (!woken || is_full(apply, 4))) {
         rc = wait_for_workers(apply, is_full(apply, 4) ? -1 : base->env->wake_fd,
@@ -592,11 +565,9 @@ unfinished(const struct tr_my_apply *apply)
 {
     const struct tr_my_group *head = apply->head;
     if (head != NULL)
-        return !(head->checkpoint == NULL && head->worker->state == TR_MY_READY && apply->pending == NULL);
-    for (const struct tr_batch *batch = apply->pending; batch != NULL; batch = batch->next)
-        if (batch->checkpoint != NULL)
-            return true;
-    return false;
+        return !(head->checkpoint == NULL && head->worker->state == TR_MY_READY &&
+                 apply->pending.first == NULL);
+    return tr_sql_pending_has_end(&apply->pending);
 }
 
 int

@@ -1,7 +1,7 @@
 /*
  * apply.h - the stream's way into MySQL and MariaDB: target tables, groups of transactions, and the connections that apply them.
  *
- * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (plan.c) into steps, each
+ * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (sinks/sql/plan.h) into steps, each
  * a run of rows of one kind; a worker sends the steps as statements of many rows and reads the answers (worker.c); groups commit in order (apply.c). What fails
  * goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
  */
@@ -9,6 +9,7 @@
 #define TR_SINKS_MYSQL_APPLY_H
 
 #include "sinks/mysql/internal.h"
+#include "sinks/sql/pending.h"
 #include "sinks/sql/plan.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
@@ -279,10 +280,8 @@ struct tr_my_apply {
     struct tr_mysql_sink *sink;
     struct tr_my_worker *workers;
     int nworkers;
-    uint64_t rows_limit, bytes_limit;
     size_t call_bytes; /* of one statement */
-    struct tr_batch *pending, *pending_last;
-    uint64_t pending_rows, pending_bytes;
+    struct tr_sql_pending pending;
     struct tr_my_group *head, *tail; /* groups in flight, oldest first */
     uint64_t next_group;
     struct tr_sql_planner planner;

@@ -16,7 +16,6 @@
 
 #define START_ROWS 2000 /* while others are in flight, a group waits to be this large */
 #define START_BYTES ((uint64_t)1 << 20)
-#define GROUP_BYTES ((uint64_t)4 << 20)
 #define BLOCKED_US 20000 /* the head waits this long for an answer before we ask who blocks it */
 #define ASK_FLUSH_US 50000
 #define FORCE_FLUSH_US 400000 /* the WAL writer normally flushes within 200 ms; then we make it */
@@ -32,13 +31,11 @@ tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err)
     apply->sink = sink;
     apply->next_group = 1;
     apply->next_statement = 1;
-    apply->rows_limit = (uint64_t)tr_setting_int(settings, "group_rows");
     apply->nworkers = (int)tr_setting_int(settings, "workers");
-    apply->bytes_limit = sink->base.env->memory / (uint64_t)(apply->nworkers + 2);
-    if (apply->bytes_limit > GROUP_BYTES || apply->bytes_limit == 0)
-        apply->bytes_limit = GROUP_BYTES;
     tr_sql_planner_init(&apply->planner);
     apply->planner.parallel = apply->nworkers > 1;
+    tr_sql_pending_init(&apply->pending, (uint64_t)tr_setting_int(settings, "group_rows"),
+                        sink->base.env->memory, apply->nworkers, tr_pg_changes_shape);
     tr_pg_values_init(&apply->values, sink->on_value);
     tr_buffer_init(&apply->params, TR_BUFFER_MAX);
     apply->workers = tr_calloc((size_t)apply->nworkers, sizeof(*apply->workers));
@@ -77,10 +74,7 @@ tr_pg_apply_close(struct tr_pg_apply *apply)
         next = group->next;
         tr_pg_group_free(group);
     }
-    for (struct tr_batch *batch = apply->pending, *next; batch != NULL; batch = next) {
-        next = batch->next;
-        tr_batch_free(batch);
-    }
+    tr_sql_pending_free(&apply->pending);
     tr_pg_maps_free(apply);
     tr_pg_shapes_free(apply);
     tr_sql_planner_fini(&apply->planner);
@@ -448,14 +442,14 @@ static bool
 may_start(const struct tr_pg_apply *apply)
 {
     const struct tr_pg_group *tail = apply->tail;
-    if (apply->pending == NULL)
+    if (apply->pending.first == NULL)
         return false;
     if (tail == NULL)
         return true;
     if (tail->large || tail->ddl || tail->careful || apply->head->large || apply->head->ddl ||
         apply->next_group < apply->calm)
         return false;
-    return apply->pending_rows >= START_ROWS || apply->pending_bytes >= START_BYTES;
+    return apply->pending.rows >= START_ROWS || apply->pending.bytes >= START_BYTES;
 }
 
 static int
@@ -541,8 +535,7 @@ need_apply(struct tr_postgres_sink *sink, struct tr_error *err)
 static bool
 is_full(const struct tr_pg_apply *apply, uint64_t times)
 {
-    return apply->head != NULL && (apply->pending_rows > apply->rows_limit * times ||
-                                   apply->pending_bytes > apply->bytes_limit * times);
+    return apply->head != NULL && tr_sql_pending_over(&apply->pending, times);
 }
 
 int
@@ -556,15 +549,7 @@ tr_pg_apply_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error 
     }
     struct tr_pg_apply *apply = sink->apply;
     bool woken = false, reported = false;
-    batch->next = NULL;
-    if (apply->pending_last != NULL)
-        apply->pending_last->next = batch;
-    else
-        apply->pending = batch;
-    apply->pending_last = batch;
-    apply->pending_count++;
-    apply->pending_rows += batch->nevents;
-    apply->pending_bytes += tr_batch_bytes(batch);
+    tr_sql_pending_add(&apply->pending, batch);
     rc = turn(apply, err);
     while (rc == 0 && is_full(apply, 1) && (!woken || is_full(apply, 4)) && !tr_pg_stopping(sink)) {
         rc = wait_for_workers(apply, is_full(apply, 4) ? -1 : base->env->wake_fd,
@@ -603,11 +588,9 @@ unfinished(const struct tr_pg_apply *apply)
 {
     const struct tr_pg_group *head = apply->head;
     if (head != NULL)
-        return !(head->checkpoint == NULL && head->worker->state == TR_PG_READY && apply->pending == NULL);
-    for (const struct tr_batch *batch = apply->pending; batch != NULL; batch = batch->next)
-        if (batch->checkpoint != NULL)
-            return true;
-    return false;
+        return !(head->checkpoint == NULL && head->worker->state == TR_PG_READY &&
+                 apply->pending.first == NULL);
+    return tr_sql_pending_has_end(&apply->pending);
 }
 
 int

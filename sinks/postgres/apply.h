@@ -1,7 +1,7 @@
 /*
  * apply.h - the stream's way into PostgreSQL: target tables, groups of transactions, and the connections that apply them.
  *
- * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (plan.c) into
+ * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (sinks/sql/plan.h) into
  * steps, each a run of rows for one statement; a worker sends the steps and reads the answers (worker.c); groups commit in order (apply.c). What
  * fails goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
  */
@@ -10,6 +10,7 @@
 
 #include "sinks/postgres/fit.h"
 #include "sinks/postgres/internal.h"
+#include "sinks/sql/pending.h"
 #include "sinks/sql/plan.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
@@ -195,6 +196,8 @@ bool tr_pg_group_continue(struct tr_pg_apply *apply, struct tr_pg_group *group);
 void tr_pg_group_free(struct tr_pg_group *group);
 /* Give back the batches of a slice that is applied. */
 void tr_pg_group_drop_batches(struct tr_pg_group *group);
+/* Is it a change of shape, or a rename of columns? */
+bool tr_pg_changes_shape(const struct tr_event *event);
 /* Turn its batches into steps. May ask the catalogue. 1: the shape of a table must be changed first, so the group goes change by change. */
 int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err);
 
@@ -311,10 +314,7 @@ struct tr_pg_apply {
     struct tr_postgres_sink *sink;
     struct tr_pg_worker *workers;
     int nworkers;
-    uint64_t rows_limit, bytes_limit;
-    struct tr_batch *pending, *pending_last;
-    uint64_t pending_rows, pending_bytes;
-    uint32_t pending_count;
+    struct tr_sql_pending pending;
     struct tr_pg_group *head, *tail; /* groups in flight, oldest first */
     uint64_t next_group;
     struct tr_sql_planner planner;
