@@ -214,7 +214,7 @@ demo: setup                     ## watch a live database being copied, followed,
 	@TAILRACE_BIN=$(abspath $(BIN)) scripts/demo.sh
 
 bench: setup                    ## measure each path beside its peer and print the ratios
-	@$(SUBMAKE) all
+	@$(SUBMAKE) all $(BUILD)/tests/bench/encoder
 	@TAILRACE_BIN=$(abspath $(BIN)) tests/bench/run
 
 reference: all                  ## write the option tables into docs/tailrace.1 and docs/configuration.md
