@@ -90,28 +90,43 @@ add_bar(struct tr_buffer *out, double fraction, int width)
     tr_buffer_text(out, "] ");
 }
 
+/* What an operator wants most stands first: a narrow terminal shows the beginning. */
 static void
-add_load(struct tr_buffer *out, const struct tr_task_status *s, const struct tr_rates *r, int width)
+add_load_words(struct tr_buffer *out, const struct tr_task_status *s, const struct tr_rates *r,
+               double fraction)
 {
-    double fraction = load_fraction(s);
-    int bar = width / 4;
-    if (width > 0 && fraction >= 0)
-        add_bar(out, fraction, bar < BAR_MIN ? BAR_MIN : bar > BAR_MAX ? BAR_MAX : bar);
+    bool by_bytes = s->load_bytes_expected > 0;
+    double speed = by_bytes ? r->load_bytes_s : r->load_rows_s;
+    double all = by_bytes ? (double)s->load_bytes_expected : (double)s->load_rows_expected;
     if (fraction >= 0)
         tr_buffer_printf(out, "%d%%, ", (int)(fraction * 100));
+    if (fraction >= 0 && fraction < 1 && speed > 0) {
+        tr_buffer_text(out, "left ");
+        add_duration(out, all * (1 - fraction) / speed);
+        tr_buffer_text(out, ", ");
+    }
     tr_buffer_printf(out, "%llu of %llu tables, ", (unsigned long long)s->load_tables_done,
                      (unsigned long long)s->load_tables);
     add_scaled(out, (double)s->load_rows, "");
     tr_buffer_text(out, " rows, ");
     add_scaled(out, r->load_rows_s, "rows/s, ");
     add_scaled(out, r->load_bytes_s, "B/s");
-    bool by_bytes = s->load_bytes_expected > 0;
-    double speed = by_bytes ? r->load_bytes_s : r->load_rows_s;
-    double all = by_bytes ? (double)s->load_bytes_expected : (double)s->load_rows_expected;
-    if (fraction >= 0 && fraction < 1 && speed > 0) {
-        tr_buffer_text(out, ", left ");
-        add_duration(out, all * (1 - fraction) / speed);
-    }
+}
+
+/* The bar takes what the words leave, within its bounds. */
+static void
+add_load(struct tr_buffer *out, const struct tr_task_status *s, const struct tr_rates *r, int width)
+{
+    struct tr_buffer words;
+    double fraction = load_fraction(s);
+    tr_buffer_init(&words, 4096);
+    add_load_words(&words, s, r, fraction);
+    int room = width - (int)(out->len + words.len) - 3, most = width / 4 < BAR_MAX ? width / 4 : BAR_MAX;
+    int bar = room < most ? room : most;
+    if (width > 0 && fraction >= 0)
+        add_bar(out, fraction, bar < BAR_MIN ? BAR_MIN : bar);
+    tr_buffer_add(out, words.data, words.len);
+    tr_buffer_fini(&words);
 }
 
 static void
@@ -139,9 +154,9 @@ add_stream(struct tr_buffer *out, const struct tr_task_status *s, const struct t
     }
 }
 
-/* Cut to the columns of the terminal, so that the line does not wrap; never inside a character. */
+/* Cut to the columns of the terminal, so that the line does not wrap: behind a whole figure, or else behind a whole character. */
 static void
-cut(struct tr_buffer *out, int width)
+cut(struct tr_buffer *out, int width, bool figures)
 {
     size_t i = 0;
     for (int columns = 0; i < out->len && columns < width; columns++) {
@@ -149,8 +164,11 @@ cut(struct tr_buffer *out, int width)
         i += n == 0 ? 1 : n;
     }
     if (i < out->len) {
-        out->len = i;
-        out->data[i] = '\0';
+        size_t whole = figures ? i : 0;
+        while (whole > 0 && out->data[whole] != ',')
+            whole--;
+        out->len = whole > 0 ? whole : i;
+        out->data[out->len] = '\0';
     }
 }
 
@@ -182,7 +200,7 @@ tr_progress_line(const struct tr_task_status *s, const struct tr_rates *rates, i
     case TR_PHASE_ENDED: break;
     }
     if (width > 0)
-        cut(out, width);
+        cut(out, width, s->phase != TR_PHASE_BACKING_OFF);
 }
 
 static void

@@ -96,8 +96,9 @@ expect(struct load *load)
     struct tr_task_counters *count = &load->task->count;
     atomic_store(&count->load_rows_expected,
                  of->rows_before + corrected(of->rows_came, of->rows_all, of->rows_ended));
-    atomic_store(&count->load_bytes_expected,
-                 of->bytes_before + corrected(of->bytes_came, of->bytes_all, of->bytes_ended));
+    if (!load->by_rows)
+        atomic_store(&count->load_bytes_expected,
+                     of->bytes_before + corrected(of->bytes_came, of->bytes_all, of->bytes_ended));
 }
 
 static int
@@ -137,8 +138,8 @@ describe(const struct load *load, const struct tr_relation *relation, uint32_t *
 }
 
 /* Split every table. What takes longest goes first, its indexes counted: they are built while others are still loaded, and all end together. */
-static int
-plan(struct load *load, int max, struct tr_error *err)
+int
+tr_load_plan(struct load *load, int max, struct tr_error *err)
 {
     struct tr_task *task = load->task;
     struct tr_table_part parts[MAX_PARTS];
@@ -176,8 +177,8 @@ static void compare_cuts(struct load *load);
 /* --- a sink with a loader --- */
 
 /* A table takes another number of bytes on the source's disk than on the wire: each part that ends tells how many, so that in the end the estimates are the truth. */
-static void
-learn_sizes(struct load *load, const struct tr_table_part *part, uint64_t rows, uint64_t bytes)
+void
+tr_load_learn_sizes(struct load *load, const struct tr_table_part *part, uint64_t rows, uint64_t bytes)
 {
     struct part_sums *of = &load->of_parts;
     pthread_mutex_lock(&load->lock);
@@ -325,7 +326,7 @@ copy_part(struct load *load, struct load_part *part, struct tr_error *err)
         r = strcmp(format, "rows") == 0 ? pump_rows(load, reader, loader, &pumped, err)
                                         : pump_bytes(load, reader, loader, &pumped, err);
     if (r == 0)
-        learn_sizes(load, &part->part, pumped.rows, pumped.bytes);
+        tr_load_learn_sizes(load, &part->part, pumped.rows, pumped.bytes);
     if (r == 0)
         r = finish_part(load, table, loader, err);
     source->reader_close(reader);
@@ -429,7 +430,7 @@ load_in_bulk(struct load *load, struct tr_error *err)
 {
     struct tr_task *task = load->task;
     const struct tr_sink_class *sink = task->config.sink;
-    int r = plan(load, MAX_PARTS, err);
+    int r = tr_load_plan(load, MAX_PARTS, err);
     if (r < 0)
         return r;
     run_workers(load);

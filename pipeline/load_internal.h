@@ -46,10 +46,18 @@ struct load {
         uint64_t rows_all, bytes_all, rows_ended, bytes_ended, rows_came, bytes_came, rows_before,
             bytes_before;
     } of_parts;
+    bool
+        by_rows; /* what is left is told by rows alone: the bytes that are counted have nothing to do with those on the source's disk */
     int ended_fd; /* eventfd: readable when the load is over */
     bool failed;
     struct tr_error error;
 };
+
+/* Split every table into max parts at most, and sum up the estimates. */
+int tr_load_plan(struct load *load, int max, struct tr_error *err);
+
+/* A part has ended with so many rows and bytes; what is still to come is estimated anew. thread: any. */
+void tr_load_learn_sizes(struct load *load, const struct tr_table_part *part, uint64_t rows, uint64_t bytes);
 
 /* Every table's rows through the queue, one table after the other. thread: control, which starts and joins the sink's. */
 int tr_load_through_queue(struct load *load, struct tr_error *err);

@@ -90,6 +90,7 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
     struct tr_table_part whole = { 0, UINT64_MAX, 0, 0 };
     struct tr_table_reader *reader = NULL;
     bool first = true;
+    uint64_t rows = 0;
     int r = source->reader_open(load->source, &load->cut, table->relation, &whole, "rows", &reader, err),
         more = 1;
     while (r == 0 && more > 0) {
@@ -106,6 +107,7 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
         mark_cut(&load->cut, batch);
         first = false;
         batch->rows = batch->nevents;
+        rows += batch->rows;
         atomic_fetch_add(&task->count.load_rows, batch->rows);
         atomic_fetch_add(&task->count.load_bytes, batch->arena.used);
         r = release(stream, err);
@@ -125,6 +127,7 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
         last->events[last->nevents - 1].snapshot = TR_SNAPSHOT_LAST_IN_TABLE;
     last->load_table = tr_arena_strdup(&last->arena, table->name);
     last->load_cut = tr_arena_strdup(&last->arena, load->cut.position);
+    tr_load_learn_sizes(load, &load->parts[table->end_part - 1].part, rows, 0);
     atomic_fetch_add(&task->count.load_tables_done, 1);
     return r;
 }
@@ -145,7 +148,10 @@ tr_load_through_queue(struct load *load, struct tr_error *err)
 {
     struct tr_task *task = load->task;
     struct row_stream stream = { .load = load };
-    int r = 0;
+    load->by_rows = true;
+    int r = tr_load_plan(load, 1, err);
+    if (r < 0)
+        return r;
     tr_sink_thread_start(&stream.sink, task);
     for (size_t i = 0; r == 0 && i < load->ntables; i++)
         r = stream_table(&stream, &load->tables[i], err);

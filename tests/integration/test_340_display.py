@@ -97,7 +97,7 @@ def test_the_display_fits_the_terminal_and_log_lines_do_not_tear_it(source, targ
     holder.cursor().execute("LOCK TABLE held IN SHARE MODE")  # the load stands still in its middle
     terminal = Terminal([str(tailrace.binary), "run", "task.yaml"], tailrace.dir, 100)
     try:
-        terminal.wait(r"loading \[[#-]+\] \d+%, \d of 2 tables, .*rows/s")
+        terminal.wait(r"loading \[[#-]+\] \d+%, (left [\d:]+, )?\d of 2 tables, .*rows/s")
         wide = len(terminal.written)
         terminal.resize(50)
         terminal.wait(r"\r\x1b\[Kloading \[[^\r]{20,40}\r\x1b\[K", wide)
@@ -169,3 +169,10 @@ def test_a_reader_of_the_log_that_stalls_does_not_stop_the_task(source, target, 
         child.kill()
         child.wait()
         os.close(reading)
+
+
+def test_a_load_without_a_database_behind_it_tells_how_far_it_is(source, tailrace):
+    source.sql("CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT i, repeat('x', 100) FROM generate_series(1, 200000) i; ANALYZE a")
+    config = {**task_config(source.url, "null:", tables={"include": ["public.%"]}), "mode": "full-load", "log_interval": "100ms"}
+    result = tailrace.run("run", config=config)
+    assert result.status == 0 and re.search(r"loading: \d+%, (left [\d:]+, )?0 of 1 tables", result.stderr), result

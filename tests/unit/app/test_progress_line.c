@@ -66,13 +66,18 @@ test_load_line(void **state)
     char expected[200];
     (void)state;
     snprintf(expected, sizeof(expected),
-             "%s: 45%%, 3 of 12 tables, 1.2 M rows, 150 krows/s, 1.0 MB/s, left 0:55",
+             "%s: 45%%, left 0:55, 3 of 12 tables, 1.2 M rows, 150 krows/s, 1.0 MB/s",
              tr_task_phase_name(TR_PHASE_LOADING));
     assert_string_equal(line(&status, &rates, 0), expected);
-    snprintf(expected, sizeof(expected), "%s [#############-----------------] 45%%, 3 of 12",
+    snprintf(expected, sizeof(expected), "%s [#############-----------------] 45%%, left 0:55, 3 of 12",
              tr_task_phase_name(TR_PHASE_LOADING));
     assert_memory_equal(line(&status, &rates, 120), expected, strlen(expected));
-    assert_int_equal(strlen(line(&status, &rates, 40)), 40);
+    assert_int_equal(strlen(line(&status, &rates, 90)), 90); /* a shorter bar, and every word */
+    assert_non_null(strstr(out.data, ", 1.0 MB/s"));
+    assert_string_equal(line(&status, &rates, 50),
+                        "loading [####------] 45%, left 0:55"); /* whole figures only */
+    assert_string_equal(line(&status, &rates, 25), "loading [####------] 45%");
+    assert_string_equal(line(&status, &rates, 22), "loading [####------] 4");
     status.load_bytes_expected = 0;
     assert_null(strchr(line(&status, &rates, 120), '%'));
     status.load_bytes = 1 << 30;
