@@ -85,7 +85,7 @@ const struct tr_option kafka_options[] = {
     { .name = "linger",
       .section = "target",
       .type = TR_OPTION_DURATION,
-      .value = "1ms",
+      .value = "10ms",
       .min = 0,
       .max = INT64_C(1000000),
       .help =
@@ -238,7 +238,7 @@ configure_producer(struct kafka_sink *sink, rd_kafka_conf_t *conf, struct tr_err
     if (rc == 0)
         rc = tr_kafka_set(conf, "compression.type", tr_setting_string(env->settings, "compression"), err);
     if (rc == 0)
-        rc = set_number(conf, "linger.ms", tr_setting_int(env->settings, "linger") / 1000, err);
+        rc = set_number(conf, "linger.ms", LINGER_MS, err);
     /* The sink's own limit is below this one: it holds back batches, which librdkafka cannot. */
     if (rc == 0)
         rc = set_number(conf, "queue.buffering.max.kbytes", 2097151, err);

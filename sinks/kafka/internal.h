@@ -36,6 +36,9 @@ struct topic {
 
 enum partition_by { BY_KEY, BY_TABLE, BY_TRANSACTION };
 
+/* librdkafka's own patience, which should never be needed: see keep_moving. */
+#define LINGER_MS 1000
+
 enum txn_state {
     TXN_NONE,       /* none open */
     TXN_OPEN,       /* messages go into it */
@@ -55,6 +58,12 @@ struct kafka_sink {
     struct flight *oldest, *newest;
     uint64_t bytes_out; /* of messages without a delivery report */
     uint64_t bytes_max;
+    uint64_t bytes_handed; /* of all messages so far */
+    uint64_t bytes_seen;   /* as of the last time when there was nothing more to do */
+    uint64_t bytes_stuck;  /* bytes_out after the last push */
+    int64_t linger_us;     /* between two pushes in a stream */
+    int64_t push_pause_us; /* the same, longer while nothing moves */
+    int64_t next_push_us;  /* monotonic */
 
     struct topic *topics;
     size_t ntopics, topics_cap;
@@ -66,6 +75,8 @@ struct kafka_sink {
     uint32_t txn_hash; /* of the transaction at hand, for partition_by: transaction */
 
     rd_kafka_headers_t *context; /* headers that each change bears, or NULL */
+    rd_kafka_headers_t **spare;  /* copies of them that came back with delivery reports */
+    size_t nspare, ncontext;     /* how many; how many headers one has */
     int64_t heartbeat_us;        /* between heartbeats; 0 = none */
     int64_t next_heartbeat_us;   /* monotonic */
 

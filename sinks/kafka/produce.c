@@ -10,6 +10,7 @@
 #include "sinks/kafka/internal.h"
 
 #define FULL_WAIT_MS 100
+#define SPARE_MAX 16384
 
 int
 failure(struct kafka_sink *sink, struct tr_error *err)
@@ -69,6 +70,30 @@ flights_free(struct kafka_sink *sink)
     }
 }
 
+/*
+ * A copy of the context's headers is six allocations, more than all else that a message costs: librdkafka's copy is taken back from the report, and the
+ * next message gets it.
+ */
+static void
+keep_headers(struct kafka_sink *sink, const rd_kafka_message_t *report)
+{
+    rd_kafka_headers_t *headers;
+    if (sink->context == NULL || sink->nspare == SPARE_MAX ||
+        rd_kafka_message_headers(report, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_cnt(headers) != sink->ncontext)
+        return;
+    rd_kafka_message_detach_headers((rd_kafka_message_t *)(uintptr_t)report, &headers);
+    if (sink->spare == NULL)
+        sink->spare = tr_calloc(SPARE_MAX, sizeof(rd_kafka_headers_t *));
+    sink->spare[sink->nspare++] = headers;
+}
+
+static rd_kafka_headers_t *
+take_headers(struct kafka_sink *sink)
+{
+    return sink->nspare > 0 ? sink->spare[--sink->nspare] : rd_kafka_headers_copy(sink->context);
+}
+
 void
 on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
 {
@@ -76,6 +101,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     struct flight *flight = report->_private;
     (void)rk;
     sink->bytes_out -= report->len + report->key_len;
+    keep_headers(sink, report);
     if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight->outstanding--;
         if (!sink->ready && sink->exactly_once) /* nothing but state is written so early */
@@ -108,8 +134,8 @@ choose_partition(const struct kafka_sink *sink, const struct topic *topic, const
 }
 
 static rd_kafka_resp_err_t
-hand_over(const struct kafka_sink *sink, struct topic *topic, int32_t partition,
-          const struct tr_message *message, struct flight *flight)
+hand_over(struct kafka_sink *sink, struct topic *topic, int32_t partition, const struct tr_message *message,
+          struct flight *flight)
 {
     const rd_kafka_headers_t *context = message->event != NULL ? sink->context : NULL;
     void *key = (void *)(uintptr_t)message->key, *value = (void *)(uintptr_t)message->value;
@@ -118,7 +144,9 @@ hand_over(const struct kafka_sink *sink, struct topic *topic, int32_t partition,
                                 message->key_len, flight) == 0
                    ? RD_KAFKA_RESP_ERR_NO_ERROR
                    : rd_kafka_last_error();
-    rd_kafka_headers_t *headers = context != NULL ? rd_kafka_headers_copy(context) : rd_kafka_headers_new(1);
+    rd_kafka_headers_t *headers = context == NULL                ? rd_kafka_headers_new(1)
+                                  : message->header_name != NULL ? rd_kafka_headers_copy(context)
+                                                                 : take_headers(sink);
     if (message->header_name != NULL)
         rd_kafka_header_add(headers, message->header_name, -1, message->header_value,
                             (ssize_t)message->header_len);
@@ -196,6 +224,7 @@ produce_message(void *arg, const struct tr_message *message, struct tr_error *er
     }
     flight->outstanding++;
     sink->bytes_out += message->key_len + message->value_len;
+    sink->bytes_handed += message->key_len + message->value_len;
     TR_FAILPOINT("sink.kafka.produced");
     return 0;
 }

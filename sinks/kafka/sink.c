@@ -18,6 +18,11 @@
 
 #define CONNECT_MS 10000
 #define FLUSH_MS 5
+#define PUSH_MS 1 /* long enough for librdkafka's thread to take notice */
+#define PUSH_PAUSE_MIN_US 1000
+#define CALM_BYTES 65536 /* more at once is a stream */
+#define BYTES_MAX \
+    ((uint64_t)8 << 20)      /* on their way: 80 MB/s to brokers that answer after a tenth of a second */
 #define COMMIT_POLL_US 20000 /* a commit under way is asked for this often */
 
 static const struct tr_sink_class transactional_sink;
@@ -48,6 +53,9 @@ kafka_close(struct tr_sink *base)
         topics_free(sink);
         rd_kafka_destroy(sink->rk);
     }
+    while (sink->nspare > 0)
+        rd_kafka_headers_destroy(sink->spare[--sink->nspare]);
+    free(sink->spare);
     if (sink->context != NULL)
         rd_kafka_headers_destroy(sink->context);
     if (sink->encoder != NULL)
@@ -100,6 +108,7 @@ open_encoder(struct kafka_sink *sink, struct tr_error *err)
         return tr_fail(err, TR_CONFIG, "heartbeat_interval: the format %s has no heartbeats",
                        env->encoder->name);
     sink->context = context_headers(sink);
+    sink->ncontext = sink->context != NULL ? rd_kafka_header_cnt(sink->context) : 0;
     return env->encoder->open(&sink->encoder_env, &sink->encoder, err);
 }
 
@@ -114,7 +123,11 @@ read_settings(struct kafka_sink *sink, struct tr_error *err)
     sink->create_topics = tr_setting_bool(settings, "create_topics");
     sink->partition_by = by[0] == 'k' ? BY_KEY : strcmp(by, "table") == 0 ? BY_TABLE : BY_TRANSACTION;
     sink->heartbeat_us = tr_setting_int(settings, "heartbeat_interval");
-    sink->bytes_max = sink->base.env->memory > 0 ? sink->base.env->memory : (uint64_t)64 << 20;
+    sink->linger_us = tr_setting_int(settings, "linger");
+    /* More on the way makes nothing faster: what is older is out of the processor's caches. */
+    sink->bytes_max = sink->base.env->memory > 0 && sink->base.env->memory < BYTES_MAX
+                          ? sink->base.env->memory
+                          : BYTES_MAX;
     sink->state_topic = kafka_state_topic(sink->base.env);
     sink->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return sink->event_fd < 0 ? tr_fail(err, TR_FATAL, "kafka: no eventfd: %s", strerror(errno)) : 0;
@@ -224,6 +237,36 @@ settle(struct kafka_sink *sink, int rc, struct tr_error *err)
     return rc;
 }
 
+/*
+ * Tell librdkafka to send what it holds. A small change with nothing behind it goes at once, and its answer is waited for; what comes in a stream goes
+ * every `linger`, or when a request is full. It is never left to linger.ms, which is far longer: librdkafka's thread spins while a message that has
+ * lingered waits for the request before it, as all do under load. What does not move is pushed more and more seldom. Returns how long the caller may sleep.
+ */
+static int64_t
+keep_moving(struct kafka_sink *sink, bool idle, int64_t wait_us)
+{
+    int64_t now = tr_clock_us();
+    uint64_t fresh = sink->bytes_handed - sink->bytes_seen;
+    if (sink->bytes_out == 0)
+        return wait_us;
+    bool calm = idle && sink->first == NULL && !sink->exactly_once && fresh > 0 && fresh < CALM_BYTES;
+    if (fresh > 0 || sink->bytes_out != sink->bytes_stuck)
+        sink->push_pause_us = sink->linger_us > PUSH_PAUSE_MIN_US ? sink->linger_us : PUSH_PAUSE_MIN_US;
+    if (calm || now >= sink->next_push_us) {
+        rd_kafka_flush(sink->rk, calm ? FLUSH_MS : PUSH_MS);
+        flights_report(sink);
+        now = tr_clock_us();
+        sink->next_push_us = now + sink->push_pause_us;
+        sink->push_pause_us = sink->push_pause_us < LINGER_MS * 500 ? 2 * sink->push_pause_us
+                                                                    : LINGER_MS * 1000;
+        sink->bytes_stuck = sink->bytes_out;
+    }
+    if (idle)
+        sink->bytes_seen = sink->bytes_handed;
+    int64_t left_us = sink->next_push_us > now ? sink->next_push_us - now : 0;
+    return wait_us < left_us || sink->bytes_out == 0 ? wait_us : left_us;
+}
+
 static int
 kafka_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error *err)
 {
@@ -231,7 +274,10 @@ kafka_write(struct tr_sink *base, struct tr_batch *batch, struct tr_error *err)
     batch->next = NULL;
     *sink->last = batch;
     sink->last = &batch->next;
-    return settle(sink, pump(sink, err), err);
+    int rc = pump(sink, err);
+    if (rc == 0)
+        keep_moving(sink, false, 0);
+    return settle(sink, rc, err);
 }
 
 /* Sleep until the brokers or the pipeline have something to say. */
@@ -255,11 +301,7 @@ kafka_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
         rc = txn_advance(sink, sink->first == NULL, err);
     if (rc < 0)
         return settle(sink, rc, err);
-    if (sink->first == NULL && sink->bytes_out > 0 && !sink->exactly_once) {
-        /* Nothing more will travel with them: a flush sends at once what would linger, and ends with the answer. */
-        rd_kafka_flush(sink->rk, FLUSH_MS);
-        flights_report(sink);
-    }
+    wait_us = keep_moving(sink, true, wait_us);
     if (sink->txn == TXN_COMMITTING || (sink->first != NULL && sink->bytes_out < sink->bytes_max))
         wait_us = wait_us < COMMIT_POLL_US ? wait_us : COMMIT_POLL_US;
     if (sink->heartbeat_us > 0) {
@@ -296,7 +338,7 @@ kafka_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *err)
                             "brokers %s: not all messages were confirmed in time", sink->brokers);
             break;
         }
-        wait_for_news(sink, left_us < COMMIT_POLL_US ? left_us : COMMIT_POLL_US);
+        wait_for_news(sink, keep_moving(sink, true, left_us < COMMIT_POLL_US ? left_us : COMMIT_POLL_US));
         rc = pump(sink, err);
     }
     return settle(sink, rc, err);

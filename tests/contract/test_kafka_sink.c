@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -178,6 +179,51 @@ poll_reports_and_wakes(void **state)
     int64_t before = tr_clock_us();
     assert_int_equal(tr_kafka_sink.poll(fx->sink, 60 * TR_US_PER_S, &fx->err), 0);
     assert_true(tr_clock_us() - before < 30 * TR_US_PER_S);
+}
+
+static int64_t
+processor_us(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * TR_US_PER_S + used.tv_nsec / 1000;
+}
+
+/* librdkafka sends a partition one request at a time, and its thread would spin while others have lingered behind it. */
+static void
+a_slow_answer_is_not_waited_for_spinning(void **state)
+{
+    struct fixture *fx = *state;
+    fx->env.memory = 1 << 20;
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 10), 0);
+    assert_int_equal(flush_for(fx, 10 * TR_US_PER_S), 0); /* all is connected */
+    rd_kafka_mock_broker_set_rtt(fx->mock, 1, 600);
+    int64_t begun = tr_clock_us(), used = processor_us();
+    assert_int_equal(write_rows(fx, 10), 0);
+    assert_int_equal(tr_kafka_sink.poll(fx->sink, 0, &fx->err), 0);
+    assert_int_equal(write_rows(fx, 10), 0);
+    assert_int_equal(poll_on(fx), 0);
+    assert_int_equal(fx->durable, 3);
+    int64_t waited = tr_clock_us() - begun;
+    assert_true(waited > 500000);
+    assert_true(processor_us() - used < waited / 3);
+}
+
+/* Copies of the context's headers come back with the reports, and are used again. */
+static void
+headers_are_used_again(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    struct kafka_sink *sink = (struct kafka_sink *)fx->sink;
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(write_rows(fx, 40), 0);
+        assert_int_equal(flush_for(fx, 10 * TR_US_PER_S), 0);
+        assert_int_equal(sink->nspare, 40);
+        for (size_t spare = 0; spare < sink->nspare; spare++)
+            assert_int_equal(rd_kafka_header_cnt(sink->spare[spare]), 4);
+    }
 }
 
 /* Batches wait, still charged, and nothing counts, until the broker is back. */
@@ -402,6 +448,8 @@ main(void)
         cmocka_unit_test(murmur2_is_javas),
         TEST(what_was_flushed_is_durable),
         TEST(poll_reports_and_wakes),
+        TEST(a_slow_answer_is_not_waited_for_spinning),
+        TEST(headers_are_used_again),
         TEST(a_broker_that_is_away_holds_back_the_source),
         TEST(passing_errors_pass),
         TEST(a_refused_message_stops_everything_behind_it),
