@@ -460,6 +460,28 @@ spell(struct tr_arena *arena, const struct tr_column *column, const struct stora
     return tr_arena_strdup(arena, text);
 }
 
+/* enum('a','it''s'): the catalogue may not know the column any more. */
+static const char *
+spell_labels(struct tr_arena *arena, const struct tr_column *column)
+{
+    struct tr_buffer text;
+    tr_buffer_init(&text, TR_BUFFER_MAX);
+    tr_buffer_printf(&text, "%s(", column->type_name);
+    for (uint32_t i = 0; i < column->nlabels; i++) {
+        tr_buffer_text(&text, i > 0 ? ",'" : "'");
+        for (const char *p = column->labels[i]; *p != '\0'; p++) {
+            if (*p == '\'' || *p == '\\')
+                tr_buffer_byte(&text, *p);
+            tr_buffer_byte(&text, *p);
+        }
+        tr_buffer_byte(&text, '\'');
+    }
+    tr_buffer_byte(&text, ')');
+    const char *spelled = tr_arena_copy(arena, text.data, text.len);
+    tr_buffer_fini(&text);
+    return spelled;
+}
+
 static int
 describe(struct shape *s, uint16_t i, struct tr_error *err)
 {
@@ -479,7 +501,10 @@ describe(struct shape *s, uint16_t i, struct tr_error *err)
         column->charset = st->charset != NULL ? st->charset->name : NULL;
     describe_numbers(column, st);
     column->native = spell(s->arena, column, st);
-    return convert_labels(s, column, st, err);
+    int rc = convert_labels(s, column, st, err);
+    if (rc == 0 && column->nlabels > 0)
+        column->native = spell_labels(s->arena, column);
+    return rc;
 }
 
 /* An old image has the key, or everything when there is none: that holds for every binlog_row_image. */

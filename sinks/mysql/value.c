@@ -326,6 +326,10 @@ bytes_of_characters(const char *text, size_t len, int64_t n)
 static int
 text_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 {
+    /* CHAR drops blanks at the end; where a key is compared byte by byte they would still count */
+    if (len > 0 && text[len - 1] == ' ' && strncasecmp(c->target->type, "char", 4) == 0)
+        while (len > 0 && text[len - 1] == ' ')
+            len--;
     if (c->target->length >= 0 && (int64_t)len > c->target->length) {
         size_t fits = bytes_of_characters(text, len, c->target->length);
         bool blanks = c->source->logical == TR_CHAR; /* blanks at the end of a char(n) carry no meaning */

@@ -148,7 +148,7 @@ tr_pg_add_labels(struct tr_postgres_sink *sink, const struct tr_pg_map *map, con
 {
     int rc = 0;
     *found = TR_PG_LABELS_FIT;
-    if (sink->ddl != TR_PG_DDL_APPLY || !sink->from_postgresql)
+    if (sink->ddl != TR_PG_DDL_APPLY)
         return 0;
     for (uint16_t i = 0; rc == 0 && *found != TR_PG_LABEL_UNKNOWN && i < map->relation->ncolumns; i++)
         if (map->relation->columns[i].nlabels > 0 && map->target[i] >= 0 && row[i].state == TR_PRESENT)

@@ -251,3 +251,18 @@ def test_tables_that_cannot_take_part_are_refused(source, maria, tailrace):
     maria.sql("CREATE TABLE t (id int PRIMARY KEY) ENGINE=MyISAM")
     result = tailrace.run("run", "--stop", "drained", config=config(source, maria), timeout=60)
     assert result.status == 1 and "MyISAM" in result.stderr and "InnoDB" in result.stderr
+
+
+def test_keys_of_fixed_length(source, maria, tailrace):
+    """PostgreSQL sends char(n) with its blanks, MariaDB gives it back without, and its collation would count them."""
+    source.sql("CREATE TABLE k (k char(5) PRIMARY KEY, v int); INSERT INTO k VALUES ('k7', 1), ('', 1), ('a', 1), ('b', 1)")
+    source.sql("CREATE TABLE bag (k char(5), v int); ALTER TABLE bag REPLICA IDENTITY FULL; INSERT INTO bag SELECT * FROM k")
+    settings = config(source, maria)
+    drain(tailrace, settings)
+    for table in ("k", "bag"):
+        source.sql(f"UPDATE {table} SET v = 2 WHERE k = 'k7'; UPDATE {table} SET k = 'x' WHERE k = 'a'; DELETE FROM {table} WHERE k = 'b';"
+                   f" UPDATE {table} SET v = 3 WHERE k IN ('', 'x'); INSERT INTO {table} VALUES ('n', 4)")
+    drain(tailrace, settings)
+    for table in ("k", "bag"):
+        expected = [(k.rstrip(), v) for k, v in source.sql(f"SELECT k, v FROM {table} ORDER BY v, k")]
+        assert list(maria.sql(f"SELECT k, v FROM {table} ORDER BY v, k")) == expected

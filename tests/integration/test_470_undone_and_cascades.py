@@ -1,4 +1,4 @@
-"""What a MariaDB server logs although it was rolled back, and what it does not log although it was done."""
+"""What a MariaDB server logs although it was rolled back, what it does not log although it was done, and labels that an enum gained."""
 
 import pytest
 
@@ -62,3 +62,20 @@ def test_actions_of_the_targets_foreign_keys(shop, target, tailrace):
     for table in ("p", "c"):
         query = f"SELECT * FROM {{}}{table} ORDER BY id"
         assert target.sql(query.format(shop.name + ".")) == shop.sql(query.format(""))
+
+
+def test_a_label_that_came_under_way(shop, target, tailrace):
+    """The column of the target gains them in their order, when a row needs one."""
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY, mood enum('p','q'))")
+    shop.sql("INSERT INTO t VALUES (1, 'p')")
+    config = config_for(shop, target)
+    drain(tailrace, config)
+    shop.sql("ALTER TABLE t MODIFY COLUMN mood enum('o','p','it''s','q','r')")
+    shop.sql("INSERT INTO t VALUES (2, 'r'), (3, 'it''s')")
+    shop.sql("ALTER TABLE t MODIFY COLUMN mood enum('o','p','it''s','q','r','s')")
+    drain(tailrace, config)
+    shop.sql("UPDATE t SET mood = 's' WHERE id = 2")
+    shop.sql("UPDATE t SET mood = 'o' WHERE id = 1")
+    drain(tailrace, config)
+    query = "SELECT id, mood FROM {}t ORDER BY id"
+    assert target.sql(query.format(shop.name + ".")) == list(shop.sql(query.format("")))
