@@ -58,11 +58,14 @@ $(error SAN=$(SAN) is not known; use address, thread, or leave it empty)
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
-HARDEN := -fstack-protector-strong -fPIE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+# tests/integration/test_350_binary.py looks for all of these in the program.
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
+          $(if $(filter x86_64-% i%86-%,$(MACHINE)),-fcf-protection=full)
 CPPFLAGS_ALL = -D_GNU_SOURCE -I. -DTR_VERSION='"$(VERSION)"' $(if $(FAILPOINTS),-DTR_FAILPOINTS) \
                $(patsubst -I%,-isystem %,$(PKG_CFLAGS)) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(OPT) -g $(WARNINGS) -fno-omit-frame-pointer $(HARDEN) -pthread $(SAN_FLAGS) $(CFLAGS)
-LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN_FLAGS) $(LDFLAGS)
+LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--as-needed $(SAN_FLAGS) $(LDFLAGS)
 
 # -------------------------------------------------------------------------------------- files
 find_c = $(sort $(shell find $(wildcard $(1)) -name '$(2)' -type f 2>/dev/null))

@@ -4,9 +4,10 @@
 
 #include <stddef.h>
 
-void *tr_malloc(size_t size);
-void *tr_calloc(size_t count, size_t size);
-void *tr_realloc(void *old, size_t size);
+/* The attributes tell the compiler how large the memory is, so that its checks of buffers (_FORTIFY_SOURCE=3) know. */
+void *tr_malloc(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
+void *tr_calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2), returns_nonnull));
+void *tr_realloc(void *old, size_t size) __attribute__((alloc_size(2), returns_nonnull));
 char *tr_strdup(const char *text); /* NULL stays NULL */
 char *tr_strndup(const char *text, size_t len);
 char *tr_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
