@@ -49,12 +49,20 @@ tr_utf8_valid(const char *p, size_t len)
     return true;
 }
 
+/* U+2028 to U+202E and U+2066 to U+2069: ends of lines to some readers, and what turns the order of the text around (a name read backwards). */
+static bool
+is_layout(const uint8_t *b, size_t n)
+{
+    return n == 3 && b[0] == 0xE2 &&
+           ((b[1] == 0x80 && b[2] >= 0xA8 && b[2] <= 0xAE) || (b[1] == 0x81 && b[2] >= 0xA6 && b[2] <= 0xA9));
+}
+
 /* C0, DEL, and C1 controls, which some terminals obey even when they come as UTF-8. */
 static bool
 is_control(const char *p, size_t n)
 {
     const uint8_t *b = (const uint8_t *)p;
-    return b[0] < 0x20 || b[0] == 0x7F || (n == 2 && b[0] == 0xC2 && b[1] < 0xA0);
+    return b[0] < 0x20 || b[0] == 0x7F || (n == 2 && b[0] == 0xC2 && b[1] < 0xA0) || is_layout(b, n);
 }
 
 void
@@ -104,6 +112,9 @@ tr_text_json(struct tr_buffer *out, const char *text, size_t len)
             json_ascii(out, text[i]);
         else if (n == 2 && is_control(text + i, n))
             tr_buffer_printf(out, "\\u00%02x", (unsigned)(uint8_t)text[i + 1]);
+        else if (n == 3 && is_control(text + i, n))
+            tr_buffer_printf(out, "\\u20%02x",
+                             ((uint8_t)text[i + 1] & 3U) << 6 | ((uint8_t)text[i + 2] & 0x3FU));
         else if (n == 0)
             tr_buffer_add(out, "\xEF\xBF\xBD", 3);
         else

@@ -52,6 +52,13 @@ test_escapes(void **state)
     tr_buffer_reset(&out);
     tr_text_json(&out, text, sizeof(text) - 1);
     assert_string_equal(out.data, "a\\\"\\\\\\n\\t\\r\\u0000\\u007f\xef\xbf\xbd\\u0085\xe2\x82\xac");
+    static const char layout[] = "\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xaa";
+    tr_buffer_reset(&out);
+    tr_text_printable(&out, layout, sizeof(layout) - 1);
+    assert_string_equal(out.data, "\xe2\x80\xa7\\xe2\\x80\\xa8\\xe2\\x80\\xae\\xe2\\x81\\xa6\xe2\x81\xaa");
+    tr_buffer_reset(&out);
+    tr_text_json(&out, layout, sizeof(layout) - 1);
+    assert_string_equal(out.data, "\xe2\x80\xa7\\u2028\\u202e\\u2066\xe2\x81\xaa");
     tr_buffer_fini(&out);
 }
 
