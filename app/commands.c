@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/text.h"
 #include "core/url.h"
 #include "schema/convert.h"
 #include "schema/ddl.h"
@@ -146,6 +147,24 @@ print_buffer(const struct tr_buffer *out, struct tr_error *err)
     return tr_print(out->data, out->len, err);
 }
 
+/* Statements hold names and texts of the source as they are, for a file or a pipe; a terminal gets no control bytes of them but ends of lines. */
+static int
+print_script(const struct tr_buffer *script, struct tr_error *err)
+{
+    struct tr_buffer shown;
+    if (!isatty(STDOUT_FILENO) || script->overflow || script->len == 0)
+        return print_buffer(script, err);
+    tr_buffer_init(&shown, TR_BUFFER_MAX);
+    for (const char *line = script->data, *end; *line != '\0'; line = *end == '\n' ? end + 1 : end) {
+        end = strchrnul(line, '\n');
+        tr_text_printable(&shown, line, (size_t)(end - line));
+        tr_buffer_byte(&shown, '\n');
+    }
+    int rc = print_buffer(&shown, err);
+    tr_buffer_fini(&shown);
+    return rc;
+}
+
 int
 tr_command_check(struct tr_app *app, struct tr_error *err)
 {
@@ -196,7 +215,7 @@ tr_command_schema(struct tr_app *app, struct tr_error *err)
         tr_url_fini(&url);
     }
     if (rc == 0)
-        rc = print_buffer(&out, err);
+        rc = print_script(&out, err);
     if (rc == 0 && notes.len > 0)
         fwrite(notes.data, 1, notes.len, stderr);
     tr_buffer_fini(&out);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "schema/ddl_internal.h"
 #include "schema/own_column.h"
 
@@ -241,22 +242,41 @@ tr_ddl_free(struct tr_ddl *ddl)
     free(ddl);
 }
 
+/* One line each, whatever a name of the source has in it. */
+static void
+add_line(struct tr_buffer *report, const char *object, const char *text)
+{
+    tr_text_printable(report, object, strlen(object));
+    tr_buffer_text(report, ": ");
+    tr_text_printable(report, text, strlen(text));
+    tr_buffer_byte(report, '\n');
+}
+
+static void
+report_object(const struct tr_object *object, struct tr_buffer *report)
+{
+    bool type = object->kind == TR_OBJECT_TYPE && object->native == NULL;
+    if (!type && object->kind != TR_OBJECT_FUNCTION && object->kind != TR_OBJECT_COLLATION)
+        return;
+    char *name = tr_asprintf("%s %s%s%s", tr_object_kind_name(object->kind), type ? object->schema : "",
+                             type ? "." : "", object->name);
+    char *text = tr_asprintf("must exist at the target already%s%s",
+                             object->comment != NULL ? ", used by " : "",
+                             object->comment != NULL ? object->comment : "");
+    add_line(report, name, text);
+    free(name);
+    free(text);
+}
+
 static void
 print_report(const struct tr_schema *schema, const struct tr_ddl *ddl, struct tr_buffer *report)
 {
-    for (uint32_t i = 0; i < schema->nobjects; i++) {
-        const struct tr_object *object = &schema->objects[i];
-        bool type = object->kind == TR_OBJECT_TYPE && object->native == NULL;
-        if (type || object->kind == TR_OBJECT_FUNCTION || object->kind == TR_OBJECT_COLLATION)
-            tr_buffer_printf(report, "%s %s%s%s: must exist at the target already%s%s\n",
-                             tr_object_kind_name(object->kind), type ? object->schema : "", type ? "." : "",
-                             object->name, object->comment != NULL ? ", used by " : "",
-                             object->comment != NULL ? object->comment : "");
-    }
+    for (uint32_t i = 0; i < schema->nobjects; i++)
+        report_object(&schema->objects[i], report);
     for (uint32_t i = 0; i < schema->nnotes; i++)
-        tr_buffer_printf(report, "%s: %s\n", schema->notes[i].object, schema->notes[i].text);
+        add_line(report, schema->notes[i].object, schema->notes[i].text);
     for (uint32_t i = 0; i < ddl->nnotes; i++)
-        tr_buffer_printf(report, "%s: %s\n", ddl->notes[i].object, ddl->notes[i].text);
+        add_line(report, ddl->notes[i].object, ddl->notes[i].text);
 }
 
 int
