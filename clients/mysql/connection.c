@@ -211,6 +211,21 @@ set_tls(MYSQL *conn, const struct tr_url *url, enum tls_mode mode)
     mysql_optionsv(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, mode == TLS_VERIFY_FULL ? &yes : &no);
 }
 
+/*
+ * A server chooses how the client proves itself, and may ask for the password as it is (mysql_clear_password, dialog) or by a hash that is soon undone
+ * (mysql_old_password). Whoever is not known to be the server gets neither: these are the ways that are left then.
+ */
+static const char proofs[] =
+    "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec,auth_gssapi_client";
+
+static void
+set_proofs(MYSQL *conn, const struct tr_url *url, enum tls_mode mode)
+{
+    const char *socket_path = tr_url_param(url, "socket");
+    if (mode < TLS_VERIFY_CA && socket_path == NULL)
+        mysql_optionsv(conn, MARIADB_OPT_RESTRICTED_AUTH, proofs);
+}
+
 /* ------------------------------------------------------------------------------------------------------- connecting */
 
 static int
@@ -257,7 +272,7 @@ static int
 connect_failed(MYSQL *conn, const char *host, struct tr_error *err)
 {
     unsigned number = mysql_errno(conn);
-    const char *hint = NULL;
+    const char *hint = NULL, *why = mysql_error(conn);
     enum tr_error_class class = tr_mysql_classify(number, mysql_sqlstate(conn));
     switch (number) {
     case ER_ACCESS_DENIED_ERROR:
@@ -276,12 +291,20 @@ connect_failed(MYSQL *conn, const char *host, struct tr_error *err)
             "connections off this host are encrypted and the server's certificate is verified; give sslrootcert=FILE in the URL, or "
             "sslmode=disable where plain text is acceptable";
         break;
+    case CR_PLUGIN_NOT_ALLOWED:
+        class = TR_FATAL;
+        why =
+            "it asks for the password itself, or for a form that shows it"; /* the library names the plugin wrongly */
+        hint =
+            "nothing proves that this is the right server: connect with sslmode=verify-full, or by its unix socket (?socket=PATH); or give the "
+            "account another way to log in";
+        break;
     case CR_AUTH_PLUGIN_CANNOT_LOAD:
         hint = "the client library lacks the account's authentication plugin";
         break;
     default: break;
     }
-    tr_fail(err, class, "cannot connect to %s: %.500s (%u)", host, mysql_error(conn), number);
+    tr_fail(err, class, "cannot connect to %s: %.500s (%u)", host, why, number);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%.5s", mysql_sqlstate(conn));
     if (hint != NULL)
         tr_error_hint(err, "%s", hint);
@@ -358,6 +381,7 @@ connect_host(const struct tr_mysql_config *config, const struct tr_url *url, con
                                                                                             : url->path;
     set_options(conn, config, url);
     set_tls(conn, url, mode);
+    set_proofs(conn, url, mode);
     /* A name of "localhost" means the unix socket to the library; who writes a port means TCP. */
     if (name != NULL && strcmp(name, "localhost") == 0 && socket_path == NULL)
         name = "127.0.0.1";

@@ -1,6 +1,7 @@
 /* text.c - identifiers, literals and failures of MySQL and MariaDB. See connection.h. */
 #include <errmsg.h>
 #include <mysqld_error.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,27 +110,55 @@ tr_mysql_classify(unsigned number, const char *sqlstate)
     }
 }
 
-/* Messages that quote a value of the row: the quoted text goes, the rest stays. */
+/* Which messages hold a value of the row, and what stands before it. Quotes may be in the value itself, so what follows it counts too. */
+static const struct value_message {
+    unsigned number;
+    const char *before;
+} value_messages[] = {
+    { ER_DUP_ENTRY, "'" },
+    { 1586 /* duplicate entry, with the key's name */, "'" },
+    { 1582, "'" },
+    { ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, "'" },
+    { ER_TRUNCATED_WRONG_VALUE, "'" },
+    { 1367 /* illegal value found during parsing */, "'" },
+    { 1411 /* incorrect value for a function */, "'" },
+    { ER_NO_PARTITION_FOR_GIVEN_VALUE, "for value " },
+    { 1690 /* an expression is out of range, and stands there with its numbers */, "in '" },
+};
+
+/* Where the value ends: before the last of what the server puts behind one, else at the last quote; without quotes, or when it may be cut, at the end. */
+static char *
+value_end(char *value, bool quoted, bool cut)
+{
+    static const char *const behind[] = { "' for key", "' for column", "' for function", "' value found" };
+    char *end = NULL;
+    if (!quoted)
+        return value + strlen(value);
+    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
+        for (char *p = value; (p = strstr(p, behind[i])) != NULL; p++)
+            end = p;
+    return end != NULL ? end : cut ? value + strlen(value) : strrchr(value, '\'');
+}
+
+#define MESSAGE_MAX 500                /* bytes of the server's message that we keep */
+#define MESSAGE_CUT (MESSAGE_MAX - 20) /* servers cut theirs at about 512, at a character */
+
+/* The value goes, the rest stays. `message` has room for three bytes more. */
 static void
 hide_values(unsigned number, char *message)
 {
-    bool quotes_value = number == ER_DUP_ENTRY || number == ER_TRUNCATED_WRONG_VALUE_FOR_FIELD ||
-                        number == ER_TRUNCATED_WRONG_VALUE ||
-                        number == 1586 /* duplicate entry with key name */ || number == 1582;
-    char *open = quotes_value ? strchr(message, '\'') : NULL;
-    if (open == NULL)
+    for (size_t i = 0; i < sizeof value_messages / sizeof value_messages[0]; i++) {
+        const struct value_message *known = &value_messages[i];
+        char *value = number == known->number ? strstr(message, known->before) : NULL;
+        if (value == NULL)
+            continue;
+        value += strlen(known->before);
+        char *end = value_end(value, value[-1] == '\'', strlen(message) >= MESSAGE_CUT);
+        if (end == NULL || end == value)
+            return;
+        memmove(value + 3, end, strlen(end) + 1);
+        memcpy(value, "...", 3);
         return;
-    /* The value may hold quotes itself; what follows it is known. */
-    static const char *const behind[] = { "' for key", "' for column" };
-    char *close = NULL;
-    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++)
-        for (char *p = open; (p = strstr(p, behind[i])) != NULL; p++)
-            close = p;
-    if (close == NULL)
-        close = strrchr(message, '\'');
-    if (close > open + 1) {
-        memmove(open + 4, close, strlen(close) + 1); /* two bytes longer at most */
-        memcpy(open + 1, "...", 3);
     }
 }
 
@@ -139,7 +168,7 @@ fail_at(struct tr_error *err, unsigned number, const char *sqlstate, const char 
 {
     char prefix[512], text[640];
     vsnprintf(prefix, sizeof prefix, fmt, args);
-    snprintf(text, 512, "%.500s", message[0] != '\0' ? message : "the connection was lost");
+    snprintf(text, MESSAGE_MAX + 1, "%s", message[0] != '\0' ? message : "the connection was lost");
     hide_values(number, text);
     enum tr_error_class class = tr_mysql_classify(number, sqlstate);
     tr_fail(err, class, "%s: %s (%u, %s)", prefix, text, number, sqlstate);

@@ -121,6 +121,23 @@ first_line(const char *message)
     return len;
 }
 
+/*
+ * Messages of class 22 (data exceptions) quote the row's value: invalid input syntax for type integer: "...". What is between the first quote and the
+ * last goes. 22023 is about parameters of statements, which are ours.
+ */
+static int
+fail_without_value(struct tr_error *err, const char *prefix, const char *message, const char *sqlstate)
+{
+    enum tr_error_class class = tr_pg_classify(sqlstate);
+    bool quotes_value = strncmp(sqlstate, "22", 2) == 0 && strcmp(sqlstate, "22023") != 0;
+    const char *open = quotes_value ? strchr(message, '"') : NULL;
+    const char *close = open != NULL ? strrchr(message, '"') : NULL;
+    if (close == open)
+        return tr_fail(err, class, "%s: %s (%s)", prefix, message, sqlstate);
+    return tr_fail(err, class, "%s: %.*s\"...%s (%s)", prefix, (int)(open - message), message, close,
+                   sqlstate);
+}
+
 int
 tr_pg_fail(struct tr_error *err, PGconn *conn, const PGresult *res, const char *fmt, ...)
 {
@@ -140,11 +157,10 @@ tr_pg_fail(struct tr_error *err, PGconn *conn, const PGresult *res, const char *
         return tr_fail(err, lost ? TR_RETRY : TR_FATAL, "%s: %.*s", prefix, len > 0 ? (int)len : 20,
                        len > 0 ? message : "no answer was given");
     }
-    enum tr_error_class class = tr_pg_classify(sqlstate);
-    tr_fail(err, class, "%s: %s (%s)", prefix, primary, sqlstate);
+    int rc = fail_without_value(err, prefix, primary, sqlstate);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
     const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
     if (hint != NULL)
         tr_error_hint(err, "%s", hint);
-    return -(int)class;
+    return rc;
 }

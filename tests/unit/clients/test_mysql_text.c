@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -87,6 +88,18 @@ messages_hold_no_values(void **state)
     tr_mysql_fail_with(&err, 1366, "HY000",
                        "Incorrect integer value: 'secret' for column `a`.`b`.`c` at row 1", "writing");
     assert_null(strstr(err.text, "secret"));
+    tr_mysql_fail_with(&err, 1526, "HY000", "Table has no partition for value 7712", "writing");
+    assert_string_equal(err.text, "writing: Table has no partition for value ... (1526, HY000)");
+    tr_mysql_fail_with(&err, 1690, "22003", "BIGINT UNSIGNED value is out of range in '(7712 - `a`.`b`)'",
+                       "writing");
+    assert_null(strstr(err.text, "7712"));
+    tr_mysql_fail_with(&err, 1292, "22007", "Truncated incorrect DOUBLE value: 'secret'", "writing");
+    assert_string_equal(err.text, "writing: Truncated incorrect DOUBLE value: '...' (1292, 22007)");
+    /* The server has cut it: the last quote is one of the value's. */
+    char message[600];
+    snprintf(message, sizeof message, "Incorrect date value: 'it's%0480d", 7712);
+    tr_mysql_fail_with(&err, 1292, "22007", message, "writing");
+    assert_string_equal(err.text, "writing: Incorrect date value: '... (1292, 22007)");
     tr_mysql_fail_with(&err, 1146, "42S02", "Table 'a.b' doesn't exist", "reading");
     assert_string_equal(err.text, "reading: Table 'a.b' doesn't exist (1146, 42S02)");
     assert_string_equal(err.sqlstate, "42S02");
