@@ -115,17 +115,23 @@ static void
 note_on_update(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column,
                const char *value)
 {
-    struct tr_buffer quoted_name, name;
+    struct tr_buffer quoted_name, name, body;
     tr_buffer_init(&quoted_name, 4096);
     tr_buffer_init(&name, 4096);
+    tr_buffer_init(&body, 65536);
     identifier(&quoted_name, column->name);
     table_name(&name, table);
+    char *text = tr_asprintf(
+        "BEGIN IF NEW.%s IS NOT DISTINCT FROM OLD.%s THEN NEW.%s := CURRENT_TIMESTAMP; END IF; RETURN NEW; END",
+        quoted_name.data, quoted_name.data, quoted_name.data);
+    literal(&body, text); /* a name may hold what ends a dollar quote */
     tr_ddl_note(
         b, table->relation, column->name,
         "ON UPDATE %s is not carried. A trigger does it: CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN IF NEW.%s IS NOT DISTINCT FROM OLD.%s THEN NEW.%s := CURRENT_TIMESTAMP; END IF; RETURN NEW; END$$;"
-        " CREATE TRIGGER touch BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION touch();",
-        value, quoted_name.data, quoted_name.data, quoted_name.data, name.data);
+        " %s; CREATE TRIGGER touch BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION touch();",
+        value, body.data, name.data);
+    free(text);
+    tr_buffer_fini(&body);
     tr_buffer_fini(&quoted_name);
     tr_buffer_fini(&name);
 }

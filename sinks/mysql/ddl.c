@@ -297,11 +297,20 @@ refuse_doubt(struct change *c, const struct tr_relation *before, const struct tr
         err, TR_REFUSED,
         "table %s.%s: the source has no column \"%s\" any more and a new one \"%s\"; whether it was renamed cannot be known",
         c->table->database, c->table->name, gone->name, come->name);
-    return tr_error_hint(
-        err,
-        "run at the target: ALTER TABLE `%s`.`%s` ADD COLUMN `%s` ...; if it is a new one. If it was renamed: add it so, fill it by"
-        " UPDATE ... SET `%s` = `%s`, and start again",
-        c->table->database, c->table->name, come->name, come->name, gone->name);
+    struct tr_buffer hint;
+    tr_buffer_init(&hint, 4096);
+    tr_buffer_text(&hint, "run at the target: ALTER TABLE ");
+    tr_mysql_qualified(&hint, c->table->database, c->table->name);
+    tr_buffer_text(&hint, " ADD COLUMN ");
+    tr_mysql_identifier(&hint, come->name);
+    tr_buffer_text(&hint,
+                   " ...; if it is a new one. If it was renamed: add it so, fill it by UPDATE ... SET ");
+    tr_mysql_identifier(&hint, come->name);
+    tr_buffer_text(&hint, " = ");
+    tr_mysql_identifier(&hint, gone->name);
+    tr_error_hint(err, "%s, and start again", hint.data);
+    tr_buffer_fini(&hint);
+    return -TR_REFUSED;
 }
 
 static int

@@ -452,8 +452,15 @@ refuse_missing(const struct tr_my_map *map, const struct tr_column *missing, str
 {
     tr_fail(err, TR_REFUSED, "the target's table %s has no column \"%s\" (%s at the source)", map->label,
             missing->name, missing->native != NULL ? missing->native : "of unknown type");
-    return tr_error_hint(err, "ALTER TABLE `%s`.`%s` ADD COLUMN `%s` ...; tailrace schema prints its type",
-                         map->table->database, map->table->name, missing->name);
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "ALTER TABLE ");
+    tr_mysql_qualified(&sql, map->table->database, map->table->name);
+    tr_buffer_text(&sql, " ADD COLUMN ");
+    tr_mysql_identifier(&sql, missing->name);
+    tr_error_hint(err, "%s ...; tailrace schema prints its type", sql.data);
+    tr_buffer_fini(&sql);
+    return -TR_REFUSED;
 }
 
 /* What no statement of ours could make good. */
@@ -471,8 +478,12 @@ refuse_table(const struct tr_my_map *map, struct tr_error *err)
         tr_fail(err, TR_REFUSED,
                 "the target's table %s is kept by %s, which cannot take part in a transaction", map->label,
                 map->table->engine);
-        return tr_error_hint(err, "ALTER TABLE `%s`.`%s` ENGINE = InnoDB;", map->table->database,
-                             map->table->name);
+        struct tr_buffer name;
+        tr_buffer_init(&name, 4096);
+        tr_mysql_qualified(&name, map->table->database, map->table->name);
+        tr_error_hint(err, "ALTER TABLE %s ENGINE = InnoDB;", name.data);
+        tr_buffer_fini(&name);
+        return -TR_REFUSED;
     }
     return 0;
 }

@@ -10,7 +10,6 @@
 
 #define LOW_DATE "0001-01-01"
 #define HIGH_DATE "9999-12-31"
-#define SHOWN 64 /* bytes of a value in a message */
 
 enum form { FORM_NULL, FORM_BARE, FORM_TEXT, FORM_BINARY, FORM_BITS };
 
@@ -64,14 +63,11 @@ misfit(struct context *c, struct cell *cell, enum form form, const char *clamp, 
         return give(cell, form, clamp, len);
     if (nulled)
         return give(cell, FORM_NULL, NULL, 0);
-    struct tr_buffer shown;
-    tr_buffer_init(&shown, 4096);
-    tr_text_printable(&shown, c->text, c->len < SHOWN ? c->len : SHOWN);
-    tr_fail(c->err, TR_CONFLICT, "column %s: %s: '%s%s' (%s at the source, %s at the target)",
-            c->source->name, why, shown.data != NULL ? shown.data : "", c->len > SHOWN ? "..." : "",
+    /* The row is named by its key; the value itself stays out of logs. */
+    tr_fail(c->err, TR_CONFLICT, "column %s: %s (%zu %s, %s at the source, %s at the target)",
+            c->source->name, why, c->len, c->len == 1 ? "byte" : "bytes",
             c->source->native != NULL ? c->source->native : tr_logical_name(c->source->logical),
             c->target->type);
-    tr_buffer_fini(&shown);
     tr_error_hint(
         c->err, "widen the target's column, mend the value at the source, or set on_value to clamp or null");
     return -TR_CONFLICT;

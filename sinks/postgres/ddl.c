@@ -546,11 +546,21 @@ refuse_new_table(struct tr_postgres_sink *sink, const struct tr_relation *relati
         err, TR_REFUSED,
         "the source dropped table %s.%s and made it anew; the target's table holds the rows of the old one",
         relation->schema, relation->name);
-    return tr_error_hint(
+    char *label = tr_asprintf("%s.%s", relation->schema, relation->name);
+    struct tr_buffer task, table;
+    tr_buffer_init(&task, 4096);
+    tr_buffer_init(&table, 4096);
+    tr_pg_literal(&task, sink->base.env->task);
+    tr_pg_literal(&table, label);
+    tr_error_hint(
         err,
         "bring the target's table to what the source's was before this change (empty, if it was created empty), then run there:"
-        " DELETE FROM tailrace.relation_shape WHERE task = '%s' AND table_name = '%s.%s'; and start again",
-        sink->base.env->task, relation->schema, relation->name);
+        " DELETE FROM tailrace.relation_shape WHERE task = %s AND table_name = %s; and start again",
+        task.data, table.data);
+    tr_buffer_fini(&task);
+    tr_buffer_fini(&table);
+    free(label);
+    return -TR_REFUSED;
 }
 
 /* Remember the new shape, in the same transaction. */

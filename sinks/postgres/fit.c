@@ -9,7 +9,6 @@
 
 #include "core/text.h"
 
-#define SHOWN 64 /* bytes of a value in a message */
 #define HEADER 4 /* of a type modifier */
 
 struct context {
@@ -257,14 +256,11 @@ misfit(struct context *c, const char *clamp, size_t len, const char *why)
         *c->out = (struct tr_value){ .state = TR_NULL };
         return 0;
     }
-    struct tr_buffer shown;
-    tr_buffer_init(&shown, 4096);
-    tr_text_printable(&shown, c->text, c->len < SHOWN ? c->len : SHOWN);
-    tr_fail(c->err, TR_CONFLICT, "column %s: %s: '%s%s' (%s at the source, %s at the target)",
-            c->source->name, why, shown.data != NULL ? shown.data : "", c->len > SHOWN ? "..." : "",
+    /* The row is named by its key; the value itself stays out of logs. */
+    tr_fail(c->err, TR_CONFLICT, "column %s: %s (%zu %s, %s at the source, %s at the target)",
+            c->source->name, why, c->len, c->len == 1 ? "byte" : "bytes",
             c->source->native != NULL ? c->source->native : tr_logical_name(c->source->logical),
             c->fit->type);
-    tr_buffer_fini(&shown);
     memcpy(c->err->sqlstate, sqlstate_of(c->fit->kind), 6);
     tr_error_hint(
         c->err,
