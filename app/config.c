@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/buffer.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include "core/url.h"
 #include "pipeline/task.h"
 
 #define TASK_NAME_MAX 63
@@ -593,6 +595,67 @@ tr_config_build(const struct tr_config_request *request, const struct tr_entries
     return rc == 0 ? check_task_name(config, err) : rc;
 }
 
+/* What references stand for does not count. */
+static char *
+without_references(const char *text)
+{
+    struct tr_buffer plain;
+    tr_buffer_init(&plain, TR_BUFFER_MAX);
+    tr_buffer_text(&plain, "");
+    for (const char *end; *text != '\0'; text++) {
+        if (text[0] == '$' && text[1] == '{' && (end = strchr(text, '}')) != NULL)
+            text = end;
+        else
+            tr_buffer_byte(&plain, *text);
+    }
+    return plain.data != NULL ? plain.data : tr_strdup("");
+}
+
+/* Whether the text holds a password as it is. */
+static bool
+holds_secret(const struct tr_option *option, const char *text)
+{
+    if (!option->secret || strncmp(text, "file:", 5) == 0)
+        return false;
+    char *plain = without_references(text);
+    bool found = plain[0] != '\0';
+    if (option->type == TR_OPTION_LIST) {
+        const char *value = strchr(plain, '=');
+        found = value != NULL && value[1] != '\0' &&
+                (strcasestr(plain, "secret=") != NULL || strcasestr(plain, "password=") != NULL);
+    } else if (strstr(plain, "://") != NULL || is_url_option(option)) {
+        char *redacted = tr_url_redact(plain);
+        found = strstr(plain, ":@") == NULL && strcmp(redacted, plain) != 0;
+        free(redacted);
+    }
+    wipe_free(plain);
+    return found;
+}
+
+/* A task file with a password in it is a secret itself. */
+static void
+note_readable_file(struct tr_config *config, const struct tr_entries *file, const char *path)
+{
+    struct stat st;
+    if (path == NULL || stat(path, &st) < 0 || !S_ISREG(st.st_mode) || (st.st_mode & 007) == 0)
+        return;
+    for (size_t i = 0; i < file->count; i++) {
+        const char *section, *name;
+        place_of(&file->items[i], &section, &name);
+        const struct tr_option *option = tr_settings_find(config->settings, section, name);
+        for (size_t v = 0; option != NULL && v < file->items[i].nvalues; v++) {
+            if (!holds_secret(option, file->items[i].values[v]))
+                continue;
+            add_note(config,
+                     tr_asprintf(
+                         "%s: the password can be read by every user of this machine; chmod 600 %s, or put "
+                         "${NAME} or ${file:/path} in its place",
+                         file->items[i].origin, path));
+            return;
+        }
+    }
+}
+
 int
 tr_config_load(const struct tr_config_request *request, struct tr_config *config, struct tr_error *err)
 {
@@ -605,6 +668,8 @@ tr_config_load(const struct tr_config_request *request, struct tr_config *config
         rc = tr_entries_read_file(&file, path, err);
     if (rc == 0)
         rc = tr_config_build(request, &file, &flags, config, err);
+    if (rc == 0)
+        note_readable_file(config, &file, path);
     tr_entries_fini(&file);
     tr_entries_fini(&flags);
     return rc;

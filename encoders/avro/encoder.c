@@ -12,6 +12,7 @@ static const struct tr_option avro_options[] = {
     { .name = "schema_registry",
       .section = "target",
       .type = TR_OPTION_STRING,
+      .secret = true,
       .help = "address of the schema registry, http(s)://host:port/path; several separated by commas" },
     { .name = "schema_registry_user",
       .section = "target",

@@ -119,6 +119,7 @@ const struct tr_option kafka_options[] = {
     { .name = "kafka",
       .section = "target",
       .type = TR_OPTION_LIST,
+      .secret = true,
       .help = "more properties of librdkafka, name=value; those that would break a promise are refused" },
     { .name = NULL },
 };
@@ -192,7 +193,8 @@ set_users(rd_kafka_conf_t *conf, const char *item, struct tr_error *err)
 {
     const char *equals = strchr(item, '=');
     if (equals == NULL || equals == item)
-        return tr_fail(err, TR_CONFIG, "kafka: \"%.100s\" is not of the form name=value", item);
+        return tr_fail(err, TR_CONFIG, "kafka: an item is not of the form name=value"),
+               tr_error_hint(err, "a comma in a value is written \\,"); /* it may be the end of a secret */
     char *name = tr_strndup(item, (size_t)(equals - item));
     const char *reason = forbidden_reason(name);
     int rc = reason != NULL
