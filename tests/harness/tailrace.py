@@ -65,6 +65,7 @@ class Tailrace:
     def write_config(self, config, name="task.yaml"):
         path = self.dir / name
         path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        path.chmod(0o600)  # URLs may hold passwords
         return path
 
     def start(self, *args, config=None, env=None):
