@@ -112,8 +112,9 @@ void tr_my_values_fini(struct tr_my_values *values);
 /* Append a value of source column `column` as an SQL literal, or as a field of LOAD DATA (`load`). -TR_CONFLICT when the target's column cannot hold it. */
 int tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column,
                       const struct tr_value *value, bool load, struct tr_buffer *out, struct tr_error *err);
-/* A PostgreSQL array as a JSON array; hstore as a JSON object. False when the text is not one. */
-bool tr_my_array_json(const char *text, size_t len, enum tr_logical element, struct tr_buffer *out);
+/* A PostgreSQL array, whose elements that character stands between, as a JSON array; hstore as a JSON object. False when the text is not one. */
+bool tr_my_array_json(const char *text, size_t len, char delimiter, enum tr_logical element,
+                      struct tr_buffer *out);
 bool tr_my_hstore_json(const char *text, size_t len, struct tr_buffer *out);
 /* PostGIS's EWKB in hex as the server's own form: the SRID, then WKB. False for a third dimension and for anything else. */
 bool tr_my_geometry(const char *hex, size_t len, struct tr_buffer *out);

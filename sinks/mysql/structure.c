@@ -32,13 +32,13 @@ element_json(const char *text, size_t len, bool quoted, enum tr_logical element,
 
 /* One element from p on, quoted or plain; the end behind it, or NULL. */
 static const char *
-element(const char *p, const char *end, enum tr_logical logical, struct tr_buffer *out)
+element(const char *p, const char *end, char delimiter, enum tr_logical logical, struct tr_buffer *out)
 {
     struct tr_buffer text;
     bool is_quoted = *p == '"';
     tr_buffer_init(&text, TR_BUFFER_MAX);
     p += is_quoted;
-    while (p < end && (is_quoted ? *p != '"' : *p != ',' && *p != '}')) {
+    while (p < end && (is_quoted ? *p != '"' : *p != delimiter && *p != '}')) {
         p += *p == '\\' && p + 1 < end;
         tr_buffer_byte(&text, *p++);
     }
@@ -49,7 +49,7 @@ element(const char *p, const char *end, enum tr_logical logical, struct tr_buffe
 }
 
 bool
-tr_my_array_json(const char *text, size_t len, enum tr_logical logical, struct tr_buffer *out)
+tr_my_array_json(const char *text, size_t len, char delimiter, enum tr_logical logical, struct tr_buffer *out)
 {
     const char *p = text, *end = text + len;
     int depth = 0;
@@ -58,8 +58,8 @@ tr_my_array_json(const char *text, size_t len, enum tr_logical logical, struct t
         p = memchr(p, '=', len) != NULL ? (const char *)memchr(p, '=', len) + 1 : end;
     if (p == end || *p != '{')
         return false;
-    for (char last = ','; p != NULL && p < end; last = after ? '\0' : p[-1]) {
-        if (*p == '}' ? !after && last != '{' : after != (*p == ','))
+    for (char last = delimiter; p != NULL && p < end; last = after ? '\0' : p[-1]) {
+        if (*p == '}' ? !after && last != '{' : after != (*p == delimiter))
             return false;
         after = false;
         if (*p == '{') {
@@ -73,11 +73,11 @@ tr_my_array_json(const char *text, size_t len, enum tr_logical logical, struct t
             if (--depth == 0)
                 return p == end;
             after = true;
-        } else if (*p == ',') {
+        } else if (*p == delimiter) {
             tr_buffer_byte(out, ',');
             p++;
         } else {
-            p = element(p, end, logical, out);
+            p = element(p, end, delimiter, logical, out);
             after = true;
         }
     }

@@ -409,6 +409,16 @@ time_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 
 /* ------------------------------------------------------------------------------------------- structures */
 
+/* pg_type.typdelim, which the log does not tell: a comma for all types but these. */
+static char
+delimiter_of(const struct tr_column *column)
+{
+    const char *element = column->element_name != NULL ? column->element_name : "";
+    if (strcmp(element, "box") == 0)
+        return ';';
+    return strcmp(element, "geometry") == 0 || strcmp(element, "geography") == 0 ? ':' : ',';
+}
+
 static int
 json_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 {
@@ -416,7 +426,7 @@ json_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     tr_buffer_reset(out);
     bool known = true;
     if (c->source->logical == TR_ARRAY)
-        known = tr_my_array_json(text, len, c->source->element, out);
+        known = tr_my_array_json(text, len, delimiter_of(c->source), c->source->element, out);
     else if (c->source->logical == TR_HSTORE)
         known = tr_my_hstore_json(text, len, out);
     else

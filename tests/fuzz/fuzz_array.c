@@ -35,7 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum tr_logical element = data[0] % TR_LOGICAL_COUNT;
     if (element == TR_JSON || element == TR_JSONB)
         element = TR_TEXT;
-    if (tr_my_array_json(text, size - 1, element, &out) && valid != NULL)
+    if (tr_my_array_json(text, size - 1, data[0] & 0x80 ? ';' : ',', element, &out) && valid != NULL)
         must_be_json(&out);
     tr_buffer_reset(&out);
     if (tr_my_hstore_json(text, size - 1, &out) && valid != NULL)

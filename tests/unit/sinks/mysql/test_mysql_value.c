@@ -187,6 +187,8 @@ test_fields_of_load_data(void **state)
     assert_string_equal(written("\\x0041", TR_CODEC_TEXT, 6, TR_MY_VALUE_STOP, true), "\\0A");
 }
 
+static char delimiter = ',';
+
 static const char *
 json(const char *text, enum tr_logical element)
 {
@@ -194,7 +196,7 @@ json(const char *text, enum tr_logical element)
     struct tr_buffer buffer;
     tr_buffer_init(&buffer, 4096);
     bool known = element == TR_HSTORE ? tr_my_hstore_json(text, strlen(text), &buffer)
-                                      : tr_my_array_json(text, strlen(text), element, &buffer);
+                                      : tr_my_array_json(text, strlen(text), delimiter, element, &buffer);
     snprintf(out, sizeof out, "%s", known ? buffer.data : "none");
     tr_buffer_fini(&buffer);
     return out;
@@ -211,6 +213,9 @@ test_structures(void **state)
     assert_string_equal(json("{}", TR_TEXT), "[]");
     assert_string_equal(json("{t,f}", TR_BOOL), "[true,false]");
     assert_string_equal(json("{NaN,1.5}", TR_FLOAT64), "[\"NaN\",1.5]");
+    delimiter = ';'; /* box */
+    assert_string_equal(json("{(1,1),(0,0);(3,3),(2,2)}", TR_OTHER), "[\"(1,1),(0,0)\",\"(3,3),(2,2)\"]");
+    delimiter = ',';
     assert_string_equal(json("{1,2", TR_INT32), "none");
     assert_string_equal(json("{\"a", TR_TEXT), "none");
     assert_string_equal(json("", TR_TEXT), "none");
