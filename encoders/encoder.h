@@ -22,6 +22,7 @@ struct tr_encoder_env {
     const char *connector; /* "postgresql", "mysql", "mariadb" */
     const char *prefix;    /* topic.prefix = logical name */
     const char *database;  /* source database (PostgreSQL), else ""; known from the first event on */
+    int stop_fd; /* eventfd: readable once the task is to stop: what waits for another server gives up; 0 = none */
 };
 
 /* One message. All bytes are valid until `emit` returns. */

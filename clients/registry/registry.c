@@ -4,14 +4,18 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/buffer.h"
+#include "core/clock.h"
 #include "core/memory.h"
 #include "core/url.h"
 
 #define ANSWER_MAX (1 << 20)
+#define STOP_US 2000000 /* how long a caller that wants to end still waits for an answer */
+#define LOOK_MS 1000
 #define CONTENT_TYPE "Content-Type: application/vnd.schemaregistry.v1+json"
 #define ACCEPT                                                                                    \
     "Accept: application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json;q=0.9, " \
@@ -25,8 +29,11 @@ struct known {
 
 struct tr_schema_registry {
     CURL *curl;
+    CURLM *multi;
     struct curl_slist *headers;
-    char **urls; /* without the slash at the end */
+    int stop_fd;
+    int64_t give_up_us; /* 0 until stop_fd is readable */
+    char **urls;        /* without the slash at the end */
     size_t nurls, at;
     bool lookup_only;
     char problem[CURL_ERROR_SIZE];
@@ -106,6 +113,7 @@ set_options(struct tr_schema_registry *registry, const struct tr_schema_registry
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ms);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, ms);
+    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a look-up of a name that is left */
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, config->insecure ? 0L : 1L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, config->insecure ? 0L : 2L);
     good &= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
@@ -125,13 +133,15 @@ tr_schema_registry_open(const struct tr_schema_registry_config *config, struct t
     struct tr_schema_registry *registry = tr_calloc(1, sizeof(*registry));
     tr_buffer_init(&registry->answer, ANSWER_MAX);
     registry->lookup_only = config->lookup_only;
+    registry->stop_fd = config->stop_fd;
     *out = NULL;
     int rc = read_urls(registry, config->urls, err);
     if (rc == 0) {
         registry->headers = curl_slist_append(NULL, CONTENT_TYPE);
         registry->headers = curl_slist_append(registry->headers, ACCEPT);
         registry->curl = curl_easy_init();
-        if (registry->curl == NULL || !set_options(registry, config))
+        registry->multi = curl_multi_init();
+        if (registry->curl == NULL || registry->multi == NULL || !set_options(registry, config))
             rc = tr_fail(err, TR_FATAL, "schema registry: libcurl %s does not take the settings",
                          curl_version_info(CURLVERSION_NOW)->version);
     }
@@ -150,6 +160,8 @@ tr_schema_registry_close(struct tr_schema_registry *registry)
         return;
     if (registry->curl != NULL)
         curl_easy_cleanup(registry->curl);
+    if (registry->multi != NULL)
+        curl_multi_cleanup(registry->multi);
     curl_slist_free_all(registry->headers);
     for (size_t i = 0; i < registry->nurls; i++)
         free(registry->urls[i]);
@@ -219,6 +231,15 @@ fail_transport(const struct tr_schema_registry *registry, CURLcode code, struct 
     return -(int)class;
 }
 
+static int
+fail_stopped(const struct tr_schema_registry *registry, struct tr_error *err)
+{
+    char *url = where(registry);
+    tr_fail(err, TR_RETRY, "schema registry %s: no answer yet, and the task is to end", url);
+    free(url);
+    return -TR_RETRY;
+}
+
 /* A proxy of the environment does not reach what is on this machine. */
 static void
 set_proxy(struct tr_schema_registry *registry)
@@ -231,6 +252,46 @@ set_proxy(struct tr_schema_registry *registry)
         tr_url_fini(&url);
     }
     curl_easy_setopt(registry->curl, CURLOPT_NOPROXY, local ? "*" : NULL);
+}
+
+/* Sleep until there is something to do for the request. False when the caller is to end, and has waited for long enough. */
+static bool
+wait_for_answer(struct tr_schema_registry *registry)
+{
+    struct curl_waitfd stop = { .fd = registry->stop_fd, .events = CURL_WAIT_POLLIN };
+    bool listens = registry->stop_fd > 0 && registry->give_up_us == 0;
+    int64_t left_us = registry->give_up_us != 0 ? registry->give_up_us - tr_clock_us() : LOOK_MS * 1000;
+    if (left_us <= 0)
+        return false;
+    int ms = left_us < LOOK_MS * 1000 ? (int)(left_us / 1000) + 1 : LOOK_MS;
+    curl_multi_poll(registry->multi, &stop, listens ? 1 : 0, ms, NULL);
+    struct pollfd fd = { .fd = registry->stop_fd, .events = POLLIN };
+    if (listens && poll(&fd, 1, 0) > 0)
+        registry->give_up_us = tr_clock_us() + STOP_US;
+    return true;
+}
+
+/* curl_easy_perform, but for an end of the task in between: *stopped. */
+static CURLcode
+perform(struct tr_schema_registry *registry, bool *stopped)
+{
+    CURLcode code = CURLE_OK;
+    CURLMsg *message;
+    int running = 1, more;
+    *stopped = false;
+    if (curl_multi_add_handle(registry->multi, registry->curl) != CURLM_OK)
+        return CURLE_FAILED_INIT;
+    while (running > 0 && !*stopped && code == CURLE_OK) {
+        if (curl_multi_perform(registry->multi, &running) != CURLM_OK)
+            code = CURLE_FAILED_INIT;
+        else if (running > 0)
+            *stopped = !wait_for_answer(registry);
+    }
+    while ((message = curl_multi_info_read(registry->multi, &more)) != NULL)
+        if (message->msg == CURLMSG_DONE)
+            code = message->data.result;
+    curl_multi_remove_handle(registry->multi, registry->curl);
+    return code;
 }
 
 /* One request to the server at hand. Returns its status, or a failure. */
@@ -250,8 +311,11 @@ request(struct tr_schema_registry *registry, const char *path, const char *body,
     } else {
         curl_easy_setopt(registry->curl, CURLOPT_HTTPGET, 1L);
     }
-    CURLcode code = curl_easy_perform(registry->curl);
+    bool stopped;
+    CURLcode code = perform(registry, &stopped);
     free(url);
+    if (stopped)
+        return fail_stopped(registry, err);
     if (code != CURLE_OK)
         return fail_transport(registry, code, err);
     curl_easy_getinfo(registry->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -324,6 +388,8 @@ ask(struct tr_schema_registry *registry, const char *path, const char *body, str
         if (rc != -TR_RETRY)
             return rc;
         registry->at = (registry->at + 1) % registry->nurls;
+        if (registry->give_up_us != 0)
+            break;
     }
     return rc;
 }

@@ -1,8 +1,8 @@
 /*
  * registry.h - a client of a schema registry (the REST interface that Confluent's, Karapace, Apicurio and Redpanda have): schemas in, ids out.
  *
- * Every call blocks, at most for the timeout of the configuration per server, and belongs to one thread. Answers are remembered: the same schema under the
- * same subject is asked for once.
+ * Every call blocks, at most for the timeout of the configuration per server, and once stop_fd is readable for two seconds more; it belongs to one thread.
+ * Answers are remembered: the same schema under the same subject is asked for once.
  */
 #ifndef TR_CLIENTS_REGISTRY_REGISTRY_H
 #define TR_CLIENTS_REGISTRY_REGISTRY_H
@@ -23,6 +23,7 @@ struct tr_schema_registry_config {
     bool insecure;                      /* do not verify certificate and host name */
     bool lookup_only;                   /* schemas must be registered already */
     int64_t timeout_us;                 /* of one request */
+    int stop_fd; /* eventfd: readable when the caller wants to end, and a call gives up with TR_RETRY; 0 = none */
 };
 
 /* Makes no connection yet. errors: TR_CONFIG for what is no URL. */

@@ -88,8 +88,9 @@ known(const struct tr_settings *settings)
 }
 
 static int
-open_registry(struct avro_encoder *enc, const struct tr_settings *settings, struct tr_error *err)
+open_registry(struct avro_encoder *enc, const struct tr_encoder_env *env, struct tr_error *err)
 {
+    const struct tr_settings *settings = env->settings;
     struct tr_schema_registry_config config = {
         .urls = setting(settings, "schema_registry"),
         .user = setting(settings, "schema_registry_user"),
@@ -98,6 +99,7 @@ open_registry(struct avro_encoder *enc, const struct tr_settings *settings, stru
         .certificate = setting(settings, "schema_registry_certificate"),
         .key = setting(settings, "schema_registry_key"),
         .timeout_us = 10000000,
+        .stop_fd = env->stop_fd,
     };
     if (config.urls == NULL || config.urls[0] == '\0') {
         tr_fail(err, TR_CONFIG, "format debezium-avro needs schema_registry");
@@ -153,7 +155,7 @@ avro_open(const struct tr_encoder_env *env, struct tr_encoder **encoder, struct 
             "schemas_enable is of the format debezium-json; debezium-avro's schemas are in the registry");
     enc->json.schemas = true; /* every record comes with its Connect schema, from which Avro's is made */
     if (rc == 0)
-        rc = open_registry(enc, env->settings, err);
+        rc = open_registry(enc, env, err);
     if (rc < 0) {
         avro_close(&enc->json.base);
         return rc;

@@ -52,7 +52,8 @@ lines_open(struct lines *lines, const struct tr_sink_env *env, struct tr_error *
     lines->env = (struct tr_encoder_env){ .settings = env->settings,
                                           .connector = env->source_name,
                                           .prefix = env->task,
-                                          .database = env->source_database };
+                                          .database = env->source_database,
+                                          .stop_fd = env->stop_fd };
     if (env->encoder->binary)
         return tr_fail(err, TR_CONFIG, "format %s is binary: it goes to kafka://, not into lines",
                        env->encoder->name);

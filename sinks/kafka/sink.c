@@ -103,7 +103,8 @@ open_encoder(struct kafka_sink *sink, struct tr_error *err)
     sink->encoder_env = (struct tr_encoder_env){ .settings = env->settings,
                                                  .connector = env->source_name,
                                                  .prefix = env->task,
-                                                 .database = env->source_database };
+                                                 .database = env->source_database,
+                                                 .stop_fd = env->stop_fd };
     if (sink->heartbeat_us > 0 && env->encoder->heartbeat == NULL)
         return tr_fail(err, TR_CONFIG, "heartbeat_interval: the format %s has no heartbeats",
                        env->encoder->name);

@@ -6,6 +6,7 @@ import random
 import struct
 import subprocess
 import threading
+import time
 import zlib
 from decimal import Decimal
 
@@ -398,6 +399,24 @@ def test_a_registry_that_is_away_for_a_while(source, kafka, tailrace, config, fa
     if not exactly_once:  # what came before the failure may come again
         rows = [row for number, row in enumerate(rows) if row not in rows[:number]]
     assert rows == [{"id": 1}, {"id": 2}, {"id": 3, "v": "x"}, {"id": 4, "v": "y"}]
+
+
+def test_a_registry_that_never_answers_does_not_hold_up_an_end(source, kafka, make_tailrace, config, fake, one_row, task):
+    silence, asked = threading.Event(), threading.Event()
+
+    def answer(*_):
+        asked.set()
+        silence.wait(120)
+    tailrace = make_tailrace()
+    tailrace.start("run", config=config(fake(answer), schema_registry_timeout="90s"))
+    wait_until(asked.is_set, 60, "the registry to be asked", give_up=tailrace.check_running)
+    began = time.monotonic()
+    assert tailrace.stop(60) == 0, tailrace.stderr
+    assert time.monotonic() - began < 20, "the registry's time-out was waited for"
+    silence.set()
+    well = fake()
+    drain(tailrace, config(well))
+    assert [decode(r.value, well)["op"] for r in kafka.read([f"{task}.public.t"])] == ["r"]
 
 
 def test_a_registry_that_recovers(source, kafka, tailrace, config, fake, one_row, task):
