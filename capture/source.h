@@ -120,6 +120,12 @@ struct tr_source_class {
      */
     int (*describe)(struct tr_source *source, const char *schema, const char *name,
                     struct tr_relation **relation, struct tr_error *err);
+    /*
+     * The statements that would make these tables (in the order of relations()), as TR_DDL events of the batch with their shapes, for an encoder that tells of them. whole:
+     * they are all tables of the task, and their databases are made, too. thread: the one that loads. NULL = the log has no DDL statements.
+     */
+    int (*definitions)(struct tr_source *source, struct tr_relation *const *tables, size_t ntables,
+                       bool whole, struct tr_batch *batch, struct tr_error *err);
     /* The full description for making the target's tables: constraints, indexes, sequences, types. Caller owns *schema. */
     int (*schema)(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
 

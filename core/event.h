@@ -59,7 +59,8 @@ struct tr_ddl_table {
     uint32_t at, len;                        /* where the name stands in the text, with its database */
     bool ours;                               /* part of the task */
     bool left_out;                           /* the source hands on none of its rows */
-    bool wanted; /* ours, not left out, and not contained in the table's own cut */
+    bool wanted;  /* ours, not left out, and not contained in the table's own cut */
+    bool renamed; /* ALTER TABLE ... RENAME TO this */
     const struct tr_relation *
         shape; /* what the table is behind the statement, where the encoder asks for it; borrowed: the batch holds a reference. NULL = not known, or gone */
 };

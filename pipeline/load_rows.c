@@ -1,4 +1,5 @@
 /* load_rows.c - the full load into a sink without loaders: TR_READ rows through the queue, one table after the other. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -132,6 +133,36 @@ stream_table(struct row_stream *stream, struct load_table *table, struct tr_erro
     return r;
 }
 
+/* What makes the tables, before their rows, where the encoder tells of such statements. */
+static int
+send_definitions(struct row_stream *stream, struct tr_error *err)
+{
+    struct load *load = stream->load;
+    const struct tr_task_config *config = &load->task->config;
+    const struct tr_encoder_class *encoder = config->encoder;
+    if (encoder == NULL || encoder->wants_shapes == NULL || !encoder->wants_shapes(config->settings) ||
+        config->source->definitions == NULL || load->ntables == 0)
+        return 0;
+    struct tr_batch *batch = tr_batch_new();
+    struct tr_relation **tables = tr_calloc(load->ntables, sizeof(*tables));
+    size_t all = 0;
+    for (size_t i = 0; i < load->relations.count; i++)
+        all += !load->relations.items[i]->skip;
+    for (size_t i = 0; i < load->ntables; i++)
+        tables[i] = load->tables[i].relation;
+    batch->kind = TR_BATCH_LOAD;
+    batch->received_us = tr_clock_us();
+    int r = config->source->definitions(load->source, tables, load->ntables, load->ntables == all, batch,
+                                        err);
+    free(tables);
+    if (r < 0) {
+        tr_batch_free(batch);
+        return r;
+    }
+    mark_cut(&load->cut, batch);
+    return release_one(stream, batch, err);
+}
+
 static void
 free_held(struct row_stream *stream)
 {
@@ -153,6 +184,7 @@ tr_load_through_queue(struct load *load, struct tr_error *err)
     if (r < 0)
         return r;
     tr_sink_thread_start(&stream.sink, task);
+    r = send_definitions(&stream, err);
     for (size_t i = 0; r == 0 && i < load->ntables; i++)
         r = stream_table(&stream, &load->tables[i], err);
     if (r == 0 && stream.held != NULL && stream.held->nevents > 0)

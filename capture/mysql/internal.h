@@ -229,6 +229,10 @@ int tr_mysql_describe(struct tr_source *source, const char *schema, const char *
                       struct tr_relation **relation, struct tr_error *err);
 int tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err);
 
+/* ---- definitions.c */
+int tr_mysql_definitions(struct tr_source *source, struct tr_relation *const *tables, size_t ntables,
+                         bool whole, struct tr_batch *batch, struct tr_error *err);
+
 /* ---- cut.c */
 int tr_mysql_prepare(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
 int tr_mysql_cut(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);

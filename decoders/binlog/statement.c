@@ -264,7 +264,10 @@ take_action(struct scan *s, const struct token *t)
     s->event->ddl.reshapes = true;
     if (is_word(&what, "TO") || is_word(&what, "AS") || is_mark(&what, '='))
         s->at = ahead.at;
-    return take_table(s);
+    bool known = take_table(s);
+    if (known)
+        s->event->ddl.tables[s->event->ddl.ntables - 1].renamed = true;
+    return known;
 }
 
 /* What follows the table's own name: other tables by name. */

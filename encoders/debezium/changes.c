@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "encoders/common/write.h"
 #include "encoders/debezium/internal.h"
@@ -86,6 +87,13 @@ number_or_null(struct tr_buffer *out, int64_t number)
         tr_buffer_int(out, number);
 }
 
+static bool
+is_now(const char *text)
+{
+    return strncasecmp(text, "current_timestamp", 17) == 0 || strncasecmp(text, "now(", 4) == 0 ||
+           strncasecmp(text, "localtime", 9) == 0;
+}
+
 /* 'it''s' -> it's; MySQL tells a default without quotes, MariaDB with. */
 static void
 default_expression(const struct tr_column *column, struct tr_buffer *out)
@@ -95,6 +103,14 @@ default_expression(const struct tr_column *column, struct tr_buffer *out)
     struct tr_buffer plain;
     if (text == NULL || strcmp(text, "NULL") == 0) {
         json_literal(out, "null");
+        return;
+    }
+    if (is_now(text)) { /* what Debezium shows for it */
+        json_literal(out, "\"1970-01-01 00:00:00\"");
+        return;
+    }
+    if (column->logical == TR_BIT && len > 3 && text[0] == 'b' && text[1] == '\'') { /* b'1010' */
+        tr_json_string(out, text + 2, len - 3);
         return;
     }
     if (len < 2 || text[0] != '\'' || text[len - 1] != '\'') {
@@ -170,16 +186,29 @@ append_column(const struct tr_column *column, unsigned position, struct tr_buffe
     tr_buffer_byte(out, '}');
 }
 
+/* The primary key, or what stands for one. */
+static void
+key_names(const struct tr_relation *relation, struct tr_buffer *out)
+{
+    for (uint16_t i = 0; i < relation->nkeys; i++) {
+        tr_buffer_text(out, i > 0 ? "," : "");
+        quoted(out, relation->columns[relation->keys[i]].name);
+    }
+    for (uint16_t place = 1; relation->nkeys == 0 && place <= relation->ncolumns; place++)
+        for (uint16_t i = 0; i < relation->ncolumns; i++)
+            if (relation->columns[i].unique == place) {
+                tr_buffer_text(out, place > 1 ? "," : "");
+                quoted(out, relation->columns[i].name);
+            }
+}
+
 static void
 append_table(const struct tr_relation *relation, struct tr_buffer *out)
 {
     json_literal(out, "{\"defaultCharsetName\":");
     quoted(out, relation->charset);
     json_literal(out, ",\"primaryKeyColumnNames\":[");
-    for (uint16_t i = 0; i < relation->nkeys; i++) {
-        tr_buffer_text(out, i > 0 ? "," : "");
-        quoted(out, relation->columns[relation->keys[i]].name);
-    }
+    key_names(relation, out);
     json_literal(out, "],\"columns\":[");
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
         tr_buffer_text(out, i > 0 ? "," : "");
@@ -203,36 +232,43 @@ append_id(const struct tr_ddl_table *table, struct tr_buffer *id)
     }
 }
 
+/* The table that the statement changes, under the name that it has behind it. */
+static uint32_t
+changed_one(const struct tr_event *event)
+{
+    for (uint32_t i = 1; event->ddl.verb == TR_VERB_ALTER_TABLE && i < event->ddl.ntables; i++)
+        if (event->ddl.tables[i].renamed)
+            return i;
+    return 0;
+}
+
 bool
 change_next(const struct tr_event *event, uint32_t *at)
 {
-    bool renames = event->ddl.verb == TR_VERB_RENAME_TABLE;
-    bool many = renames || event->ddl.verb == TR_VERB_DROP_TABLE; /* else the others are only mentioned */
-    *at = *at == CHANGE_FIRST ? renames : *at + 1 + renames;      /* of a pair the new name */
-    return *at < event->ddl.ntables && (many || *at == 0);
+    bool begins = *at == CHANGE_FIRST;
+    switch (event->ddl.verb) {
+    case TR_VERB_RENAME_TABLE: *at = begins ? 1 : *at + 2; break; /* of a pair the new name */
+    case TR_VERB_DROP_TABLE: *at = begins ? 0 : *at + 1; break;
+    case TR_VERB_CREATE_TABLE: /* the others are only mentioned */
+    case TR_VERB_ALTER_TABLE: *at = begins ? changed_one(event) : event->ddl.ntables; break;
+    default: return false; /* an index is no part of what is told of a table */
+    }
+    return *at < event->ddl.ntables;
 }
 
 void
-changes_append(const struct tr_event *event, struct tr_buffer *out)
+changes_append(const struct tr_event *event, uint32_t at, struct tr_buffer *out)
 {
     const char *type = event->ddl.verb == TR_VERB_CREATE_TABLE ? "CREATE"
                        : event->ddl.verb == TR_VERB_DROP_TABLE ? "DROP"
                                                                : "ALTER";
-    bool first = true;
     struct tr_buffer id;
-    tr_buffer_init(&id, TR_BUFFER_MAX);
     tr_buffer_byte(out, '[');
-    for (uint32_t i = CHANGE_FIRST; change_next(event, &i);) {
-        const struct tr_ddl_table *table = &event->ddl.tables[i];
-        if (!table->ours)
-            continue;
-        tr_buffer_reset(&id);
-        if (event->ddl.verb == TR_VERB_RENAME_TABLE) {
-            append_id(table - 1, &id);
-            tr_buffer_byte(&id, ',');
-        }
+    if (at < event->ddl.ntables && event->ddl.tables[at].ours) {
+        const struct tr_ddl_table *table = &event->ddl.tables[at];
+        tr_buffer_init(&id, TR_BUFFER_MAX);
         append_id(table, &id);
-        tr_buffer_printf(out, "%s{\"type\":\"%s\",\"id\":", first ? "" : ",", type);
+        tr_buffer_printf(out, "{\"type\":\"%s\",\"id\":", type);
         tr_json_string(out, id.data, id.len);
         json_literal(out, ",\"table\":");
         if (table->shape != NULL)
@@ -240,8 +276,7 @@ changes_append(const struct tr_event *event, struct tr_buffer *out)
         else
             json_literal(out, "null");
         tr_buffer_byte(out, '}');
-        first = false;
+        tr_buffer_fini(&id);
     }
     tr_buffer_byte(out, ']');
-    tr_buffer_fini(&id);
 }

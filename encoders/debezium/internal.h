@@ -240,8 +240,8 @@ int debezium_ddl(struct json_encoder *enc, const struct tr_batch *batch, const s
 /* changes.c: the tables that a DDL event changes. A loop begins with CHANGE_FIRST; false behind the last. */
 #define CHANGE_FIRST UINT32_MAX
 bool change_next(const struct tr_event *event, uint32_t *at);
-/* The list tableChanges: each table of the task with its shape, where that is known. */
-void changes_append(const struct tr_event *event, struct tr_buffer *out);
+/* The list tableChanges of one of them: the table with its shape, where that is known; empty for one that is not of the task, or for no table. */
+void changes_append(const struct tr_event *event, uint32_t at, struct tr_buffer *out);
 
 /* metadata.c: provide_transaction_metadata */
 /* Counts the event in: its place in the transaction, and among those of its table. */

@@ -190,7 +190,10 @@ append_mysql(struct json_encoder *enc, const struct tr_txn *txn, const struct tr
                 : event->kind == TR_DDL ? ddl_database(event)
                                         : "");
     json_literal(out, ",\"sequence\":null");
-    append(out, &enc->source_time);
+    if (event->kind == TR_DDL) /* Debezium knows the statement's moment to the millisecond */
+        ts_us_ns(out, floor_ms(enc->head_us) * 1000);
+    else
+        append(out, &enc->source_time);
     tr_buffer_add(out, table_part, table_len);
     tr_buffer_uint(out, txn->server_id);
     json_literal(out, ",\"gtid\":");
@@ -202,7 +205,7 @@ append_mysql(struct json_encoder *enc, const struct tr_txn *txn, const struct tr
     json_literal(out, ",\"row\":");
     tr_buffer_uint(out, event->row);
     json_literal(out, ",\"thread\":");
-    number_or_null(out, event->kind != TR_TRUNCATE ? txn->thread_id : 0);
+    number_or_null(out, event->kind != TR_TRUNCATE && event->kind != TR_DDL ? txn->thread_id : 0);
     json_literal(out, ",\"query\":null}");
 }
 

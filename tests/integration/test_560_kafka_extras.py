@@ -118,7 +118,10 @@ def test_mariadb_schema_changes(mariadb_server, kafka, tailrace, prefix):
         drain(tailrace, config)
         shop.sql("RENAME TABLE t TO w")
         drain(tailrace, config)
-        shop.sql("DROP TABLE u, w")
+        shop.sql("ALTER TABLE w RENAME TO v")
+        drain(tailrace, config)
+        shop.sql("CREATE VIEW x AS SELECT 1")
+        shop.sql("DROP TABLE u, v")
         drain(tailrace, config)
         changes = [(key["payload"], value) for key, value in pairs(kafka.read([prefix]))]
         [(key, value)] = [c for c in changes if "ADD COLUMN" in c[1]["payload"]["ddl"]]
@@ -142,9 +145,13 @@ def test_mariadb_schema_changes(mariadb_server, kafka, tailrace, prefix):
         assert columns["e"]["enumValues"] == ["'a'", "'it''s'"] and columns["e"]["charsetName"] == "latin1"
         assert columns["e"]["defaultValueExpression"] == "it's" and float(columns["n"]["defaultValueExpression"]) == 1.5
         assert columns["id"]["autoIncremented"] and columns["g"]["generated"] and not columns["s"]["generated"]
-        lasts = [[(t["type"], t["id"], t["table"] is None) for t in value["payload"]["tableChanges"]] for _, value in changes[-2:]]
-        assert lasts == [[("ALTER", f'"{shop.name}"."t","{shop.name}"."w"', False)],
-                         [("DROP", f'"{shop.name}"."u"', True), ("DROP", f'"{shop.name}"."w"', True)]]
+        lasts = [[(t["type"], t["id"], t["table"] is None) for t in value["payload"]["tableChanges"]] for _, value in changes[-4:]]
+        assert lasts == [[("ALTER", f'"{shop.name}"."w"', False)], [("ALTER", f'"{shop.name}"."v"', False)],
+                         [("DROP", f'"{shop.name}"."u"', True)], [("DROP", f'"{shop.name}"."v"', True)]]
+        assert [value["payload"]["ddl"] for _, value in changes[-2:]] == [f"DROP TABLE `{shop.name}`.`{name}`" for name in "uv"]
+        load = [value["payload"]["ddl"].split("(")[0] for _, value in changes if value["payload"]["source"]["snapshot"] == "true"]
+        assert load[1:3] == [f"DROP TABLE IF EXISTS `{shop.name}`.`t`", f"DROP DATABASE IF EXISTS `{shop.name}`"]
+        assert [text.split(" CHARSET")[0] for text in load[3:]] == [f"CREATE DATABASE `{shop.name}`", f"USE `{shop.name}`", "CREATE TABLE `t` "]
         assert [f["field"] for f in value["schema"]["fields"]] == list(payload)
         assert value["schema"]["name"] == "io.debezium.connector.mariadb.SchemaChangeValue"
         [(_, row)] = pairs(kafka.read([f"{prefix}.{shop.name}.t"]))
