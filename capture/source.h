@@ -140,6 +140,8 @@ struct tr_source_class {
      * `cut` is not NULL, *cut is the cut of its exported snapshot, held open until cut_release; cut->position is empty when everything existed already.
      */
     int (*prepare)(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
+    /* Remove what prepare() of this very source has made: the start was refused. NULL = it makes nothing. */
+    int (*unprepare)(struct tr_source *source, struct tr_error *err);
     /* Another cut at any later time (a temporary slot). Held until cut_release. */
     int (*cut)(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
     void (*cut_release)(struct tr_source *source);

@@ -51,6 +51,7 @@ struct tr_task {
         turn; /* this attempt ends in good order, and the next one begins at once: a table was loaded, or is to be */
     bool
         whole; /* a transaction was undone of which parts had been handed on: slices are large from then on; capture thread */
+    bool recorded;     /* the store, or the target, may know of a checkpoint; control thread */
     bool progressed;   /* a checkpoint or a table was saved in this attempt; control thread */
     int64_t stored_us; /* monotonic, of the last write to the embedded store; control thread */
 

@@ -44,6 +44,7 @@ store_all(struct tr_task *task, struct tr_error *err)
 int
 tr_save_checkpoint(struct tr_task *task, struct tr_error *err)
 {
+    task->recorded = true;
     int r = sink_keeps(task) ? task->config.sink->save_checkpoint(task->sink, &task->checkpoint, err) : 0;
     return r < 0 ? r : store_all(task, err);
 }

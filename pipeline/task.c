@@ -251,9 +251,8 @@ set_text(char **to, const char *text)
     *to = tr_strdup(text);
 }
 
-/* Where a stream without a checkpoint begins, and what is saved before anything is written. */
-int
-tr_first_checkpoint(struct tr_task *task, const char *position, const char *phase, struct tr_error *err)
+static int
+begin_at(struct tr_task *task, const char *position, const char *phase, struct tr_error *err)
 {
     struct tr_identity identity;
     int r = task->config.source->identity(task->source, &identity, err);
@@ -262,7 +261,15 @@ tr_first_checkpoint(struct tr_task *task, const char *position, const char *phas
     set_text(&task->checkpoint.position, position);
     set_text(&task->checkpoint.identity, identity.text);
     set_text(&task->checkpoint.phase, phase);
-    return tr_save_checkpoint(task, err);
+    return 0;
+}
+
+/* Where a stream without a checkpoint begins, and what is saved before anything is written. */
+int
+tr_first_checkpoint(struct tr_task *task, const char *position, const char *phase, struct tr_error *err)
+{
+    int r = begin_at(task, position, phase, err);
+    return r < 0 ? r : tr_save_checkpoint(task, err);
 }
 
 static int
@@ -332,7 +339,21 @@ prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_er
                                    : start != NULL ? start
                                                    : "now",
                                    position, sizeof(position), err);
-    return r < 0 ? r : tr_first_checkpoint(task, position, load ? "load" : "stream", err);
+    if (r < 0)
+        return r;
+    /* A load saves it when its tables are begun: until then it can be refused, and nothing has happened. */
+    return load ? begin_at(task, position, "load", err) : tr_first_checkpoint(task, position, "stream", err);
+}
+
+/* A start that is refused before anything was saved leaves nothing at the source: a slot that nobody reads would retain the log for ever. */
+static void
+take_back(struct tr_task *task, int r)
+{
+    struct tr_error ignored;
+    if (r == -TR_RETRY || task->recorded || task->config.source->unprepare == NULL)
+        return;
+    if (task->config.source->unprepare(task->source, &ignored) < 0)
+        tr_log_error(task->config.log, TR_LOG_WARNING, "pipeline", &ignored);
 }
 
 static int
@@ -369,6 +390,7 @@ run_attempt(struct tr_task *task, struct tr_error *err)
         return load_only(task, err);
     if (!load && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, "load") == 0)
         return refuse_unfinished_load(task, err);
+    task->recorded = task->checkpoint.position != NULL;
     r = prepare_stream(task, load, &cut, err);
     /* A stream that runs already is not held up by a table that joins it, unless it is to end soon. */
     bool beside = may_join(task) && task->checkpoint.phase != NULL &&
@@ -377,8 +399,10 @@ run_attempt(struct tr_task *task, struct tr_error *err)
         r = tr_load_run(task, &cut, err);
     if (r == 0)
         r = set_phase(task, "stream", err);
-    if (r < 0)
+    if (r < 0) {
+        take_back(task, r);
         return r;
+    }
     task->joins = load && may_join(task);
     task->takes_new = task->joins && setting_is(task, "ddl", "apply");
     guard_tables(task);

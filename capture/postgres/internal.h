@@ -120,6 +120,8 @@ int tr_postgres_slot_look(struct tr_postgres_source *source, struct tr_postgres_
 int tr_postgres_slot_fit(const struct tr_postgres_source *source, const struct tr_postgres_slot *slot,
                          struct tr_error *err);
 int tr_postgres_prepare(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
+/* Remove the slot and the publication again, where prepare() has just made them. */
+int tr_postgres_unprepare(struct tr_source *source, struct tr_error *err);
 int tr_postgres_cut(struct tr_source *source, struct tr_cut *cut, struct tr_error *err);
 void tr_postgres_cut_release(struct tr_source *source);
 int tr_postgres_slot_drop(struct tr_postgres_source *source, struct tr_error *err);

@@ -332,6 +332,21 @@ tr_postgres_prepare(struct tr_source *base, struct tr_cut *cut, struct tr_error 
     return rc;
 }
 
+int
+tr_postgres_unprepare(struct tr_source *base, struct tr_error *err)
+{
+    struct tr_postgres_source *source = tr_postgres(base);
+    int rc = source->slot_made ? tr_postgres_slot_drop(source, err) : 0;
+    if (rc == 0 && source->publication_made)
+        rc = tr_postgres_publication_drop(source, err);
+    if (rc == 0 && (source->slot_made || source->publication_made))
+        tr_log(source->base.env->log, TR_LOG_INFO, "capture", "removed what was made for this start: %s%s%s",
+               source->slot_made ? "slot " : "", source->slot_made ? source->slot : "",
+               source->publication_made ? (source->slot_made ? ", and the publication" : "the publication")
+                                        : "");
+    return rc;
+}
+
 /* The end of the log is taken before the snapshot: what is committed between the two is in the rows, and not thought to be behind them. */
 static const char plain_cut[] =
     "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END";

@@ -332,6 +332,7 @@ const struct tr_source_class tr_postgres_source = {
     .schema = tr_postgres_schema,
     .sequences = tr_postgres_sequences,
     .prepare = tr_postgres_prepare,
+    .unprepare = tr_postgres_unprepare,
     .cut = tr_postgres_cut,
     .cut_release = tr_postgres_cut_release,
     .table_parts = tr_postgres_table_parts,
