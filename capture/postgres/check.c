@@ -137,6 +137,10 @@ static const struct rule rules[] = {
       ", format('partition %s is a foreign table: its rows are neither copied nor followed', p.relid::regclass), NULL"
       " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN LATERAL pg_partition_tree(c.oid) p JOIN pg_class l ON l.oid = p.relid"
       " WHERE c.oid = ANY ($1::oid[]) AND c.relkind = 'p' AND l.relkind = 'f' AND $2::text IS NOT NULL" },
+    { "postgresql-partition-upkeep", TR_FINDING_WARNING, 0, 0,
+      "SELECT " TABLE_NAME
+      ", 'it is carried as one table: what TRUNCATE, DETACH, DROP or ATTACH of a single partition takes away or brings is in no log, do the same at the target',"
+      " NULL" TASK_TABLES " AND c.relkind = 'p' AND $2::text IS NOT NULL ORDER BY 1" },
     { "postgresql-large-objects", TR_FINDING_WARNING, 0, 0,
       "SELECT NULL, 'the database has large objects: they are in no logical log and are not carried', NULL"
       " WHERE EXISTS (SELECT FROM pg_largeobject_metadata) AND" PARAMETERS },

@@ -30,6 +30,7 @@ EXPECTED = {
         "postgresql-replica-identity-full": ("note", "public.fulltable", None),
         "postgresql-similar-names": ("warning", 'public."SAME"', None),
         "postgresql-foreign-partition": ("warning", "public.parted", None),
+        "postgresql-partition-upkeep": ("warning", "public.parted", None),
         "postgresql-large-objects": ("warning", None, None),
         "postgresql-left-out": ("warning", "public.unlogged", "ALTER TABLE public.unlogged SET LOGGED"),
         "postgresql-publication-privilege": ("error", "public.nokey", "OWNER TO poor"),
