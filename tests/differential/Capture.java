@@ -6,7 +6,7 @@
  * Keys that begin with "x." are ours, the rest go to the engine:
  *     x.out      file: one line per record {"topic":..,"key":..,"value":..,"headers":{..}}; absent = records are only counted
  *     x.schemas  true: {"schema","payload"} in key and value (default false)
- *     x.kafka    bootstrap servers: records are produced there instead (keys, values and topics as Connect would)
+ *     x.kafka    bootstrap servers: records are produced there instead (topics, keys, values and headers as Connect would)
  *     x.count    prints the figures when so many records have come
  *
  * Lines on standard output, all JSON: {"engine":"a.properties","ended":"count"|"stop"|"error","records":..,"seconds":..,"cpu_s":..,"error":..}
@@ -111,6 +111,13 @@ public class Capture implements DebeziumEngine.ChangeConsumer<ChangeEvent<String
         return text.toString();
     }
 
+    private static ProducerRecord<String, String> record(ChangeEvent<String, String> event) {
+        ProducerRecord<String, String> record = new ProducerRecord<>(event.destination(), event.key(), event.value());
+        for (Header<Object> header : ((ChangeEvent<?, ?>) event).<Object>headers())
+            record.headers().add(header.getKey(), String.valueOf(header.getValue()).getBytes(StandardCharsets.UTF_8));
+        return record;
+    }
+
     @Override
     public void handleBatch(List<ChangeEvent<String, String>> events, DebeziumEngine.RecordCommitter<ChangeEvent<String, String>> committer)
             throws InterruptedException {
@@ -122,7 +129,7 @@ public class Capture implements DebeziumEngine.ChangeConsumer<ChangeEvent<String
             List<Future<?>> sent = new ArrayList<>();
             for (ChangeEvent<String, String> event : events) {
                 if (producer != null)
-                    sent.add(producer.send(new ProducerRecord<>(event.destination(), event.key(), event.value())));
+                    sent.add(producer.send(record(event)));
                 if (out != null)
                     out.write("{\"topic\":" + quote(event.destination()) + ",\"key\":" + event.key() + ",\"value\":" + event.value() + ",\"headers\":{"
                             + headers(event) + "}}\n");
