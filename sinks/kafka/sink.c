@@ -250,8 +250,9 @@ keep_moving(struct kafka_sink *sink, bool idle, int64_t wait_us)
     uint64_t fresh = sink->bytes_handed - sink->bytes_seen;
     if (sink->bytes_out == 0)
         return wait_us;
-    bool calm = idle && sink->first == NULL && !sink->exactly_once && fresh > 0 && fresh < CALM_BYTES;
-    if (fresh > 0 || sink->bytes_out != sink->bytes_stuck)
+    bool moves = fresh > 0 || sink->bytes_out != sink->bytes_stuck;
+    bool calm = idle && sink->first == NULL && !sink->exactly_once && moves && sink->bytes_out < CALM_BYTES;
+    if (moves)
         sink->push_pause_us = sink->linger_us > PUSH_PAUSE_MIN_US ? sink->linger_us : PUSH_PAUSE_MIN_US;
     if (calm || now >= sink->next_push_us) {
         rd_kafka_flush(sink->rk, calm ? FLUSH_MS : PUSH_MS);
