@@ -69,9 +69,10 @@ struct tr_event {
     uint8_t kind;        /* enum tr_event_kind */
     uint8_t before_kind; /* enum tr_before_kind */
     uint8_t snapshot;    /* enum tr_snapshot_mark */
-    uint8_t flags;       /* TR_TRUNCATE: TR_TRUNCATE_*; TR_MESSAGE: TR_MESSAGE_TRANSACTIONAL */
-    uint32_t row;        /* index of the row within its log event (binlog), else 0 */
-    uint32_t subxid;     /* PostgreSQL: the subtransaction of a streamed change, 0 = the top one */
+    uint8_t
+        flags; /* TR_TRUNCATE: TR_TRUNCATE_*; TR_MESSAGE: TR_MESSAGE_TRANSACTIONAL; TR_UPDATE, TR_DELETE: TR_ROW_CASCADES */
+    uint32_t row;    /* index of the row within its log event (binlog), else 0 */
+    uint32_t subxid; /* PostgreSQL: the subtransaction of a streamed change, 0 = the top one */
     uint64_t
         position; /* of this change in the source's log (LSN; offset in the binlog file); shown, never used to resume */
     struct tr_relation *relation; /* borrowed: the batch holds a reference. NULL for messages and for DDL */
@@ -112,6 +113,7 @@ struct tr_event {
 #define TR_TRUNCATE_CASCADE 1
 #define TR_TRUNCATE_RESTART_IDENTITY 2
 #define TR_MESSAGE_TRANSACTIONAL 1
+#define TR_ROW_CASCADES 1 /* what foreign keys of the source did on account of it is not in the log */
 
 /* One source transaction, or the part of one that this batch holds. */
 struct tr_txn {

@@ -83,9 +83,9 @@ static const struct query_rule {
       "ALTER TABLE %s ADD COLUMN id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY; -- or a key of its own" },
     { "mysql-cascade", TR_FINDING_WARNING, ANY, true,
       "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONCAT('foreign key ', CONSTRAINT_NAME, ' cascades inside the engine, and what it changes is not in the log of servers"
-      " before MySQL 9.6: the target would keep those rows as they were') FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN"
+      " before MySQL 9.6: a database target needs the same key to do it again, any other lacks these changes') FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN"
       " ('CASCADE', 'SET NULL')",
-      "ALTER TABLE %s DROP FOREIGN KEY ...; -- at the source, with one that restricts in its place; or have a PostgreSQL target do the same: docs/source-mysql.md, Cascades" },
+      "ALTER TABLE %s DROP FOREIGN KEY ...; -- at the source, with one that restricts in its place, where the target cannot do the same: docs/source-mysql.md, Cascades" },
     { "mysql-invisible-column", TR_FINDING_NOTE, ANY, true,
       "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is invisible: it is carried as an ordinary one') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
       " '%INVISIBLE%'",

@@ -41,6 +41,7 @@ struct rows {
     size_t max_value;
     struct image before, after; /* of an insert `after` alone, of a delete `before` alone */
     bool partial;               /* JSON columns of the new image may be told as differences */
+    uint8_t flags;              /* of the events */
     bool lacks_old;             /* a difference came without the document that it is of */
 };
 
@@ -265,6 +266,7 @@ take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_even
                                r->relation->name);
         struct tr_event *event = binlog_add_event(d, f, kind);
         event->row = row;
+        event->flags = r->flags;
         event->relation = r->table->relation;
         event->before_kind = kind == TR_INSERT ? TR_BEFORE_NONE
                              : r->before.all   ? TR_BEFORE_FULL
@@ -317,12 +319,19 @@ copy_rows(struct binlog *d, struct binlog_frame *f, bool compressed, struct rows
     return 0;
 }
 
+/* Bits of a rows event's own flags. */
+#define NO_FOREIGN_KEY_CHECKS 0x02 /* the session had them off: nothing cascaded */
+#define SQL_FOREIGN_KEYS 0x10      /* MySQL from 9.6 on: what cascades is logged like any change */
+
 /* *table is NULL when the task does not want the rows. */
 static int
-find_table(struct binlog *d, struct binlog_frame *f, struct table **table, int *flags, struct tr_error *err)
+find_table(struct binlog *d, struct binlog_frame *f, struct table **table, uint8_t *row_flags, int *flags,
+           struct tr_error *err)
 {
     uint64_t id = tr_cursor_le(&f->cur, d->table_id_size);
-    tr_cursor_le(&f->cur, 2);
+    *row_flags = (tr_cursor_le(&f->cur, 2) & (NO_FOREIGN_KEY_CHECKS | SQL_FOREIGN_KEYS)) == 0
+                     ? TR_ROW_CASCADES
+                     : 0;
     *table = NULL;
     if (f->cur.failed)
         return binlog_fail(d, f, err, "it ends too early");
@@ -351,7 +360,8 @@ read_rows(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, bool 
 {
     struct table *table;
     int flags = 0;
-    int rc = find_table(d, f, &table, &flags, err);
+    uint8_t row_flags;
+    int rc = find_table(d, f, &table, &row_flags, &flags, err);
     if (rc < 0 || table == NULL)
         return rc < 0 ? rc : flags;
     size_t max = d->base.config.max_value;
@@ -359,6 +369,7 @@ read_rows(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, bool 
                       .relation = table->relation,
                       .arena = &f->batch->arena,
                       .partial = partial,
+                      .flags = kind.kind == TR_INSERT ? 0 : row_flags,
                       .max_value = max == 0 || max > INT32_MAX ? INT32_MAX : max };
     if ((rc = read_head(d, f, kind, &r, err)) < 0 || (rc = copy_rows(d, f, kind.compressed, &r, err)) < 0)
         return rc;

@@ -63,6 +63,7 @@ tr_my_apply_close(struct tr_my_apply *apply)
         free(apply->renamed[i].to);
     }
     free(apply->renamed);
+    tr_cascades_clear(&apply->cascades);
     tr_my_maps_free(apply);
     tr_sql_planner_fini(&apply->planner);
     tr_my_values_fini(&apply->values);
@@ -272,12 +273,28 @@ head_again(struct tr_my_apply *apply, struct tr_error *err)
     return -(int)err->class;
 }
 
+/* With foreign keys that act a group goes change by change. */
+static int
+plan_group(struct tr_my_apply *apply, struct tr_my_group *group, struct tr_error *err)
+{
+    int rc = tr_my_plan(apply->sink, group, err);
+    if (rc == 0 && group->plan.cascades) {
+        group->careful = true;
+        rc = tr_my_cascades_warn(apply, err);
+    }
+    return rc;
+}
+
 /* Nothing but the head is in flight when a group changes a table's shape. */
 static int
 prepare_group(struct tr_my_apply *apply, struct tr_my_group *group, struct tr_error *err)
 {
     int rc = group->ddl ? tr_my_apply_shapes(apply->sink, group, err) : 0;
-    return rc < 0 ? rc : tr_my_plan(apply->sink, group, err);
+    if (group->ddl)
+        tr_cascades_clear(&apply->cascades);
+    if (rc == 0)
+        rc = plan_group(apply, group, err);
+    return rc;
 }
 
 static int
@@ -295,7 +312,9 @@ continue_large(struct tr_my_apply *apply, bool *moved, struct tr_error *err)
     }
     if (group->careful)
         return careful_head(apply, err);
-    int rc = tr_my_plan(apply->sink, group, err);
+    int rc = plan_group(apply, group, err);
+    if (rc == 0 && group->careful)
+        return careful_head(apply, err);
     if (rc == 0)
         tr_my_worker_start(group->worker, group);
     return rc;
@@ -443,6 +462,10 @@ start_group(struct tr_my_apply *apply, struct tr_my_worker *worker, struct tr_my
         apply->head = group;
     apply->tail = group;
     tr_my_worker_start(worker, group);
+    if (group->careful) { /* nothing is sent before its turn */
+        group->early = true;
+        worker->state = TR_MY_AGAIN;
+    }
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #define TR_SINKS_MYSQL_APPLY_H
 
 #include "sinks/mysql/internal.h"
+#include "sinks/sql/cascade.h"
 #include "sinks/sql/pending.h"
 #include "sinks/sql/plan.h"
 
@@ -254,6 +255,15 @@ void tr_my_parked_free(struct tr_my_parked *parked);
 /* "id=5, part=2" of the key, for messages. */
 void tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out);
 
+/* ------------------------------------------------------------------------------------------- cascade.c: foreign keys that act */
+
+/* Learn the target's foreign keys that act on their children, unless they are known. */
+int tr_my_cascades_load(struct tr_my_apply *apply, struct tr_error *err);
+/* Once, when a group needs them: where the server is known to get them wrong. */
+int tr_my_cascades_warn(struct tr_my_apply *apply, struct tr_error *err);
+/* Has the target to do to children what the log does not tell of this change? */
+bool tr_my_cascades(const struct tr_my_apply *apply, const struct tr_event *event);
+
 /* ------------------------------------------------------------------------------------------- ddl.c */
 
 /* Carry the changes of shape of a group to the target, before its rows: DDL commits by itself here, so each is such that the old rows fit too. */
@@ -298,6 +308,8 @@ struct tr_my_apply {
     uint64_t committed, durable; /* sequences */
     int64_t asked_flush_us, asked_blocked_us;
     struct tr_my_counts counts;
+    struct tr_cascades cascades;
+    bool cascades_warned;
     struct tr_my_values values; /* of whoever writes a statement just now */
 };
 

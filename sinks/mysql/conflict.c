@@ -157,6 +157,12 @@ op_of(const struct tr_my_map *map, const struct tr_event *event)
 }
 
 static int
+savepoint(struct careful *c, const char *sql, struct tr_error *err)
+{
+    return tr_my_worker_ask(c->worker, sql, err);
+}
+
+static int
 apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_my_map *map;
@@ -165,13 +171,18 @@ apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
     if (rc < 0)
         return rc;
     tr_sql_event_images(event, &key, &row);
-    return run_one(c, map, op_of(map, event), key, row, err);
-}
-
-static int
-savepoint(struct careful *c, const char *sql, struct tr_error *err)
-{
-    return tr_my_worker_ask(c->worker, sql, err);
+    bool cascades = tr_my_cascades(c->worker->apply, event);
+    rc = cascades ? savepoint(c, "SET foreign_key_checks = 1", err) : 0;
+    if (rc == 0)
+        rc = run_one(c, map, op_of(map, event), key, row, err);
+    if (cascades) {
+        struct tr_error failure;
+        int off = savepoint(c, "SET foreign_key_checks = 0", &failure);
+        if (rc == 0 && off < 0)
+            *err = failure;
+        rc = rc == 0 ? off : rc;
+    }
+    return rc;
 }
 
 static int

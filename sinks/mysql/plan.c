@@ -43,10 +43,22 @@ truncate_tables(void *arg, struct tr_sql_plan *plan, const struct tr_event *even
     return rc;
 }
 
+static int
+cascades(void *arg, const struct tr_event *event, struct tr_error *err)
+{
+    struct tr_my_apply *apply = ((struct tr_mysql_sink *)arg)->apply;
+    if ((event->flags & TR_ROW_CASCADES) == 0)
+        return 0;
+    int rc = tr_my_cascades_load(apply, err);
+    return rc < 0 ? rc : tr_my_cascades(apply, event);
+}
+
 int
 tr_my_plan(struct tr_mysql_sink *sink, struct tr_my_group *group, struct tr_error *err)
 {
     struct tr_my_apply *apply = sink->apply;
-    const struct tr_sql_target target = { .arg = sink, .map = map, .truncate = truncate_tables };
+    const struct tr_sql_target target = {
+        .arg = sink, .map = map, .truncate = truncate_tables, .cascades = cascades
+    };
     return tr_sql_plan(&apply->planner, &group->plan, group->first, tr_my_oldest(apply), &target, err);
 }

@@ -75,6 +75,7 @@ tr_pg_apply_close(struct tr_pg_apply *apply)
         tr_pg_group_free(group);
     }
     tr_sql_pending_free(&apply->pending);
+    tr_cascades_clear(&apply->cascades);
     tr_pg_maps_free(apply);
     tr_pg_shapes_free(apply);
     tr_sql_planner_fini(&apply->planner);

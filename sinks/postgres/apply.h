@@ -10,6 +10,7 @@
 
 #include "sinks/postgres/fit.h"
 #include "sinks/postgres/internal.h"
+#include "sinks/sql/cascade.h"
 #include "sinks/sql/pending.h"
 #include "sinks/sql/plan.h"
 
@@ -334,9 +335,16 @@ struct tr_pg_apply {
     struct tr_pg_counts counts;
     unsigned window, window_early; /* of the last groups: all, and those that had to run again */
     uint64_t calm;                 /* groups below this number run one after the other */
-    struct tr_pg_values values;    /* of whoever binds a statement just now, */
-    struct tr_buffer params;       /* and its parameters */
+    struct tr_cascades cascades;
+    struct tr_pg_values values; /* of whoever binds a statement just now, */
+    struct tr_buffer params;    /* and its parameters */
 };
+
+/* Around a change on which foreign keys of the target are to act; for the transaction at most. */
+#define TR_PG_FIRE "SET LOCAL session_replication_role = origin"
+#define TR_PG_HOLD_FIRE "SET LOCAL session_replication_role = replica"
+/* cascade.c: has the target to do to children what the log does not tell of this change? 1 = yes; may ask the catalogue. */
+int tr_pg_cascades(struct tr_postgres_sink *sink, const struct tr_event *event, struct tr_error *err);
 
 /* Group numbers below it are committed. */
 static inline uint64_t

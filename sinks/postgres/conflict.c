@@ -144,7 +144,13 @@ apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
     if (map->plan.bare && event->kind == TR_UPDATE)
         return 0;
     tr_sql_event_images(event, &key, &row);
-    return run_one(c, map, op_of(map, event), key, row, err);
+    int cascades = tr_pg_cascades(c->sink, event, err);
+    rc = cascades > 0 ? savepoint(c, TR_PG_FIRE, err) : cascades;
+    if (rc == 0)
+        rc = run_one(c, map, op_of(map, event), key, row, err);
+    if (rc == 0 && cascades > 0) /* after a failure the way back to the savepoint does it */
+        rc = savepoint(c, TR_PG_HOLD_FIRE, err);
+    return rc;
 }
 
 static int

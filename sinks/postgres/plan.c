@@ -37,6 +37,12 @@ truncate_tables(void *arg, struct tr_sql_plan *plan, const struct tr_event *even
     return rc;
 }
 
+static int
+cascades(void *arg, const struct tr_event *event, struct tr_error *err)
+{
+    return tr_pg_cascades(((struct asked *)arg)->sink, event, err);
+}
+
 /* What was learnt is stored in the group's own transaction. */
 static void
 plan_shapes(const struct tr_postgres_sink *sink, struct tr_sql_plan *plan)
@@ -59,7 +65,12 @@ tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_e
 {
     struct tr_pg_apply *apply = sink->apply;
     struct asked asked = { .sink = sink, .group = group->plan.number };
-    const struct tr_sql_target target = { .arg = &asked, .map = map, .truncate = truncate_tables };
+    const struct tr_sql_target target = { .arg = &asked,
+                                          .map = map,
+                                          .truncate = truncate_tables,
+                                          .cascades = cascades,
+                                          .fire = TR_PG_FIRE,
+                                          .hold_fire = TR_PG_HOLD_FIRE };
     int rc = tr_sql_plan(&apply->planner, &group->plan, group->first, tr_pg_oldest(apply), &target, err);
     if (rc == 0 && asked.learnt && sink->keeps_shapes)
         plan_shapes(sink, &group->plan);

@@ -14,7 +14,8 @@ struct work {
     const struct tr_sql_target *target;
     struct tr_sql_table *run; /* ordered: the table of the current run */
     int run_op;
-    bool again; /* a table turned out to need the source's order: plan once more */
+    bool firing; /* ordered: foreign keys act from here on */
+    bool again;  /* a table turned out to need the source's order: plan once more */
 };
 
 void
@@ -314,12 +315,43 @@ net_op(const struct tr_event *event)
                                       : TR_NET_INSERT;
 }
 
+/* From here on the target's own foreign keys act, or they do not. */
+static void
+let_fire(struct work *work, bool fire)
+{
+    if (work->firing == fire)
+        return;
+    flush_all(work);
+    work->firing = fire;
+    tr_sql_plan_statement(work->plan, fire ? work->target->fire : work->target->hold_fire, NULL);
+}
+
+/* 1: the group must be planned once more, in the source's order. */
+static int
+follow_cascades(struct work *work, const struct tr_event *event, struct tr_error *err)
+{
+    int cascades = work->target->cascades != NULL ? work->target->cascades(work->target->arg, event, err) : 0;
+    if (cascades < 0)
+        return cascades;
+    work->plan->cascades = work->plan->cascades || cascades;
+    if (cascades && work->target->fire == NULL)
+        work->plan->alone = true;
+    else if (cascades && !work->plan->ordered)
+        work->again = true;
+    else
+        let_fire(work, cascades);
+    return work->again;
+}
+
 static int
 plan_row(struct work *work, const struct tr_event *event, struct tr_error *err)
 {
     struct tr_sql_map *map;
     const struct tr_value *key, *row;
-    int rc = work->target->map(work->target->arg, event->relation, &map, err);
+    int rc = follow_cascades(work, event, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = work->target->map(work->target->arg, event->relation, &map, err);
     if (rc != 0 || (map->bare && event->kind == TR_UPDATE))
         return rc;
     enum tr_net_op op = net_op(event);
@@ -350,6 +382,7 @@ static int
 plan_truncate(struct work *work, const struct tr_event *event, struct tr_error *err)
 {
     flush_all(work);
+    let_fire(work, false);
     return work->target->truncate(work->target->arg, work->plan, event, err);
 }
 
@@ -369,6 +402,7 @@ plan_events(struct work *work, struct tr_error *err)
         }
     }
     flush_all(work);
+    let_fire(work, false);
     return 0;
 }
 
@@ -385,13 +419,14 @@ forget(struct work *work)
     }
     planner->ntouched = 0;
     work->run = NULL;
-    work->again = false;
+    work->again = work->firing = false;
 }
 
 static int
 plan_once(struct work *work, struct tr_error *err)
 {
     tr_sql_plan_reset(work->plan);
+    work->plan->cascades = false;
     work->plan->depends = before(work, work->plan->alone ? work->plan->number : work->planner->barrier);
     return plan_events(work, err);
 }

@@ -80,6 +80,7 @@ struct tr_sql_plan {
     uint64_t number;  /* grows by one with each group, from 1 */
     bool alone;       /* everything before it must be committed first, everything after it waits */
     bool ordered;     /* runs in the source's order: foreign keys or triggers would see the difference */
+    bool cascades;    /* holds a change on which foreign keys of the target are to act */
     uint64_t depends; /* the last group that its dependent steps wait for */
     struct tr_sql_steps free, dependent;
     struct tr_arena arena;
@@ -100,6 +101,10 @@ struct tr_sql_target {
     int (*map)(void *arg, struct tr_relation *relation, struct tr_sql_map **map, struct tr_error *err);
     /* A truncate as statements, given to tr_sql_plan_statement(). */
     int (*truncate)(void *arg, struct tr_sql_plan *plan, const struct tr_event *event, struct tr_error *err);
+    /* 1: foreign keys of the target are to act on this change (cascade.h). NULL: never. */
+    int (*cascades)(void *arg, const struct tr_event *event, struct tr_error *err);
+    const char *fire,
+        *hold_fire; /* statements around such changes; NULL: the connector applies the group change by change */
 };
 
 void tr_sql_planner_init(struct tr_sql_planner *planner);

@@ -1,8 +1,12 @@
 """What a MariaDB server logs although it was rolled back, what it does not log although it was done, and labels that an enum gained."""
 
+import random
+
 import pytest
 
+from harness.compare import equal_by_content
 from harness.replication import drain, task_config
+from harness.servers import MariaDB
 
 ACTIONS_FIRE = """DO $$ DECLARE x record; BEGIN
     FOR x IN SELECT g.tgrelid::regclass AS parent, g.tgname FROM pg_trigger g JOIN pg_constraint f ON f.oid = g.tgconstraint
@@ -79,3 +83,54 @@ def test_a_label_that_came_under_way(shop, target, tailrace):
     drain(tailrace, config)
     query = "SELECT id, mood FROM {}t ORDER BY id"
     assert target.sql(query.format(shop.name + ".")) == list(shop.sql(query.format("")))
+
+
+FAMILY = {
+    "g": "id int PRIMARY KEY, code varchar(10) UNIQUE, v int",
+    "p": "id int PRIMARY KEY, g int, code varchar(10), v int, FOREIGN KEY (g) REFERENCES g (id) ON DELETE CASCADE ON UPDATE CASCADE,"
+         " FOREIGN KEY (code) REFERENCES g (code) ON DELETE SET NULL ON UPDATE CASCADE",
+    "c": "a int, b int, p int, v int, PRIMARY KEY (a, b), FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE",
+    "d": "x int, a int, b int, FOREIGN KEY (a, b) REFERENCES c (a, b) ON DELETE SET NULL ON UPDATE CASCADE",
+    "tree": "id int PRIMARY KEY, up int, FOREIGN KEY (up) REFERENCES tree (id) ON DELETE CASCADE",
+}
+
+
+def family_life(shop, rnd, transactions):
+    """Transactions in which parents go, get other keys and come back, with children three deep."""
+    with shop.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        for _ in range(transactions):
+            for _ in range(rnd.choice((1, 2, 12))):
+                a, b, c = (rnd.randrange(12) for _ in range(3))
+                cursor.execute(rnd.choice((
+                    f"INSERT IGNORE INTO g VALUES ({a}, 'c{b}', 0)", f"INSERT IGNORE INTO p VALUES ({c * 12 + b}, {a}, 'c{b}', 0)",
+                    f"INSERT IGNORE INTO p VALUES ({c * 12 + b}, {a}, NULL, 0)", f"INSERT IGNORE INTO c SELECT {a}, {b}, id, 0 FROM p WHERE id % 12 = {c} LIMIT 1",
+                    "INSERT INTO d SELECT 1, a, b FROM c LIMIT 1", f"INSERT IGNORE INTO tree VALUES ({a}, {b})", f"INSERT IGNORE INTO tree VALUES ({a}, NULL)",
+                    f"DELETE FROM g WHERE id = {a}", f"UPDATE IGNORE g SET id = {b}, v = v + 1 WHERE id = {a}", f"UPDATE IGNORE g SET code = 'c{b}' WHERE id = {a}",
+                    "UPDATE g SET v = v + 1", f"UPDATE p SET v = v + 1 WHERE id % 12 = {a}", f"DELETE FROM p WHERE id % 24 = {a}",
+                    f"UPDATE IGNORE p SET id = id + 200 WHERE id % 24 = {a}", f"DELETE FROM tree WHERE id = {a}", f"DELETE FROM c WHERE a = {a}")))
+            connection.commit() if rnd.random() < 0.8 else connection.rollback()
+        for statement in ("SET foreign_key_checks = 0", "DELETE FROM p WHERE id % 2", "COMMIT"):
+            cursor.execute(statement)
+
+
+@pytest.fixture
+def mariadb_target():
+    with MariaDB(options={"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}) as server:
+        yield server.database("shop")
+
+
+@pytest.mark.parametrize("engine", ["target", "mariadb_target"])
+def test_what_cascades_at_the_source_does_so_at_the_target(engine, shop, tailrace, request):
+    """Nothing is in the log of what a foreign key did to children; a session without foreign key checks has them stay."""
+    target = request.getfixturevalue(engine)
+    for name, columns in FAMILY.items():
+        shop.sql(f"CREATE TABLE {name} ({columns})")
+    shop.sql("INSERT INTO tree VALUES (1, NULL)")
+    config = config_for(shop, target)
+    drain(tailrace, config)
+    for seed, rows in ((1, 10000), (2, 3)):
+        family_life(shop, random.Random(seed), 60)
+        config["target"]["group_rows"] = rows
+        drain(tailrace, config)
+        with shop.connect() as left, target.connect() as right:
+            equal_by_content(left, right, [f"{shop.name}.{name}" for name in FAMILY])
