@@ -354,9 +354,11 @@ render_point(struct renderer *r, const struct column_plan *plan, const char *tex
         return false;
     memcpy(wkb + 5, xy, 16);
     put_syntax(r, out, "{\"x\":");
-    put_number(r, x, (size_t)(y - 1 - x), 8, out);
+    if (!put_number(r, x, (size_t)(y - 1 - x), 8, out))
+        return false;
     put_syntax(r, out, ",\"y\":");
-    put_number(r, y, (size_t)(at - y), 8, out);
+    if (!put_number(r, y, (size_t)(at - y), 8, out))
+        return false;
     put_syntax(r, out, ",\"wkb\":");
     put_branch(r, out, 1);
     put_bytes(r, out, wkb, sizeof(wkb));
@@ -416,7 +418,8 @@ render_vector(struct renderer *r, const struct column_plan *plan, const char *te
         return false;
     tr_buffer_byte(out, r->avro ? 0 : '[');
     for (; *at != ']'; count++) {
-        if (!write_component(r, &at, end, plan->float_width, out) || (*at != ',' && *at != ']'))
+        if (!write_component(r, &at, end, plan->float_width, out) || (*at != ',' && *at != ']') ||
+            (*at == ',' && at[1] == ']'))
             return false;
         if (*at == ',') {
             put_syntax(r, out, ",");
@@ -475,7 +478,8 @@ render_sparsevec(struct renderer *r, const struct column_plan *plan, const char 
             return false;
         put_syntax(r, out, ",");
         at = colon + 1;
-        if (!write_component(r, &at, end, 8, out) || (*at != ',' && *at != '}'))
+        if (!write_component(r, &at, end, 8, out) || (*at != ',' && *at != '}') ||
+            (*at == ',' && at[1] == '}'))
             return false;
         put_syntax(r, out, "]");
         if (*at == ',') {

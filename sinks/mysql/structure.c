@@ -121,7 +121,7 @@ tr_my_hstore_json(const char *text, size_t len, struct tr_buffer *out)
             return false;
         }
         if (p < end) {
-            if (end - p < 2 || p[0] != ',' || p[1] != ' ')
+            if (end - p < 3 || p[0] != ',' || p[1] != ' ')
                 return false;
             p += 2;
             tr_buffer_byte(out, ',');

@@ -16,8 +16,9 @@ static void
 must_be_json(const struct tr_buffer *out)
 {
     json_error_t why;
-    json_t *value = json_loadb(out->data, out->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
-    if (value == NULL)
+    json_t *value = json_loadb(out->data, out->len, JSON_DECODE_INT_AS_REAL, &why);
+    /* 1e999 is a number by the grammar, and too large for this parser */
+    if (value == NULL && json_error_code(&why) != json_error_numeric_overflow)
         abort();
     json_decref(value);
 }
@@ -25,7 +26,7 @@ must_be_json(const struct tr_buffer *out)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 1)
+    if (size < 1 || memchr(data, '\0', size) != NULL) /* no text of PostgreSQL has one */
         return 0;
     const char *text = (const char *)data + 1;
     json_t *valid = json_stringn(text, size - 1);

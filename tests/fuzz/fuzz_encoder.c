@@ -47,10 +47,8 @@ static void
 must_be_json(const char *text, size_t len)
 {
     json_error_t why;
-    json_t *value = text != NULL
-                        ? json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
-                                     &why)
-                        : NULL;
+    json_t *value = text != NULL ? json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &why)
+                                 : NULL;
     /* 1e999 is a number by the grammar, and too large for this parser */
     if (text != NULL && value == NULL && json_error_code(&why) != json_error_numeric_overflow) {
         fprintf(stderr, "%s: %.*s\n", why.text, (int)len, text);
@@ -108,7 +106,8 @@ encode(const struct tr_encoder_class *class, const struct tr_encoder_env *env, c
 {
     struct tr_error err;
     struct tr_encoder *encoder;
-    bool text = is_utf8(data + HEAD, size - HEAD);
+    /* the parser takes no zero in the name of a member, which an hstore's would be */
+    bool text = is_utf8(data + HEAD, size - HEAD) && memchr(data + HEAD, '\0', size - HEAD) == NULL;
     const struct tr_emit emit = { .arg = &text, .message = message };
     if (class->open(env, &encoder, &err) < 0)
         return;

@@ -228,6 +228,7 @@ test_structures(void **state)
     assert_string_equal(json("\"a\"=>\"1\", \"b\"=>NULL", TR_HSTORE), "{\"a\":\"1\",\"b\":null}");
     assert_string_equal(json("", TR_HSTORE), "{}");
     assert_string_equal(json("\"a\"=", TR_HSTORE), "none");
+    assert_string_equal(json("\"a\"=>\"b\", ", TR_HSTORE), "none");
 }
 
 static void
