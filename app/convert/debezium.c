@@ -112,6 +112,14 @@ convert_set(struct conversion *c, const char *section, const char *name, const c
     }
 }
 
+/* ${NAME}, as Debezium Server takes it out of the environment. */
+static bool
+is_variable(const char *text)
+{
+    size_t len = strspn(text + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+    return len > 0 && strcmp(text + 2 + len, "}") == 0;
+}
+
 /* ${env:NAME} is ours as ${NAME}; what another provider keeps must come by a variable of the environment. */
 static char *
 reference(struct conversion *c, const char *text, const char *variable, const char *key)
@@ -121,6 +129,8 @@ reference(struct conversion *c, const char *text, const char *variable, const ch
         const char *name = strrchr(text, ':') + 1; /* "${env:NAME}", or with a path before it */
         return tr_asprintf("${%.*s", (int)(strcspn(name, "}") + 1), name);
     }
+    if (is_variable(text))
+        return tr_strdup(text);
     convert_lost(
         c, key, "Connect's secret provider keeps it; set the environment variable %s, or write ${file:/path}",
         variable);

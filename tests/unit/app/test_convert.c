@@ -265,6 +265,10 @@ secrets_by_reference_stay_so(void **state)
     has(&out, "repl:${DB_PASS}@");
     assert_int_equal(out.lost, 0);
     end(&out);
+    convert(&out, POSTGRES JSON_VALUES "database.password=${DB_PASS}\n", NULL); /* Debezium Server's way */
+    has(&out, "repl:${DB_PASS}@");
+    assert_int_equal(out.lost, 0);
+    end(&out);
     convert(&out, POSTGRES JSON_VALUES "database.password=${file:/s.properties:pw}\n", NULL);
     has(&out, "repl:${DATABASE_PASSWORD}@");
     assert_int_equal(out.lost, 1);
