@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from harness import matrix  # noqa: E402
 from harness.servers import MariaDB, Postgres  # noqa: E402
 from harness.tailrace import Tailrace  # noqa: E402
 
@@ -53,6 +54,27 @@ def mariadb_server():
     """A MariaDB 10.11 for all tests of the session, with its own fast settings."""
     with MariaDB(options={"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def engine_servers(request):
+    """engine_servers("mysql", "source"): a server of that engine for all tests of the session, started at its first use."""
+    started = {}
+    fast = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0, "local-infile": 1}
+
+    def get(engine, role):
+        if engine == "postgresql":
+            return request.getfixturevalue(f"{role}_server")
+        if engine == "mariadb" and role == "target":
+            return request.getfixturevalue("mariadb_server")
+        if (engine, role) not in started:
+            made = matrix.mysql("9", options=fast, name=f"my-{role}") if engine == "mysql" else MariaDB(options=fast, name="msrc")
+            started[engine, role] = made.start()
+        return started[engine, role]
+
+    yield get
+    for server in started.values():
+        server.remove()
 
 
 @pytest.fixture

@@ -5,32 +5,8 @@ import subprocess
 
 import pytest
 
-from harness import matrix
 from harness.pairs import ENGINES, Pair
 from harness.replication import drain, task_config
-from harness.servers import MariaDB
-
-FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
-
-
-@pytest.fixture(scope="module")
-def servers(request):
-    """servers("mysql", "source"): each started at its first use, and gone with the module."""
-    started = {}
-
-    def get(engine, role):
-        if engine == "postgresql":
-            return request.getfixturevalue(f"{role}_server")
-        if engine == "mariadb" and role == "target":
-            return request.getfixturevalue("mariadb_server")
-        if (engine, role) not in started:
-            made = matrix.mysql("9", options=FAST, name=f"my-{role}") if engine == "mysql" else MariaDB(options=FAST, name="msrc")
-            started[engine, role] = made.start()
-        return started[engine, role]
-
-    yield get
-    for server in started.values():
-        server.remove()
 
 
 def kill_repeatedly(tailrace, config, times, seed):
@@ -48,9 +24,9 @@ def kill_repeatedly(tailrace, config, times, seed):
             tailrace.wait_exit()
 
 
-def killed_under_load(servers, make_tailrace, source, target, kills):
+def killed_under_load(engine_servers, make_tailrace, source, target, kills):
     """MariaDB 10.11 itself crashes now and then when the thread that sends its log is killed: then once more, on the server that has recovered."""
-    both = servers(source, "source"), servers(target, "target")
+    both = engine_servers(source, "source"), engine_servers(target, "target")
     for last in (False, True):
         try:
             return killed_once(both, make_tailrace, kills, seed=len(source) * len(target) + last)
@@ -75,23 +51,23 @@ def killed_once(both, make_tailrace, kills, seed):
 
 
 @pytest.mark.parametrize("engine", ["mariadb"])
-def test_killed_under_load(servers, make_tailrace, engine):
-    killed_under_load(servers, make_tailrace, engine, engine, 8)
+def test_killed_under_load(engine_servers, make_tailrace, engine):
+    killed_under_load(engine_servers, make_tailrace, engine, engine, 8)
 
 
 @pytest.mark.slow
 @pytest.mark.time_limit(300)
 @pytest.mark.parametrize("target", ENGINES)
 @pytest.mark.parametrize("source", ENGINES)
-def test_each_pair_survives_fifty_kills(servers, make_tailrace, source, target):
-    killed_under_load(servers, make_tailrace, source, target, 50)
+def test_each_pair_survives_fifty_kills(engine_servers, make_tailrace, source, target):
+    killed_under_load(engine_servers, make_tailrace, source, target, 50)
 
 
 @pytest.mark.matrix
 @pytest.mark.time_limit(200)
-def test_slices_of_one_transaction_do_not_wait_for_each_other(servers, make_tailrace):
+def test_slices_of_one_transaction_do_not_wait_for_each_other(engine_servers, make_tailrace):
     """A transaction too large to hold changes a row without a key in its first slice, and again in its last."""
-    source, target = servers("mariadb", "source"), servers("mariadb", "target")
+    source, target = engine_servers("mariadb", "source"), engine_servers("mariadb", "target")
     database, tailrace = source.database(), make_tailrace()
     try:
         database.sql("CREATE TABLE bag (a int, b varchar(20), v longtext)")

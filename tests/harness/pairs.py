@@ -55,13 +55,13 @@ def columns_of(database, table):
 
 
 def describe(table, columns, missing, extra):
-    """How the two bags differ: of rows with one first value, the cells that do."""
+    """How the two bags differ: the cells in which a row and the extra one that is most like it do."""
     lines = [f"{table}: {sum(missing.values())} rows missing, {sum(extra.values())} extra"]
     for row in list(missing)[:3]:
-        twin = next((other for other in extra if other[0] == row[0]), None)
-        cells = [(name, a, b) for name, a, b in zip(columns, row, twin or row) if twin is None or a != b]
-        lines += [f"  {columns[0]}={row[0]!r} {'only at the source' if twin is None else 'differs'}: {str(cells)[:600]}"]
-    lines += [f"  only at the target: {str(row)[:300]}" for row in list(extra)[:3] if not any(row[0] == other[0] for other in missing)]
+        twin = max(extra, key=lambda other: sum(a == b for a, b in zip(row, other)), default=None)
+        cells = [f"{name}: {str(a)[:80]!r} and {str(b)[:80]!r}" for name, a, b in zip(columns, row, twin or row) if twin is None or a != b]
+        lines += [f"  {columns[0]}={row[0]!r} {'only at the source' if twin is None else 'differs'}: {', '.join(cells)[:700]}"]
+    lines += [f"  only at the target: {str(dict(zip(columns, row)))[:400]}" for row in list(extra)[:2]]
     return "\n".join(lines)
 
 
@@ -81,7 +81,7 @@ class Pair:
             self.load = MysqlWorkload(self.source, seed=seed, clients=clients, pause=pause, ddl=ddl, bulk_rows=1000, large_row=1 << 18)
             self.schema, self.tables = self.source.name, list(TABLES)
         self.load.create_tables()
-        self.target = target_server.database() if target_server.kind == "pg" else _Whole(target_server)
+        self.target = target_server.database() if target_server.kind == "pg" else Whole(target_server)
 
     def config(self, **options):
         return task_config(self.source.url, self.target.url, tables={"include": [f"{self.schema}.%"]}, **options)
@@ -110,7 +110,7 @@ class Pair:
             self.target_server.drop_database(self.schema)
 
 
-class _Whole:
+class Whole:
     """A MySQL or MariaDB server as the target: tables land in the database whose name they had."""
 
     name = None

@@ -1,19 +1,12 @@
-"""Random tables and a random load on them, from a seed: types, keys, replica identities, partitions and constraints as they fall.
-
-    load = RandomTables(database, seed=7).create()
-    load.start(); ... kill things ...; load.stop()
-    assert_equal(source, target, load.names())
-
-What a table is like and what a client does next comes from the seed; which rows it meets depends on the other clients.
-"""
+"""Random tables of PostgreSQL and a random load on them (random_load.py): types, keys, replica identities, partitions and constraints as they fall."""
 
 import random
-import threading
-from collections import Counter
 
 import psycopg2
 
 from .postgres_types import MADE, TYPES
+from .random_load import FAMILY_COLUMNS, Column, RandomClient, RandomLoad, RandomTable
+from .type_matrix import POSTGRESQL, POSTGRESQL_BEFORE
 
 # Types that a key may have; some have values that are equal and do not look alike.
 KEYS = {
@@ -49,51 +42,55 @@ OPERATIONS = {"insert": 24, "update": 24, "delete": 10, "change_key": 8, "move_u
               "bulk": 2, "truncate": 1, "huge": 0.15, "copy_row": 5, "family": 10, "replace": 6}
 
 
+# Keys that the other engines have a form for: {type: (form, those values that they cannot hold)}
+PLAIN_KEYS = {"int": ("text", []), "bigint": ("text", []), "text": ("text", []), "numeric": ("decimal", ["NaN", "Infinity", "-Infinity"]), "uuid": ("uuid", []),
+              "timestamptz": ("moment", ["infinity", "-infinity", "4713-01-01 00:00:00+00 BC"]), "date": ("moment", ["infinity", "0001-01-01 BC"]),
+              "interval": ("text", []), "bytea": ("hex", []), "character(5)": ("padded", []), "mood": ("text", []), "money": ("money", []), "time": ("moment", []),
+              "bit(9)": ("bits", []), "boolean": ("bool", [])}
+ADDED_FORMS = {"numeric": "decimal", "jsonb": "json", "timestamptz DEFAULT '2024-01-01 00:00:00+00'": "moment", "int[]": "array"}
+
+
 def quote(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-class Column:
-    """A column without a part in the key."""
-
-    def __init__(self, name, kind):
-        self.name, self.kind = name, kind
-
-    def value(self, rng):
-        values = TYPES.get(self.kind)
-        if values is None or rng.random() < 0.15:
-            return "NULL" if self.kind != "positive" else "1"
-        return f"{quote(rng.choice(values))}::{self.kind}"
+def types_of(target):
+    """{type: literals}, keys alike, and {type: form}, for a target of that engine."""
+    if target == "postgresql":
+        types = {name: [f"{quote(value)}::{name}" for value in values] for name, values in TYPES.items() if name not in ("cid", "xid", "tid")}
+        return types, {kind: [f"{quote(value)}::{kind}" for value in values] for kind, values in KEYS.items()}, {}
+    types = {name: [f"CAST({value} AS {name})" for value in values] for name, (_, values) in POSTGRESQL.items() if values}
+    keys = {kind: [f"{quote(value)}::{kind}" for value in KEYS[kind] if value not in without] for kind, (_, without) in PLAIN_KEYS.items()}
+    return types, keys, {name: form for name, (form, _) in {**POSTGRESQL, **PLAIN_KEYS}.items()}
 
 
-class Table:
+class Table(RandomTable):
     """What one table is like."""
 
-    def __init__(self, rng, number, ddl):
+    def __init__(self, rng, number, ddl, target="postgresql"):
+        types, self.literals, self.forms_of = types_of(target)
+        super().__init__(rng, number, self.literals, ["int", "bigint", "text", "uuid"])
         self.name = f"rt.t{number}"
-        self.number = number
-        self.keyed = rng.random() < 0.85
-        self.key_kinds = [rng.choice(list(KEYS)) for _ in range(rng.choices([1, 2, 3], [6, 3, 1])[0])]
-        if rng.random() < 0.4:
-            self.key_kinds[0] = rng.choice(["int", "bigint", "text", "uuid"])
-        self.keys = [f"k{i}" for i in range(len(self.key_kinds))]
         self.identity = "default" if self.keyed and rng.random() < 0.6 else rng.choice(["full", "index", "nothing", "full"])
         self.partitions = rng.choice([None, None, None, "hash", "list", "range"]) if self.identity != "index" else None
         if self.partitions == "hash" and self.key_kinds[0] in ("money", "bit(9)"):
             self.partitions = "list"
         self.parent = not self.partitions and self.identity != "index" and rng.random() < 0.12
         self.unique = rng.choice([None, "plain", "plain", "deferrable", "nulls", "partial", "expression", "exclusion"])
+        self.parent = self.parent and target == "postgresql"
         if self.partitions or self.parent:
             self.unique = None
         if self.identity != "full" and self.unique == "expression":
             self.unique = "plain"
-        names = [name for name in TYPES if name not in ("cid", "xid", "tid")]
-        self.columns = [Column(f"c{i}", rng.choice(names)) for i in range(rng.randrange(1, 9))]
-        self.columns.append(Column("grows", rng.choice(list(GROWS))))
+        kinds = [rng.choice(list(types)) for _ in range(rng.randrange(1, 9))]
+        self.columns = [Column(f"c{i}", kind, types[kind]) for i, kind in enumerate(kinds)]
+        kind = rng.choice(list(GROWS))
+        self.columns.append(Column("grows", kind, types.get(kind) or ["NULL"]))
         self.generated = rng.random() < 0.3
         self.serial = rng.choice([None, None, "ALWAYS", "BY DEFAULT"])
         self.changes = ddl and not self.partitions and not self.parent
-        self.added = 0
+        self.forms = {name: self.forms_of.get(kind, "text") for name, kind in zip(self.keys, self.key_kinds)}
+        self.forms |= {column.name: self.forms_of.get(column.kind, "text") for column in self.columns}
 
     def writes(self):
         """May rows be changed and deleted? Without a replica identity the server forbids it."""
@@ -101,7 +98,7 @@ class Table:
 
     def create(self):
         lines = [f"{name} {kind} NOT NULL" for name, kind in zip(self.keys, self.key_kinds)]
-        lines += [f'"{column.name}" {column.kind}' for column in self.columns]
+        lines += [f"{column.name} {column.kind}" for column in self.columns]
         lines += ["uq int", "big text"]
         if self.generated:
             lines.append("gen int GENERATED ALWAYS AS (coalesce(uq, 0) * 2) STORED")
@@ -145,17 +142,16 @@ class Table:
     def make_partitions(self):
         if self.partitions == "hash":
             return [f"CREATE TABLE {self.name}p{i} PARTITION OF {self.name} FOR VALUES WITH (MODULUS 3, REMAINDER {i})" for i in range(3)]
-        kind, values = self.key_kinds[0], KEYS[self.key_kinds[0]]
-        one, two = quote(values[0]), quote(values[-1])
+        one, two = self.literals[self.key_kinds[0]][0], self.literals[self.key_kinds[0]][-1]
         if self.partitions == "list":
-            bounds = [f"FOR VALUES IN ({one}::{kind})", f"FOR VALUES IN ({two}::{kind})", "DEFAULT"]
+            bounds = [f"FOR VALUES IN ({one})", f"FOR VALUES IN ({two})", "DEFAULT"]
         else:
             bounds = ["FOR VALUES FROM (MINVALUE) TO (LEAST)", "FOR VALUES FROM (LEAST) TO (MAXVALUE)", "DEFAULT"]
-            bounds = [bound.replace("LEAST", f"{two}::{kind}") for bound in bounds]
+            bounds = [bound.replace("LEAST", two) for bound in bounds]
         return [f"CREATE TABLE {self.name}p{i} PARTITION OF {self.name} {bound}" for i, bound in enumerate(bounds)]
 
     def key_values(self, rng):
-        return [f"{quote(rng.choice(KEYS[kind]))}::{kind}" for kind in self.key_kinds]
+        return [rng.choice(self.literals[kind]) for kind in self.key_kinds]
 
     def row(self, rng, where=None):
         """INSERT of one new row."""
@@ -165,18 +161,15 @@ class Table:
             names.append("big")
             values.append(f"repeat(md5('{rng.random()}'), {rng.randrange(1, 400)})")
         name = where or self.name
-        columns = ", ".join(f'"{n}"' for n in names)
-        return f"INSERT INTO {name} ({columns}) VALUES ({', '.join(values)})"
-
-    @staticmethod
-    def unique_value(rng):
-        return "NULL" if rng.random() < 0.3 else str(rng.randrange(200))
+        return f"INSERT INTO {name} ({', '.join(names)}) VALUES ({', '.join(values)})"
 
     def some(self, rng):
-        """A condition that is true for one random row, or for a few."""
         if rng.random() < 0.15:
-            return f"uq BETWEEN {(low := rng.randrange(200))} AND {low + 15}"
-        return (f"(tableoid, ctid) = (SELECT tableoid, ctid FROM {self.name} OFFSET"
+            return f"WHERE uq BETWEEN {(low := rng.randrange(200))} AND {low + 15}"
+        return self.a_row()
+
+    def a_row(self):
+        return (f"WHERE (tableoid, ctid) = (SELECT tableoid, ctid FROM {self.name} OFFSET"
                 f" floor(random() * (SELECT count(*) FROM {self.name})) LIMIT 1)")
 
 
@@ -186,156 +179,92 @@ CREATE TABLE rt.parent (id int PRIMARY KEY, grand int REFERENCES rt.grand ON UPD
 CREATE TABLE rt.child (parent int REFERENCES rt.parent ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE, n int, v text, PRIMARY KEY (parent, n));
 CREATE TABLE rt.loose (id int PRIMARY KEY, parent int REFERENCES rt.parent ON UPDATE CASCADE ON DELETE SET NULL, up int REFERENCES rt.loose ON DELETE SET NULL);
 """
-FAMILY_TABLES = ["rt.grand", "rt.parent", "rt.child", "rt.loose"]
 
 
-class RandomTables:
-    """The tables and the clients. start and stop from one thread."""
+class RandomTables(RandomLoad):
+    """The tables and the clients. ddl is False, True for changes of which the log alone tells enough, or "all"."""
 
-    def __init__(self, database, seed, tables=8, clients=3, ddl=True, two_phase=True, huge=1 << 20, pause=0.005):
+    schema = "rt"
+
+    def __init__(self, database, seed, tables=8, ddl=True, target="postgresql", **options):
+        super().__init__(database, seed, **options)
         rng = random.Random(seed)
-        self.database, self.seed, self.clients, self.two_phase, self.huge, self.pause = database, seed, clients, two_phase, huge, pause
-        self.tables = [Table(rng, number, ddl) for number in range(tables)]
-        self.counts, self.refused = Counter(), Counter()
-        self.failures = []
-        self.every_change = ddl == "all"    # or only those of which the log alone tells enough
-        self.shapes = True    # ALTER TABLE and TRUNCATE are allowed: a load under way begins again for each
-        self._stop = threading.Event()
-        self._threads = []
+        self.client, self.target = Client, target
+        self.tables = [Table(rng, number, ddl, target) for number in range(tables)]
+        self.every_change = ddl == "all"
 
     def names(self):
-        """For the comparison: a parent's own rows are what a view of the source shows."""
+        """For the comparison with another PostgreSQL: a parent's own rows are what a view of the source shows."""
         found = []
         for table in self.tables:
             found += [(table.name + "_only", table.name), table.name + "c"] if table.parent else [table.name]
-        return found + FAMILY_TABLES
+        return found + [f"rt.{name}" for name in FAMILY_COLUMNS]
+
+    def forms(self):
+        return {f"t{table.number}": table.forms for table in self.tables} | {name: {} for name in FAMILY_COLUMNS}
 
     def create(self):
         self.database.sql("CREATE SCHEMA rt")
-        self.database.sql(MADE)
+        self.database.sql(MADE if self.target == "postgresql" else POSTGRESQL_BEFORE)
         for table in self.tables:
             self.database.sql(table.create())
         self.database.sql(FAMILY)
         return self
 
-    def start(self):
-        self._stop.clear()
-        self._threads = [threading.Thread(target=Client(self, number).run, daemon=True) for number in range(self.clients)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def stop(self):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive(), "a client did not end"
-        assert not self.failures, self.failures[:3]
-
-    @property
-    def commits(self):
-        return self.counts["commits"]
+    def settle(self):
+        """One more row for each table: a change of its shape becomes known with the next change of its rows."""
+        rng = random.Random(self.seed)
+        for table in self.tables:
+            for _ in range(50):
+                try:
+                    self.database.sql(table.row(rng))
+                    break
+                except psycopg2.Error:
+                    continue
 
 
-class Client:
-    """One connection, and what it does."""
+class Client(RandomClient):
+    operations, error, gone = OPERATIONS, psycopg2.Error, ("40P01", "55P03")
+    family = [
+        "INSERT INTO {grand} VALUES ({n}, 'g') ON CONFLICT (id) DO UPDATE SET v = {grand}.v || 'g'",
+        "INSERT INTO {parent} VALUES ({n}, {m}, 'p') ON CONFLICT (id) DO UPDATE SET v = {parent}.v || 'p'",
+        "INSERT INTO {child} SELECT {n}, i, 'c' FROM generate_series(1, 5) i ON CONFLICT DO NOTHING",
+        "INSERT INTO {loose} VALUES ({n}, {m}, NULL) ON CONFLICT (id) DO UPDATE SET up = {loose}.id",
+        "UPDATE {loose} SET up = (SELECT min(id) FROM {loose}) WHERE id = {n}"]
 
-    def __init__(self, load, number):
-        self.load, self.number = load, number
-        self.rng = random.Random(load.seed * 1009 + number)
-        self.gid = 0
+    def code(self, error):
+        return error.pgcode
 
-    def run(self):
-        try:
-            connection = self.load.database.connect(autocommit=False)
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '1s'; SET search_path = public")
-                connection.commit()
-                while not self.load._stop.wait(self.load.pause * 2 * self.rng.random()):
-                    self.transaction(connection, cursor)
-            connection.close()
-        except Exception as error:  # pylint: disable=broad-except
-            self.load.failures.append(repr(error))
+    def family_name(self, name):
+        return f"rt.{name}"
 
-    def transaction(self, connection, cursor):
-        done = []
-        try:
-            if self.load.shapes and self.number == 0 and self.rng.random() < 0.06:
-                done.append("ddl")
-                self.ddl(cursor)
-            for _ in range(self.rng.choice([1, 1, 1, 2, 3, 8])):
-                self.statement(cursor, done)
-            if self.rng.random() < 0.06:
-                connection.rollback()
-                return
-            if self.load.two_phase and self.rng.random() < 0.05:
-                self.prepare(connection, cursor)
-            else:
-                connection.commit()
-            self.load.counts.update(["commits", *done])
-        except psycopg2.Error as error:
-            connection.rollback()
-            self.load.refused[f"{done[-1:]} {error.pgcode}"] += 1
+    def set_up(self, cursor):
+        cursor.execute("SET lock_timeout = '1s'; SET search_path = public")
+        cursor.connection.commit()
 
-    def prepare(self, connection, cursor):
-        self.gid += 1
-        gid = f"rt-{self.load.database.name}-{self.number}-{self.gid}"
-        cursor.execute("PREPARE TRANSACTION %s", (gid,))
+    def end(self, connection, cursor, name, keep):
+        if not name:
+            return connection.commit() if keep else connection.rollback()
+        cursor.execute("PREPARE TRANSACTION %s", (name,))
         connection.rollback()
         connection.autocommit = True
-        cursor.execute(("COMMIT" if self.rng.random() < 0.75 else "ROLLBACK") + " PREPARED %s", (gid,))
+        cursor.execute(("COMMIT" if keep else "ROLLBACK") + " PREPARED %s", (name,))
         connection.autocommit = False
+        return None
 
-    def statement(self, cursor, done):
-        """One operation under a savepoint, which is rolled back when it fails, and now and then when it does not."""
-        names, weights = zip(*OPERATIONS.items())
-        name = self.rng.choices(names, weights)[0]
-        done.append(name)
-        cursor.execute("SAVEPOINT s")
-        try:
-            getattr(self, "do_" + name)(cursor, self.rng.choice(self.load.tables))
-            if self.rng.random() < 0.08:
-                cursor.execute("ROLLBACK TO s")
-            cursor.execute("RELEASE s")
-        except psycopg2.Error as error:
-            if error.pgcode in ("40P01", "55P03"):
-                raise
-            cursor.execute("ROLLBACK TO s")
-            self.load.refused[f"{name} {error.pgcode}"] += 1
+    def undo(self, connection, cursor, name):
+        connection.rollback()
+
+    def between(self, cursor):
+        if self.rng.random() < 0.5:
+            cursor.connection.commit()
+            cursor.execute("SAVEPOINT s")
 
     # ---- operations
     def do_insert(self, cursor, table):
         where = table.name + "c" if table.parent and self.rng.random() < 0.5 else None
         for _ in range(self.rng.randrange(1, 4)):
             cursor.execute(f"{table.row(self.rng, where)} ON CONFLICT DO NOTHING" if table.unique != "deferrable" else table.row(self.rng, where))
-
-    def do_update(self, cursor, table):
-        if table.writes():
-            some = self.rng.sample(table.columns, self.rng.randrange(1, len(table.columns) + 1))
-            sets = ", ".join(f'"{column.name}" = {column.value(self.rng)}' for column in some)
-            cursor.execute(f"UPDATE {table.name} SET {sets} WHERE {table.some(self.rng)}")
-
-    def do_delete(self, cursor, table):
-        if table.writes():
-            cursor.execute(f"DELETE FROM {table.name} WHERE {table.some(self.rng)}")
-
-    def do_change_key(self, cursor, table):
-        if table.writes():
-            values = ", ".join(f"{name} = {value}" for name, value in zip(table.keys, table.key_values(self.rng)))
-            cursor.execute(f"UPDATE {table.name} SET {values} WHERE {table.some(self.rng)}")
-
-    def do_move_unique(self, cursor, table):
-        """A unique value goes from one row to another, in one transaction or in two."""
-        if table.writes():
-            value = self.rng.randrange(200)
-            if self.rng.random() < 0.7:
-                cursor.execute(f"UPDATE {table.name} SET uq = NULL WHERE uq = {value}")
-            else:
-                cursor.execute(f"DELETE FROM {table.name} WHERE uq = {value}")
-            if self.rng.random() < 0.5:
-                cursor.connection.commit()
-                cursor.execute("SAVEPOINT s")
-            cursor.execute(f"UPDATE {table.name} SET uq = {value} WHERE {table.some(self.rng)}")
 
     def do_swap_unique(self, cursor, table):
         if table.writes() and table.unique in ("deferrable", None):
@@ -346,7 +275,7 @@ class Client:
 
     def do_update_big(self, cursor, table):
         if table.writes():
-            cursor.execute(f"UPDATE {table.name} SET big = repeat(md5(random()::text), {self.rng.randrange(60, 600)}) WHERE {table.some(self.rng)}")
+            cursor.execute(f"UPDATE {table.name} SET big = repeat(md5(random()::text), {self.rng.randrange(60, 600)}) {table.some(self.rng)}")
 
     def do_huge(self, cursor, table):
         if table.writes():
@@ -356,9 +285,9 @@ class Client:
     def do_copy_row(self, cursor, table):
         """A row is deleted and comes again as it was, or nearly."""
         if table.writes():
-            names = ", ".join(f'"{name}"' for name in table.keys + [column.name for column in table.columns] + ["uq", "big"])
+            names = ", ".join(table.keys + [column.name for column in table.columns] + ["uq", "big"])
             kinds = "TEMP TABLE again ON COMMIT DROP"
-            cursor.execute(f"DROP TABLE IF EXISTS again; CREATE {kinds} AS SELECT {names} FROM ONLY {table.name} WHERE {table.some(self.rng)} LIMIT 1")
+            cursor.execute(f"DROP TABLE IF EXISTS again; CREATE {kinds} AS SELECT {names} FROM ONLY {table.name} {table.some(self.rng)} LIMIT 1")
             keys = " AND ".join(f"t.{name} = again.{name}" for name in table.keys)
             cursor.execute(f"DELETE FROM {table.name} t USING pg_temp.again WHERE {keys}")
             cursor.execute(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM pg_temp.again")
@@ -367,7 +296,7 @@ class Client:
         """DELETE and INSERT of one key, INSERT and DELETE of another, an UPDATE of what was just written."""
         if table.writes():
             cursor.execute(table.row(self.rng))
-            cursor.execute(f"UPDATE {table.name} SET uq = {self.rng.randrange(200)} WHERE {table.some(self.rng)}")
+            cursor.execute(f"UPDATE {table.name} SET uq = {self.rng.randrange(200)} {table.some(self.rng)}")
             keys = " AND ".join(f"{name} = {value}" for name, value in zip(table.keys, table.key_values(self.rng)))
             cursor.execute(f"DELETE FROM {table.name} WHERE {keys}")
             cursor.execute(table.row(self.rng))
@@ -388,20 +317,6 @@ class Client:
         names = [other.name for other in some] + (["rt.parent"] if self.rng.random() < 0.5 else [])
         cursor.execute(f"TRUNCATE {', '.join(names)} {self.rng.choice(['', 'RESTART IDENTITY'])} CASCADE")
 
-    def do_family(self, cursor, _table):
-        n = lambda: self.rng.randrange(30)  # noqa: E731
-        cursor.execute(self.rng.choice([
-            f"INSERT INTO rt.grand VALUES ({n()}, 'g') ON CONFLICT (id) DO UPDATE SET v = rt.grand.v || 'g'",
-            f"INSERT INTO rt.parent VALUES ({n()}, {n()}, 'p') ON CONFLICT (id) DO UPDATE SET v = rt.parent.v || 'p'",
-            f"INSERT INTO rt.child SELECT {n()}, i, 'c' FROM generate_series(1, 5) i ON CONFLICT DO NOTHING",
-            f"INSERT INTO rt.loose VALUES ({n()}, {n()}, NULL) ON CONFLICT (id) DO UPDATE SET up = rt.loose.id",
-            f"UPDATE rt.grand SET id = {n()} WHERE id = {n()}",
-            f"UPDATE rt.parent SET id = {n()} WHERE id = {n()}",
-            f"DELETE FROM rt.grand WHERE id = {n()}",
-            f"DELETE FROM rt.parent WHERE id = {n()}",
-            f"DELETE FROM rt.loose WHERE id = {n()}",
-            f"UPDATE rt.loose SET up = (SELECT min(id) FROM rt.loose) WHERE id = {n()}"]))
-
     def ddl(self, cursor):
         """A change of shape. A task that lags behind a column that was dropped, renamed or made again may have to ask its operator."""
         tables = [table for table in self.load.tables if table.changes]
@@ -411,17 +326,25 @@ class Client:
         what = self.rng.choices(["add", "grow", "drop", "again", "rename"], [5, 4, 3, 0.3, 2] if self.load.every_change else [5, 4, 0, 0, 0])[0]
         if what == "add" or (what in ("drop", "again", "rename") and table.added == 0):
             table.added += 1
-            cursor.execute(f"ALTER TABLE {table.name} ADD x{table.added} {self.rng.choice(ADDED)}")
+            self.add(cursor, table, f"x{table.added}")
         elif what == "drop":
             cursor.execute(f"ALTER TABLE {table.name} DROP IF EXISTS x{self.rng.randrange(table.added) + 1}")
         elif what == "again":
             name = f"x{self.rng.randrange(table.added) + 1}"
-            cursor.execute(f"ALTER TABLE {table.name} DROP IF EXISTS {name}; ALTER TABLE {table.name} ADD {name} {self.rng.choice(ADDED)}")
+            cursor.execute(f"ALTER TABLE {table.name} DROP IF EXISTS {name}")
+            self.add(cursor, table, name)
         elif what == "rename":
             table.added += 1
-            cursor.execute(f"ALTER TABLE {table.name} RENAME x{self.rng.randrange(table.added - 1) + 1} TO x{table.added}")
+            name = f"x{self.rng.randrange(table.added - 1) + 1}"
+            cursor.execute(f"ALTER TABLE {table.name} RENAME {name} TO x{table.added}")
+            table.forms[f"x{table.added}"] = table.forms.get(name, "text")
         else:
             cursor.execute(f"SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '{table.name}'::regclass AND attname = 'grows'")
             kind = GROWS.get(cursor.fetchone()[0])
             if kind:
                 cursor.execute(f"ALTER TABLE {table.name} ALTER grows TYPE {kind}")
+
+    def add(self, cursor, table, name):
+        kind = self.rng.choice(ADDED)
+        cursor.execute(f"ALTER TABLE {table.name} ADD {name} {kind}")
+        table.forms[name] = ADDED_FORMS.get(kind, "text")

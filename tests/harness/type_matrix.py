@@ -5,6 +5,7 @@ are the judges; nothing here asks the program what it thinks.
 """
 
 import json
+from collections import Counter
 
 from .replication import as_moment
 
@@ -258,6 +259,20 @@ def read(sql, table, types, is_postgresql, key=True, vector="CONVERT"):
     rows = sql(f"SELECT {'id, ' if key else ''}{', '.join(columns)} FROM {table}")
     plain = [[_plain(cell) for cell in row] for row in rows]
     return {row[0]: row[1:] for row in plain} if key else plain
+
+
+def read_bag(sql, table, forms, is_postgresql):
+    """The rows of a table as a bag; forms is {column: form}."""
+    parts = [FORMS[form][0 if is_postgresql else 1].format(c=column, vector="CONVERT") for column, form in forms.items()]
+    rows = Counter()
+    for row in sql(f"SELECT {', '.join(parts)} FROM {table}"):
+        rows[tuple(None if cell is None else _bag_cell(form, str(_plain(cell))) for form, cell in zip(forms.values(), row))] += 1
+    return rows
+
+
+def _bag_cell(form, text):
+    value = FORMS[form][2](text)
+    return json.dumps(value, sort_keys=True) if form in ("json", "array", "hstore", "vector") else value
 
 
 def _plain(cell):
