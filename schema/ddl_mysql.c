@@ -428,6 +428,58 @@ add_table(struct tr_ddl_builder *b, uint32_t index)
                                              .table = index });
 }
 
+/* Behind "ENGINE=" or "ENGINE = ": the name of an engine without transactions? Its length, or 0. */
+static size_t
+foreign_engine(const char *at)
+{
+    size_t len = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+    return len == 6 && strncasecmp(at, "InnoDB", 6) == 0 ? 0 : len;
+}
+
+/* "NAME=word" of the table's options that only its old engine knows? Its length, or 0. */
+static size_t
+foreign_option(const char *at)
+{
+    static const char *const names[] = { " ROW_FORMAT=", " PAGE_CHECKSUM=", " TRANSACTIONAL=" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(at, names[i], strlen(names[i])) == 0)
+            return strlen(names[i]) + strcspn(at + strlen(names[i]), " \n");
+    return 0;
+}
+
+/*
+ * The source's own statement. Only InnoDB can take part in a transaction with the checkpoint: a table of another engine is made in InnoDB. The
+ * options stand behind the columns, those of partitions too; texts among them (COMMENT) are passed over.
+ */
+static void
+copy_definition(struct tr_ddl_builder *b, const struct tr_table *table)
+{
+    static const char behind[] = "\n) ENGINE=";
+    const char *end = strstr(table->create, behind);
+    const char *engine = end != NULL ? end + strlen(behind) : NULL;
+    size_t len = engine != NULL ? foreign_engine(engine) : 0;
+    if (len == 0) {
+        tr_buffer_printf(&b->text, " %s", table->create);
+        return;
+    }
+    tr_ddl_note(b, table->relation, NULL,
+                "is kept by %.*s at the source, which has no transactions, and by InnoDB at the target",
+                (int)len, engine);
+    tr_buffer_printf(&b->text, " %.*sInnoDB", (int)(engine - table->create), table->create);
+    bool quoted = false;
+    for (const char *at = engine + len; *at != '\0';) {
+        size_t skip = quoted ? 0 : foreign_option(at);
+        quoted = quoted != (*at == '\'');
+        if (!quoted && strncmp(at, "ENGINE = ", 9) == 0) {
+            tr_buffer_text(&b->text, "ENGINE = InnoDB");
+            skip = 9 + strspn(at + 9, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+        } else if (skip == 0) {
+            tr_buffer_byte(&b->text, *at);
+        }
+        at += skip > 0 ? skip : 1;
+    }
+}
+
 static void
 build_table(struct tr_ddl_builder *b, uint32_t index)
 {
@@ -437,7 +489,7 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     if (tr_my_ddl_is_same(b) && table->create != NULL && !tr_my_ddl_has_chosen_type(relation)) {
         tr_buffer_text(&b->text, "CREATE TABLE ");
         tr_my_ddl_table_name(b, table);
-        tr_buffer_printf(&b->text, " %s", table->create);
+        copy_definition(b, table);
         add_table(b, index);
         return;
     }

@@ -227,6 +227,11 @@ static struct tr_column columns[] = {
       .default_expression = "'x'" },
 };
 
+/* As its own server spells it; used between servers of one kind. */
+static const char definition[] =
+    "(\n  `id` bigint(20) NOT NULL COMMENT '\\n) ENGINE=x'\n) ENGINE=MyISAM AUTO_INCREMENT=7 DEFAULT CHARSET=latin1 ROW_FORMAT=FIXED"
+    " COMMENT='it''s ENGINE = y ROW_FORMAT=z'\n PARTITION BY HASH (`id`)\n(PARTITION `p0` ENGINE = MyISAM,\n PARTITION `p1` ENGINE = MyISAM)";
+
 static void
 print(const char *dialect, const char *source, struct tr_buffer *out, struct tr_buffer *report)
 {
@@ -240,11 +245,29 @@ print(const char *dialect, const char *source, struct tr_buffer *out, struct tr_
                                     .keys = first,
                                     .nkeys = 1,
                                     .kind = 'r' };
-    struct tr_table table = { .relation = &relation, .objects = objects, .nobjects = 3 };
+    struct tr_table table = {
+        .relation = &relation, .create = definition, .objects = objects, .nobjects = 3
+    };
     struct tr_schema schema = { .dialect = source, .tables = &table, .ntables = 1 };
     tr_buffer_init(out, 65536);
     tr_buffer_init(report, 65536);
     assert_int_equal(tr_schema_print_ddl(&schema, dialect, NULL, out, report, &err), 0);
+}
+
+/* No other engine takes part in the transaction that holds the checkpoint. */
+static void
+test_a_table_without_transactions_is_made_in_innodb(void **state)
+{
+    (void)state;
+    struct tr_buffer out, report;
+    print("mariadb", "mariadb", &out, &report);
+    assert_non_null(strstr(out.data,
+                           "COMMENT '\\n) ENGINE=x'\n) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=latin1"
+                           " COMMENT='it''s ENGINE = y ROW_FORMAT=z'"));
+    assert_non_null(strstr(out.data, "(PARTITION `p0` ENGINE = InnoDB,\n PARTITION `p1` ENGINE = InnoDB)"));
+    assert_non_null(strstr(report.data, "is kept by MyISAM at the source"));
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&report);
 }
 
 static void
@@ -289,6 +312,7 @@ main(void)
         cmocka_unit_test(test_keys_have_room),
         cmocka_unit_test(test_mysql_types_for_postgresql),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_a_table_without_transactions_is_made_in_innodb),
         cmocka_unit_test(test_a_postgresql_table_for_mariadb),
         cmocka_unit_test(test_a_mariadb_table_for_postgresql),
     };
