@@ -11,7 +11,8 @@ from harness import matrix
 
 pytestmark = [pytest.mark.matrix, pytest.mark.time_limit(400)]
 # The server's own words in a snapshot; in the stream Debezium has those of the statement (docs/debezium-differences.md).
-SETUP = ["CREATE TABLE sync (id int PRIMARY KEY)", "CREATE TABLE every (id int PRIMARY KEY, " + ", ".join(f"`{name}` {kind}" for name, (kind, _) in TYPES.items()) + ")",
+SETUP = ["CREATE TABLE sync (id int PRIMARY KEY)", "INSERT INTO sync VALUES (0)",
+         "CREATE TABLE every (id int PRIMARY KEY, " + ", ".join(f"`{name}` {kind}" for name, (kind, _) in TYPES.items()) + ")",
          "CREATE TABLE defs (id int PRIMARY KEY, " + ", ".join(f"`{name}` {kind} NOT NULL DEFAULT {value}" for name, (kind, value) in DEFAULTS.items()
                                                            if name not in ("vchr", "bin")) + ")",
          "CREATE TABLE two (a int unsigned zerofill, b varchar(9) CHARACTER SET latin1, c int NOT NULL UNIQUE) DEFAULT CHARSET latin1",
@@ -27,6 +28,7 @@ def shown(record):
     """A record without what differs by its nature; columns of the snapshot only, for the stream's are the statement's."""
     key, value = record["key"]["payload"], record["value"]["payload"]
     source = {name: part for name, part in value["source"].items() if name != "version" and not (name.startswith("ts_") and value["source"]["snapshot"] == "true")}
+    source["table"] = source["table"] and sorted(source["table"].split(","))  # Debezium's are in no order
     changes = [{**change, "table": change["table"] and
                 ({**change["table"], "comment": None} if source["snapshot"] == "true" else [column["name"] for column in change["table"]["columns"]])}
                for change in value["tableChanges"]]
@@ -55,7 +57,7 @@ def test_every_record(kind):
             theirs, mine = ([shown(record) for record in side["m"] if record["topic"] == PREFIX] for side in both.stop())
         finally:
             both.kill()
-    assert len(theirs) > 2 * len(SETUP) + 15
+    assert len(theirs) > 2 * len(SETUP) + 10
     assert len(theirs) == len(mine), ([r[4][:60] for r in theirs], [r[4][:60] for r in mine])
     for left, right in zip(theirs, mine):
         assert left == right
