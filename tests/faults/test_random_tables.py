@@ -118,6 +118,6 @@ def test_a_short_random_load(engine_servers, tailrace):
 
 @pytest.mark.matrix
 @pytest.mark.time_limit(400)
-@pytest.mark.parametrize("pair, seed", asked_for() or [("mysql-postgresql", 4), ("mariadb-mysql", 8), ("mariadb-mariadb", 9)])
+@pytest.mark.parametrize("pair, seed", asked_for() or list(zip(PAIRS, range(2, 10))))
 def test_random_tables_in_each_pair(engine_servers, tailrace, pair, seed):
     run_seed(engine_servers, tailrace, pair, seed)
