@@ -259,7 +259,12 @@ configure_transactions(struct kafka_sink *sink, rd_kafka_conf_t *conf, struct tr
     char *id = tr_asprintf("tailrace-%s", sink->base.env->task);
     int rc = tr_kafka_set(conf, "transactional.id", id, err);
     free(id);
-    return rc < 0 ? rc : set_number(conf, "transaction.timeout.ms", sink->timeout_us / 1000, err);
+    if (rc == 0)
+        rc = set_number(conf, "transaction.timeout.ms", sink->timeout_us / 1000, err);
+    /* Messages time out with their transaction, and linger.ms must be less. */
+    if (rc == 0 && sink->timeout_us / 2000 < LINGER_MS)
+        rc = set_number(conf, "linger.ms", sink->timeout_us / 2000, err);
+    return rc;
 }
 
 int
