@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "schema/ddl_internal.h"
+#include "schema/names.h"
 #include "schema/own_column.h"
 
 static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql,
@@ -168,6 +169,26 @@ tr_ddl_leads_to_key(const struct tr_table *parent, const struct tr_object *objec
     return false;
 }
 
+/* PostgreSQL would cut them, and the rows would find neither table nor column. */
+static int
+check_names(const struct tr_relation *relation, struct tr_error *err)
+{
+    const char *what = "schema", *name = relation->target_schema;
+    if (strlen(name) <= TR_NAME_POSTGRESQL) {
+        what = "table";
+        name = relation->target_name;
+    }
+    for (uint16_t i = 0; i < relation->ncolumns && strlen(name) <= TR_NAME_POSTGRESQL; i++) {
+        what = "column";
+        name = relation->columns[i].name;
+    }
+    if (strlen(name) <= TR_NAME_POSTGRESQL)
+        return 0;
+    tr_fail(err, TR_REFUSED, "%s.%s: the name of the %s \"%s\" has %zu bytes; PostgreSQL takes %d",
+            relation->schema, relation->name, what, name, strlen(name), TR_NAME_POSTGRESQL);
+    return tr_error_hint(err, "rename it at the source, or leave the table out of the task's tables");
+}
+
 static int
 builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, const char *dialect,
              const struct tr_convert_target *target, const struct tr_ddl_dialect **printer,
@@ -176,6 +197,11 @@ builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, con
     *printer = dialect_find(schema, dialect, err);
     if (*printer == NULL)
         return -(int)err->class;
+    for (uint32_t t = 0; strcmp(dialect, "postgresql") == 0 && t < schema->ntables; t++) {
+        int rc = schema->tables[t].relation->skip ? 0 : check_names(schema->tables[t].relation, err);
+        if (rc < 0)
+            return rc;
+    }
     *builder = (struct tr_ddl_builder){ .schema = schema, .ddl = tr_calloc(1, sizeof(struct tr_ddl)) };
     if (target != NULL)
         builder->target = *target;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "schema/ddl.h"
+#include "schema/names.h"
 
 static const uint16_t first_column[] = { 0 };
 
@@ -186,6 +187,25 @@ unknown_pairs_are_refused(void **state)
     tr_schema_free(schema);
 }
 
+static void
+names_that_would_be_cut_are_refused(void **state)
+{
+    (void)state;
+    struct tr_schema *schema = sample();
+    struct tr_error err;
+    struct tr_ddl *ddl;
+    char name[TR_NAME_POSTGRESQL + 2];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    schema->tables[0].relation->target_name = name;
+    assert_int_equal(tr_ddl_new(schema, "postgresql", &ddl, &err), -TR_REFUSED);
+    assert_non_null(strstr(err.text, "has 64 bytes; PostgreSQL takes 63"));
+    name[TR_NAME_POSTGRESQL] = '\0';
+    assert_int_equal(tr_ddl_new(schema, "postgresql", &ddl, &err), 0);
+    tr_ddl_free(ddl);
+    tr_schema_free(schema);
+}
+
 int
 main(void)
 {
@@ -193,6 +213,7 @@ main(void)
         cmocka_unit_test(prints_phases_under_target_names),
         cmocka_unit_test(one_table_alone),
         cmocka_unit_test(unknown_pairs_are_refused),
+        cmocka_unit_test(names_that_would_be_cut_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
