@@ -24,12 +24,47 @@ struct flight {
     bool complete;        /* all of its messages were handed over */
 };
 
+/* Offsets of messages of ours, without gap. */
+struct run {
+    int64_t first, last;
+};
+
+/* What a Kafka transaction wrote to one partition: runs in ascending order. */
+struct places;
+struct part {
+    char *topic;
+    int32_t partition;
+    bool unknown; /* the brokers say that there is no such topic or partition */
+    bool gone;    /* it was removed, or made anew */
+    bool
+        visible; /* seen by a reader of what is committed; or, while that is waited for, not held back by a transaction */
+    int64_t stable;              /* readers of what is committed came to here when they were asked last */
+    const struct places *places; /* of the topic, while it is written to */
+    struct run *runs;
+    size_t nruns;
+};
+
+/* What a Kafka transaction wrote. */
+struct ranges {
+    struct part *parts;
+    size_t count, cap;
+    size_t nruns; /* of all parts */
+};
+
+/* The opaque of a topic's handle: where its partitions stand in the ranges at hand. */
+struct places {
+    int32_t count;
+    uint32_t *of; /* by partition: index + 1 into struct ranges, when the part there is ours */
+};
+
 /* A topic that exists and whose partitions are counted. */
 struct topic {
     char *name;
     rd_kafka_topic_t *handle;
-    int32_t partitions; /* as of its first use: a key stays where it is while we run */
-    int64_t opened_us;  /* when that was (monotonic) */
+    struct places *places; /* of handle */
+    bool checked;          /* no transaction stood open there when the first message came */
+    int32_t partitions;    /* as of its first use: a key stays where it is while we run */
+    int64_t opened_us;     /* when that was (monotonic) */
 };
 
 #define TOPIC_GUESSES 512
@@ -40,9 +75,11 @@ enum partition_by { BY_KEY, BY_TABLE, BY_TRANSACTION };
 #define LINGER_MS 1000
 
 enum txn_state {
-    TXN_NONE,       /* none open */
-    TXN_OPEN,       /* messages go into it */
+    TXN_NONE,     /* none open */
+    TXN_OPEN,     /* messages go into it */
+    TXN_ARRIVING, /* it is whole; its messages are waited for, since its last record tells where they stand */
     TXN_COMMITTING, /* the commit was sent and has not been answered yet */
+    TXN_SETTLING,   /* committed; readers do not see all of it yet */
 };
 
 struct kafka_sink {
@@ -90,9 +127,13 @@ struct kafka_sink {
     bool ready; /* init_transactions and load_checkpoint are done */
     char *state_topic;
     char owner[192]; /* this process, for telling a takeover from an expired transaction */
-    int64_t
-        state_written; /* offset of the newest record of ours that arrived in the state topic; -1 = none */
     enum txn_state txn;
+    struct ranges written; /* by the transaction at hand, or the last one */
+    bool txn_bare;         /* it says nothing of where its messages stand: the owner's record */
+    int64_t unseen_us;  /* since when the brokers answer that readers do not see all of it; 0 = no answer */
+    int64_t unknown_us; /* since when they do not know a topic of it; 0 = they do */
+    int settle_tries;
+    rd_kafka_t *look; /* a consumer of what is not committed, too; made when it is needed */
     int64_t txn_began_us;
     int64_t interval_us;    /* a transaction is committed after this long under load */
     int64_t timeout_us;     /* transaction.timeout.ms */
@@ -107,6 +148,15 @@ struct kafka_sink {
         skip_events; /* read back: leave out all before, and these many of this one; 0 = nothing */
     bool skipping;
     bool part_saved; /* the state topic says so */
+};
+
+/* What the compacted topic of the task says. */
+struct kafka_state {
+    struct tr_checkpoint checkpoint;
+    char *owner;
+    uint64_t part_order, part_events;
+    char *rows;          /* where the last transaction's messages stand, see ranges_text; or NULL */
+    int64_t rows_offset; /* of that record, or -1 */
 };
 
 /* config.c */
@@ -130,8 +180,13 @@ int kafka_check(struct tr_sink *base, const struct tr_schema *schema, const stru
                 struct tr_error *err);
 
 /* topics.c */
+/* The cluster's topics, as they are now. */
 int topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err);
+/* To write to it. The first time it may have to end a transaction that stands open there, with the one at hand: -TR_RETRY. */
 struct topic *topic_get(struct kafka_sink *sink, const char *name, struct tr_error *err);
+/* The same without a look at what stands open. */
+struct topic *topic_open(struct kafka_sink *sink, const char *name, struct tr_error *err);
+bool topic_wants_stop(const struct kafka_sink *sink);
 void topics_free(struct kafka_sink *sink);
 bool topic_exists(const struct kafka_sink *sink, const char *name);
 /* partitions or replication -1 = the broker's default; config: n "name=value" texts. An existing topic is left as it is. */
@@ -167,20 +222,66 @@ void flights_free(struct kafka_sink *sink);
 /* The failure that a callback saw, or 0. */
 int failure(struct kafka_sink *sink, struct tr_error *err);
 
+/* A copy of a record that was read: key, value, headers, time of day. */
+int produce_copy(struct kafka_sink *sink, rd_kafka_topic_t *topic, int32_t partition,
+                 const rd_kafka_message_t *record, struct tr_error *err);
+/* Waits until everything that was handed over has arrived. */
+int produce_arrive(struct kafka_sink *sink, struct tr_error *err);
+
+/* ranges.c */
+/* A message of ours has arrived. False when the brokers do not say where. */
+bool ranges_note(struct ranges *ranges, const rd_kafka_message_t *report);
+struct part *ranges_add(struct ranges *ranges, const char *topic, size_t len, int32_t partition);
+void ranges_add_run(struct ranges *ranges, struct part *part, int64_t first, int64_t last);
+int64_t ranges_end(const struct part *part); /* the last offset */
+const struct part *ranges_find(const struct ranges *ranges, const char *topic, int32_t partition);
+void ranges_fini(struct ranges *ranges);
+/* "topic 0:17-20,22-22 3:5-5", a line for each topic; and back, false when it is none. */
+char *ranges_text(const struct ranges *ranges);
+bool ranges_parse(struct ranges *ranges, const char *text);
+
+/* look.c: what stands in partitions */
+/* A consumer: of what is committed, or of everything. */
+rd_kafka_t *look_new(struct kafka_sink *sink, bool committed, struct tr_error *err);
+/* sink->look, made at its first use. */
+int look_all(struct kafka_sink *sink, struct tr_error *err);
+/* Sets each partition's offset to its end: of what is stable with the producer or a consumer of what is committed, else of all. May fail for single partitions. */
+rd_kafka_resp_err_t look_ends(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int timeout_ms);
+/* Which parts, of those not yet visible, no open transaction holds back; how many are held is returned, or -1 with *code when the brokers do not answer. */
+int look_passed(struct kafka_sink *sink, struct ranges *ranges, int timeout_ms, rd_kafka_resp_err_t *code);
+typedef int (*look_take)(void *arg, const rd_kafka_message_t *record, struct tr_error *err);
+/* The records of one partition from first to last, or to the end of the partition; `take` ends it early with a positive result. */
+int look_read(struct kafka_sink *sink, rd_kafka_t *rk, const struct part *part, struct run run,
+              look_take take, void *arg, struct tr_error *err);
+/* For each part that readers are past: do they see its last record? Sets `visible`. *code tells the brokers' reason of a failure. */
+int look_judge(struct kafka_sink *sink, rd_kafka_t *rk, struct ranges *ranges, rd_kafka_resp_err_t *code,
+               struct tr_error *err);
+
+/* doubt.c: transactions that brokers forgot to end; the law is told there */
+/* Before the first record to the state topic: what stands open there is ended. */
+int doubt_state(struct kafka_sink *sink, struct tr_error *err);
+/*
+ * After the owner's record, at offset up_to: what the last transaction wrote and readers do not see is written again. True in *changed: the state is to
+ * be read anew.
+ */
+int doubt_resolve(struct kafka_sink *sink, const struct kafka_state *state, int64_t up_to, bool *changed,
+                  struct tr_error *err);
+/* Before the first message to a topic: a transaction that stands open there is ended, and with it the one at hand: -TR_RETRY. */
+int doubt_topic(struct kafka_sink *sink, const struct topic *topic, struct tr_error *err);
+
 /* transaction.c */
 int txn_begin(struct kafka_sink *sink, struct tr_error *err);
 /* After each batch: has the time come? `idle`: nothing is waiting to join it. */
 int txn_advance(struct kafka_sink *sink, bool idle, struct tr_error *err);
+/* Commits what is open, and waits until readers see it. */
+int txn_finish(struct kafka_sink *sink, struct tr_error *err);
+/* Aborts what is open. */
+int txn_cancel(struct kafka_sink *sink, struct tr_error *err);
 void txn_abandon(struct kafka_sink *sink);
 int kafka_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, struct tr_error *err);
 int kafka_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoint, struct tr_error *err);
 
-/* state.c: the compacted topic of the task */
-struct kafka_state {
-    struct tr_checkpoint checkpoint;
-    char *owner;
-    uint64_t part_order, part_events;
-};
+/* state.c */
 /* To the end of what is committed, and at least up to the record at offset up_to (-1 = no matter how far). */
 int state_read(struct kafka_sink *sink, int64_t up_to, struct kafka_state *state, struct tr_error *err);
 void state_fini(struct kafka_state *state);

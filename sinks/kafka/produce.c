@@ -11,6 +11,7 @@
 
 #define FULL_WAIT_MS 100
 #define SPARE_MAX 16384
+#define ARRIVE_US (30 * TR_US_PER_S)
 
 int
 failure(struct kafka_sink *sink, struct tr_error *err)
@@ -41,6 +42,15 @@ flight_new(struct kafka_sink *sink, uint64_t sequence)
         sink->oldest = flight;
     sink->newest = flight;
     return flight;
+}
+
+/* For a message that belongs to no batch. */
+static struct flight *
+newest_flight(struct kafka_sink *sink)
+{
+    if (sink->newest == NULL)
+        flight_new(sink, 0)->complete = true;
+    return sink->newest;
 }
 
 /* The low-water mark: a batch counts only when all before it have arrived. In transactions nothing counts before the commit. */
@@ -104,8 +114,10 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     keep_headers(sink, report);
     if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight->outstanding--;
-        if (!sink->ready && sink->exactly_once) /* nothing but state is written so early */
-            sink->state_written = report->offset;
+        if (sink->exactly_once && !ranges_note(&sink->written, report) && sink->failure.class == TR_NO_ERROR)
+            tr_fail(&sink->failure, TR_RETRY,
+                    "topic %s, partition %d: the brokers do not say where a message stands",
+                    rd_kafka_topic_name(report->rkt), report->partition);
         return;
     }
     /* Not counted as arrived: the batch never becomes complete, nor any behind it. */
@@ -260,12 +272,80 @@ produce_state(struct kafka_sink *sink, const char *key, const char *value, struc
                                         .value = value,
                                         .value_len = value != NULL ? strlen(value) : 0 };
     bool skipping = sink->skipping;
-    if (sink->newest == NULL)
-        flight_new(sink, 0)->complete = true;
+    newest_flight(sink);
     sink->skipping = false;
     int rc = produce_message(sink, &message, err);
     sink->skipping = skipping;
     return rc;
+}
+
+static rd_kafka_resp_err_t
+hand_over_copy(const struct kafka_sink *sink, rd_kafka_topic_t *topic, int32_t partition,
+               const rd_kafka_message_t *record, struct flight *flight)
+{
+    rd_kafka_timestamp_type_t type;
+    rd_kafka_headers_t *headers, *copy = NULL;
+    if (rd_kafka_message_headers(record, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        copy = rd_kafka_headers_copy(headers);
+    int64_t time = rd_kafka_message_timestamp(record, &type);
+    rd_kafka_vu_t parts[] = {
+        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic },
+        { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition },
+        { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+        { .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { record->key, record->key_len } },
+        { .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { record->payload, record->len } },
+        { .vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = time > 0 ? time : 0 },
+        { .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = flight },
+        { .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = copy },
+    };
+    size_t count = sizeof(parts) / sizeof(parts[0]) - (copy == NULL ? 1 : 0);
+    rd_kafka_error_t *error = rd_kafka_produceva(sink->rk, parts, count);
+    if (error == NULL)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    rd_kafka_error_destroy(error);
+    if (copy != NULL)
+        rd_kafka_headers_destroy(copy);
+    return code;
+}
+
+int
+produce_copy(struct kafka_sink *sink, rd_kafka_topic_t *topic, int32_t partition,
+             const rd_kafka_message_t *record, struct tr_error *err)
+{
+    rd_kafka_resp_err_t code;
+    while (sink->bytes_out >= sink->bytes_max) {
+        rd_kafka_poll(sink->rk, FULL_WAIT_MS);
+        if (failure(sink, err) < 0)
+            return -(int)err->class;
+    }
+    struct flight *flight = newest_flight(sink);
+    while ((code = hand_over_copy(sink, topic, partition, record, flight)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        rd_kafka_poll(sink->rk, FULL_WAIT_MS);
+        if (failure(sink, err) < 0)
+            return -(int)err->class;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return kafka_fail(sink, err, code, NULL, "cannot write to topic %s, partition %d",
+                          rd_kafka_topic_name(topic), partition);
+    flight->outstanding++;
+    sink->bytes_out += record->key_len + record->len;
+    return 0;
+}
+
+int
+produce_arrive(struct kafka_sink *sink, struct tr_error *err)
+{
+    int64_t deadline = tr_clock_us() + ARRIVE_US;
+    while (rd_kafka_flush(sink->rk, FULL_WAIT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (failure(sink, err) < 0)
+            return -(int)err->class;
+        if (tr_clock_us() > deadline || topic_wants_stop(sink))
+            return kafka_fail(sink, err, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL,
+                              "brokers %s: not all messages were confirmed in time", sink->brokers);
+    }
+    flights_report(sink);
+    return failure(sink, err);
 }
 
 /* ---------------------------------------------------------------------------- Debezium's extras */
@@ -315,7 +395,7 @@ int
 produce_heartbeat(struct kafka_sink *sink, struct tr_error *err)
 {
     int64_t now = tr_clock_us();
-    if (sink->heartbeat_us == 0 || now < sink->next_heartbeat_us || sink->txn == TXN_COMMITTING)
+    if (sink->heartbeat_us == 0 || now < sink->next_heartbeat_us || sink->txn > TXN_OPEN)
         return 0;
     sink->next_heartbeat_us = now + sink->heartbeat_us;
     /* Brokers that stall get no more of them; and a transaction of its own would forget how much of a large one is in. */
@@ -324,8 +404,7 @@ produce_heartbeat(struct kafka_sink *sink, struct tr_error *err)
     int rc = sink->exactly_once ? txn_begin(sink, err) : 0;
     if (rc < 0)
         return rc;
-    if (sink->newest == NULL)
-        flight_new(sink, 0)->complete = true;
+    newest_flight(sink);
     bool skipping = sink->skipping;
     sink->skipping = false;
     rc = sink->encoder->class->heartbeat(sink->encoder, &sink->emit, err);

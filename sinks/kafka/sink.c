@@ -24,6 +24,7 @@
 #define BYTES_MAX \
     ((uint64_t)8 << 20)      /* on their way: 80 MB/s to brokers that answer after a tenth of a second */
 #define COMMIT_POLL_US 20000 /* a commit under way is asked for this often */
+#define SETTLE_POLL_US 1000  /* whether readers see it at first; each time twice as long */
 
 static const struct tr_sink_class transactional_sink;
 
@@ -56,6 +57,9 @@ kafka_close(struct tr_sink *base)
     while (sink->nspare > 0)
         rd_kafka_headers_destroy(sink->spare[--sink->nspare]);
     free(sink->spare);
+    if (sink->look != NULL)
+        rd_kafka_destroy(sink->look);
+    ranges_fini(&sink->written);
     if (sink->context != NULL)
         rd_kafka_headers_destroy(sink->context);
     if (sink->encoder != NULL)
@@ -142,7 +146,6 @@ kafka_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error 
     sink->base.env = env;
     sink->last = &sink->first;
     sink->event_fd = -1;
-    sink->state_written = -1;
     *out = NULL;
     int rc = read_settings(sink, err);
     if (rc == 0)
@@ -197,8 +200,7 @@ pump(struct kafka_sink *sink, struct tr_error *err)
     int rc = failure(sink, err);
     if (rc == 0 && (!sink->exactly_once || sink->ready))
         rc = produce_heartbeat(sink, err);
-    while (rc == 0 && sink->first != NULL && sink->bytes_out < sink->bytes_max &&
-           sink->txn != TXN_COMMITTING) {
+    while (rc == 0 && sink->first != NULL && sink->bytes_out < sink->bytes_max && sink->txn <= TXN_OPEN) {
         struct tr_batch *batch = sink->first;
         sink->first = batch->next;
         if (sink->first == NULL)
@@ -294,6 +296,15 @@ wait_for_news(struct kafka_sink *sink, int64_t wait_us)
     (void)n;
 }
 
+static int64_t
+commit_poll_us(const struct kafka_sink *sink)
+{
+    int64_t us = sink->txn == TXN_SETTLING && sink->settle_tries < 6
+                     ? (int64_t)SETTLE_POLL_US << sink->settle_tries
+                     : COMMIT_POLL_US;
+    return us < COMMIT_POLL_US ? us : COMMIT_POLL_US;
+}
+
 static int
 kafka_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
 {
@@ -304,8 +315,10 @@ kafka_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
     if (rc < 0)
         return settle(sink, rc, err);
     wait_us = keep_moving(sink, true, wait_us);
-    if (sink->txn == TXN_COMMITTING || (sink->first != NULL && sink->bytes_out < sink->bytes_max))
-        wait_us = wait_us < COMMIT_POLL_US ? wait_us : COMMIT_POLL_US;
+    if (sink->txn > TXN_OPEN || (sink->first != NULL && sink->bytes_out < sink->bytes_max)) {
+        int64_t poll_us = commit_poll_us(sink);
+        wait_us = wait_us < poll_us ? wait_us : poll_us;
+    }
     if (sink->heartbeat_us > 0) {
         int64_t left = sink->next_heartbeat_us - tr_clock_us();
         wait_us = left < 0 ? 0 : left < wait_us ? left : wait_us;
@@ -340,7 +353,8 @@ kafka_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *err)
                             "brokers %s: not all messages were confirmed in time", sink->brokers);
             break;
         }
-        wait_for_news(sink, keep_moving(sink, true, left_us < COMMIT_POLL_US ? left_us : COMMIT_POLL_US));
+        int64_t poll_us = commit_poll_us(sink);
+        wait_for_news(sink, keep_moving(sink, true, left_us < poll_us ? left_us : poll_us));
         rc = pump(sink, err);
     }
     return settle(sink, rc, err);

@@ -1,8 +1,9 @@
 /*
  * state.c - the task's state in a compacted topic of one partition: what exactly_once commits together with the rows.
  *
- * Keys and values are plain text: "position", "identity", "phase", "owner", "part" (a source transaction committed in parts), and
- * "table:schema.name" with "done POSITION" or "begun POSITION". The newest committed value of a key holds; no value = removed.
+ * Keys and values are plain text: "position", "identity", "phase", "owner", "part" (a source transaction committed in parts),
+ * "table:schema.name" with "done POSITION" or "begun POSITION", and for doubt.c "rows" and "closing". The newest committed value of a key holds; no
+ * value = removed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ state_fini(struct kafka_state *state)
 {
     tr_checkpoint_fini(&state->checkpoint);
     free(state->owner);
+    free(state->rows);
     memset(state, 0, sizeof(*state));
 }
 
@@ -73,6 +75,10 @@ take_record(struct kafka_state *state, const char *key, const char *value)
         set_text(&state->checkpoint.phase, value);
     else if (strcmp(key, "owner") == 0)
         set_text(&state->owner, value);
+    else if (strcmp(key, "rows") == 0)
+        set_text(&state->rows, value != NULL ? value : "");
+    else if (strcmp(key, "closing") == 0)
+        return true;
     else if (strncmp(key, "table:", 6) == 0)
         return take_table(state, key + 6, value);
     else if (strcmp(key, "part") == 0) {
@@ -95,6 +101,8 @@ read_record(void *arg, const char *key, const char *value, int64_t offset, struc
 {
     struct reading *reading = arg;
     reading->seen = offset;
+    if (strcmp(key, "rows") == 0)
+        reading->state->rows_offset = offset;
     if (take_record(reading->state, key, value))
         return 0;
     tr_fail(err, TR_REFUSED, "topic %s holds a record that no task wrote (offset %" PRId64 ")",
@@ -108,6 +116,7 @@ state_read(struct kafka_sink *sink, int64_t up_to, struct kafka_state *state, st
     struct reading reading = { .sink = sink, .state = state, .seen = -1 };
     struct tr_kafka_reader reader;
     memset(state, 0, sizeof(*state));
+    state->rows_offset = -1;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, tr_kafka_no_log);
     int rc = kafka_configure(sink, conf, false, err);

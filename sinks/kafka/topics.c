@@ -20,6 +20,16 @@ by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void
+forget_list(struct kafka_sink *sink)
+{
+    for (size_t i = 0; i < sink->nexisting; i++)
+        free(sink->existing[i]);
+    free(sink->existing);
+    sink->existing = NULL;
+    sink->nexisting = 0;
+}
+
 int
 topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err)
 {
@@ -34,6 +44,7 @@ topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err)
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_fail(sink, err, code, NULL, "cannot reach the brokers %s", sink->brokers);
+    forget_list(sink);
     sink->existing = tr_calloc((size_t)metadata->topic_cnt + 1, sizeof(char *));
     sink->nexisting = (size_t)metadata->topic_cnt;
     for (size_t i = 0; i < sink->nexisting; i++)
@@ -52,8 +63,8 @@ topic_exists(const struct kafka_sink *sink, const char *name)
 
 /* ------------------------------------------------------------------------------------- making */
 
-static bool
-wants_stop(const struct kafka_sink *sink)
+bool
+topic_wants_stop(const struct kafka_sink *sink)
 {
     struct pollfd fd = { .fd = sink->base.env->stop_fd, .events = POLLIN };
     return fd.fd > 0 && poll(&fd, 1, 0) > 0;
@@ -133,7 +144,7 @@ topic_create(struct kafka_sink *sink, const char *name, int partitions, int repl
     int rc = fill_new_topic(topic, name, config, nconfig, err);
     /* To give up would open the producer anew, and send again what is on its way; so a controller that has just died is waited for. */
     while (rc == 0 && (rc = ask_to_create(sink, topic, name, err)) == -TR_RETRY && tr_clock_us() < deadline &&
-           !wants_stop(sink) && sink->failure.class == TR_NO_ERROR) {
+           !topic_wants_stop(sink) && sink->failure.class == TR_NO_ERROR) {
         rd_kafka_poll(sink->rk, 2 * SETTLE_MS);
         rc = 0;
     }
@@ -211,7 +222,7 @@ count_partitions(struct kafka_sink *sink, rd_kafka_topic_t *handle, const char *
     int64_t deadline = tr_clock_us() + YOUTH_US;
     rd_kafka_resp_err_t code;
     while (may_pass(code = ask_partitions(sink, handle, METADATA_MS, count))) {
-        if (tr_clock_us() > deadline || wants_stop(sink))
+        if (tr_clock_us() > deadline || topic_wants_stop(sink))
             break;
         rd_kafka_poll(sink->rk, 2 * SETTLE_MS);
     }
@@ -237,7 +248,7 @@ topic_settles(struct kafka_sink *sink, rd_kafka_topic_t *handle)
         return false;
     for (;;) {
         int32_t count;
-        if (tr_clock_us() > topic->opened_us + YOUTH_US || wants_stop(sink))
+        if (tr_clock_us() > topic->opened_us + YOUTH_US || topic_wants_stop(sink))
             return false;
         if (ask_partitions(sink, handle, TRY_MS, &count) == RD_KAFKA_RESP_ERR_NO_ERROR)
             return count == topic->partitions;
@@ -253,9 +264,14 @@ open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struc
     int rc = state || topic_exists(sink, name) ? 0 : make_or_refuse(sink, name, err);
     if (rc < 0)
         return rc;
-    topic->handle = rd_kafka_topic_new(sink->rk, name, NULL);
-    if (topic->handle == NULL)
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(sink->rk);
+    topic->places = tr_calloc(1, sizeof(*topic->places));
+    rd_kafka_topic_conf_set_opaque(conf, topic->places);
+    topic->handle = rd_kafka_topic_new(sink->rk, name, conf);
+    if (topic->handle == NULL) {
+        free(topic->places);
         return kafka_fail(sink, err, rd_kafka_last_error(), NULL, "cannot open topic %s", name);
+    }
     rc = count_partitions(sink, topic->handle, name, &topic->partitions, err);
     if (rc == 0 && wanted > 0 && topic->partitions != wanted) {
         rc = tr_fail(err, TR_REFUSED, "topic %s has %d partitions, but %s %lld", name, topic->partitions,
@@ -265,16 +281,21 @@ open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struc
                                : "keys would move to other partitions: leave topic_partitions away, or make "
                                  "the topic anew");
     }
-    if (rc < 0)
+    if (rc < 0) {
         rd_kafka_topic_destroy(topic->handle);
-    else
-        topic->name = tr_strdup(name);
+        free(topic->places);
+        return rc;
+    }
+    topic->name = tr_strdup(name);
+    topic->places->count = topic->partitions;
+    topic->places->of = tr_calloc((size_t)topic->partitions, sizeof(uint32_t));
+    topic->checked = state || !sink->exactly_once; /* the state topic is seen to before */
     topic->opened_us = tr_clock_us();
-    return rc;
+    return 0;
 }
 
 struct topic *
-topic_get(struct kafka_sink *sink, const char *name, struct tr_error *err)
+topic_open(struct kafka_sink *sink, const char *name, struct tr_error *err)
 {
     /* An encoder keeps a topic's name at one address, so that is where we look first. */
     uint32_t *guess = &sink->topic_guess[((uintptr_t)name >> 3) % TOPIC_GUESSES];
@@ -298,15 +319,27 @@ topic_get(struct kafka_sink *sink, const char *name, struct tr_error *err)
     return &sink->topics[sink->ntopics++];
 }
 
+struct topic *
+topic_get(struct kafka_sink *sink, const char *name, struct tr_error *err)
+{
+    struct topic *topic = topic_open(sink, name, err);
+    if (topic == NULL || topic->checked)
+        return topic;
+    if (doubt_topic(sink, topic, err) < 0)
+        return NULL;
+    topic->checked = true;
+    return topic;
+}
+
 void
 topics_free(struct kafka_sink *sink)
 {
     for (size_t i = 0; i < sink->ntopics; i++) {
         free(sink->topics[i].name);
         rd_kafka_topic_destroy(sink->topics[i].handle);
+        free(sink->topics[i].places->of);
+        free(sink->topics[i].places);
     }
-    for (size_t i = 0; i < sink->nexisting; i++)
-        free(sink->existing[i]);
     free(sink->topics);
-    free(sink->existing);
+    forget_list(sink);
 }

@@ -1,6 +1,9 @@
 /*
  * transaction.c - exactly_once: rows and checkpoint in one Kafka transaction.
  *
+ * Arriving, committing, settling: the record of where the rows stand is the last one of a transaction; and the next begins only when readers see all of
+ * this one (doubt.c says why).
+ *
  * A transaction ends where a batch ends at a checkpoint or ends a table's load: at once when nothing more waits, else when it is old enough. A source transaction that is
  * too large for the brokers' patience is committed in parts; the state topic then says how many of its events are in, and a later run leaves those out.
  */
@@ -19,6 +22,11 @@
 #define COMMIT_TRY_MS 500
 #define ABORT_MS 1000
 #define SAVE_US (30 * TR_US_PER_S)
+#define ARRIVE_MS 5
+#define FINISH_POLL_MS 2
+#define UNSEEN_US (3 * TR_US_PER_S)   /* end markers come within milliseconds */
+#define UNKNOWN_US (10 * TR_US_PER_S) /* brokers learn of topics within it */
+#define RUNS_MAX 20000                /* what tells where they stand is a message that brokers take */
 
 int
 txn_begin(struct kafka_sink *sink, struct tr_error *err)
@@ -32,6 +40,8 @@ txn_begin(struct kafka_sink *sink, struct tr_error *err)
     sink->txn_began_us = tr_clock_us();
     sink->txn_at_checkpoint = true;
     sink->txn_sequence = 0;
+    sink->txn_bare = false;
+    ranges_fini(&sink->written);
     return 0;
 }
 
@@ -42,15 +52,60 @@ forget_position(struct kafka_sink *sink)
     sink->txn_position = NULL;
 }
 
+/* Readers see all of it, in every partition: only now does it count, and may another one begin. */
 static void
-committed(struct kafka_sink *sink)
+settled(struct kafka_sink *sink)
 {
     sink->txn = TXN_NONE;
-    forget_position(sink);
-    TR_FAILPOINT("sink.kafka.commit.after");
+    TR_FAILPOINT("sink.kafka.settled");
     if (sink->txn_sequence != 0)
         sink->base.env->durable(sink->base.env->arg, sink->txn_sequence, NULL);
     sink->txn_sequence = 0;
+}
+
+/* A commit was confirmed, and readers have been without it for long: the brokers forgot it, or another producer's transaction holds them back. */
+static int
+give_up_settling(struct kafka_sink *sink, struct tr_error *err)
+{
+    const struct part *part = sink->written.parts;
+    while (part->visible || part->gone)
+        part++;
+    return tr_fail(
+        err, TR_RETRY,
+        "topic %s, partition %d: the brokers have confirmed a commit, but readers do not get past offset %" PRId64,
+        part->topic, part->partition, part->stable);
+}
+
+static int
+try_settle(struct kafka_sink *sink, struct tr_error *err)
+{
+    rd_kafka_resp_err_t code;
+    int held = look_passed(sink, &sink->written, COMMIT_TRY_MS, &code);
+    int64_t now = tr_clock_us();
+    if (held == 0) {
+        settled(sink);
+        return 0;
+    }
+    if (sink->settle_tries < 30)
+        sink->settle_tries++;
+    sink->unknown_us = !topic_is_unknown(code) ? 0 : sink->unknown_us != 0 ? sink->unknown_us : now;
+    sink->unseen_us = held < 0 ? 0 : sink->unseen_us != 0 ? sink->unseen_us : now;
+    if (held < 0 && sink->unknown_us != 0 && now - sink->unknown_us > UNKNOWN_US)
+        return kafka_fail(sink, err, code, NULL, "what was committed last cannot be found again");
+    if (held > 0 && now - sink->unseen_us > UNSEEN_US)
+        return give_up_settling(sink, err);
+    return failure(sink, err);
+}
+
+static int
+committed(struct kafka_sink *sink, struct tr_error *err)
+{
+    sink->txn = TXN_SETTLING;
+    sink->unseen_us = sink->unknown_us = 0;
+    sink->settle_tries = 0;
+    forget_position(sink);
+    TR_FAILPOINT("sink.kafka.commit.after");
+    return try_settle(sink, err);
 }
 
 /* Waits a little; an answer that is still missing is asked for again by the next call. */
@@ -59,10 +114,8 @@ try_commit(struct kafka_sink *sink, struct tr_error *err)
 {
     rd_kafka_error_t *error = rd_kafka_commit_transaction(sink->rk, COMMIT_TRY_MS);
     flights_report(sink);
-    if (error == NULL) {
-        committed(sink);
-        return 0;
-    }
+    if (error == NULL)
+        return committed(sink, err);
     if (rd_kafka_error_is_retriable(error)) {
         rd_kafka_error_destroy(error);
         return 0;
@@ -72,6 +125,28 @@ try_commit(struct kafka_sink *sink, struct tr_error *err)
         return -(int)err->class;
     }
     return kafka_fail_error(sink, err, error, "cannot commit a transaction");
+}
+
+/* Once all of it has arrived: where it stands is its last record. */
+static int
+try_arrive(struct kafka_sink *sink, struct tr_error *err)
+{
+    if (sink->oldest != NULL)
+        rd_kafka_flush(sink->rk, ARRIVE_MS); /* sends at once what would linger */
+    flights_report(sink);
+    int rc = failure(sink, err);
+    if (rc < 0 || sink->oldest != NULL)
+        return rc;
+    if (!sink->txn_bare) {
+        char *text = ranges_text(&sink->written);
+        rc = produce_state(sink, "rows", text, err);
+        free(text);
+    }
+    if (rc < 0)
+        return rc;
+    TR_FAILPOINT("sink.kafka.commit.before");
+    sink->txn = TXN_COMMITTING;
+    return try_commit(sink, err);
 }
 
 static int
@@ -86,9 +161,8 @@ commit(struct kafka_sink *sink, struct tr_error *err)
         rc = produce_state(sink, "position", sink->txn_position, err);
     if (rc < 0)
         return rc;
-    TR_FAILPOINT("sink.kafka.commit.before");
-    sink->txn = TXN_COMMITTING;
-    return try_commit(sink, err);
+    sink->txn = TXN_ARRIVING;
+    return try_arrive(sink, err);
 }
 
 /*
@@ -111,31 +185,49 @@ commit_part(struct kafka_sink *sink, struct tr_error *err)
         return rc;
     sink->part_saved = true;
     TR_FAILPOINT("sink.kafka.commit.part");
-    sink->txn = TXN_COMMITTING;
-    forget_position(sink);
-    return try_commit(sink, err);
+    sink->txn = TXN_ARRIVING;
+    return try_arrive(sink, err);
+}
+
+static int
+push_on(struct kafka_sink *sink, struct tr_error *err)
+{
+    switch (sink->txn) {
+    case TXN_ARRIVING: return try_arrive(sink, err);
+    case TXN_COMMITTING: return try_commit(sink, err);
+    case TXN_SETTLING: return try_settle(sink, err);
+    default: return 0;
+    }
 }
 
 int
 txn_advance(struct kafka_sink *sink, bool idle, struct tr_error *err)
 {
-    if (sink->txn == TXN_COMMITTING)
-        return try_commit(sink, err);
-    if (sink->txn == TXN_NONE)
-        return 0;
+    if (sink->txn != TXN_OPEN)
+        return push_on(sink, err);
     int64_t age = tr_clock_us() - sink->txn_began_us;
-    if (sink->txn_at_checkpoint && (idle || age >= sink->interval_us))
+    bool full = sink->written.nruns > RUNS_MAX;
+    if (sink->txn_at_checkpoint && (idle || full || age >= sink->interval_us))
         return commit(sink, err);
-    if (sink->txn_at_checkpoint || age < sink->timeout_us / 2)
+    if (sink->txn_at_checkpoint || (age < sink->timeout_us / 2 && !full))
         return 0;
     /* A table that is loaded for so long comes in several transactions; a load that is cut short sends its rows again. */
     return sink->part_order != 0 ? commit_part(sink, err) : commit(sink, err);
 }
 
+int
+txn_cancel(struct kafka_sink *sink, struct tr_error *err)
+{
+    rd_kafka_error_t *error = rd_kafka_abort_transaction(sink->rk, INIT_MS);
+    sink->txn = TXN_NONE;
+    forget_position(sink);
+    return error != NULL ? kafka_fail_error(sink, err, error, "cannot abort a transaction") : 0;
+}
+
 void
 txn_abandon(struct kafka_sink *sink)
 {
-    if (sink->txn != TXN_NONE) {
+    if (sink->txn != TXN_NONE && sink->txn != TXN_SETTLING) {
         rd_kafka_error_t *error = rd_kafka_abort_transaction(sink->rk, ABORT_MS);
         if (error != NULL)
             rd_kafka_error_destroy(error); /* the next run's beginning aborts it */
@@ -165,17 +257,42 @@ name_owner(struct kafka_sink *sink)
              at != NULL ? (int)strcspn(at + 1, " ") : 0, at != NULL ? at + 1 : "");
 }
 
-static int
-finish_now(struct kafka_sink *sink, struct tr_error *err)
+/* Where the newest record of the last transaction stands in the state topic. */
+static int64_t
+state_end(const struct kafka_sink *sink)
+{
+    const struct part *part = ranges_find(&sink->written, sink->state_topic, 0);
+    return part != NULL ? ranges_end(part) : -1;
+}
+
+int
+txn_finish(struct kafka_sink *sink, struct tr_error *err)
 {
     int64_t deadline = tr_clock_us() + SAVE_US;
     int rc = sink->txn == TXN_OPEN ? commit(sink, err) : 0;
     while (rc == 0 && sink->txn != TXN_NONE) {
         if (tr_clock_us() > deadline)
             return kafka_fail(sink, err, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, "cannot commit a transaction");
-        rc = try_commit(sink, err);
+        rd_kafka_poll(sink->rk, FINISH_POLL_MS);
+        rc = push_on(sink, err);
     }
     return rc;
+}
+
+/* Commits a record that names us, and reads the state at least up to it. */
+static int
+take_over(struct kafka_sink *sink, struct kafka_state *state, struct tr_error *err)
+{
+    int rc = doubt_state(sink, err);
+    if (rc == 0)
+        rc = txn_begin(sink, err);
+    if (rc == 0) {
+        sink->txn_bare = true;
+        rc = produce_state(sink, "owner", sink->owner, err);
+    }
+    if (rc == 0)
+        rc = txn_finish(sink, err);
+    return rc == 0 ? state_read(sink, state_end(sink), state, err) : rc;
 }
 
 int
@@ -196,18 +313,19 @@ kafka_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
     rd_kafka_error_t *error = rd_kafka_init_transactions(sink->rk, INIT_MS);
     if (error != NULL)
         return kafka_fail_error(sink, err, error, "cannot begin with transactions");
-    rc = txn_begin(sink, err);
-    if (rc == 0)
-        rc = produce_state(sink, "owner", sink->owner, err);
-    if (rc == 0)
-        rc = finish_now(sink, err);
-    if (rc == 0 && sink->state_written < 0)
-        rc = tr_fail(err, TR_RETRY, "topic %s: the brokers do not say where the record of this run stands",
-                     sink->state_topic);
-    if (rc == 0)
-        rc = state_read(sink, sink->state_written, &state, err);
+    rc = take_over(sink, &state, err);
     if (rc < 0)
         return rc;
+    bool changed;
+    rc = doubt_resolve(sink, &state, state_end(sink), &changed, err);
+    if (rc == 0 && changed) {
+        state_fini(&state);
+        rc = state_read(sink, state_end(sink), &state, err);
+    }
+    if (rc < 0) {
+        state_fini(&state);
+        return rc;
+    }
     sink->ready = true;
     sink->skip_order = state.part_order;
     sink->skip_events = state.part_events;
@@ -222,7 +340,7 @@ int
 kafka_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoint, struct tr_error *err)
 {
     struct kafka_sink *sink = (struct kafka_sink *)base;
-    int rc = finish_now(sink, err);
+    int rc = txn_finish(sink, err);
     if (rc == 0)
         rc = txn_begin(sink, err);
     if (rc == 0)
@@ -236,6 +354,6 @@ kafka_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoi
         rc = state_write_table(sink, cut->table, cut->position, cut->done, err);
     }
     if (rc == 0)
-        rc = finish_now(sink, err);
+        rc = txn_finish(sink, err);
     return rc < 0 ? tr_error_prefix(err, "saving the checkpoint in topic %s", sink->state_topic) : 0;
 }
