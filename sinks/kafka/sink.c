@@ -196,6 +196,8 @@ static int
 pump(struct kafka_sink *sink, struct tr_error *err)
 {
     rd_kafka_poll(sink->rk, 0);
+    if (sink->look != NULL)
+        rd_kafka_poll(sink->look, 0); /* its errors would gather */
     flights_report(sink);
     int rc = failure(sink, err);
     if (rc == 0 && (!sink->exactly_once || sink->ready))

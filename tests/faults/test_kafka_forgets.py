@@ -5,6 +5,7 @@ written. The coordinator's log says that the transaction is complete.
 """
 
 import itertools
+import signal
 import struct
 
 import pytest
@@ -105,5 +106,18 @@ def test_a_start_makes_good_for_it(shop, kafka, where):
     shop.add(TABLES[1:])
     shop.drain()
     shop.check()
+    shop.drain()
+    shop.check()
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(300)
+@pytest.mark.parametrize("step", ["closing", "closed", "copied", "commit.before", "commit.after", "settled"])
+def test_and_may_be_killed_while_it_does(shop, kafka, tailrace, step):
+    forget(kafka, f"{STATE}-0", f"{TOPICS[1]}-0")
+    shop.add()
+    for hit in (1, 2):
+        result = tailrace.run("run", config={**shop.config, "stop": "drained"}, env={"TR_FAILPOINT": f"sink.kafka.{step}:{hit}"})
+        assert result.status in (0, -signal.SIGKILL), result
     shop.drain()
     shop.check()
