@@ -29,9 +29,9 @@
 #include "core/memory.h"
 #include "sinks/kafka/internal.h"
 
-#define ASK_MS 1000
+#define ASK_MS 5000 /* an answer that comes later than it is asked for again from the start */
 #define PAUSE_MS 20
-#define ANSWER_US (30 * TR_US_PER_S)
+#define ANSWER_US (60 * TR_US_PER_S)
 #define OTHERS_US (1 * TR_US_PER_S) /* others' transactions, which end by themselves */
 #define LAG_US (5 * TR_US_PER_S)    /* a leader that is new learns what its followers have */
 #define CLOSE_US (30 * TR_US_PER_S)

@@ -132,8 +132,8 @@ struct kafka_sink {
     bool txn_bare;         /* it says nothing of where its messages stand: the owner's record */
     int64_t unseen_us;  /* since when the brokers answer that readers do not see all of it; 0 = no answer */
     int64_t unknown_us; /* since when they do not know a topic of it; 0 = they do */
-    int settle_tries;
-    rd_kafka_t *look; /* a consumer of what is not committed, too; made when it is needed */
+    int settle_tries, settle_slow; /* how often that was asked; how often without an answer */
+    rd_kafka_t *look;              /* a consumer of what is not committed, too; made when it is needed */
     int64_t txn_began_us;
     int64_t interval_us;    /* a transaction is committed after this long under load */
     int64_t timeout_us;     /* transaction.timeout.ms */

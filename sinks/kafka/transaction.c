@@ -24,7 +24,8 @@
 #define SAVE_US (30 * TR_US_PER_S)
 #define ARRIVE_MS 5
 #define FINISH_POLL_MS 2
-#define UNSEEN_US (3 * TR_US_PER_S)   /* end markers come within milliseconds */
+#define SLOW_MAX 3
+#define UNSEEN_US (5 * TR_US_PER_S)   /* end markers come within milliseconds */
 #define UNKNOWN_US (10 * TR_US_PER_S) /* brokers learn of topics within it */
 #define RUNS_MAX 20000                /* what tells where they stand is a message that brokers take */
 
@@ -80,7 +81,10 @@ static int
 try_settle(struct kafka_sink *sink, struct tr_error *err)
 {
     rd_kafka_resp_err_t code;
-    int held = look_passed(sink, &sink->written, COMMIT_TRY_MS, &code);
+    /* Unlike a commit it is asked from the start each time: slow brokers need longer than the first try gives them. */
+    int held = look_passed(sink, &sink->written, COMMIT_TRY_MS << sink->settle_slow, &code);
+    if (held < 0 && sink->settle_slow < SLOW_MAX)
+        sink->settle_slow++;
     int64_t now = tr_clock_us();
     if (held == 0) {
         settled(sink);
@@ -102,7 +106,7 @@ committed(struct kafka_sink *sink, struct tr_error *err)
 {
     sink->txn = TXN_SETTLING;
     sink->unseen_us = sink->unknown_us = 0;
-    sink->settle_tries = 0;
+    sink->settle_tries = sink->settle_slow = 0;
     forget_position(sink);
     TR_FAILPOINT("sink.kafka.commit.after");
     return try_settle(sink, err);
