@@ -163,6 +163,15 @@ close_open(struct kafka_sink *sink, const rd_kafka_topic_partition_list_t *open,
 
 /* ------------------------------------------------------------------------------------- looking */
 
+/* Some answers are the last word: a right that is missing. */
+static bool
+is_refusal(rd_kafka_resp_err_t code)
+{
+    const char *hint;
+    return code != RD_KAFKA_RESP_ERR_NO_ERROR && !topic_is_unknown(code) &&
+           tr_kafka_meaning(code, &hint) != TR_RETRY;
+}
+
 /* Until the brokers answer: how many parts are held back. */
 static int
 ask_held(struct kafka_sink *sink, struct ranges *ranges, struct tr_error *err)
@@ -171,6 +180,8 @@ ask_held(struct kafka_sink *sink, struct ranges *ranges, struct tr_error *err)
     rd_kafka_resp_err_t code;
     int held;
     while ((held = look_passed(sink, ranges, ASK_MS, &code)) < 0) {
+        if (is_refusal(code))
+            return kafka_fail(sink, err, code, NULL, "cannot ask what is committed");
         for (size_t i = 0; tr_clock_us() > unknown && topic_is_unknown(code) && i < ranges->count; i++)
             ranges->parts[i].gone = ranges->parts[i].gone || ranges->parts[i].unknown;
         int rc = pause_for(sink, deadline, "the brokers do not say what is committed", err);
@@ -263,12 +274,15 @@ whole_topic(struct kafka_sink *sink, const struct topic *topic, struct ranges *w
     int rc = look_all(sink, err);
     rd_kafka_topic_partition_list_add_range(ends, topic->name, 0, topic->partitions - 1);
     while (rc == 0) {
-        bool answered = look_ends(sink->look, ends, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
-        for (int i = 0; i < ends->cnt; i++)
-            answered = answered && ends->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (answered)
+        rd_kafka_resp_err_t code = look_ends(sink->look, ends, ASK_MS);
+        for (int i = 0; i < ends->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+            code = ends->elems[i].err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
-        rc = pause_for(sink, deadline, "the brokers do not say where a topic ends", err);
+        if (is_refusal(code))
+            rc = kafka_fail(sink, err, code, NULL, "cannot ask where topic %s ends", topic->name);
+        else
+            rc = pause_for(sink, deadline, "the brokers do not say where a topic ends", err);
     }
     for (int i = 0; rc == 0 && i < ends->cnt; i++) {
         const rd_kafka_topic_partition_t *end = &ends->elems[i];
