@@ -88,7 +88,8 @@ static void
 keep_headers(struct kafka_sink *sink, const rd_kafka_message_t *report)
 {
     rd_kafka_headers_t *headers;
-    if (sink->context == NULL || sink->nspare == SPARE_MAX ||
+    bool copies = sink->exactly_once && !sink->ready; /* of what an earlier run wrote, with its headers */
+    if (copies || sink->context == NULL || sink->nspare == SPARE_MAX ||
         rd_kafka_message_headers(report, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_cnt(headers) != sink->ncontext)
         return;
