@@ -67,6 +67,7 @@ def test_the_only_broker_killed_twenty_times(source, kafka, tailrace, both):
         if both and number % 2:
             tailrace.start("run", config=config)
     load.stop()
+    tailrace.wait_log("streaming from", timeout=120)
     tailrace.check_running()
     assert tailrace.stop(120) == 0, tailrace.stderr
     drain(tailrace, config, timeout=300)
