@@ -129,9 +129,11 @@ struct kafka_sink {
     char owner[192]; /* this process, for telling a takeover from an expired transaction */
     enum txn_state txn;
     struct ranges written; /* by the transaction at hand, or the last one */
-    bool txn_bare;         /* it says nothing of where its messages stand: the owner's record */
-    int64_t unseen_us;  /* since when the brokers answer that readers do not see all of it; 0 = no answer */
-    int64_t unknown_us; /* since when they do not know a topic of it; 0 = they do */
+    int64_t
+        arrive_ask_us; /* monotonic: when a transaction that does not arrive is asked whether it has failed */
+    bool txn_bare;     /* it says nothing of where its messages stand: the owner's record */
+    int64_t unseen_us; /* since when the brokers answer that readers do not see all of it; 0 = no answer */
+    int64_t unknown_us;            /* since when they do not know a topic of it; 0 = they do */
     int settle_tries, settle_slow; /* how often that was asked; how often without an answer */
     rd_kafka_t *look;              /* a consumer of what is not committed, too; made when it is needed */
     int64_t txn_began_us;

@@ -23,6 +23,7 @@
 #define ABORT_MS 1000
 #define SAVE_US (30 * TR_US_PER_S)
 #define ARRIVE_MS 5
+#define ARRIVE_ASK_US TR_US_PER_S
 #define FINISH_POLL_MS 2
 #define SLOW_MAX 3
 #define UNSEEN_US (5 * TR_US_PER_S)   /* end markers come within milliseconds */
@@ -131,6 +132,31 @@ try_commit(struct kafka_sink *sink, struct tr_error *err)
     return kafka_fail_error(sink, err, error, "cannot commit a transaction");
 }
 
+static void
+arriving(struct kafka_sink *sink)
+{
+    sink->txn = TXN_ARRIVING;
+    sink->arrive_ask_us = tr_clock_us() + ARRIVE_ASK_US;
+}
+
+/*
+ * A transaction that has failed (a missing right) tells nobody: its messages stay where they are. It takes no more of them, so now and then it is given one that
+ * changes nothing; and why it failed is the answer to its commit.
+ */
+static int
+ask_why(struct kafka_sink *sink, struct tr_error *err)
+{
+    int64_t now = tr_clock_us();
+    if (now < sink->arrive_ask_us)
+        return 0;
+    sink->arrive_ask_us = now + ARRIVE_ASK_US;
+    int rc = produce_state(sink, "owner", sink->owner, err);
+    if (rc == 0)
+        return 0;
+    rd_kafka_error_t *error = rd_kafka_commit_transaction(sink->rk, COMMIT_TRY_MS);
+    return error != NULL ? kafka_fail_error(sink, err, error, "cannot commit a transaction") : rc;
+}
+
 /* Once all of it has arrived: where it stands is its last record. */
 static int
 try_arrive(struct kafka_sink *sink, struct tr_error *err)
@@ -139,8 +165,10 @@ try_arrive(struct kafka_sink *sink, struct tr_error *err)
         rd_kafka_flush(sink->rk, ARRIVE_MS); /* sends at once what would linger */
     flights_report(sink);
     int rc = failure(sink, err);
-    if (rc < 0 || sink->oldest != NULL)
+    if (rc < 0)
         return rc;
+    if (sink->oldest != NULL)
+        return ask_why(sink, err);
     if (!sink->txn_bare) {
         char *text = ranges_text(&sink->written);
         rc = produce_state(sink, "rows", text, err);
@@ -165,7 +193,7 @@ commit(struct kafka_sink *sink, struct tr_error *err)
         rc = produce_state(sink, "position", sink->txn_position, err);
     if (rc < 0)
         return rc;
-    sink->txn = TXN_ARRIVING;
+    arriving(sink);
     return try_arrive(sink, err);
 }
 
@@ -189,7 +217,7 @@ commit_part(struct kafka_sink *sink, struct tr_error *err)
         return rc;
     sink->part_saved = true;
     TR_FAILPOINT("sink.kafka.commit.part");
-    sink->txn = TXN_ARRIVING;
+    arriving(sink);
     return try_arrive(sink, err);
 }
 
