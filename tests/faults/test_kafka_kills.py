@@ -47,9 +47,8 @@ def test_tailrace_killed_two_hundred_times(source, kafka, tailrace):
 
 @pytest.mark.slow
 @pytest.mark.time_limit(900)
-@pytest.mark.parametrize("both", [False, True], ids=["the broker", "the broker and tailrace"])
-def test_the_only_broker_killed_twenty_times(source, kafka, tailrace, both):
-    """It forgets to end transactions whose commit it confirmed (see sink-kafka.md)."""
+def test_the_only_broker_killed_twenty_times(source, kafka, tailrace):
+    """And tailrace with every second one. It forgets to end transactions whose commit it confirmed (see sink-kafka.md)."""
     rng = random.Random(55)
     load = Workload(source, seed=54, clients=2, pause=0.02).create_tables()
     config = make_config(source, kafka, topic_partitions=3)
@@ -60,11 +59,11 @@ def test_the_only_broker_killed_twenty_times(source, kafka, tailrace, both):
         reached = load.commits + rng.randrange(10, 60)
         wait_until(lambda: load.commits >= reached, 60, "commits")
         kafka.kill9()
-        if both and number % 2:
+        if number % 2:
             tailrace.kill9()
             tailrace.wait_exit()
         kafka.up()
-        if both and number % 2:
+        if number % 2:
             tailrace.start("run", config=config)
     load.stop()
     tailrace.wait_log("streaming from", timeout=120)
