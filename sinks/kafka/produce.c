@@ -314,17 +314,16 @@ int
 produce_copy(struct kafka_sink *sink, rd_kafka_topic_t *topic, int32_t partition,
              const rd_kafka_message_t *record, struct tr_error *err)
 {
-    rd_kafka_resp_err_t code;
-    while (sink->bytes_out >= sink->bytes_max) {
-        rd_kafka_poll(sink->rk, FULL_WAIT_MS);
-        if (failure(sink, err) < 0)
-            return -(int)err->class;
-    }
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     struct flight *flight = newest_flight(sink);
-    while ((code = hand_over_copy(sink, topic, partition, record, flight)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+    while (sink->bytes_out >= sink->bytes_max ||
+           (code = hand_over_copy(sink, topic, partition, record, flight)) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_poll(sink->rk, FULL_WAIT_MS);
         if (failure(sink, err) < 0)
             return -(int)err->class;
+        if (topic_wants_stop(sink))
+            return kafka_fail(sink, err, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL,
+                              "brokers %s: not all messages were confirmed in time", sink->brokers);
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_fail(sink, err, code, NULL, "cannot write to topic %s, partition %d",
