@@ -9,7 +9,6 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "schema/ddl_internal.h"
-#include "schema/names.h"
 #include "schema/own_column.h"
 
 static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql,
@@ -169,24 +168,27 @@ tr_ddl_leads_to_key(const struct tr_table *parent, const struct tr_object *objec
     return false;
 }
 
-/* PostgreSQL would cut them, and the rows would find neither table nor column. */
 static int
-check_names(const struct tr_relation *relation, struct tr_error *err)
+check_name(const struct tr_relation *relation, const char *what, const char *name, size_t most,
+           struct tr_error *err)
 {
-    const char *what = "schema", *name = relation->target_schema;
-    if (strlen(name) <= TR_NAME_POSTGRESQL) {
-        what = "table";
-        name = relation->target_name;
-    }
-    for (uint16_t i = 0; i < relation->ncolumns && strlen(name) <= TR_NAME_POSTGRESQL; i++) {
-        what = "column";
-        name = relation->columns[i].name;
-    }
-    if (strlen(name) <= TR_NAME_POSTGRESQL)
+    if (strlen(name) <= most)
         return 0;
-    tr_fail(err, TR_REFUSED, "%s.%s: the name of the %s \"%s\" has %zu bytes; PostgreSQL takes %d",
-            relation->schema, relation->name, what, name, strlen(name), TR_NAME_POSTGRESQL);
+    tr_fail(err, TR_REFUSED, "%s.%s: the name of the %s \"%s\" has %zu bytes; the target takes %zu",
+            relation->schema, relation->name, what, name, strlen(name), most);
     return tr_error_hint(err, "rename it at the source, or leave the table out of the task's tables");
+}
+
+/* A name that is cut would be found by no row. */
+static int
+check_names(const struct tr_relation *relation, size_t most, struct tr_error *err)
+{
+    int rc = check_name(relation, "schema", relation->target_schema, most, err);
+    if (rc == 0)
+        rc = check_name(relation, "table", relation->target_name, most, err);
+    for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++)
+        rc = check_name(relation, "column", relation->columns[i].name, most, err);
+    return rc;
 }
 
 static int
@@ -197,8 +199,9 @@ builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, con
     *printer = dialect_find(schema, dialect, err);
     if (*printer == NULL)
         return -(int)err->class;
-    for (uint32_t t = 0; strcmp(dialect, "postgresql") == 0 && t < schema->ntables; t++) {
-        int rc = schema->tables[t].relation->skip ? 0 : check_names(schema->tables[t].relation, err);
+    for (uint32_t t = 0; (*printer)->name_max > 0 && t < schema->ntables; t++) {
+        const struct tr_relation *relation = schema->tables[t].relation;
+        int rc = relation->skip ? 0 : check_names(relation, (*printer)->name_max, err);
         if (rc < 0)
             return rc;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "schema/ddl_internal.h"
+#include "schema/names.h"
 
 static void
 identifier(struct tr_buffer *out, const char *name)
@@ -397,6 +398,6 @@ build(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table)
         build_end(builder);
 }
 
-const struct tr_ddl_dialect tr_ddl_postgresql = { .name = "postgresql",
-                                                  .sources = "postgresql",
-                                                  .build = build };
+const struct tr_ddl_dialect tr_ddl_postgresql = {
+    .name = "postgresql", .sources = "postgresql", .name_max = TR_NAME_POSTGRESQL, .build = build
+};

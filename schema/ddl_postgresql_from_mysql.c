@@ -766,6 +766,6 @@ build(struct tr_ddl_builder *b, enum tr_ddl_phase phase, uint32_t index)
                 build_index(b, index, &schema->tables[index].objects[i]);
 }
 
-const struct tr_ddl_dialect tr_ddl_postgresql_from_mysql = { .name = "postgresql",
-                                                             .sources = "mysql|mariadb",
-                                                             .build = build };
+const struct tr_ddl_dialect tr_ddl_postgresql_from_mysql = {
+    .name = "postgresql", .sources = "mysql|mariadb", .name_max = TR_NAME_POSTGRESQL, .build = build
+};
