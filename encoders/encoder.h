@@ -23,6 +23,9 @@ struct tr_encoder_env {
     const char *prefix;    /* topic.prefix = logical name */
     const char *database;  /* source database (PostgreSQL), else ""; known from the first event on */
     int stop_fd; /* eventfd: readable once the task is to stop: what waits for another server gives up; 0 = none */
+    /* Called some times a second while another server is waited for: the sink sees to its own affairs. thread: the encoder's; NULL = none */
+    void (*waiting)(void *arg, const char *whom, int64_t since_us);
+    void *waiting_arg;
 };
 
 /* One message. All bytes are valid until `emit` returns. */

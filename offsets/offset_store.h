@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/error.h"
 #include "core/names.h"
@@ -45,8 +46,12 @@ struct tr_offset_store_class {
     const char *name; /* "sqlite" */
     const char *
         schemes; /* "a|b" of the URLs it is chosen by, whose text is then `where`; NULL = embedded, `where` is a directory */
-    /* Open (and make) the store at `where` for one task and lock it: a second process is refused. TR_RETRY when it cannot be reached. */
-    int (*open)(const char *where, const char *task, struct tr_offset_store **store, struct tr_error *err);
+    /*
+     * Open (and make) the store at `where` for one task and lock it: a second process is refused. TR_RETRY when it cannot be reached. *end_us (borrowed;
+     * NULL = never) is 0 until the task is told to end, then the moment of the monotonic clock at which whatever waits for a server has given up.
+     */
+    int (*open)(const char *where, const char *task, const _Atomic int64_t *end_us,
+                struct tr_offset_store **store, struct tr_error *err);
     void (*close)(struct tr_offset_store *store);
     /* *checkpoint is initialised by the call; position NULL when nothing was saved. A damaged or newer store is refused. */
     int (*load)(struct tr_offset_store *store, struct tr_checkpoint *checkpoint, struct tr_error *err);

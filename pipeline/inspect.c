@@ -171,7 +171,7 @@ tr_task_drop(const struct tr_task_config *config, struct tr_error *err)
     int r = tr_task_new(config, &task, err);
     if (r < 0)
         return r;
-    r = config->store->open(tr_task_store_place(config->settings), task->name, &store, err);
+    r = config->store->open(tr_task_store_place(config->settings), task->name, NULL, &store, err);
     if (r == 0)
         r = drop_both(task, err);
     if (r == 0)

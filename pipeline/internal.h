@@ -44,9 +44,10 @@ struct tr_task {
     char source_database[256];
     struct tr_offset_store *store;
     struct tr_task_counters count;
-    _Atomic bool stopping; /* tr_task_stop was called */
-    int stop_fd;           /* eventfd: readable once stopping */
-    _Atomic bool halt;     /* this attempt is over: whoever waits shall give up */
+    _Atomic bool stopping;  /* tr_task_stop was called */
+    int stop_fd;            /* eventfd: readable once stopping */
+    _Atomic int64_t end_us; /* monotonic; 0 until stopping, then when every wait is over */
+    _Atomic bool halt;      /* this attempt is over: whoever waits shall give up */
     _Atomic bool
         turn; /* this attempt ends in good order, and the next one begins at once: a table was loaded, or is to be */
     bool

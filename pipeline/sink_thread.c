@@ -6,7 +6,7 @@
 #include "core/failpoint.h"
 #include "pipeline/internal.h"
 
-#define DRAIN_US (5 * TR_US_PER_S) /* SIGTERM ends within this */
+#define SAVE_US (1 * TR_US_PER_S) /* of the time that a stop may take, for what comes after the sink */
 #define PATIENCE_US \
     (3600 * TR_US_PER_S) /* without it what was read is waited for: the last transaction may be a large one */
 #define POLL_US (1 * TR_US_PER_S)
@@ -27,8 +27,9 @@ drain(struct tr_task *task, struct tr_error *err)
     if (task->config.sink->flush == NULL)
         return 0;
     TR_FAILPOINT("pipeline.drain");
-    int64_t patience = tr_task_stopping(task) ? DRAIN_US : PATIENCE_US;
-    return task->config.sink->flush(task->sink, tr_clock_us() + patience, err);
+    int64_t until = tr_task_stopping(task) ? atomic_load(&task->end_us) - SAVE_US
+                                           : tr_clock_us() + PATIENCE_US;
+    return task->config.sink->flush(task->sink, until, err);
 }
 
 static int

@@ -17,6 +17,7 @@
 #include "pipeline/internal.h"
 #include "schema/schema.h"
 
+#define END_US 4500000 /* what is told to stop waits no longer for anybody: it ends within 5 s */
 #define FIRST_BACKOFF_US 100000
 #define LONGEST_BACKOFF_US (30 * TR_US_PER_S)
 #define QUICK_BACKOFF_US \
@@ -48,6 +49,8 @@ void
 tr_task_stop(struct tr_task *task)
 {
     uint64_t one = 1;
+    int64_t never = 0;
+    atomic_compare_exchange_strong(&task->end_us, &never, tr_clock_us() + END_US);
     atomic_store(&task->stopping, true);
     ssize_t n = write(task->stop_fd, &one, sizeof(one));
     (void)n;
@@ -121,6 +124,7 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
                                            .source_dialect = config->source->dialect,
                                            .encoder = config->encoder,
                                            .stop_fd = task->stop_fd,
+                                           .end_us = &task->end_us,
                                            .memory = (uint64_t)tr_setting_int(config->settings, "memory") / 4,
                                            .arg = task,
                                            .durable = on_durable,
@@ -491,7 +495,7 @@ open_store(struct tr_task *task, struct tr_error *err)
     int64_t patience = tr_setting_int(task->config.settings, "retry_max");
     const char *place = tr_task_store_place(task->config.settings);
     for (;;) {
-        int r = task->config.store->open(place, task->name, &task->store, err);
+        int r = task->config.store->open(place, task->name, &task->end_us, &task->store, err);
         if (r != -TR_RETRY)
             return r;
         if (patience > 0 && tr_clock_us() - since > patience)

@@ -43,6 +43,8 @@ struct tr_sink_env {
     uint64_t memory; /* bytes the sink may hold on its own */
     int wake_fd;     /* eventfd: readable when the pipeline wants poll() to return */
     int stop_fd; /* eventfd: readable once the task is to stop: loaders and index builders give up with TR_RETRY; 0 = none */
+    /* 0 until the task is told to end, then the moment of the monotonic clock at which whatever waits has given up; NULL = never told. */
+    const _Atomic int64_t *end_us;
     void *arg;
     /*
      * Everything up to and including this batch is durable. thread: sink. sink_state: NULL, or with TR_SINK_STATE_IN_STORE the state just behind

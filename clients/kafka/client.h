@@ -19,6 +19,8 @@ struct tr_kafka_client {
     const char *mechanism; /* of SASL; borrowed, may be NULL */
     rd_kafka_resp_err_t broken;
     char broken_text[512];
+    /* 0 until whoever waits is told to end, then the moment at which all waiting is over; borrowed, NULL = never told. */
+    const _Atomic int64_t *end_us;
 };
 
 /* TLS and login. Texts are borrowed, NULL or empty = not given. */
@@ -61,6 +63,21 @@ void tr_kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaqu
 
 /* The log callback for who has no log: what matters comes as an error. */
 void tr_kafka_no_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
+
+/* --- wait.c --- */
+
+/* Is it told to end? What is only looked at, or could as well be done by the next start, is then given up at once. */
+bool tr_kafka_is_ending(const struct tr_kafka_client *client);
+
+/* What is left until the deadline, or until the end that it was told; 0 = nothing. */
+int tr_kafka_left_ms(const struct tr_kafka_client *client, int64_t deadline_us);
+
+/* One of librdkafka's calls that wait, and that can be called again after a time-out: for wait_ms at most, and not beyond the end. */
+rd_kafka_error_t *tr_kafka_call(const struct tr_kafka_client *client, rd_kafka_t *rk,
+                                rd_kafka_error_t *(*call)(rd_kafka_t *rk, int timeout_ms), int wait_ms);
+
+/* The next event of the queue, or NULL: none within wait_ms, or told to end. */
+rd_kafka_event_t *tr_kafka_answer(const struct tr_kafka_client *client, rd_kafka_queue_t *queue, int wait_ms);
 
 /* --- topic.c --- */
 

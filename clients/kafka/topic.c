@@ -21,7 +21,7 @@ tr_kafka_count_partitions(const struct tr_kafka_client *client, rd_kafka_t *rk, 
     for (int tries = 1; code != RD_KAFKA_RESP_ERR_NO_ERROR && tries * TRY_MS <= timeout_ms; tries++) {
         code = rd_kafka_metadata(rk, 1, NULL, &metadata, TRY_MS);
         rd_kafka_poll(rk, 0); /* errors of the connections come by callback */
-        if (tries > 1 && client->broken != RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (tr_kafka_is_ending(client) || (tries > 1 && client->broken != RD_KAFKA_RESP_ERR_NO_ERROR))
             break;
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -73,7 +73,7 @@ tr_kafka_make_compacted(const struct tr_kafka_client *client, rd_kafka_t *rk, co
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_MS, why, sizeof(why));
     rd_kafka_CreateTopics(rk, &new, 1, options, answers);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(answers, ADMIN_MS + 1000);
+    rd_kafka_event_t *event = tr_kafka_answer(client, answers, ADMIN_MS + 1000);
     int rc = created(client, event, topic, err);
     if (event != NULL)
         rd_kafka_event_destroy(event);
@@ -153,8 +153,12 @@ tr_kafka_reader_open(struct tr_kafka_client *client, rd_kafka_conf_t *conf, cons
     /* Without a group: none is looked for, and no right to one is needed. */
     reader->topic = rd_kafka_topic_new(reader->rk, topic, NULL);
     /* A leader that is known when the reading begins spares half a second of asking again. */
-    if (reader->topic != NULL &&
-        rd_kafka_metadata(reader->rk, 0, reader->topic, &metadata, 5 * TRY_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (int tries = 0; reader->topic != NULL && tries < 5 && code == RD_KAFKA_RESP_ERR__TIMED_OUT &&
+                        !tr_kafka_is_ending(client);
+         tries++)
+        code = rd_kafka_metadata(reader->rk, 0, reader->topic, &metadata, TRY_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
     if (reader->topic == NULL || rd_kafka_consume_start(reader->topic, 0, RD_KAFKA_OFFSET_BEGINNING) < 0) {
         tr_kafka_fail(client, err, rd_kafka_last_error(), NULL, "cannot read topic %s", topic);
@@ -204,7 +208,7 @@ tr_kafka_read_on(struct tr_kafka_reader *reader, bool to_end, int64_t until_us, 
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     char why[256] = "";
     bool final = false;
-    while (!final && tr_clock_us() < until_us) {
+    while (!final && tr_clock_us() < until_us && !tr_kafka_is_ending(reader->client)) {
         rd_kafka_message_t *message = rd_kafka_consume(reader->topic, 0, POLL_MS);
         int rc = 0;
         bool end = false;
@@ -224,7 +228,7 @@ tr_kafka_read_on(struct tr_kafka_reader *reader, bool to_end, int64_t until_us, 
         if (rc != 0 || end)
             return rc;
     }
-    if (!final && !to_end)
+    if (!final && !to_end && !tr_kafka_is_ending(reader->client))
         return 0;
     return tr_kafka_fail(reader->client, err, code, why[0] != '\0' ? why : NULL, "cannot read topic %s",
                          reader->name);

@@ -15,7 +15,7 @@
 
 #define ANSWER_MAX (1 << 20)
 #define STOP_US 2000000 /* how long a caller that wants to end still waits for an answer */
-#define LOOK_MS 1000
+#define LOOK_MS 200
 #define CONTENT_TYPE "Content-Type: application/vnd.schemaregistry.v1+json"
 #define ACCEPT                                                                                    \
     "Accept: application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json;q=0.9, " \
@@ -33,7 +33,9 @@ struct tr_schema_registry {
     struct curl_slist *headers;
     int stop_fd;
     int64_t give_up_us; /* 0 until stop_fd is readable */
-    char **urls;        /* without the slash at the end */
+    void (*waiting)(void *arg, const char *whom, int64_t since_us);
+    void *waiting_arg;
+    char **urls; /* without the slash at the end */
     size_t nurls, at;
     bool lookup_only;
     char problem[CURL_ERROR_SIZE];
@@ -134,6 +136,8 @@ tr_schema_registry_open(const struct tr_schema_registry_config *config, struct t
     tr_buffer_init(&registry->answer, ANSWER_MAX);
     registry->lookup_only = config->lookup_only;
     registry->stop_fd = config->stop_fd;
+    registry->waiting = config->waiting;
+    registry->waiting_arg = config->waiting_arg;
     *out = NULL;
     int rc = read_urls(registry, config->urls, err);
     if (rc == 0) {
@@ -271,6 +275,17 @@ wait_for_answer(struct tr_schema_registry *registry)
     return true;
 }
 
+/* The caller's other work goes on. */
+static void
+tell_waiting(const struct tr_schema_registry *registry, int64_t since_us)
+{
+    if (registry->waiting == NULL)
+        return;
+    char *url = where(registry);
+    registry->waiting(registry->waiting_arg, url, since_us);
+    free(url);
+}
+
 /* curl_easy_perform, but for an end of the task in between: *stopped. */
 static CURLcode
 perform(struct tr_schema_registry *registry, bool *stopped)
@@ -278,6 +293,7 @@ perform(struct tr_schema_registry *registry, bool *stopped)
     CURLcode code = CURLE_OK;
     CURLMsg *message;
     int running = 1, more;
+    int64_t since_us = tr_clock_us(), told_us = since_us;
     *stopped = false;
     if (curl_multi_add_handle(registry->multi, registry->curl) != CURLM_OK)
         return CURLE_FAILED_INIT;
@@ -286,6 +302,10 @@ perform(struct tr_schema_registry *registry, bool *stopped)
             code = CURLE_FAILED_INIT;
         else if (running > 0)
             *stopped = !wait_for_answer(registry);
+        if (tr_clock_us() - told_us >= LOOK_MS * 1000) {
+            tell_waiting(registry, since_us);
+            told_us = tr_clock_us();
+        }
     }
     while ((message = curl_multi_info_read(registry->multi, &more)) != NULL)
         if (message->msg == CURLMSG_DONE)

@@ -24,6 +24,9 @@ struct tr_schema_registry_config {
     bool lookup_only;                   /* schemas must be registered already */
     int64_t timeout_us;                 /* of one request */
     int stop_fd; /* eventfd: readable when the caller wants to end, and a call gives up with TR_RETRY; 0 = none */
+    /* Called some times a second while an answer is awaited, with the server's address and since when (monotonic); NULL = none */
+    void (*waiting)(void *arg, const char *whom, int64_t since_us);
+    void *waiting_arg;
 };
 
 /* Makes no connection yet. errors: TR_CONFIG for what is no URL. */

@@ -100,6 +100,8 @@ open_registry(struct avro_encoder *enc, const struct tr_encoder_env *env, struct
         .key = setting(settings, "schema_registry_key"),
         .timeout_us = 10000000,
         .stop_fd = env->stop_fd,
+        .waiting = env->waiting,
+        .waiting_arg = env->waiting_arg,
     };
     if (config.urls == NULL || config.urls[0] == '\0') {
         tr_fail(err, TR_CONFIG, "format debezium-avro needs schema_registry");

@@ -149,7 +149,7 @@ read_state(struct kafka_store *store, const char *own, struct tr_error *err)
 static int
 fence(struct kafka_store *store, struct tr_error *err)
 {
-    rd_kafka_error_t *error = rd_kafka_init_transactions(store->rk, INIT_MS);
+    rd_kafka_error_t *error = tr_kafka_call(&store->client, store->rk, rd_kafka_init_transactions, INIT_MS);
     rd_kafka_poll(store->rk, 0);
     if (error == NULL)
         return 0;

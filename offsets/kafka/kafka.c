@@ -11,7 +11,7 @@
 #include "offsets/kafka/internal.h"
 
 #define CONNECT_MS 5000
-#define SAVE_MS 4000 /* a stop must not wait longer for brokers that are away */
+#define SAVE_MS 4000
 #define BEAT_MS 500
 #define RELEASE_MS 1500
 #define POLICY_MS 200
@@ -223,10 +223,12 @@ new_store(const char *task)
 }
 
 static int
-kafka_store_open(const char *where, const char *task, struct tr_offset_store **out, struct tr_error *err)
+kafka_store_open(const char *where, const char *task, const _Atomic int64_t *end_us,
+                 struct tr_offset_store **out, struct tr_error *err)
 {
     struct kafka_store *store = new_store(task);
     *out = NULL;
+    store->client.end_us = end_us;
     int rc = read_url(store, where, err);
     if (rc == 0)
         rc = save_producer(store, err);

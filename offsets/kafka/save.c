@@ -96,7 +96,7 @@ committed(struct kafka_store *store)
 static int
 try_abort(struct kafka_store *store, struct tr_error *err)
 {
-    rd_kafka_error_t *error = rd_kafka_abort_transaction(store->rk, ABORT_MS);
+    rd_kafka_error_t *error = tr_kafka_call(&store->client, store->rk, rd_kafka_abort_transaction, ABORT_MS);
     store->committing = false;
     store->aborting = error != NULL;
     if (error == NULL) {
@@ -141,7 +141,7 @@ static int
 try_commit(struct kafka_store *store, int wait_ms, struct tr_error *err)
 {
     store->committing = true;
-    rd_kafka_error_t *error = rd_kafka_commit_transaction(store->rk, wait_ms);
+    rd_kafka_error_t *error = tr_kafka_call(&store->client, store->rk, rd_kafka_commit_transaction, wait_ms);
     if (error != NULL)
         return failed(store, error, "save the task's state", err);
     committed(store);

@@ -372,9 +372,11 @@ read_all(struct sqlite_store *store, struct tr_checkpoint *checkpoint, bool *has
 }
 
 static int
-sqlite_store_open(const char *where, const char *task, struct tr_offset_store **out, struct tr_error *err)
+sqlite_store_open(const char *where, const char *task, const _Atomic int64_t *end_us,
+                  struct tr_offset_store **out, struct tr_error *err)
 {
     struct sqlite_store *store = tr_calloc(1, sizeof(*store));
+    (void)end_us; /* nothing here waits */
     *out = NULL;
     store->base.class = &tr_sqlite_store;
     store->files.lock_fd = -1;

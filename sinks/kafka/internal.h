@@ -116,6 +116,7 @@ struct kafka_sink {
     size_t nspare, ncontext;     /* how many; how many headers one has */
     int64_t heartbeat_us;        /* between heartbeats; 0 = none */
     int64_t next_heartbeat_us;   /* monotonic */
+    int64_t next_told_us;        /* that a registry is waited for */
 
     /* The first failure stops everything: what comes behind it must not arrive before it does. */
     struct tr_error failure;       /* class TR_NO_ERROR = none */

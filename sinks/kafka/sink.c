@@ -24,7 +24,8 @@
 #define BYTES_MAX \
     ((uint64_t)8 << 20)      /* on their way: 80 MB/s to brokers that answer after a tenth of a second */
 #define COMMIT_POLL_US 20000 /* a commit under way is asked for this often */
-#define SETTLE_POLL_US 1000  /* whether readers see it at first; each time twice as long */
+#define WAIT_TOLD_US (3 * TR_US_PER_S)
+#define SETTLE_POLL_US 1000 /* whether readers see it at first; each time twice as long */
 
 static const struct tr_sink_class transactional_sink;
 
@@ -99,6 +100,22 @@ open_producer(struct kafka_sink *sink, struct tr_error *err)
     return 0;
 }
 
+/* The encoder waits for a schema registry: what is on its way arrives all the same, and the source is told of it. */
+static void
+on_waiting(void *arg, const char *whom, int64_t since_us)
+{
+    struct kafka_sink *sink = arg;
+    int64_t now = tr_clock_us();
+    rd_kafka_poll(sink->rk, 0);
+    flights_report(sink);
+    if (now - since_us < WAIT_TOLD_US || now < sink->next_told_us || sink->base.env->log == NULL)
+        return;
+    sink->next_told_us = now + WAIT_TOLD_US;
+    tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
+           "waiting for schema registry %s, for %d s now: nothing is written meanwhile", whom,
+           (int)((now - since_us) / TR_US_PER_S));
+}
+
 static int
 open_encoder(struct kafka_sink *sink, struct tr_error *err)
 {
@@ -108,7 +125,9 @@ open_encoder(struct kafka_sink *sink, struct tr_error *err)
                                                  .connector = env->source_name,
                                                  .prefix = env->task,
                                                  .database = env->source_database,
-                                                 .stop_fd = env->stop_fd };
+                                                 .stop_fd = env->stop_fd,
+                                                 .waiting = on_waiting,
+                                                 .waiting_arg = sink };
     if (sink->heartbeat_us > 0 && env->encoder->heartbeat == NULL)
         return tr_fail(err, TR_CONFIG, "heartbeat_interval: the format %s has no heartbeats",
                        env->encoder->name);
@@ -134,6 +153,7 @@ read_settings(struct kafka_sink *sink, struct tr_error *err)
                           ? sink->base.env->memory
                           : BYTES_MAX;
     sink->state_topic = kafka_state_topic(sink->base.env);
+    sink->client.end_us = sink->base.env->end_us;
     sink->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return sink->event_fd < 0 ? tr_fail(err, TR_FATAL, "kafka: no eventfd: %s", strerror(errno)) : 0;
 }
@@ -349,7 +369,7 @@ kafka_flush(struct tr_sink *base, int64_t deadline_us, struct tr_error *err)
         /* Half of a source transaction is no state to end in: it is read again. */
         if (sink->txn == TXN_OPEN && !sink->txn_at_checkpoint && sink->first == NULL)
             return 0;
-        int64_t left_us = deadline_us - tr_clock_us();
+        int64_t left_us = (int64_t)tr_kafka_left_ms(&sink->client, deadline_us) * 1000;
         if (left_us <= 0) {
             rc = kafka_fail(sink, err, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL,
                             "brokers %s: not all messages were confirmed in time", sink->brokers);

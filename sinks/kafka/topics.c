@@ -39,7 +39,7 @@ topics_list(struct kafka_sink *sink, int timeout_ms, struct tr_error *err)
     for (int tries = 1; code != RD_KAFKA_RESP_ERR_NO_ERROR && tries * TRY_MS <= timeout_ms; tries++) {
         code = rd_kafka_metadata(sink->rk, 1, NULL, &metadata, TRY_MS);
         rd_kafka_poll(sink->rk, 0); /* errors of the connections come by callback */
-        if (tries > 1 && sink->client.broken != RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (topic_wants_stop(sink) || (tries > 1 && sink->client.broken != RD_KAFKA_RESP_ERR_NO_ERROR))
             break;
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -123,7 +123,7 @@ ask_to_create(struct kafka_sink *sink, rd_kafka_NewTopic_t *topic, const char *n
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(sink->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_AdminOptions_set_request_timeout(options, CREATE_MS, why, sizeof(why));
     rd_kafka_CreateTopics(sink->rk, &topic, 1, options, answers);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(answers, CREATE_MS + 1000);
+    rd_kafka_event_t *event = tr_kafka_answer(&sink->client, answers, CREATE_MS + 1000);
     int rc = admin_result(sink, event, "make", name, err);
     if (event != NULL)
         rd_kafka_event_destroy(event);
@@ -158,7 +158,7 @@ topic_delete(struct kafka_sink *sink, const char *name, struct tr_error *err)
     rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
     rd_kafka_queue_t *answers = rd_kafka_queue_new(sink->rk);
     rd_kafka_DeleteTopics(sink->rk, &topic, 1, NULL, answers);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(answers, ADMIN_MS);
+    rd_kafka_event_t *event = tr_kafka_answer(&sink->client, answers, ADMIN_MS);
     int rc = admin_result(sink, event, "remove", name, err);
     if (event != NULL)
         rd_kafka_event_destroy(event);

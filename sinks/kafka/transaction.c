@@ -250,7 +250,7 @@ txn_advance(struct kafka_sink *sink, bool idle, struct tr_error *err)
 int
 txn_cancel(struct kafka_sink *sink, struct tr_error *err)
 {
-    rd_kafka_error_t *error = rd_kafka_abort_transaction(sink->rk, INIT_MS);
+    rd_kafka_error_t *error = tr_kafka_call(&sink->client, sink->rk, rd_kafka_abort_transaction, INIT_MS);
     sink->txn = TXN_NONE;
     forget_position(sink);
     return error != NULL ? kafka_fail_error(sink, err, error, "cannot abort a transaction") : 0;
@@ -260,7 +260,8 @@ void
 txn_abandon(struct kafka_sink *sink)
 {
     if (sink->txn != TXN_NONE && sink->txn != TXN_SETTLING) {
-        rd_kafka_error_t *error = rd_kafka_abort_transaction(sink->rk, ABORT_MS);
+        rd_kafka_error_t *error = tr_kafka_call(&sink->client, sink->rk, rd_kafka_abort_transaction,
+                                                ABORT_MS);
         if (error != NULL)
             rd_kafka_error_destroy(error); /* the next run's beginning aborts it */
     }
@@ -303,7 +304,7 @@ txn_finish(struct kafka_sink *sink, struct tr_error *err)
     int64_t deadline = tr_clock_us() + SAVE_US;
     int rc = sink->txn == TXN_OPEN ? commit(sink, err) : 0;
     while (rc == 0 && sink->txn != TXN_NONE) {
-        if (tr_clock_us() > deadline)
+        if (tr_kafka_left_ms(&sink->client, deadline) == 0)
             return kafka_fail(sink, err, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, "cannot commit a transaction");
         rd_kafka_poll(sink->rk, FINISH_POLL_MS);
         rc = push_on(sink, err);
@@ -342,7 +343,7 @@ kafka_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
      * acknowledged may not stand in the partition yet when a broker has just come back, and a reader then sees an older end: so a record is
      * committed first, and the reading goes at least up to it.
      */
-    rd_kafka_error_t *error = rd_kafka_init_transactions(sink->rk, INIT_MS);
+    rd_kafka_error_t *error = tr_kafka_call(&sink->client, sink->rk, rd_kafka_init_transactions, INIT_MS);
     if (error != NULL)
         return kafka_fail_error(sink, err, error, "cannot begin with transactions");
     rc = take_over(sink, &state, err);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 #include "offsets/offset_store.h"
 #include "offsets/kafka/kafka.h"
@@ -28,6 +29,7 @@ struct fixture {
     rd_kafka_mock_cluster_t *mock;
     char where[300];
     struct tr_offset_store *store;
+    _Atomic int64_t end_us;
     struct tr_error err;
 };
 
@@ -70,7 +72,7 @@ setup(void **state)
     fx->class = store->class;
     store->place(fx);
     *state = fx;
-    return fx->class->open(fx->where, "shop", &fx->store, &fx->err);
+    return fx->class->open(fx->where, "shop", &fx->end_us, &fx->store, &fx->err);
 }
 
 static int
@@ -92,7 +94,7 @@ static void
 reopen(struct fixture *fx)
 {
     fx->class->close(fx->store);
-    assert_int_equal(fx->class->open(fx->where, "shop", &fx->store, &fx->err), 0);
+    assert_int_equal(fx->class->open(fx->where, "shop", NULL, &fx->store, &fx->err), 0);
 }
 
 static void
@@ -211,7 +213,7 @@ a_saved_position_survives_a_kill(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct tr_error err;
-        int bad = fx->class->open(fx->where, "shop", &fx->store, &err);
+        int bad = fx->class->open(fx->where, "shop", NULL, &fx->store, &err);
         char position[32];
         for (int i = 1; bad == 0 && i <= 300; i++) {
             snprintf(position, sizeof(position), "0/%X", i);
@@ -222,7 +224,7 @@ a_saved_position_survives_a_kill(void **state)
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    assert_int_equal(fx->class->open(fx->where, "shop", &fx->store, &fx->err), 0);
+    assert_int_equal(fx->class->open(fx->where, "shop", NULL, &fx->store, &fx->err), 0);
     struct tr_checkpoint cp = load(fx);
     assert_string_equal(cp.position, "0/12C");
     tr_checkpoint_fini(&cp);
@@ -233,7 +235,7 @@ a_second_owner_is_refused(void **state)
 {
     struct fixture *fx = *state;
     struct tr_offset_store *second = NULL;
-    assert_int_equal(fx->class->open(fx->where, "shop", &second, &fx->err), -TR_REFUSED);
+    assert_int_equal(fx->class->open(fx->where, "shop", NULL, &second, &fx->err), -TR_REFUSED);
     assert_null(second);
     assert_true(fx->err.hint[0] != '\0');
 }
@@ -247,14 +249,14 @@ tasks_do_not_see_each_other(void **state)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct tr_offset_store *other;
         struct tr_checkpoint cp = { .position = (char *)names[i] };
-        assert_int_equal(fx->class->open(fx->where, names[i], &other, &fx->err), 0);
+        assert_int_equal(fx->class->open(fx->where, names[i], NULL, &other, &fx->err), 0);
         assert_int_equal(fx->class->save(other, &cp, &fx->err), 0);
         fx->class->close(other);
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct tr_offset_store *other;
         struct tr_checkpoint cp;
-        assert_int_equal(fx->class->open(fx->where, names[i], &other, &fx->err), 0);
+        assert_int_equal(fx->class->open(fx->where, names[i], NULL, &other, &fx->err), 0);
         assert_int_equal(fx->class->load(other, &cp, &fx->err), 0);
         assert_string_equal(cp.position, names[i]);
         tr_checkpoint_fini(&cp);
@@ -296,6 +298,24 @@ a_dropped_task_is_forgotten(void **state)
     tr_checkpoint_fini(&cp);
 }
 
+/* Servers that have gone hold nobody up who is told to end, neither in what it saves nor in what it gives back. */
+static void
+an_end_is_not_held_up(void **state)
+{
+    struct fixture *fx = *state;
+    save_sample(fx);
+    int64_t began_us = tr_clock_us();
+    fx->end_us = began_us + 200000;
+    if (fx->mock != NULL) {
+        rd_kafka_mock_broker_set_down(fx->mock, 1);
+        assert_int_equal(fx->class->save_position(fx->store, "0/2", NULL, &fx->err), -TR_RETRY);
+        assert_int_equal(fx->class->save_position(fx->store, "0/2", NULL, &fx->err), -TR_RETRY);
+    }
+    fx->class->close(fx->store);
+    fx->store = NULL;
+    assert_true(tr_clock_us() - began_us < 1500000);
+}
+
 #define CASE(f) \
     {           \
 #f, f   \
@@ -309,6 +329,7 @@ static const struct {
     CASE(save_position_keeps_the_rest), CASE(a_saved_position_survives_a_kill),
     CASE(a_second_owner_is_refused),    CASE(tasks_do_not_see_each_other),
     CASE(ten_thousand_tables_are_kept), CASE(a_dropped_task_is_forgotten),
+    CASE(an_end_is_not_held_up),
 };
 
 #if defined(__SANITIZE_THREAD__)

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -122,6 +123,35 @@ def test_what_the_store_refuses(source, kafka, make_tailrace):
         result = make_tailrace().run("run", config={**config, "offsets": url})
         assert result.status == status, result
         assert any(word in result.stderr for word in words.split("|")), result
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("when", ["start", "stream"])
+@pytest.mark.parametrize("exactly_once", [False, True], ids=["idempotent", "exactly_once"])
+def test_brokers_that_fall_silent_do_not_hold_up_an_end(source, kafka, make_tailrace, when, exactly_once):
+    """They keep the state and are the target: five seconds are for both together. Nothing is lost by it."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    insert(source, 1, 100)
+    config = {**with_offsets(task_config(source.url, kafka.url), kafka, "offsets-silent"), "task": f"silent-{when}-{exactly_once}"}
+    config["target"]["exactly_once"] = exactly_once
+    drain(make_tailrace(), config)
+    runner, broker = make_tailrace(), kafka.brokers[0].child
+    if when == "stream":
+        runner.start("run", config=config)
+        runner.wait_log("streaming from")
+    broker.signal(signal.SIGSTOP)
+    try:
+        insert(source, 101, 200)
+        if when == "start":
+            runner.start("run", config=config)
+        time.sleep(2)  # long enough for requests to be under way
+        began = time.monotonic()
+        assert runner.stop(60) == 0, runner.stderr
+        assert time.monotonic() - began < 5.5, runner.stderr
+    finally:
+        broker.signal(signal.SIGCONT)
+    drain(make_tailrace(), config)
+    assert len(Replay().apply(kafka.read([f"{config['task']}.public.t"])).rows["public.t"]) == 200
 
 
 # ---- tailrace convert: what it prints is run against real servers, as its user would

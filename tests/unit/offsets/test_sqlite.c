@@ -33,7 +33,7 @@ struct fixture {
 static int
 open_store(struct fixture *fx)
 {
-    return tr_sqlite_store.open(fx->dir, "shop", &fx->store, &fx->err);
+    return tr_sqlite_store.open(fx->dir, "shop", NULL, &fx->store, &fx->err);
 }
 
 static void
@@ -89,7 +89,7 @@ the_refusal_names_the_owner(void **state)
     struct tr_offset_store *second;
     char pid[32];
     snprintf(pid, sizeof(pid), "(pid %ld)", (long)getpid());
-    assert_int_equal(tr_sqlite_store.open(fx->dir, "shop", &second, &fx->err), -TR_REFUSED);
+    assert_int_equal(tr_sqlite_store.open(fx->dir, "shop", NULL, &second, &fx->err), -TR_REFUSED);
     assert_non_null(strstr(fx->err.text, pid));
 }
 
@@ -250,9 +250,9 @@ a_directory_that_cannot_be_made_is_a_configuration_error(void **state)
 {
     struct fixture *fx = *state;
     struct tr_offset_store *store;
-    assert_int_equal(tr_sqlite_store.open("/proc/no/such", "shop", &store, &fx->err), -TR_CONFIG);
-    assert_int_equal(tr_sqlite_store.open("", "shop", &store, &fx->err), -TR_CONFIG);
-    assert_int_equal(tr_sqlite_store.open(fx->dir, "", &store, &fx->err), -TR_CONFIG);
+    assert_int_equal(tr_sqlite_store.open("/proc/no/such", "shop", NULL, &store, &fx->err), -TR_CONFIG);
+    assert_int_equal(tr_sqlite_store.open("", "shop", NULL, &store, &fx->err), -TR_CONFIG);
+    assert_int_equal(tr_sqlite_store.open(fx->dir, "", NULL, &store, &fx->err), -TR_CONFIG);
 }
 
 int
