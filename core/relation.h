@@ -18,6 +18,13 @@
 #include "core/logical.h"
 #include "core/value.h"
 
+/* What rows hold that were there before the column was added. */
+enum tr_older {
+    TR_OLDER_UNKNOWN = 0, /* not told: a constant default is taken for it */
+    TR_OLDER_NULL,
+    TR_OLDER_VALUE, /* older_value */
+};
+
 struct tr_column {
     const char *name;
     const char
@@ -39,6 +46,7 @@ struct tr_column {
     const char *const *labels; /* enum or set labels in order */
     uint32_t nlabels;
     const char *default_expression; /* SQL text, or NULL */
+    const char *older_value;        /* with TR_OLDER_VALUE: its canonical text (docs/values.md), else NULL */
     const char *
         target_type; /* the type it is to have at the target, by the task's `types` or `columns`; or NULL. Set by mapping, like the target names */
     uint16_t
@@ -48,6 +56,7 @@ struct tr_column {
         unique; /* 1-based place in the unique index that tells rows apart where there is no primary key, 0 = not part of it */
     uint16_t
         identity; /* 1-based place in the replica identity (the columns an old image certainly has), 0 = not part */
+    uint8_t older; /* enum tr_older */
     bool
         default_unknown; /* it has one, and the catalogue tells only that of a later type: default_expression is NULL */
     bool not_null;

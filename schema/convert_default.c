@@ -196,7 +196,7 @@ constant_to_mysql(const struct tr_column *column, const char *type, const struct
     } else if (column->logical == TR_ARRAY && strcmp(plain, "{}") == 0) {
         tr_buffer_text(&written, "'[]'");
         known = true;
-    } else if (same_spelling(column->logical) && is_taken(column->logical, plain, false)) {
+    } else if ((utc || same_spelling(column->logical)) && is_taken(column->logical, plain, false)) {
         mysql_literal(plain, &written);
         known = true;
     }

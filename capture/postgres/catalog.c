@@ -138,7 +138,12 @@ tr_postgres_tables(struct tr_postgres_source *source, struct tr_postgres_table *
 
 /* --------------------------------------------------------------------------------------------------------- columns */
 
-/* $1 the tables' oids, $2 the publication whose column lists count (prattrs came with 15), $3 whether dropped columns are told too. */
+/*
+ * $1 the tables' oids, $2 the publication whose column lists count (prattrs came with 15), $3 whether dropped columns and what older rows hold are told, too.
+ *
+ * What a column gave the rows that were there when it was added stays in the catalogue until the table is rewritten (attmissingval); of a partitioned table its leaves
+ * have it. Without it, the column came with no value at all if the table has not been rewritten since: its file is its first one, or a column that is older still has its.
+ */
 static const char columns_query[] =
     "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated,"
     "  a.attidentity, pg_get_expr(d.adbin, d.adrelid),"
@@ -148,7 +153,13 @@ static const char columns_query[] =
     "    WHEN 'i' THEN coalesce(array_position(ri.indkey::int2[], a.attnum) < ri.indnkeyatts, false)"
     "    ELSE pk.indimmediate AND coalesce(array_position(pk.indkey::int2[], a.attnum) < pk.indnkeyatts, false) END,"
     "  c.relreplident, c.relkind, c.relispartition, a.attisdropped, %s,"
-    "  CASE WHEN array_position(uk.indkey::int2[], a.attnum) < uk.indnkeyatts THEN array_position(uk.indkey::int2[], a.attnum) + 1 END"
+    "  CASE WHEN array_position(uk.indkey::int2[], a.attnum) < uk.indnkeyatts THEN array_position(uk.indkey::int2[], a.attnum) + 1 END,"
+    "  CASE WHEN NOT $3::bool THEN NULL WHEN a.atthasmissing THEN array_to_string(a.attmissingval, '')"
+    "    WHEN c.relkind = 'p' THEN (SELECT CASE WHEN min(x.v) = max(x.v) THEN min(x.v) END"
+    "      FROM (SELECT array_to_string(l.attmissingval, '') COLLATE \"C\" AS v FROM pg_partition_tree(c.oid) p"
+    "        JOIN pg_attribute l ON l.attrelid = p.relid AND l.attname = a.attname WHERE l.atthasmissing) x) END,"
+    "  $3::bool AND c.relkind = 'r' AND NOT a.atthasmissing AND (c.relfilenode = c.oid OR EXISTS (SELECT FROM pg_attribute o"
+    "    WHERE o.attrelid = a.attrelid AND o.attnum > 0 AND o.attnum < a.attnum AND o.atthasmissing))"
     "  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_type t ON t.oid = a.atttypid"
     "  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     "  LEFT JOIN pg_collation co ON co.oid = a.attcollation"
@@ -181,7 +192,9 @@ enum {
     C_PARTITION,
     C_DROPPED,
     C_PUBLISHED,
-    C_UNIQUE
+    C_UNIQUE,
+    C_OLDER_VALUE,
+    C_OLDER_NULL
 };
 
 /* Does the log carry the column? Generated ones since 18, when the publication says so: ours will. */
@@ -229,6 +242,10 @@ fill_from_catalog(struct tr_arena *arena, struct tr_column *column, const PGresu
     column->auto_increment = identity != '\0' || (expression != NULL && !column->generated &&
                                                   strncmp(expression, "nextval(", 8) == 0);
     column->default_expression = expression;
+    column->older_value = text_cell(arena, res, row, C_OLDER_VALUE);
+    column->older = column->older_value != NULL                    ? TR_OLDER_VALUE
+                    : PQgetvalue(res, row, C_OLDER_NULL)[0] == 't' ? TR_OLDER_NULL
+                                                                   : TR_OLDER_UNKNOWN;
     column->collation = text_cell(arena, res, row, C_COLLATION);
     column->unique = (uint16_t)oid_cell(res, row, C_UNIQUE);
     column->key = key > 0 && key <= oid_cell(res, row, C_NKEYS) ? (uint16_t)key : 0;
@@ -417,11 +434,12 @@ complete_column(struct tr_postgres_source *source, struct tr_relation *relation,
         column->native = text_cell(arena, res, row, C_NATIVE);
     else
         column->native = spell_type(source, arena, column);
-    if (live && column->default_expression != NULL &&
-        !default_suits(oid_cell(res, row, C_TYPE), column->type_id)) {
-        column->default_expression = NULL;
-        column->default_unknown = true;
-    }
+    if (!live || default_suits(oid_cell(res, row, C_TYPE), column->type_id))
+        return;
+    column->default_unknown = column->default_expression != NULL || column->older_value != NULL;
+    column->default_expression = column->older_value = NULL;
+    if (column->older == TR_OLDER_VALUE)
+        column->older = TR_OLDER_UNKNOWN;
 }
 
 /* The columns of the log may have been renamed or dropped since: found by their place among all that ever were. */

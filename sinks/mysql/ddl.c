@@ -111,31 +111,147 @@ is_evaluated(const char *value)
     return false;
 }
 
-/* ADD COLUMN with the default as a constant; false when the default is not one: the rows that are there would differ. */
+/* The source's default as this server says it; false when it has none, or one that cannot be said. */
 static bool
-add_column(struct change *c, const struct tr_column *column)
+write_default(struct change *c, const struct tr_column *column, struct tr_buffer *out)
+{
+    if (column->default_expression == NULL)
+        return false;
+    if (c->sink->from_postgresql)
+        return tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, out);
+    own_default(c, column, out);
+    return true;
+}
+
+/* The value that older rows hold, by way of a default that says it. */
+static bool
+write_older(struct change *c, const struct tr_column *column, struct tr_buffer *out)
+{
+    struct tr_column constant = *column;
+    struct tr_buffer text;
+    tr_buffer_init(&text, (size_t)1 << 20);
+    if (column->logical == TR_BOOL) {
+        tr_buffer_text(&text, column->older_value[0] == 't' ? "true" : "false");
+    } else {
+        tr_buffer_byte(&text, '\'');
+        for (const char *p = column->older_value; *p != '\0'; p++)
+            tr_buffer_printf(&text, *p == '\'' ? "''" : "%c", *p);
+        tr_buffer_byte(&text, '\'');
+    }
+    constant.default_expression = text.data;
+    bool known = write_default(c, &constant, out);
+    tr_buffer_fini(&text);
+    return known;
+}
+
+/* A column's definition behind its name. NOT NULL without a default: the table was empty, or is filled by the rows that come. */
+static void
+define(struct change *c, const struct tr_column *column, bool filled, const char *value)
+{
+    tr_buffer_printf(&c->sql, " %s%s", c->type.data, column->not_null && filled ? " NOT NULL" : " NULL");
+    if (value != NULL)
+        tr_buffer_printf(&c->sql, " DEFAULT %s", value);
+}
+
+/* ADD COLUMN with the default that gives the rows that are there what they hold at the source; false when that is not known, or cannot be said. */
+static bool
+write_add(struct change *c, const struct tr_column *column)
 {
     struct tr_buffer value;
-    bool from_postgresql = c->sink->from_postgresql, known = true;
-    write_type(c, column);
-    alter(c, "ADD COLUMN", column->name);
-    tr_buffer_printf(&c->sql, " %s", c->type.data);
-    if (column->default_expression == NULL) {
-        tr_buffer_text(
-            &c->sql,
-            " NULL"); /* NOT NULL without a default: the table was empty, or is filled by the rows that come */
-        return !column->generated && !column->default_unknown;
-    }
+    bool known = true, filled = column->older == TR_OLDER_VALUE;
     tr_buffer_init(&value, (size_t)1 << 20);
-    if (from_postgresql)
-        known = tr_convert_default_to_mysql(column, c->type.data, &c->sink->target, &value);
-    else
-        own_default(c, column, &value);
-    if (known)
-        tr_buffer_printf(&c->sql, "%s DEFAULT %s", column->not_null ? " NOT NULL" : " NULL", value.data);
-    known = known && !is_evaluated(value.data);
+    write_type(c, column);
+    if (filled) {
+        known = write_older(c, column, &value);
+    } else if (column->older == TR_OLDER_UNKNOWN && column->default_expression != NULL) {
+        filled = write_default(c, column, &value);
+        known = filled && !is_evaluated(value.data);
+    } else if (column->older == TR_OLDER_UNKNOWN) {
+        known = !column->default_unknown && !(column->auto_increment && c->sink->from_postgresql);
+    }
+    alter(c, "ADD COLUMN", column->name);
+    define(c, column, filled && known, filled && value.len > 0 ? value.data : NULL);
     tr_buffer_fini(&value);
     return known && !column->generated;
+}
+
+/* The default from then on, where it is another one than ADD COLUMN had. */
+static int
+settle_default(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    struct tr_buffer older, own;
+    int rc = 0;
+    tr_buffer_init(&older, (size_t)1 << 20);
+    tr_buffer_init(&own, (size_t)1 << 20);
+    bool has_older = column->older == TR_OLDER_VALUE && write_older(c, column, &older);
+    bool has_own = write_default(c, column, &own);
+    bool same = has_own == has_older && (!has_own || strcmp(own.data, older.data) == 0);
+    if (!has_own && column->default_expression != NULL)
+        tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
+               "the default of the source's new column %s.%s.%s cannot be said here and is left out: %.200s",
+               c->table->database, c->table->name, column->name, column->default_expression);
+    if (column->older != TR_OLDER_UNKNOWN && !same) {
+        alter(c, "MODIFY COLUMN", column->name);
+        define(c, column, has_older, has_own ? own.data : NULL);
+        rc = run(c, err);
+    }
+    tr_buffer_fini(&older);
+    tr_buffer_fini(&own);
+    return rc;
+}
+
+static int
+has_rows(struct change *c, bool *any, struct tr_error *err)
+{
+    char *answer = NULL;
+    tr_buffer_reset(&c->sql);
+    tr_buffer_text(&c->sql, "SELECT EXISTS (SELECT 1 FROM ");
+    tr_mysql_qualified(&c->sql, c->table->database, c->table->name);
+    tr_buffer_byte(&c->sql, ')');
+    int rc = tr_mysql_query_text(c->sink->meta, c->sql.data, &answer, err);
+    *any = answer == NULL || strcmp(answer, "0") != 0;
+    free(answer);
+    return rc;
+}
+
+enum age { AGE_UNKNOWN, CAME_LATER, WAS_THERE };
+
+/* Did the column come after all that were there before? Numbers of PostgreSQL only grow. */
+static enum age
+age_of(const struct change *c, const struct tr_relation *before, const struct tr_column *column)
+{
+    bool all = before != NULL && c->sink->from_postgresql && column->number > 0;
+    for (uint16_t i = 0; all && i < before->ncolumns; i++) {
+        if (before->columns[i].number > column->number)
+            return WAS_THERE;
+        all = before->columns[i].number > 0;
+    }
+    return all ? CAME_LATER : AGE_UNKNOWN;
+}
+
+/* before: the table without the column, or NULL when that is not known. */
+static int
+add_column(struct change *c, const struct tr_relation *before, const struct tr_column *source,
+           struct tr_error *err)
+{
+    struct tr_column column = *source;
+    enum age age = age_of(c, before, source);
+    bool any = true;
+    int rc = 0;
+    if (column.older == TR_OLDER_NULL && age != CAME_LATER)
+        column.older = TR_OLDER_UNKNOWN; /* it may have come with its table */
+    bool known = write_add(c, &column) && age != WAS_THERE;
+    if (!known)
+        rc = has_rows(c, &any, err);
+    if (rc == 0 && !any)
+        column.older = TR_OLDER_NULL;
+    if (rc == 0 && !known)
+        known = write_add(c, &column) && !any;
+    if (rc == 0 && !known)
+        return refuse(c, age == WAS_THERE ? "published for the first time" : "a new", column.name, err);
+    if (rc == 0)
+        rc = run(c, err);
+    return rc < 0 ? rc : settle_default(c, &column, err);
 }
 
 static const struct tr_column *
@@ -152,11 +268,12 @@ column_of(const struct change *c, const struct tr_relation *relation, const stru
 }
 
 static int
-carry_new(struct change *c, const struct tr_column *column, struct tr_error *err)
+carry_new(struct change *c, const struct tr_relation *before, const struct tr_column *column,
+          struct tr_error *err)
 {
     if (column->generated || tr_my_table_column(c->table, column->name) >= 0)
         return 0;
-    return add_column(c, column) ? run(c, err) : refuse(c, "a new", column->name, err);
+    return add_column(c, before, column, err);
 }
 
 /* Does every value of the old type keep its meaning in the new one? */
@@ -325,7 +442,7 @@ carry(struct change *c, const struct tr_relation *before, const struct tr_relati
     }
     for (uint16_t i = 0; rc == 0 && i < after->ncolumns; i++)
         if (column_of(c, before, &after->columns[i]) == NULL)
-            rc = carry_new(c, &after->columns[i], err);
+            rc = carry_new(c, before, &after->columns[i], err);
     return rc;
 }
 
@@ -385,7 +502,7 @@ tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *
         const struct tr_column *column = &relation->columns[i];
         if (column->generated || tr_my_table_column(table, column->name) >= 0)
             continue;
-        rc = add_column(&c, column) ? run(&c, err) : refuse(&c, "a new", column->name, err);
+        rc = add_column(&c, NULL, column, err);
         *changed = *changed || rc == 0;
     }
     change_fini(&c);

@@ -1,68 +1,24 @@
 /*
  * ddl.c - a table changed its shape at the source: what of it is carried over (docs/ddl.md).
  *
- * Carried: what cannot lose data and whose outcome is known: a column added (nullable, or with a constant default), renamed, or widened. A dropped column
+ * Carried: what cannot lose data and whose outcome is known: a column added (when it is known what older rows hold), renamed, or widened. A dropped column
  * stays at the target and may be NULL from then on. All else is refused with the statement that the operator may run, and taken for done when he has.
  * PostgreSQL logs the new shape only with the next change of the table, and never logs what a rewrite did to rows.
  */
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/memory.h"
 #include "sinks/postgres/shape.h"
 
-/* A default that is evaluated gives old rows values that only the source knows. Casts are no calls. */
-static bool
-calls_function(const char *expression)
-{
-    for (const char *at = expression; *at != '\0'; at++) {
-        if (*at == '\'') {
-            at = strchr(at + 1, '\'');
-            if (at == NULL)
-                return true;
-        } else if (at[0] == ':' && at[1] == ':') {
-            at += 2;
-            at += strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_. \"");
-            if (*at == '(')
-                at += strcspn(at, ")");
-            at += strspn(at, ")[]");
-            at--;
-        } else if (*at == '(' || strncasecmp(at, "current_", 8) == 0 || strncasecmp(at, "local", 5) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
+/* "ALTER TABLE schema.name " */
 static void
 alter(struct tr_buffer *sql, const struct tr_pg_table *table)
 {
     tr_buffer_text(sql, "ALTER TABLE ");
     tr_pg_qualified(sql, table->schema, table->name);
     tr_buffer_byte(sql, ' ');
-}
-
-static bool
-safe_to_add(const struct tr_column *column)
-{
-    if (column->native == NULL || column->generated || column->default_unknown)
-        return false;
-    return column->default_expression == NULL || !calls_function(column->default_expression);
-}
-
-static void
-add_column(struct tr_buffer *sql, const struct tr_pg_table *table, const struct tr_column *column)
-{
-    alter(sql, table);
-    tr_buffer_text(sql, "ADD COLUMN IF NOT EXISTS ");
-    tr_pg_identifier(sql, column->name);
-    tr_buffer_printf(sql, " %s", column->native);
-    if (column->default_expression != NULL)
-        tr_buffer_printf(sql, " DEFAULT %s", column->default_expression);
-    if (column->not_null && column->default_expression != NULL)
-        tr_buffer_text(sql, " NOT NULL");
 }
 
 struct change {
@@ -354,7 +310,7 @@ refuse_left_over(struct change *c, const struct tr_column *column, struct tr_err
     tr_buffer_text(&c->sql, "DROP COLUMN ");
     tr_pg_identifier(&c->sql, column->name);
     tr_buffer_text(&c->sql, "; ");
-    add_column(&c->sql, c->table, column);
+    tr_pg_write_new_column(&c->sql, c->table, column);
     return tr_error_hint(
         err, "run at the target: %s; then start again%s", c->sql.data,
         column->default_unknown
@@ -378,30 +334,84 @@ refuse_default(struct change *c, const struct tr_column *column, struct tr_error
         c->sql.data);
 }
 
+/* It has a lower number than columns that the task knows, so it did not come after them. */
+static int
+refuse_unpublished(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    tr_fail(err, TR_REFUSED,
+            "table %s.%s: the source's column \"%s\" was there before, and its values were not in the log",
+            c->table->schema, c->table->name, column->name);
+    return tr_error_hint(
+        err, "run at the target: %s; then start again. Rows that are there need a reload of the table",
+        c->sql.data);
+}
+
+static int
+add_column(struct change *c, const struct tr_column *column, struct tr_error *err)
+{
+    int rc = make_enum(c, column, err);
+    if (rc < 0)
+        return rc;
+    tr_pg_write_new_column(&c->sql, c->table, column);
+    rc = run(c, err);
+    return rc < 0 ? rc : tr_pg_settle_default(c->sink, c->conn, c->table, column, err);
+}
+
+static int
+has_rows(struct change *c, bool *any, struct tr_error *err)
+{
+    PGresult *res = NULL;
+    tr_buffer_text(&c->sql, "SELECT EXISTS (SELECT FROM ");
+    tr_pg_qualified(&c->sql, c->table->schema, c->table->name);
+    tr_buffer_byte(&c->sql, ')');
+    int rc = tr_pg_ask(c->sink, c->conn, c->sql.data, &res, err);
+    *any = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
+    PQclear(res);
+    tr_buffer_reset(&c->sql);
+    return rc;
+}
+
+/* What older rows hold is not known: that matters where there are any. */
+static int
+carry_doubtful(struct change *c, struct tr_column *column, bool was_there, struct tr_error *err)
+{
+    bool any;
+    int rc = has_rows(c, &any, err);
+    if (rc < 0)
+        return rc;
+    if (!any && column->native != NULL) {
+        column->older = TR_OLDER_NULL;
+        return add_column(c, column, err);
+    }
+    tr_pg_write_new_column(&c->sql, c->table, column);
+    if (was_there)
+        return refuse_unpublished(c, column, err);
+    return column->default_unknown ? refuse_default(c, column, err) : refuse(c, "a new", column->name, err);
+}
+
 static int
 carry_new(struct change *c, const struct tr_column *source, struct tr_error *err)
 {
-    const struct tr_column *column = as_here(c, source);
-    int at = tr_pg_table_column(c->table, column->name);
-    bool there = at >= 0 && !(c->before != NULL && makes_room(c, column->name));
-    if (column->generated)
+    struct tr_column column = *as_here(c, source);
+    int at = tr_pg_table_column(c->table, column.name);
+    bool there = at >= 0 && !(c->before != NULL && makes_room(c, column.name));
+    if (column.generated)
         return 0;
     if (there && c->table->columns[at].generated && c->before != NULL) {
         alter(&c->sql, c->table);
         tr_buffer_text(&c->sql, "ALTER COLUMN ");
-        tr_pg_identifier(&c->sql, column->name);
+        tr_pg_identifier(&c->sql, column.name);
         tr_buffer_text(&c->sql, " DROP EXPRESSION");
-        return refuse(c, "a plain column where the target computes", column->name, err);
+        return refuse(c, "a plain column where the target computes", column.name, err);
     }
     if (there)
-        return is_left_over(c, column, at) ? refuse_left_over(c, column, err) : 0;
-    int rc = safe_to_add(column) ? make_enum(c, column, err) : 0;
-    if (rc < 0)
-        return rc;
-    add_column(&c->sql, c->table, column);
-    if (column->default_unknown)
-        return refuse_default(c, column, err);
-    return safe_to_add(column) ? run(c, err) : refuse(c, "a new", column->name, err);
+        return is_left_over(c, &column, at) ? refuse_left_over(c, &column, err) : 0;
+    enum tr_pg_shape_age age = tr_pg_shape_age(c->before, c->after, source);
+    if (column.older == TR_OLDER_NULL && age != TR_PG_SHAPE_OLDER)
+        column.older = TR_OLDER_UNKNOWN; /* it may have come with its table */
+    bool was_there = age == TR_PG_SHAPE_YOUNGER;
+    return !was_there && tr_pg_safe_to_add(&column) ? add_column(c, &column, err)
+                                                    : carry_doubtful(c, &column, was_there, err);
 }
 
 static int
@@ -437,7 +447,7 @@ refuse_doubt(struct change *c, const char *gone, const struct tr_column *come, s
     tr_buffer_text(&c->sql, " TO ");
     tr_pg_identifier(&c->sql, come->name);
     tr_buffer_text(&c->sql, "; if it is a new one: ");
-    add_column(&c->sql, c->table, as_here(c, come));
+    tr_pg_write_new_column(&c->sql, c->table, as_here(c, come));
     return tr_error_hint(err, "if it was renamed, run at the target: %s; then start again", c->sql.data);
 }
 

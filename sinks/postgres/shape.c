@@ -130,6 +130,21 @@ tr_pg_shape_numbered(const struct tr_pg_shape *shape, const struct tr_relation *
     return a > 0 && b > 0 && shape->id == relation->id;
 }
 
+enum tr_pg_shape_age
+tr_pg_shape_age(const struct tr_pg_shape *before, const struct tr_relation *relation,
+                const struct tr_column *column)
+{
+    bool all = before != NULL;
+    for (uint16_t i = 0; before != NULL && i < before->ncolumns; i++) {
+        uint16_t number = before->columns[i].number;
+        if (!tr_pg_shape_numbered(before, relation, number, column->number))
+            all = false;
+        else if (number > column->number)
+            return TR_PG_SHAPE_YOUNGER;
+    }
+    return all ? TR_PG_SHAPE_OLDER : TR_PG_SHAPE_UNKNOWN;
+}
+
 static bool
 is_column(const struct tr_pg_shape *shape, const struct tr_pg_shape_column *before,
           const struct tr_relation *relation, const struct tr_column *after)

@@ -49,6 +49,13 @@ const struct tr_pg_shape_column *tr_pg_shape_then(const struct tr_pg_shape *shap
 /* Are numbers of both comparable? */
 bool tr_pg_shape_numbered(const struct tr_pg_shape *shape, const struct tr_relation *relation, uint16_t a,
                           uint16_t b);
+/*
+ * Did the column come after all of the shape's, or before some of them? By the numbers, which only grow. YOUNGER: the shape is younger than the column, which was left out of the
+ * log then. before: NULL = nothing is known.
+ */
+enum tr_pg_shape_age { TR_PG_SHAPE_UNKNOWN, TR_PG_SHAPE_OLDER, TR_PG_SHAPE_YOUNGER };
+enum tr_pg_shape_age tr_pg_shape_age(const struct tr_pg_shape *before, const struct tr_relation *relation,
+                                     const struct tr_column *column);
 bool tr_pg_shape_same_type(const struct tr_pg_shape_column *before, const struct tr_column *after);
 
 /* Has the relation the columns of the shape: same ones, same names, same types? */
@@ -91,6 +98,17 @@ int tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *rel
 
 /* The tables as they are made for the load are the shape that the stream begins with. */
 int tr_pg_prepare_shapes(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+
+/* ---- newcolumn.c: columns that the source added */
+
+/* Is it known what the rows hold that are there, or can a constant default be taken for it? */
+bool tr_pg_safe_to_add(const struct tr_column *column);
+/* ALTER TABLE ... ADD COLUMN with the default that gives those rows what they hold. */
+void tr_pg_write_new_column(struct tr_buffer *sql, const struct tr_pg_table *table,
+                            const struct tr_column *column);
+/* Then the source's own default, where that is another one; inside the open transaction. One that the target cannot have is left out with a warning. */
+int tr_pg_settle_default(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_pg_table *table,
+                         const struct tr_column *column, struct tr_error *err);
 
 /* ---- foreign.c: tables of another engine */
 

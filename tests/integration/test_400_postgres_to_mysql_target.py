@@ -204,10 +204,16 @@ def test_new_columns_follow(source, maria, tailrace):
     wait_until(lambda: maria.one("SELECT count(*) FROM t") == 1, 20, "the first row")
     source.sql("ALTER TABLE t ADD COLUMN v varchar(10) DEFAULT 'x'; ALTER TABLE t RENAME COLUMN old TO new;"
                "ALTER TABLE t ALTER COLUMN new TYPE bigint")
-    source.sql("INSERT INTO t VALUES (2, 20000000000, 'y')")
+    for column in ("at timestamptz NOT NULL DEFAULT now()", "d int DEFAULT 5", "e int", "f bool NOT NULL DEFAULT true", "g text DEFAULT 'it''s \\'"):
+        source.sql(f"ALTER TABLE t ADD COLUMN {column}")
+    source.sql("ALTER TABLE t ALTER d SET DEFAULT 6, ALTER e SET DEFAULT 6, ALTER f DROP DEFAULT")
+    source.sql("INSERT INTO t VALUES (2, 20000000000, 'y', DEFAULT, DEFAULT, DEFAULT, false)")
     wait_until(lambda: maria.one("SELECT count(*) FROM t") == 2, 20, "the second row")
     assert tailrace.stop() == 0
-    assert maria.sql("SELECT id, new, v FROM t ORDER BY id") == [(1, 1, "x"), (2, 20000000000, "y")]
+    rows = "SELECT id, new, v, at, d, e, {}, g FROM t ORDER BY id"
+    assert maria.sql(rows.format("f")) == source.sql(rows.replace("at,", "at AT TIME ZONE 'UTC',").format("f::int"))
+    defaults = maria.sql("SELECT column_default FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 't' AND ordinal_position > 3")
+    assert defaults == [("utc_timestamp(6)",), ("6",), ("6",), (None,), ("'it\\'s \\\\'",)]
 
 
 def test_a_rename_that_nobody_saw_is_known_or_refused(source, maria, tailrace):

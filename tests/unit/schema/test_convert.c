@@ -169,6 +169,8 @@ test_defaults(void **state)
     assert_string_equal(default_for_mysql(TR_TIMESTAMPTZ, "DATETIME(6)", "now()"), "(UTC_TIMESTAMP(6))");
     assert_string_equal(default_for_mysql(TR_TIMESTAMP, "DATETIME(3)", "CURRENT_TIMESTAMP(3)"),
                         "CURRENT_TIMESTAMP(3)");
+    assert_string_equal(default_for_mysql(TR_TIMESTAMPTZ, "DATETIME(6)", "'2026-01-02 03:04:05.6+00'"),
+                        "'2026-01-02 03:04:05.6'");
     assert_string_equal(default_for_mysql(TR_DATE, "DATE", "CURRENT_DATE"), "(CURDATE())");
     assert_string_equal(default_for_mysql(TR_FLOAT64, "DOUBLE", "'NaN'::double precision"), "none");
     assert_string_equal(default_for_mysql(TR_DATE, "DATE", "'infinity'::date"), "none");
