@@ -187,11 +187,12 @@ set_param(struct conversion *c, const char *name, const char *value)
 static void
 source_tls(struct conversion *c)
 {
-    static const char *const modes[][2] = { { "disabled", "disable" },
-                                            { "preferred", "prefer" },
-                                            { "required", "require" },
-                                            { "verify_ca", "verify-ca" },
-                                            { "verify_identity", "verify-full" } };
+    static const char *const modes[][2] = {
+        { "disabled", "disable" },    { "preferred", "prefer" },           { "required", "require" },
+        { "disable", "disable" }, /* these are MariaDB's */
+        { "trust", "require" },       { "verify-ca", "verify-ca" },        { "verify-full", "verify-full" },
+        { "verify_ca", "verify-ca" }, { "verify_identity", "verify-full" }
+    };
     const char *mode = pairs_take(c->pairs, "database.ssl.mode");
     for (size_t i = 0; mode != NULL && i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (strcasecmp(mode, modes[i][0]) == 0) {

@@ -33,6 +33,15 @@ struct piece {
     bool group, any, greedy;
 };
 
+/* How long the dot here is between two parts of a name: `\.`, or one that somebody did not escape. 0 = none */
+static size_t
+dot_length(const char *at)
+{
+    if (strncmp(at, "\\.", 2) == 0)
+        return 2;
+    return *at == '.' && (at[1] == '\0' || strchr("*+?{", at[1]) == NULL);
+}
+
 /* Between dots: `(.*)`, `[^.]+`, `(orders)`, `public`; 0 when there are others or too many. */
 static size_t
 split_pieces(const char *regex, struct piece pieces[3])
@@ -43,7 +52,7 @@ split_pieces(const char *regex, struct piece pieces[3])
     len -= len > 0 && regex[len - 1] == '$';
     for (const char *at = regex, *end = regex + len; n < 3; n++) {
         const char *dot = at;
-        while (dot < end && strncmp(dot, "\\.", 2) != 0)
+        while (dot < end && dot_length(dot) == 0)
             dot += dot[0] == '[' && strcspn(dot, "]") < (size_t)(end - dot) ? strcspn(dot, "]") + 1 : 1;
         struct piece *piece = &pieces[n];
         *piece = (struct piece){ .text = at, .len = (size_t)(dot - at) };
@@ -55,7 +64,7 @@ split_pieces(const char *regex, struct piece pieces[3])
             return 0;
         if (dot == end)
             return n + 1;
-        at = dot + 2;
+        at = dot + dot_length(dot);
     }
     return 0;
 }

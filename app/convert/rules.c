@@ -4,6 +4,7 @@
 #include "app/convert/convert.h"
 
 #define REUSE "tailrace has nothing of the kind"
+#define NO_SCHEMAS "the server has databases and no schemas in them: database.include.list, or tables"
 
 static const struct rule postgres_rules[] = {
     { "plugin.name", RULE_LOST_SET, "pgoutput",
@@ -43,6 +44,9 @@ static const struct rule postgres_rules[] = {
     { "schema.blacklist", RULE_DONE, NULL, NULL },
     { "snapshot.lock.timeout.ms", RULE_IDLE, NULL, "no table is locked" },
     { "snapshot.locking.mode", RULE_IDLE, NULL, "no table is locked" },
+    { "database.server.id*", RULE_IDLE, NULL, "the connector for PostgreSQL does not look at it" },
+    { "database.include.list", RULE_IDLE, NULL, "the connector for PostgreSQL does not look at it" },
+    { "database.exclude.list", RULE_IDLE, NULL, "the connector for PostgreSQL does not look at it" },
     { NULL, RULE_IDLE, NULL, NULL },
 };
 
@@ -59,10 +63,10 @@ static const struct rule binlog_rules[] = {
     { "gtid.source.includes", RULE_LOST, NULL, "all sources' transactions are carried" },
     { "gtid.source.excludes", RULE_LOST, NULL, "all sources' transactions are carried" },
     { "gtid.source.filter.dml.events", RULE_IDLE, NULL, "no source is filtered" },
-    { "schema.history.internal*", RULE_IDLE, NULL,
-      "no history of schemas is needed: the log and the catalogue tell the tables' shapes" },
-    { "database.history*", RULE_IDLE, NULL,
-      "no history of schemas is needed: the log and the catalogue tell the tables' shapes" },
+    { "schema.include.list", RULE_LOST, NULL, NO_SCHEMAS },
+    { "schema.exclude.list", RULE_LOST, NULL, NO_SCHEMAS },
+    { "schema.whitelist", RULE_LOST, NULL, NO_SCHEMAS },
+    { "schema.blacklist", RULE_LOST, NULL, NO_SCHEMAS },
     { "inconsistent.schema.handling.mode", RULE_LOST_SET, "fail",
       "an event that does not fit its table stops the task" },
     { "binlog.buffer.size", RULE_IDLE, NULL, "see memory" },
@@ -94,13 +98,17 @@ static const struct rule common_rules[] = {
     { "database.user", RULE_DONE, NULL, NULL },
     { "database.password", RULE_DONE, NULL, NULL },
     { "database.dbname", RULE_DONE, NULL, NULL },
+    { "database.history*", RULE_IDLE, NULL,
+      "no history of schemas is needed: the log and the catalogue tell the tables' shapes" },
+    { "schema.history.internal*", RULE_IDLE, NULL,
+      "no history of schemas is needed: the log and the catalogue tell the tables' shapes" },
     { "database.initial.statements", RULE_LOST, NULL,
       "sessions have fixed settings, so that values have one form" },
     { "database.tcpKeepAlive", RULE_IDLE, NULL, "always on" },
     { "database.query.timeout.ms", RULE_IDLE, NULL, "no statement of ours is unbounded" },
     { "database.*", RULE_LOST, NULL, "a property of the JDBC driver" },
     { "driver.*", RULE_LOST, NULL, "a property of the JDBC driver" },
-    { "tasks.max", RULE_IDLE, NULL, "one task reads one log" },
+    { "tasks.max*", RULE_IDLE, NULL, "one task reads one log" },
     { "table.include.list", RULE_DONE, NULL, NULL },
     { "table.exclude.list", RULE_DONE, NULL, NULL },
     { "table.whitelist", RULE_DONE, NULL, NULL },
@@ -152,7 +160,12 @@ static const struct rule common_rules[] = {
     { "topic.naming.strategy", RULE_DONE, NULL, NULL },
     { "topic.cache.size", RULE_IDLE, NULL, "no limit is needed" },
     { "topic.heartbeat.prefix", RULE_SAME, NULL, "there is no topic of heartbeats" },
-    { "topic.transaction", RULE_SAME, NULL, "the topic is PREFIX.transaction" },
+    { "topic.heartbeat.name", RULE_LOST, NULL,
+      "the topic is topic_heartbeat_prefix, a dot and topic_prefix" },
+    { "topic.transaction", RULE_LOST_SET, "transaction", "the topic is PREFIX.transaction" },
+    { "topic.key.*", RULE_LOST, NULL,
+      "keys get no field __dbz__physicalTableIdentifier; see that keys of the tables do not collide" },
+    { "topic.tracking.*", RULE_IDLE, NULL, "Connect's own" },
     { "topic.regex*", RULE_DONE, NULL, NULL },
     { "topic.replacement", RULE_DONE, NULL, NULL },
     { "heartbeat.interval.ms", RULE_DONE, NULL, NULL },
@@ -175,8 +188,8 @@ static const struct rule common_rules[] = {
     { "transforms*", RULE_DONE, NULL, NULL },
     { "predicates*", RULE_LOST, NULL, "Java code that decides which transform sees an event" },
     { "post.processors*", RULE_LOST, NULL, "Java code" },
-    { "key.converter*", RULE_DONE, NULL, NULL },
-    { "value.converter*", RULE_DONE, NULL, NULL },
+    { "key.converter", RULE_DONE, NULL, NULL },
+    { "value.converter", RULE_DONE, NULL, NULL },
     { "debezium.format.*", RULE_DONE, NULL, NULL },
     { "debezium.sink.type", RULE_LOST_SET, "kafka", "tailrace publishes to Kafka alone" },
     { "debezium.*", RULE_IDLE, NULL, "Debezium Server's own" },
@@ -203,7 +216,7 @@ static const struct rule common_rules[] = {
       "no event is left out: what cannot be carried stops the task" },
     { "errors.*", RULE_IDLE, NULL, "failures are logged and tried again by themselves" },
     { "retriable.*", RULE_IDLE, NULL, "back-off is built in" },
-    { "custom.sanitize.pattern", RULE_LOST, NULL, "what a name cannot hold becomes an underscore" },
+    { "custom.sanitize.pattern", RULE_IDLE, NULL, "passwords are never logged" },
     { "sourceinfo.struct.maker", RULE_LOST, NULL, "Java code" },
     { "transaction.metadata.factory", RULE_LOST, NULL, "Java code" },
     { "legacy.snapshot.max.threads", RULE_IDLE, NULL, "see readers" },
@@ -219,16 +232,57 @@ static const struct rule common_rules[] = {
     { "config.*", RULE_IDLE, NULL, "Connect's own" },
     { "status.storage.*", RULE_IDLE, NULL, "Connect's own" },
     { "group.id", RULE_IDLE, NULL, "Connect's own" },
-    { "plugin.path", RULE_IDLE, NULL, "Connect's own" },
+    { "plugin.*", RULE_IDLE, NULL, "Connect's own" },
+    { "connector.*", RULE_IDLE, NULL, "Connect's own" },
+    { "access.control.*", RULE_IDLE, NULL, "Connect's own" },
+    { "client.*", RULE_IDLE, NULL, "Connect's own" },
+    { "metric*", RULE_IDLE, NULL, "Connect's own" },
+    { "offsets.storage.topic", RULE_IDLE, NULL, "Connect's own" },
+    { "response.http.*", RULE_IDLE, NULL, "Connect's own" },
+    { "task.shutdown.*", RULE_IDLE, NULL, "Connect's own" },
     { "listeners*", RULE_IDLE, NULL, "Connect's own" },
     { "rest.*", RULE_IDLE, NULL, "Connect's own" },
     { "scheduled.*", RULE_IDLE, NULL, "Connect's own" },
     { "custom.metric.tags", RULE_IDLE, NULL, "Connect's own" },
+    { "record.processing.*", RULE_IDLE, NULL, "the embedded engine's own" },
     { "executor.shutdown.timeout.ms", RULE_IDLE, NULL, "a stop takes at most five seconds" },
     { "connection.*", RULE_IDLE, NULL, "connections are watched by themselves" },
     { "guardrail.*", RULE_IDLE, NULL, "any number of tables is served" },
+    { "openlineage.integration.enabled", RULE_LOST_SET, "false", REUSE },
     { "openlineage.*", RULE_LOST, NULL, REUSE },
     { "internal.*", RULE_LOST, NULL, "internal to Debezium" },
+    { NULL, RULE_IDLE, NULL, NULL },
+};
+
+/* What stands behind key.converter. and value.converter. */
+static const struct rule converter_rules[] = {
+    { "schemas.enable", RULE_IDLE, NULL, "Avro has its schemas in the registry" },
+    { "schemas.cache.*", RULE_IDLE, NULL, "no limit is needed" },
+    { "max.schemas.per.subject", RULE_IDLE, NULL, "no limit is needed" },
+    { "plugin.version", RULE_IDLE, NULL, "Connect's own" },
+    { "decimal.format", RULE_LOST_SET, "BASE64",
+      "decimals of the mode precise are BASE64; see decimal_handling_mode: double, string" },
+    { "auto.register.schemas", RULE_OPTION, "target.schema_registry_register", "values are no Avro" },
+    { "apicurio.registry.auto-register", RULE_OPTION, "target.schema_registry_register",
+      "values are no Avro" },
+    { "apicurio.registry.find-latest", RULE_LOST_SET, "false",
+      "the schema that a table has is asked for, not the newest" },
+    { "apicurio.registry.as-confluent", RULE_LOST_SET, "true", "ids have four bytes, as Confluent's" },
+    { "apicurio.registry.headers.enabled", RULE_LOST_SET, "false", "the id stands before the value" },
+    { "apicurio.registry.use-id", RULE_LOST_SET, "contentId", "the id is the one of Confluent's interface" },
+    { "apicurio.use-id", RULE_LOST_SET, "contentId", "the id is the one of Confluent's interface" },
+    { "use.latest.version", RULE_LOST_SET, "false",
+      "the schema that a table has is asked for, not the newest" },
+    { "normalize.schemas", RULE_LOST_SET, "false", "schemas are registered as they are" },
+    { "enhanced.avro.schema.support", RULE_LOST_SET, "false",
+      "names are those of the converter's default settings" },
+    { "scrub.invalid.names", RULE_LOST_SET, "false", "see schema_name_adjustment_mode" },
+    { "connect.meta.data", RULE_LOST_SET, "true", "schemas hold Connect's description" },
+    { "schema.registry.ssl.*", RULE_LOST, NULL,
+      "a Java key store; give PEM files: schema_registry_ca, schema_registry_certificate" },
+    { "bearer.auth.*", RULE_LOST, NULL,
+      "the registry is asked with user and password: schema_registry_user" },
+    { "*", RULE_LOST, NULL, "an option of a converter that is not carried" },
     { NULL, RULE_IDLE, NULL, NULL },
 };
 
@@ -247,6 +301,10 @@ find_in(const struct rule *rules, const char *key)
 const struct rule *
 rule_find(const char *key, const char *scheme)
 {
+    static const char *const converters[] = { "key.converter.", "value.converter." };
+    for (size_t i = 0; i < 2; i++)
+        if (strncmp(key, converters[i], strlen(converters[i])) == 0)
+            return find_in(converter_rules, key + strlen(converters[i]));
     const struct rule *rule = find_in(strcmp(scheme, "postgresql") == 0 ? postgres_rules : binlog_rules, key);
     return rule != NULL ? rule : find_in(common_rules, key);
 }

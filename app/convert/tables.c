@@ -65,17 +65,47 @@ add_list(struct conversion *c, const char *key, const char *old_key, bool schema
     return true;
 }
 
+/* A name that stands for itself. */
+static bool
+is_plain(const char *text)
+{
+    while (isalnum((unsigned char)*text) || *text == '_')
+        text++;
+    return *text == '\0';
+}
+
+/* "%.orders" with the schemas a and b is a.orders and b.orders. */
+static void
+narrow_to(struct line *line, char **schemas, size_t count)
+{
+    struct line narrow = { .section = line->section, .name = line->name, .list = line->list };
+    for (size_t k = 0; k < count; k++)
+        if (!is_plain(schemas[k]))
+            return;
+    narrow.values = tr_calloc(line->count * (count + 1), sizeof(char *));
+    for (size_t i = 0; i < line->count; i++) {
+        if (strncmp(line->values[i], "%.", 2) != 0)
+            narrow.values[narrow.count++] = tr_strdup(line->values[i]);
+        for (size_t k = 0; k < count && strncmp(line->values[i], "%.", 2) == 0; k++)
+            narrow.values[narrow.count++] = tr_asprintf("%s%s", schemas[k], line->values[i] + 1);
+    }
+    free_list(line->values, line->count);
+    *line = narrow;
+}
+
 /* Both lists had to match; ours is one, so that of tables counts, if each of its schemas is in the other. */
 static void
 compare_lists(struct conversion *c, const char *key, const char *value)
 {
     char **parts;
     size_t count = split_list(value, ',', &parts);
-    const struct line *line = NULL;
+    struct line *line = NULL;
     bool good = true;
     for (size_t i = 0; i < c->nlines; i++)
         if (strcmp(c->lines[i].section, "tables") == 0 && strcmp(c->lines[i].name, "include") == 0)
             line = &c->lines[i];
+    if (line != NULL)
+        narrow_to(line, parts, count);
     for (size_t i = 0; line != NULL && i < line->count; i++) {
         char *schema = tr_strndup(line->values[i], strcspn(line->values[i], "."));
         bool found = false;

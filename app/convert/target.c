@@ -78,36 +78,6 @@ convert_format(struct conversion *c)
     free(flat);
 }
 
-static void
-convert_registry(struct conversion *c)
-{
-    const char *url = pairs_take(c->pairs, "value.converter.schema.registry.url");
-    const char *keys = pairs_take(c->pairs, "key.converter.schema.registry.url");
-    const char *user = pairs_take(c->pairs, "value.converter.basic.auth.user.info");
-    (void)pairs_take(c->pairs, "key.converter.basic.auth.user.info");
-    (void)pairs_take(c->pairs, "key.converter");
-    /* One setting adjusts the names of records and of fields. */
-    (void)pairs_take(c->pairs, "field.name.adjustment.mode");
-    (void)pairs_take(c->pairs, "value.converter.basic.auth.credentials.source");
-    (void)pairs_take(c->pairs, "key.converter.basic.auth.credentials.source");
-    if (url == NULL)
-        url = keys;
-    if (url != NULL)
-        convert_set(c, "target", "schema_registry", url, "value.converter.schema.registry.url");
-    if (user == NULL)
-        return;
-    convert_note(
-        c,
-        "The registry's password stands in this file: chmod 600, or write ${ENV} or ${file:/path} in its place.");
-    char *name = tr_strndup(user, strcspn(user, ":"));
-    const char *password = strchr(user, ':');
-    convert_set(c, "target", "schema_registry_user", name, "value.converter.basic.auth.user.info");
-    if (password != NULL)
-        convert_set(c, "target", "schema_registry_password", password + 1,
-                    "value.converter.basic.auth.user.info");
-    free(name);
-}
-
 /* The value of the first of these keys that the file has (its name in *key), the others marked as read; NULL = none. */
 static const char *
 take_first(struct conversion *c, const char *const keys[], const char **key)
@@ -121,6 +91,75 @@ take_first(struct conversion *c, const char *const keys[], const char **key)
         *key = keys[i];
     }
     return found;
+}
+
+/* Apicurio has an interface of Confluent's beside its own. */
+static void
+convert_apicurio(struct conversion *c, const char *url, const char *key)
+{
+    const char *own = strstr(url, "/apis/");
+    char *address = tr_asprintf("%.*s/apis/ccompat/v7", own != NULL ? (int)(own - url) : (int)strlen(url),
+                                url);
+    convert_set(c, "target", "schema_registry", address, key);
+    convert_note(
+        c,
+        "schema_registry is Apicurio's interface for Confluent's clients; see that readers use the ids of it.");
+    free(address);
+}
+
+static void
+convert_subjects(struct conversion *c)
+{
+    static const char *const keys[] = { "value.converter.value.subject.name.strategy",
+                                        "key.converter.key.subject.name.strategy", NULL };
+    static const char *const names[][2] = { { ".TopicNameStrategy", "topic" },
+                                            { ".RecordNameStrategy", "record" },
+                                            { ".TopicRecordNameStrategy", "topic-record" } };
+    const char *key = keys[0], *strategy = take_first(c, keys, &key);
+    size_t i = 0;
+    while (strategy != NULL && i < 3 && !ends_with(strategy, names[i][0]))
+        i++;
+    if (strategy != NULL && i < 3)
+        convert_set(c, "target", "subject_name", names[i][1], key);
+    else if (strategy != NULL)
+        convert_lost(c, key, "Java code; see subject_name");
+}
+
+static void
+convert_registry(struct conversion *c)
+{
+    static const char *const urls[] = { "value.converter.schema.registry.url",
+                                        "key.converter.schema.registry.url", NULL },
+                             *const apicurio[] = { "value.converter.apicurio.registry.url",
+                                                   "key.converter.apicurio.registry.url", NULL };
+    const char *key = urls[0], *url = take_first(c, urls, &key), *theirs = take_first(c, apicurio, &key);
+    const char *user = pairs_take(c->pairs, "value.converter.basic.auth.user.info");
+    (void)pairs_take(c->pairs, "key.converter.basic.auth.user.info");
+    (void)pairs_take(c->pairs, "key.converter");
+    /* One setting adjusts the names of records and of fields. */
+    (void)pairs_take(c->pairs, "field.name.adjustment.mode");
+    (void)pairs_take(c->pairs, "value.converter.basic.auth.credentials.source");
+    (void)pairs_take(c->pairs, "key.converter.basic.auth.credentials.source");
+    if (url != NULL)
+        convert_set(c, "target", "schema_registry", url, key);
+    else if (theirs != NULL)
+        convert_apicurio(c, theirs, key);
+    else
+        convert_lost(c, "value.converter.schema.registry.url",
+                     "it is missing: put the registry's address into schema_registry");
+    convert_subjects(c);
+    if (user == NULL)
+        return;
+    convert_note(
+        c,
+        "The registry's password stands in this file: chmod 600, or write ${ENV} or ${file:/path} in its place.");
+    char *name = tr_strndup(user, strcspn(user, ":"));
+    const char *password = strchr(user, ':');
+    convert_set(c, "target", "schema_registry_user", name, "value.converter.basic.auth.user.info");
+    if (password != NULL)
+        convert_set(c, "target", "schema_registry_password", password + 1,
+                    "value.converter.basic.auth.user.info");
+    free(name);
 }
 
 static void
@@ -190,6 +229,21 @@ convert_router(struct conversion *c, const char *name, bool logical)
     free(key);
 }
 
+/* Of those that ExtractNewRecordState can add. */
+static bool
+fields_are_there(const char *list)
+{
+    static const char *const known[] = { "op", "table", "source.table", "ts_ms", "source.ts_ms" };
+    char **names;
+    size_t count = split_list(list, ',', &names), found = 0;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+            found += strcmp(names[i], known[k]) == 0;
+    if (count > 0)
+        free_list(names, count);
+    return found == count;
+}
+
 static void
 convert_flat(struct conversion *c, const char *name)
 {
@@ -203,6 +257,10 @@ convert_flat(struct conversion *c, const char *name)
         convert_lost(c, prefix, "delete.handling.mode: a delete is the tombstone of its key");
     if (drop != NULL && is_true(drop))
         convert_lost(c, prefix, "drop.tombstones: a delete is the tombstone of its key");
+    const char *fields = take_of(c, prefix, "add.fields");
+    if (fields != NULL && !fields_are_there(fields))
+        convert_lost(c, prefix,
+                     "add.fields: each row has __op, __table, __ts_ms and __position, and no others");
     convert_note(
         c, "format plain-json adds __op, __table, __ts_ms and __position to each row (docs/events.md).");
     free(prefix);
@@ -235,7 +293,9 @@ convert_transforms(struct conversion *c)
         if (strncmp(pair->key, "transforms.", 11) != 0 || pair->used)
             continue;
         pair->used = true;
-        if (!ends_with(pair->key, ".type"))
+        if (ends_with(pair->key, ".predicate"))
+            convert_lost(c, pair->key, "what is carried of this transform holds for all messages");
+        else if (!ends_with(pair->key, ".type") && !ends_with(pair->key, ".negate"))
             convert_lost(c, pair->key, "an option of a transform that is not carried");
     }
 }
@@ -343,14 +403,42 @@ convert_property(struct conversion *c, const char *name, const char *value, cons
                                         "client.id",
                                         "transaction.timeout.ms",
                                         "metric.reporters",
-                                        "partitioner.class" };
+                                        "metrics.*",
+                                        "metadata.*",
+                                        "client.dns.lookup",
+                                        "config.providers*",
+                                        "connections.max.idle.ms",
+                                        "enable.metrics.push",
+                                        "partitioner.adaptive.partitioning.enable",
+                                        "partitioner.availability.timeout.ms",
+                                        "receive.buffer.bytes",
+                                        "send.buffer.bytes",
+                                        "reconnect.backoff.*",
+                                        "retry.backoff.*",
+                                        "socket.connection.setup.*",
+                                        "transaction.two.phase.commit.enable",
+                                        "ssl.client.auth",
+                                        "ssl.protocol",
+                                        "ssl.provider",
+                                        "ssl.enabled.protocols",
+                                        "ssl.keymanager.algorithm",
+                                        "ssl.trustmanager.algorithm",
+                                        "ssl.secure.random.implementation",
+                                        "sasl.login.*" };
     for (size_t i = 0; i < sizeof(idle) / sizeof(idle[0]); i++) {
-        if (strcmp(name, idle[i]) == 0) {
+        size_t len = strlen(idle[i]);
+        if (idle[i][len - 1] == '*' ? strncmp(name, idle[i], len - 1) == 0 : strcmp(name, idle[i]) == 0) {
             convert_idle(c, key);
             return;
         }
     }
-    if (strcmp(name, "bootstrap.servers") == 0) {
+    if (strcmp(name, "partitioner.class") == 0 || strcmp(name, "partitioner.ignore.keys") == 0) {
+        if (strstr(value, "DefaultPartitioner") == NULL && strcmp(value, "false") != 0)
+            convert_lost(c, key,
+                         "messages go where Java's clients put their keys by default; see partition_by");
+    } else if (strncmp(name, "compression.", 12) == 0 && ends_with(name, ".level")) {
+        convert_lost(c, key, "write kafka: [\"compression.level=...\"]");
+    } else if (strcmp(name, "bootstrap.servers") == 0) {
         free(c->brokers);
         c->brokers = tr_strdup(value);
     } else if (strcmp(name, "compression.type") == 0) {

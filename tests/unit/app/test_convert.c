@@ -382,6 +382,89 @@ avro_has_its_registry(void **state)
     end(&out);
 }
 
+/* Keys that people's files have beside the connector's own. */
+static void
+what_stands_around_a_connector_is_known(void **state)
+{
+    static const struct {
+        const char *base, *lines, *has; /* NULL: nothing to set */
+        size_t lost;
+    } cases[] = {
+        { MYSQL, "schema.include.list=shop\n", "#   schema.include.list: the server has databases", 1 },
+        { POSTGRES JSON_VALUES, "schema.history.internal.kafka.topic=h\ndatabase.server.id=5\n", NULL, 0 },
+        { POSTGRES JSON_VALUES, "topic.heartbeat.name=beats\n", "#   topic.heartbeat.name: ", 1 },
+        { POSTGRES JSON_VALUES, "topic.transaction=transaction\ncustom.sanitize.pattern=x\n", NULL, 0 },
+        { POSTGRES JSON_VALUES, "openlineage.integration.enabled=false\ntasks.max.enforce=false\n", NULL, 0 },
+        { POSTGRES JSON_VALUES, "record.processing.threads=4\nplugin.discovery=only_scan\n", NULL, 0 },
+        { POSTGRES JSON_VALUES, "value.converter.decimal.format=NUMERIC\n", "decimals of the mode precise",
+          1 },
+        { POSTGRES JSON_VALUES, "value.converter.schemas.cache.size=9\n", NULL, 0 },
+        { POSTGRES JSON_VALUES, "producer.override.partitioner.class=a.B\n", "see partition_by", 1 },
+        { POSTGRES JSON_VALUES, "producer.override.send.buffer.bytes=9\nssl.protocol=TLSv1.3\n", NULL, 0 },
+        { POSTGRES JSON_VALUES, "schema.include.list=a,b\ntable.include.list=.*\\\\.t,a.u\n",
+          "include: [a.t, b.t, a.u]", 0 },
+        { POSTGRES JSON_VALUES,
+          "transforms=r\ntransforms.r.type=org.apache.kafka.connect.transforms.RegexRouter\n"
+          "transforms.r.regex=srv.public.(.*)\ntransforms.r.replacement=$1\ntransforms.r.predicate=p\n",
+          "topic_routes: [\"public.%={table}\"]", 1 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct converted out;
+        char *text = tr_asprintf("%s%s", cases[i].base, cases[i].lines);
+        convert(&out, text, NULL);
+        if (cases[i].has != NULL)
+            has(&out, cases[i].has);
+        if (out.lost != cases[i].lost)
+            fail_msg("%s: lost %zu\n%s", cases[i].lines, out.lost, out.yaml.data);
+        end(&out);
+        free(text);
+    }
+}
+
+static void
+avro_of_others_has_its_registry(void **state)
+{
+    struct converted out;
+    (void)state;
+    convert(&out,
+            POSTGRES "value.converter=io.apicurio.registry.utils.converter.AvroConverter\n"
+                     "value.converter.apicurio.registry.url=http://r:8080/apis/registry/v2\n"
+                     "value.converter.apicurio.registry.as-confluent=true\n"
+                     "value.converter.apicurio.registry.auto-register=false\n",
+            NULL);
+    has(&out, "schema_registry: \"http://r:8080/apis/ccompat/v7\"");
+    has(&out, "schema_registry_register: false");
+    assert_int_equal(out.lost, 0);
+    end(&out);
+    convert(
+        &out,
+        POSTGRES
+        "value.converter=io.confluent.connect.avro.AvroConverter\n"
+        "value.converter.value.subject.name.strategy=io.confluent.kafka.serializers.subject.RecordNameStrategy\n"
+        "value.converter.auto.register.schemas=false\n",
+        NULL);
+    has(&out, "subject_name: record");
+    has(&out, "schema_registry_register: false");
+    has(&out, "#   value.converter.schema.registry.url: it is missing");
+    assert_int_equal(out.lost, 1);
+    end(&out);
+}
+
+static void
+mariadb_has_modes_of_its_own_for_tls(void **state)
+{
+    struct converted out;
+    (void)state;
+    convert(&out,
+            MYSQL
+            "connector.class=io.debezium.connector.mariadb.MariaDbConnector\ndatabase.ssl.mode=verify-full\n",
+            NULL);
+    has(&out, "?sslmode=verify-full");
+    assert_int_equal(out.lost, 0);
+    end(&out);
+}
+
 static void
 offsets_say_where_to_begin(void **state)
 {
@@ -456,6 +539,9 @@ main(void)
         cmocka_unit_test(topics_are_renamed_by_their_parts),
         cmocka_unit_test(schemas_are_where_the_format_has_them),
         cmocka_unit_test(avro_has_its_registry),
+        cmocka_unit_test(avro_of_others_has_its_registry),
+        cmocka_unit_test(what_stands_around_a_connector_is_known),
+        cmocka_unit_test(mariadb_has_modes_of_its_own_for_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
