@@ -11,6 +11,8 @@ struct tr_ddl_builder {
     struct tr_buffer text; /* of the statement being written */
     uint32_t capacity;
     uint32_t notes_capacity;
+    const enum tr_logical *const
+        *key_types;                  /* of a MySQL or MariaDB target: key_types.h; NULL = the columns' own */
     struct tr_convert_target target; /* all zero when the statements are only to be read */
 };
 

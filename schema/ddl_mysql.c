@@ -2,7 +2,7 @@
  * ddl_mysql.c - statements for a MySQL or MariaDB target.
  *
  * The primary key stands in CREATE TABLE: InnoDB keeps the rows in its order, and an AUTO_INCREMENT column must be a key from the start. Checks are added to the empty
- * table; other indexes follow the rows, foreign keys follow all tables (ddl_mysql_keys.c).
+ * table; other indexes follow the rows, foreign keys follow all tables (ddl_mysql_keys.c, ddl_mysql_foreign.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "core/memory.h"
 #include "schema/ddl_mysql.h"
 #include "schema/expression.h"
+#include "schema/key_types.h"
 #include "schema/names.h"
 #include "schema/own_column.h"
 
@@ -187,7 +188,13 @@ tr_my_ddl_column_type(const struct tr_ddl_builder *b, const struct tr_table *tab
     struct tr_column plain = tr_ddl_plain_column(&b->ddl->arena, table, column, &json);
     tr_buffer_reset(type);
     tr_buffer_reset(note);
+    enum tr_logical linked = b->key_types != NULL ? b->key_types[table - b->schema->tables][column]
+                                                  : plain.logical;
+    bool wider = linked != plain.logical && plain.target_type == NULL;
+    plain.logical = wider ? linked : plain.logical;
     tr_convert_to_mysql(b->schema->dialect, &plain, &b->target, use, share, type, note);
+    if (wider)
+        tr_buffer_printf(note, "becomes %s, as the other end of a foreign key is", type->data);
 }
 
 static bool
@@ -565,6 +572,8 @@ build_before(struct tr_ddl_builder *b)
 static void
 build(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table)
 {
+    if (builder->key_types == NULL && !tr_my_ddl_is_family(builder))
+        builder->key_types = tr_key_types(&builder->ddl->arena, builder->schema);
     if (phase == TR_DDL_BEFORE)
         build_before(builder);
     else if (phase == TR_DDL_TABLE_AFTER)

@@ -1,4 +1,4 @@
-/* ddl_mysql.h - what ddl_mysql.c (databases, tables) and ddl_mysql_keys.c (indexes, foreign keys, checks, counters) share. */
+/* ddl_mysql.h - what ddl_mysql.c (databases, tables) ddl_mysql_keys.c (indexes, checks, counters) and ddl_mysql_foreign.c share. */
 #ifndef TR_SCHEMA_DDL_MYSQL_H
 #define TR_SCHEMA_DDL_MYSQL_H
 
@@ -28,5 +28,8 @@ int tr_my_ddl_counting_column(const struct tr_relation *relation);
 void tr_my_ddl_checks(struct tr_ddl_builder *b, uint32_t index); /* of the table that was just made */
 void tr_my_ddl_after(struct tr_ddl_builder *b, uint32_t index);
 void tr_my_ddl_end(struct tr_ddl_builder *b);
+
+/* ddl_mysql_foreign.c: a foreign key of the table with this index */
+void tr_my_ddl_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object);
 
 #endif

@@ -1,4 +1,4 @@
-/* ddl_mysql_keys.c - indexes, foreign keys, checks and counters of a MySQL or MariaDB target. */
+/* ddl_mysql_keys.c - indexes, checks and counters of a MySQL or MariaDB target. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -530,100 +530,6 @@ tr_my_ddl_after(struct tr_ddl_builder *b, uint32_t index)
                 build_index(b, index, &table->objects[i]);
 }
 
-/* ---- foreign keys */
-
-static void
-write_columns(struct tr_buffer *out, const char *const *names, uint16_t count)
-{
-    for (uint16_t i = 0; i < count; i++) {
-        tr_buffer_text(out, i > 0 ? ", " : "(");
-        tr_my_ddl_identifier(out, names[i]);
-    }
-    tr_buffer_byte(out, ')');
-}
-
-/* SET NULL of columns that may not be NULL, or of some of the columns only. */
-static bool
-cannot_set_null(const struct tr_table *table, const struct tr_object *object, const char *action)
-{
-    if (strcmp(action, "SET NULL") != 0)
-        return false;
-    for (uint16_t i = 0; i < object->ncolumns; i++)
-        if (table->relation->columns[object->columns[i]].not_null)
-            return true;
-    return object->native != NULL && strstr(object->native, "SET NULL (") != NULL;
-}
-
-static void
-write_action(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_object *object,
-             const char *when, const char *action)
-{
-    if (action == NULL || strcmp(action, "NO ACTION") == 0)
-        return;
-    if (strcmp(action, "SET DEFAULT") == 0 || cannot_set_null(table, object, action))
-        tr_ddl_note(b, table->relation, NULL,
-                    "foreign key %s refuses the change at the target: ON %s %s is not carried", object->name,
-                    when, action);
-    else
-        tr_buffer_printf(&b->text, " ON %s %s", when, action);
-}
-
-static void
-note_foreign_key(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_object *object)
-{
-    if (object->deferrable)
-        tr_ddl_note(b, table->relation, NULL,
-                    "foreign key %s is checked at once, not at the end of a transaction", object->name);
-    if (object->ncolumns > 1 && object->native != NULL && strstr(object->native, "MATCH FULL") != NULL)
-        tr_ddl_note(b, table->relation, NULL,
-                    "foreign key %s lets keys pass that are NULL in part: MATCH FULL is not carried",
-                    object->name);
-}
-
-static void
-build_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
-{
-    const struct tr_table *table = &b->schema->tables[index];
-    const char *names[64];
-    if (object->ref == 0 || object->ncolumns > PARTS_MAX ||
-        !tr_my_ddl_is_made(&b->schema->tables[object->ref - 1])) {
-        tr_ddl_note(b, table->relation, NULL,
-                    "foreign key %s is not made: it refers to %s.%s, which is not part of the task",
-                    object->name, object->ref_schema, object->ref_table);
-        return;
-    }
-    const char *name = tr_name_alone(&b->ddl->arena, b->schema, table->relation, TR_OBJECT_FOREIGN_KEY,
-                                     object->name, TR_NAME_MYSQL);
-    for (uint16_t i = 0; i < object->ncolumns; i++)
-        names[i] = table->relation->columns[object->columns[i]].name;
-    tr_buffer_text(&b->text, "ALTER TABLE ");
-    tr_my_ddl_table_name(b, table);
-    tr_buffer_text(&b->text, " ADD CONSTRAINT ");
-    tr_my_ddl_identifier(&b->text, name);
-    tr_buffer_text(&b->text, " FOREIGN KEY ");
-    write_columns(&b->text, names, object->ncolumns);
-    tr_buffer_text(&b->text, " REFERENCES ");
-    tr_my_ddl_table_name(b, &b->schema->tables[object->ref - 1]);
-    tr_buffer_byte(&b->text, ' ');
-    write_columns(&b->text, object->ref_columns, object->ncolumns);
-    write_action(b, table, object, "DELETE", object->on_delete);
-    write_action(b, table, object, "UPDATE", object->on_update);
-    note_foreign_key(b, table, object);
-    bool key = tr_ddl_leads_to_key(&b->schema->tables[object->ref - 1], object);
-    if (!key && !b->target.mariadb)
-        tr_ddl_note(
-            b, table->relation, NULL,
-            "foreign key %s refers to columns that are no key: MySQL 8.4 and later refuse that unless told otherwise (restrict_fk_on_non_standard_key)",
-            object->name);
-    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
-                                             .kind = TR_OBJECT_FOREIGN_KEY,
-                                             .schema = tr_my_ddl_database(b, table->relation),
-                                             .name = name,
-                                             .other_name = object->name,
-                                             .optional = table->ncomputed > 0 || !key,
-                                             .table = index });
-}
-
 /* ---- counters, and what has no counterpart */
 
 static int64_t
@@ -688,7 +594,7 @@ tr_my_ddl_end(struct tr_ddl_builder *b)
         for (uint32_t i = 0; i < schema->tables[t].nobjects && tr_my_ddl_is_made(&schema->tables[t]); i++) {
             const struct tr_object *object = &schema->tables[t].objects[i];
             if (object->kind == TR_OBJECT_FOREIGN_KEY)
-                build_foreign_key(b, t, object);
+                tr_my_ddl_foreign_key(b, t, object);
             else if (object->kind == TR_OBJECT_PRIMARY_KEY)
                 note_primary(b, &schema->tables[t], object);
             else if (object->kind == TR_OBJECT_EXCLUSION)
