@@ -85,6 +85,8 @@ int tr_first_checkpoint(struct tr_task *task, const char *position, const char *
 
 /* load.c: copy what the checkpoint does not call done. thread: control. */
 int tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err);
+/* What makes the tables, without their rows; first_cut->position may be empty. */
+int tr_load_definitions(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err);
 
 /* load.c: the tables that `known` does not call done, while the stream runs: with a source and a sink of their own, whose filter lets nothing else through. Their cut is told, nothing is called done. */
 struct tr_beside {
@@ -160,6 +162,8 @@ void tr_assembler_stop_at(struct tr_assembler *assembler, uint64_t order, int64_
 /* statement.c: a DDL statement that was just decoded gets its tables' target names, and their shapes where the encoder wants them. *out is the batch that begins with it: this one, or a new one when others stood before it; NULL = the last event is no such statement. thread: capture. */
 int tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch **out,
                        struct tr_error *err);
+/* Does the encoder tell of the tables' shapes, and can the source? */
+bool tr_statement_shapes_wanted(const struct tr_task *task);
 /* Does the batch begin with a statement, and so ends with its transaction? */
 bool tr_statement_leads(const struct tr_batch *batch);
 

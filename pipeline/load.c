@@ -78,7 +78,7 @@ find_tables(struct load *load, struct tr_error *err)
         load->tables[load->ntables].relation = relation;
         load->tables[load->ntables++].name = name;
     }
-    return fitting > 0 ? 0 : nothing_fits(task, err);
+    return fitting > 0 || load->no_rows ? 0 : nothing_fits(task, err);
 }
 
 /* What came, and what is still to come if it differs from its estimate as what has come did. */
@@ -550,6 +550,8 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
         load->cut = *first_cut;
     else if ((r = task->config.source->cut(load->source, &load->cut, err)) < 0)
         return r;
+    if (load->no_rows)
+        return tr_load_through_queue(load, err);
     tr_task_phase_set(task, TR_PHASE_LOADING);
     tr_log(task->config.log, TR_LOG_INFO, "load", "loading %zu tables as of %s", load->ntables,
            load->cut.position);
@@ -611,16 +613,30 @@ fini(struct load *load)
     pthread_mutex_destroy(&load->lock);
 }
 
-int
-tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err)
+static int
+run_all(struct tr_task *task, const struct tr_cut *first_cut, bool no_rows, struct tr_error *err)
 {
-    struct load load = {
-        .task = task, .source = task->source, .sink = task->sink, .known = &task->checkpoint
-    };
+    struct load load = { .task = task,
+                         .source = task->source,
+                         .sink = task->sink,
+                         .known = &task->checkpoint,
+                         .no_rows = no_rows };
     pthread_mutex_init(&load.lock, NULL);
     int r = run_watched(&load, first_cut, err);
     fini(&load);
     return r;
+}
+
+int
+tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err)
+{
+    return run_all(task, first_cut, false, err);
+}
+
+int
+tr_load_definitions(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err)
+{
+    return run_all(task, first_cut, true, err);
 }
 
 /* --- beside the stream --- */

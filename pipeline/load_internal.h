@@ -48,6 +48,7 @@ struct load {
     } of_parts;
     bool
         by_rows; /* what is left is told by rows alone: the bytes that are counted have nothing to do with those on the source's disk */
+    bool no_rows; /* only what makes the tables is sent */
     int ended_fd; /* eventfd: readable when the load is over */
     bool failed;
     struct tr_error error;

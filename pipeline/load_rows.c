@@ -138,10 +138,7 @@ static int
 send_definitions(struct row_stream *stream, struct tr_error *err)
 {
     struct load *load = stream->load;
-    const struct tr_task_config *config = &load->task->config;
-    const struct tr_encoder_class *encoder = config->encoder;
-    if (encoder == NULL || encoder->wants_shapes == NULL || !encoder->wants_shapes(config->settings) ||
-        config->source->definitions == NULL || load->ntables == 0)
+    if (!tr_statement_shapes_wanted(load->task) || load->ntables == 0)
         return 0;
     struct tr_batch *batch = tr_batch_new();
     struct tr_relation **tables = tr_calloc(load->ntables, sizeof(*tables));
@@ -152,14 +149,16 @@ send_definitions(struct row_stream *stream, struct tr_error *err)
         tables[i] = load->tables[i].relation;
     batch->kind = TR_BATCH_LOAD;
     batch->received_us = tr_clock_us();
-    int r = config->source->definitions(load->source, tables, load->ntables, load->ntables == all, batch,
-                                        err);
+    int r = load->task->config.source->definitions(load->source, tables, load->ntables, load->ntables == all,
+                                                   batch, err);
     free(tables);
     if (r < 0) {
         tr_batch_free(batch);
         return r;
     }
     mark_cut(&load->cut, batch);
+    if (load->no_rows) /* nothing else tells how far the sink is */
+        batch->checkpoint = tr_arena_strdup(&batch->arena, load->task->checkpoint.position);
     return release_one(stream, batch, err);
 }
 
@@ -180,12 +179,12 @@ tr_load_through_queue(struct load *load, struct tr_error *err)
     struct tr_task *task = load->task;
     struct row_stream stream = { .load = load };
     load->by_rows = true;
-    int r = tr_load_plan(load, 1, err);
+    int r = load->no_rows ? 0 : tr_load_plan(load, 1, err);
     if (r < 0)
         return r;
     tr_sink_thread_start(&stream.sink, task);
     r = send_definitions(&stream, err);
-    for (size_t i = 0; r == 0 && i < load->ntables; i++)
+    for (size_t i = 0; r == 0 && i < load->ntables && !load->no_rows; i++)
         r = stream_table(&stream, &load->tables[i], err);
     if (r == 0 && stream.held != NULL && stream.held->nevents > 0)
         stream.held->events[stream.held->nevents - 1].snapshot = TR_SNAPSHOT_LAST;

@@ -79,13 +79,19 @@ ends_with_statement(const struct tr_batch *batch)
     return event->kind == TR_DDL && event->ddl.ntables > 0 && last->begins && last->nevents == 1;
 }
 
+bool
+tr_statement_shapes_wanted(const struct tr_task *task)
+{
+    const struct tr_encoder_class *encoder = task->config.encoder;
+    return encoder != NULL && encoder->wants_shapes != NULL && encoder->wants_shapes(task->config.settings) &&
+           task->config.source->describe != NULL && task->config.source->definitions != NULL;
+}
+
 /* The statement's tables as the catalogue has them, for an encoder that describes them: the log itself has no shape before the next row. */
 static int
 describe(struct tr_task *task, struct tr_batch *own, struct tr_event *event, struct tr_error *err)
 {
-    const struct tr_encoder_class *encoder = task->config.encoder;
-    if (encoder == NULL || encoder->wants_shapes == NULL || !encoder->wants_shapes(task->config.settings) ||
-        task->config.source->describe == NULL || event->ddl.verb == TR_VERB_DROP_TABLE)
+    if (!tr_statement_shapes_wanted(task) || event->ddl.verb == TR_VERB_DROP_TABLE)
         return 0;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < event->ddl.ntables; i++) {

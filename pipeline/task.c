@@ -326,16 +326,23 @@ load_only(struct tr_task *task, struct tr_error *err)
     return r < 0 || nothing ? r : set_phase(task, "ended", err);
 }
 
+/* The stream has a place to begin at, and the tables' definitions are still to be sent. */
+static const char phase_shapes[] = "shapes";
+
 static int
 prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_error *err)
 {
     char position[TR_POSITION_MAX];
     const struct tr_source_class *source = task->config.source;
     const char *start = tr_setting_string(task->config.settings, "start");
+    /* Whoever begins elsewhere than now has been told of the tables before. */
+    bool shapes = !load && (start == NULL || strcmp(start, "now") == 0) && tr_statement_shapes_wanted(task);
     int r = source->prepare(task->source, load ? cut : NULL, err);
     if (r < 0 || task->checkpoint.position != NULL)
         return r;
-    if (load && cut->position[0] != '\0')
+    if (shapes && (r = source->cut(task->source, cut, err)) < 0)
+        return r;
+    if (cut->position[0] != '\0')
         snprintf(position, sizeof(position), "%s", cut->position);
     else
         r = source->start_position(task->source,
@@ -346,7 +353,8 @@ prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_er
     if (r < 0)
         return r;
     /* A load saves it when its tables are begun: until then it can be refused, and nothing has happened. */
-    return load ? begin_at(task, position, "load", err) : tr_first_checkpoint(task, position, "stream", err);
+    return load ? begin_at(task, position, "load", err)
+                : tr_first_checkpoint(task, position, shapes ? phase_shapes : "stream", err);
 }
 
 /* A start that is refused before anything was saved leaves nothing at the source: a slot that nobody reads would retain the log for ever. */
@@ -401,6 +409,8 @@ run_attempt(struct tr_task *task, struct tr_error *err)
                   strcmp(task->checkpoint.phase, "stream") == 0;
     if (r == 0 && load && !beside)
         r = tr_load_run(task, &cut, err);
+    if (r == 0 && task->checkpoint.phase != NULL && strcmp(task->checkpoint.phase, phase_shapes) == 0)
+        r = tr_load_definitions(task, &cut, err);
     if (r == 0)
         r = set_phase(task, "stream", err);
     if (r < 0) {

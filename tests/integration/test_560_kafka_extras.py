@@ -163,6 +163,29 @@ def test_mariadb_schema_changes(mariadb_server, kafka, tailrace, prefix):
 
 
 @pytest.mark.matrix
+def test_definitions_come_first_where_nothing_is_loaded(mariadb_server, kafka, tailrace, prefix):
+    """As Debezium's snapshot.mode no_data does it; a kill after the first checkpoint does not forget them."""
+    shop = mariadb_server.database()
+    try:
+        config = task_config(shop.url, kafka.url, task=prefix, tables={"include": [f"{shop.name}.t"]}) | {"mode": "cdc"}
+        config["target"] |= {"include_schema_changes": True, "exactly_once": True}
+        shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
+        shop.sql("INSERT INTO t VALUES (1)")
+        tailrace.crash_allowed = True
+        tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT": "pipeline.save.after:1"})
+        shop.sql("INSERT INTO t VALUES (2)")  # the place to begin at is that of the first run
+        drain(tailrace, config)
+        drain(tailrace, config)
+        told = [value for _, value in pairs(kafka.read([prefix]))]
+        assert [value["ddl"].split(" ")[0] for value in told] == ["SET", "DROP", "DROP", "CREATE", "USE", "CREATE"], told
+        assert {value["source"]["snapshot"] for value in told} == {"true"}
+        assert told[-1]["tableChanges"][0]["id"] == f'"{shop.name}"."t"'
+        assert [value["after"] for _, value in pairs(kafka.read([f"{prefix}.{shop.name}.t"]))] == [{"id": 2}]
+    finally:
+        shop.drop()
+
+
+@pytest.mark.matrix
 def test_mysql_schema_changes(tailrace):
     """MySQL's catalogue speaks otherwise than MariaDB's; to standard output the records are the same."""
     with matrix.mysql("9", options={"sync-binlog": 0}) as server:
