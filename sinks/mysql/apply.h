@@ -1,17 +1,15 @@
 /*
  * apply.h - the stream's way into MySQL and MariaDB: target tables, groups of transactions, and the connections that apply them.
  *
- * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (sinks/sql/plan.h) into steps, each
- * a run of rows of one kind; a worker sends the steps as statements of many rows and reads the answers (worker.c); groups commit in order (apply.c). What fails
- * goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
+ * The order of it all is sinks/sql/apply.h; here is what MySQL and MariaDB do their own way. A worker sends the steps of a group as statements of many rows, and reads
+ * the answers without blocking (worker.c). What fails goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
  */
 #ifndef TR_SINKS_MYSQL_APPLY_H
 #define TR_SINKS_MYSQL_APPLY_H
 
 #include "sinks/mysql/internal.h"
+#include "sinks/sql/apply.h"
 #include "sinks/sql/cascade.h"
-#include "sinks/sql/pending.h"
-#include "sinks/sql/plan.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
 
@@ -143,7 +141,7 @@ void tr_my_insert_head(const struct tr_my_map *map, const struct tr_value *row, 
 int tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map,
                         const struct tr_value *image, struct tr_buffer *out, struct tr_error *err);
 
-/* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
+/* ------------------------------------------------------------------------------------------- plan.c: what is done together */
 
 static inline struct tr_my_map *
 tr_my_step_map(const struct tr_sql_step *step)
@@ -151,62 +149,24 @@ tr_my_step_map(const struct tr_sql_step *step)
     return (struct tr_my_map *)step->map;
 }
 
-struct tr_my_group {
-    struct tr_my_group *next;
-    struct tr_sql_plan plan;
-    struct tr_batch *first, *last;
-    uint64_t sequence; /* of its last batch */
-    char *checkpoint;  /* NULL while its last transaction has not ended */
-    uint64_t rows, bytes;
-    bool ddl;                    /* holds a change of shape */
-    bool large;                  /* a transaction that comes in slices */
-    bool early;                  /* failed or was rolled back before its turn: it runs again as the head */
-    bool careful;                /* goes change by change (conflict.c) */
-    struct tr_my_parked *parked; /* left over from a slice that went change by change */
-    unsigned slices;             /* begun so far, of a large one */
-    unsigned tries;              /* as the head */
-    struct tr_my_worker *worker;
-};
-
-/* Take pending batches into a new group, up to the limits; NULL when the end of the transaction has not come. */
-struct tr_my_group *tr_my_group_form(struct tr_my_apply *apply);
-/* The next slice of a large group; false when nothing of it has come yet. */
-bool tr_my_group_continue(struct tr_my_apply *apply, struct tr_my_group *group);
-void tr_my_group_free(struct tr_my_group *group);
-/* Give back the batches of a slice that is applied. */
-void tr_my_group_drop_batches(struct tr_my_group *group);
 /* Is it a change of shape, or a statement that makes one? */
 bool tr_my_changes_shape(const struct tr_event *event);
 /* Turn its batches into steps. May ask the catalogue. */
-int tr_my_plan(struct tr_mysql_sink *sink, struct tr_my_group *group, struct tr_error *err);
+int tr_my_plan(struct tr_mysql_sink *sink, struct tr_sql_group *group, struct tr_error *err);
 /* "DELETE FROM t" of each table: TRUNCATE would commit by itself. */
 int tr_my_truncate_statement(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_buffer *out,
                              struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- worker.c: one connection */
 
-enum tr_my_worker_state {
-    TR_MY_IDLE = 0,
-    TR_MY_RUN,    /* sending steps, reading answers */
-    TR_MY_READY,  /* every answer was right; waits for its turn to commit, or for the next slice */
-    TR_MY_COMMIT, /* checkpoint and COMMIT are sent */
-    TR_MY_FAILED, /* a step failed; its answer was read, next comes ROLLBACK */
-    TR_MY_UNDO,   /* ROLLBACK is sent */
-    TR_MY_AGAIN,  /* rolled back; runs again as the head */
-};
-
 enum tr_my_io { TR_MY_IO_NONE, TR_MY_IO_QUERY, TR_MY_IO_NEXT };
 
 struct tr_my_worker {
+    struct tr_sql_worker base;
     struct tr_my_apply *apply;
     MYSQL *conn;
     unsigned long id; /* of the connection at the server */
-    int index;
-    enum tr_my_worker_state state;
-    struct tr_my_group *group;
-    bool begun;        /* START TRANSACTION was sent */
-    bool in_savepoint; /* a slice of a large transaction: SAVEPOINT slice was sent */
-    bool lost_all;     /* the server rolled the whole transaction back by itself (deadlock) */
+    bool lost_all;    /* the server rolled the whole transaction back by itself (deadlock) */
     /* the call under way */
     enum tr_my_io io;
     int wait;             /* MYSQL_WAIT_* of a suspended function of the library */
@@ -217,23 +177,14 @@ struct tr_my_worker {
     uint32_t seen;       /* answers so far */
     bool call_failed;
     const struct tr_sql_step *called;
-    /* the next rows to send */
-    bool in_dependent;
-    uint32_t step, row;
-    int64_t waiting_since; /* monotonic: the call's answer is awaited since; 0 = none */
-    struct tr_error failure;
-    bool failed_as_head; /* the failure is the head's, not one of coming too early */
-    bool told_to_yield;  /* rolled back for the sake of the head */
 };
 
 int tr_my_worker_open(struct tr_my_apply *apply, struct tr_my_worker *worker, struct tr_error *err);
 void tr_my_worker_close(struct tr_my_worker *worker);
-/* Begin to apply a planned group (or its next slice). */
-void tr_my_worker_start(struct tr_my_worker *worker, struct tr_my_group *group);
 /* Go on with what came (`ready`: MYSQL_WAIT_* of what poll saw), send what can be sent. *moved is set when anything changed. Fails when the connection is lost. */
 int tr_my_worker_turn(struct tr_my_worker *worker, int ready, bool *moved, struct tr_error *err);
 /* Roll back a group that is not the head. */
-int tr_my_worker_yield(struct tr_my_worker *worker, struct tr_error *err);
+void tr_my_worker_yield(struct tr_my_apply *apply, struct tr_my_worker *worker);
 /* Send the checkpoint and COMMIT; the group is the head and READY. */
 int tr_my_worker_commit(struct tr_my_worker *worker, struct tr_error *err);
 /* Waiting for the answer: one statement; the checkpoint and COMMIT. Nothing may be under way. */
@@ -250,8 +201,6 @@ bool tr_my_passing(const struct tr_error *failure);
  */
 int tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction,
                           struct tr_error *err);
-struct tr_my_parked; /* rows that a transaction moved out of the way of others */
-void tr_my_parked_free(struct tr_my_parked *parked);
 /* "id=5, part=2" of the key, for messages. */
 void tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out);
 
@@ -267,9 +216,9 @@ bool tr_my_cascades(const struct tr_my_apply *apply, const struct tr_event *even
 /* ------------------------------------------------------------------------------------------- ddl.c */
 
 /* Carry the changes of shape of a group to the target, before its rows: DDL commits by itself here, so each is such that the old rows fit too. */
-int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, struct tr_error *err);
+int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *group, struct tr_error *err);
 /* carry.c: a statement that begins the group's first batch, when it is for this engine and the policy allows it. Run at most once, over crashes too. */
-int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_my_group *group,
+int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                           const struct tr_event *event, struct tr_error *err);
 /* Do the source's statements come along? Then shapes that differ in the log have been brought together by them. */
 bool tr_my_carries_statements(const struct tr_mysql_sink *sink);
@@ -277,25 +226,17 @@ bool tr_my_carries_statements(const struct tr_mysql_sink *sink);
 int tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation,
                               const struct tr_my_table *table, bool *changed, struct tr_error *err);
 
-/* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
-
-struct tr_my_counts {
-    uint64_t groups, rows, early, yielded, careful, conflicts;
-};
+/* ------------------------------------------------------------------------------------------- apply.c: what sinks/sql/apply.h asks of MySQL and MariaDB */
 
 struct tr_my_renamed { /* a column that was renamed while older shapes of it were still under way */
     char *table, *from, *to;
 };
 
 struct tr_my_apply {
+    struct tr_sql_apply base;
     struct tr_mysql_sink *sink;
     struct tr_my_worker *workers;
-    int nworkers;
     size_t call_bytes; /* of one statement */
-    struct tr_sql_pending pending;
-    struct tr_my_group *head, *tail; /* groups in flight, oldest first */
-    uint64_t next_group;
-    struct tr_sql_planner planner;
     struct tr_my_table **tables;
     uint32_t ntables, tables_cap;
     struct tr_my_map **maps; /* by relation number */
@@ -305,22 +246,12 @@ struct tr_my_apply {
     uint32_t nretired, nretired_tables;
     struct tr_my_renamed *renamed;
     uint32_t nrenamed;
-    uint64_t committed, durable; /* sequences */
-    int64_t asked_flush_us, asked_blocked_us;
-    struct tr_my_counts counts;
+    int64_t asked_flush_us;
     struct tr_cascades cascades;
     bool cascades_warned;
     struct tr_my_values values; /* of whoever writes a statement just now */
 };
 
-/* Group numbers below it are committed. */
-static inline uint64_t
-tr_my_oldest(const struct tr_my_apply *apply)
-{
-    return apply->head != NULL ? apply->head->plan.number : apply->next_group;
-}
-
-int tr_my_apply_open(struct tr_mysql_sink *sink, struct tr_error *err);
 void tr_my_apply_close(struct tr_my_apply *apply);
 int tr_my_apply_write(struct tr_sink *sink, struct tr_batch *batch, struct tr_error *err);
 int tr_my_apply_poll(struct tr_sink *sink, int64_t wait_us, struct tr_error *err);

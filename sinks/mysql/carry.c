@@ -18,7 +18,7 @@
 
 struct carry {
     struct tr_mysql_sink *sink;
-    const struct tr_my_group *group;
+    const struct tr_sql_group *group;
     const struct tr_event *event;
     char place[700]; /* of the statement in the source's log */
     struct tr_buffer sql, text;
@@ -368,7 +368,7 @@ write_renames(const struct tr_event *event, const struct tr_my_table *table, str
 }
 
 static int
-carry_renames(struct tr_mysql_sink *sink, const struct tr_my_group *group, const struct tr_event *event,
+carry_renames(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
               struct tr_error *err)
 {
     const struct tr_ddl_table *of = &event->ddl.tables[0];
@@ -399,7 +399,7 @@ carry_renames(struct tr_mysql_sink *sink, const struct tr_my_group *group, const
 }
 
 int
-tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_my_group *group,
+tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                       const struct tr_event *event, struct tr_error *err)
 {
     if (event->ddl.ntables == 0 || event != &group->first->events[0] || !is_wanted(event))

@@ -27,7 +27,7 @@ struct parked_row {
     struct tr_event event; /* for messages: position and relation */
 };
 
-struct tr_my_parked {
+struct parked {
     struct tr_arena arena;
     struct parked_row *rows;
 };
@@ -35,15 +35,14 @@ struct tr_my_parked {
 struct careful {
     struct tr_mysql_sink *sink;
     struct tr_my_worker *worker;
-    struct tr_my_group *group;
+    struct tr_sql_group *group;
     struct tr_my_values *values;
 };
 
-void
-tr_my_parked_free(struct tr_my_parked *parked)
+static void
+parked_free(void *arg)
 {
-    if (parked == NULL)
-        return;
+    struct parked *parked = arg;
     tr_arena_fini(&parked->arena);
     free(parked);
 }
@@ -279,7 +278,7 @@ tell(struct careful *c, struct tr_my_map *map, const struct tr_event *event, con
     tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label,
            verb(event), key.data, position, what, failure->text);
     tr_buffer_fini(&key);
-    c->worker->apply->counts.conflicts++;
+    c->worker->apply->base.counts.conflicts++;
     env->conflict(env->arg, map->label, what);
 }
 
@@ -307,13 +306,17 @@ settle(struct careful *c, struct tr_my_map *map, const struct tr_event *event, c
 
 /* ------------------------------------------------------------------------------------------- parking */
 
-static void
-need_parked(struct careful *c)
+/* Made at first use. */
+static struct parked *
+parked_rows(struct careful *c)
 {
-    if (c->group->parked != NULL)
-        return;
-    c->group->parked = tr_calloc(1, sizeof(*c->group->parked));
-    tr_arena_init(&c->group->parked->arena);
+    if (c->group->parked == NULL) {
+        struct parked *parked = tr_calloc(1, sizeof(*parked));
+        tr_arena_init(&parked->arena);
+        c->group->parked = parked;
+        c->group->parked_free = parked_free;
+    }
+    return c->group->parked;
 }
 
 /* Lay what is present in an image over a list of literals. */
@@ -329,7 +332,7 @@ overlay(struct careful *c, struct tr_my_map *map, const char **literals, const s
             continue;
         tr_buffer_reset(&text);
         rc = tr_my_value_write(c->values, map, i, &image[i], false, &text, err);
-        literals[i] = tr_arena_copy(&c->group->parked->arena, text.data, text.len);
+        literals[i] = tr_arena_copy(&parked_rows(c)->arena, text.data, text.len);
     }
     tr_buffer_fini(&text);
     return rc;
@@ -345,7 +348,7 @@ key_literals(struct careful *c, struct tr_my_map *map, const struct tr_value *im
     for (uint16_t k = 0; rc == 0 && k < map->nkey; k++) {
         tr_buffer_reset(&text);
         rc = tr_my_value_write(c->values, map, map->key[k], &image[map->key[k]], false, &text, err);
-        key[k] = tr_arena_copy(&c->group->parked->arena, text.data, text.len);
+        key[k] = tr_arena_copy(&parked_rows(c)->arena, text.data, text.len);
     }
     tr_buffer_fini(&text);
     return rc;
@@ -354,8 +357,7 @@ key_literals(struct careful *c, struct tr_my_map *map, const struct tr_value *im
 static struct parked_row *
 parked_new(struct careful *c, struct tr_my_map *map, const struct tr_event *event)
 {
-    need_parked(c);
-    struct tr_arena *arena = &c->group->parked->arena;
+    struct tr_arena *arena = &parked_rows(c)->arena;
     struct parked_row *entry = tr_arena_zalloc(arena, sizeof(*entry));
     entry->map = map;
     entry->key = tr_arena_zalloc(arena, (map->nkey + 1u) * sizeof(*entry->key));
@@ -368,8 +370,8 @@ parked_new(struct careful *c, struct tr_my_map *map, const struct tr_event *even
 static void
 park(struct careful *c, struct parked_row *entry)
 {
-    entry->next = c->group->parked->rows;
-    c->group->parked->rows = entry;
+    entry->next = parked_rows(c)->rows;
+    parked_rows(c)->rows = entry;
 }
 
 static bool
@@ -419,7 +421,7 @@ take_literals(struct careful *c, const struct tr_my_map *map, MYSQL_ROW row, con
         } else {
             tr_mysql_literal(&text, row[at], lengths[at]);
         }
-        literals[i] = tr_arena_copy(&c->group->parked->arena, text.data, text.len);
+        literals[i] = tr_arena_copy(&parked_rows(c)->arena, text.data, text.len);
         at++;
     }
     tr_buffer_fini(&text);
@@ -495,7 +497,7 @@ static int
 change_parked(struct careful *c, struct tr_my_map *map, const struct tr_event *event,
               const struct tr_value *key, struct tr_error *err)
 {
-    struct tr_my_parked *parked = c->group->parked;
+    struct parked *parked = c->group->parked;
     if (parked == NULL || map->nkey == 0 || event->kind == TR_INSERT || event->kind == TR_READ)
         return 0;
     const char **wanted = tr_arena_zalloc(&parked->arena, map->nkey * sizeof(*wanted));
@@ -603,7 +605,7 @@ settle_parked(struct careful *c, const struct parked_row *entry, const struct tr
     }
     tr_log(env->log, TR_LOG_WARNING, "sink", "%s: a row whose unique value was taken is %s: %s",
            entry->map->label, what, failure->text);
-    c->worker->apply->counts.conflicts++;
+    c->worker->apply->base.counts.conflicts++;
     env->conflict(env->arg, entry->map->label, what);
     return 0;
 }
@@ -612,7 +614,7 @@ settle_parked(struct careful *c, const struct parked_row *entry, const struct tr
 static int
 unpark(struct careful *c, struct tr_error *err)
 {
-    struct tr_my_parked *parked = c->group->parked;
+    struct parked *parked = c->group->parked;
     int rc = 0;
     for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
          entry = entry->next) {
@@ -623,8 +625,7 @@ unpark(struct careful *c, struct tr_error *err)
         else if (rc < 0)
             *err = failure;
     }
-    tr_my_parked_free(parked);
-    c->group->parked = NULL;
+    tr_sql_group_drop_parked(c->group);
     return rc;
 }
 
@@ -743,7 +744,7 @@ tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, b
                       struct tr_error *err)
 {
     struct careful c = {
-        .sink = sink, .worker = worker, .group = worker->group, .values = &worker->apply->values
+        .sink = sink, .worker = worker, .group = worker->base.group, .values = &worker->apply->values
     };
     int rc = in_transaction ? 0 : tr_my_worker_ask(worker, "START TRANSACTION", err);
     if (rc == 0)

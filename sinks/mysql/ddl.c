@@ -474,7 +474,7 @@ apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_
 }
 
 int
-tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_my_group *group, struct tr_error *err)
+tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *group, struct tr_error *err)
 {
     int rc = 0;
     for (const struct tr_batch *batch = group->first; rc == 0 && batch != NULL; batch = batch->next)

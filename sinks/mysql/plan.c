@@ -54,11 +54,12 @@ cascades(void *arg, const struct tr_event *event, struct tr_error *err)
 }
 
 int
-tr_my_plan(struct tr_mysql_sink *sink, struct tr_my_group *group, struct tr_error *err)
+tr_my_plan(struct tr_mysql_sink *sink, struct tr_sql_group *group, struct tr_error *err)
 {
     struct tr_my_apply *apply = sink->apply;
     const struct tr_sql_target target = {
         .arg = sink, .map = map, .truncate = truncate_tables, .cascades = cascades
     };
-    return tr_sql_plan(&apply->planner, &group->plan, group->first, tr_my_oldest(apply), &target, err);
+    return tr_sql_plan(&apply->base.planner, &group->plan, group->first, tr_sql_oldest(&apply->base), &target,
+                       err);
 }

@@ -625,7 +625,7 @@ tr_my_map_forget(struct tr_my_apply *apply, const char *database, const char *na
     apply->retired_tables = tr_realloc(apply->retired_tables,
                                        (apply->nretired_tables + 1) * sizeof(struct tr_my_table *));
     apply->retired_tables[apply->nretired_tables++] = table;
-    apply->planner.barrier = apply->next_group - 1;
+    apply->base.planner.barrier = apply->base.next_group - 1;
 }
 
 void

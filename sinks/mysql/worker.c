@@ -21,7 +21,7 @@ int
 tr_my_worker_open(struct tr_my_apply *apply, struct tr_my_worker *worker, struct tr_error *err)
 {
     char purpose[32];
-    snprintf(purpose, sizeof purpose, "apply %d", worker->index + 1);
+    snprintf(purpose, sizeof purpose, "apply %d", worker->base.index + 1);
     worker->apply = apply;
     tr_buffer_init(&worker->sql, TR_BUFFER_MAX);
     int rc = tr_my_sink_connect(apply->sink, purpose, false, &worker->conn, err);
@@ -29,7 +29,7 @@ tr_my_worker_open(struct tr_my_apply *apply, struct tr_my_worker *worker, struct
         return rc;
     worker->id = mysql_thread_id(worker->conn);
     if (mysql_set_server_option(worker->conn, MYSQL_OPTION_MULTI_STATEMENTS_ON) != 0)
-        return tr_mysql_fail(err, worker->conn, "the target's connection %d", worker->index + 1);
+        return tr_mysql_fail(err, worker->conn, "the target's connection %d", worker->base.index + 1);
     if (mysql_options(worker->conn, MYSQL_OPT_NONBLOCK, NULL) != 0)
         return tr_fail(err, TR_FATAL, "the client library cannot work without blocking");
     return 0;
@@ -64,8 +64,7 @@ tr_my_passing(const struct tr_error *failure)
 static void
 set_failed(struct tr_my_worker *worker)
 {
-    worker->state = TR_MY_FAILED;
-    worker->failed_as_head = worker->apply->head == worker->group;
+    tr_sql_worker_failed(&worker->apply->base, &worker->base);
 }
 
 /* An answer of the server that is an error; the statements behind it in the packet were not run. */
@@ -76,13 +75,13 @@ answer_failed(struct tr_my_worker *worker, struct tr_error *err)
     const char *what = worker->called != NULL && worker->called->map != NULL ? worker->called->map->label
                                                                              : "the target";
     if (is_lost(number)) {
-        tr_mysql_fail(err, worker->conn, "the target's connection %d", worker->index + 1);
+        tr_mysql_fail(err, worker->conn, "the target's connection %d", worker->base.index + 1);
         err->class = TR_RETRY;
         return -TR_RETRY;
     }
-    tr_mysql_fail(&worker->failure, worker->conn, "applying changes to %s", what);
-    if (worker->state == TR_MY_COMMIT && number == FENCED)
-        tr_my_taken_over(worker->apply->sink, &worker->failure);
+    tr_mysql_fail(&worker->base.failure, worker->conn, "applying changes to %s", what);
+    if (worker->base.state == TR_SQL_COMMIT && number == FENCED)
+        tr_my_taken_over(worker->apply->sink, &worker->base.failure);
     worker->lost_all = number == ER_LOCK_DEADLOCK;
     worker->call_failed = true;
     set_failed(worker);
@@ -100,7 +99,7 @@ duplicates(MYSQL *conn)
 static void
 fail_rows(struct tr_my_worker *worker, uint64_t got)
 {
-    tr_fail(&worker->failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %llu",
+    tr_fail(&worker->base.failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %llu",
             worker->called->map->label, worker->expected, (unsigned long long)got);
     worker->call_failed = true;
 }
@@ -138,8 +137,8 @@ call_done(struct tr_my_worker *worker)
 {
     worker->io = TR_MY_IO_NONE;
     worker->wait = 0;
-    worker->waiting_since = 0;
-    if (worker->call_failed && worker->state == TR_MY_RUN)
+    worker->base.waiting_since = 0;
+    if (worker->call_failed && worker->base.state == TR_SQL_RUN)
         set_failed(worker);
     return 0;
 }
@@ -188,7 +187,7 @@ call(struct tr_my_worker *worker, enum tr_my_count count, uint32_t expected, uin
     worker->seen = 0;
     worker->call_failed = false;
     worker->called = step;
-    worker->waiting_since = tr_clock_us();
+    worker->base.waiting_since = tr_clock_us();
     worker->io = TR_MY_IO_QUERY;
     worker->wait = mysql_real_query_start(&result, worker->conn, worker->sql.data,
                                           (unsigned long)worker->sql.len);
@@ -210,40 +209,18 @@ resume(struct tr_my_worker *worker, int ready, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------------- sending steps */
 
-/* The next step that may be sent, or NULL; *end when there is none left at all. */
-static const struct tr_sql_step *
-next_step(struct tr_my_worker *worker, bool *end)
-{
-    struct tr_my_group *group = worker->group;
-    *end = false;
-    if (!worker->in_dependent && worker->step == group->plan.free.count) {
-        worker->in_dependent = true;
-        worker->step = 0;
-    }
-    const struct tr_sql_steps *steps = worker->in_dependent ? &group->plan.dependent : &group->plan.free;
-    if (worker->step == steps->count) {
-        *end = true;
-        return NULL;
-    }
-    /* the oldest waits for nobody: a later slice of its own meets its own number */
-    if (worker->in_dependent && worker->apply->head != group &&
-        tr_my_oldest(worker->apply) <= group->plan.depends)
-        return NULL;
-    return &steps->items[worker->step];
-}
-
 static uint32_t
 begin(struct tr_my_worker *worker)
 {
     uint32_t statements = 0;
-    if (!worker->begun) {
+    if (!worker->base.begun) {
         tr_buffer_text(&worker->sql, "START TRANSACTION;");
         statements++;
     }
-    worker->begun = true;
-    if (worker->group->large && !worker->in_savepoint) {
-        worker->in_savepoint = true;
-        worker->group->slices++;
+    worker->base.begun = true;
+    if (worker->base.group->large && !worker->base.in_savepoint) {
+        worker->base.in_savepoint = true;
+        worker->base.group->slices++;
         tr_buffer_text(&worker->sql, "SAVEPOINT slice;"); /* an older one of the same name is forgotten */
         statements++;
     }
@@ -264,60 +241,38 @@ send_step(struct tr_my_worker *worker, const struct tr_sql_step *step, struct tr
     struct tr_my_apply *apply = worker->apply;
     enum tr_my_count count = TR_MY_COUNT_NONE;
     tr_buffer_reset(&worker->sql);
-    bool was_begun = worker->begun, was_saved = worker->in_savepoint;
+    bool was_begun = worker->base.begun, was_saved = worker->base.in_savepoint;
     uint32_t statements = begin(worker);
     int n = 0;
     if (step->sql != NULL)
         tr_buffer_text(&worker->sql, step->sql);
     else
-        n = tr_my_statement(&apply->values, tr_my_step_map(step), step->op, step->rows + worker->row,
-                            step->nrows - worker->row, apply->call_bytes, &worker->sql, &count, err);
+        n = tr_my_statement(&apply->values, tr_my_step_map(step), step->op, step->rows + worker->base.row,
+                            step->nrows - worker->base.row, apply->call_bytes, &worker->sql, &count, err);
     if (n >= 0 && worker->sql.len + 64 > apply->sink->packet)
         n = refuse_packet(worker, step, err);
     if (n < 0) { /* nothing of it was sent */
-        worker->begun = was_begun;
-        worker->in_savepoint = was_saved;
+        worker->base.begun = was_begun;
+        worker->base.in_savepoint = was_saved;
         return n;
     }
-    worker->row += (uint32_t)n;
-    if (step->sql != NULL || worker->row == step->nrows) {
-        worker->step++;
-        worker->row = 0;
+    worker->base.row += (uint32_t)n;
+    if (step->sql != NULL || worker->base.row == step->nrows) {
+        worker->base.step++;
+        worker->base.row = 0;
     }
     return call(worker, count, (uint32_t)n, statements, step, err);
 }
 
 /* ------------------------------------------------------------------------------------------- the states */
 
-static void
-rewind_group(struct tr_my_worker *worker)
-{
-    worker->begun = false;
-    worker->in_dependent = false;
-    worker->step = worker->row = 0;
-}
-
-void
-tr_my_worker_start(struct tr_my_worker *worker, struct tr_my_group *group)
-{
-    bool slice = worker->group == group && worker->begun && worker->state == TR_MY_READY;
-    worker->group = group;
-    group->worker = worker;
-    rewind_group(worker);
-    worker->in_savepoint = false;
-    worker->begun = slice;
-    worker->state = TR_MY_RUN;
-    worker->told_to_yield = worker->lost_all = false;
-    tr_error_clear(&worker->failure);
-}
-
 static int
 run(struct tr_my_worker *worker, bool *moved, struct tr_error *err)
 {
     bool end;
-    const struct tr_sql_step *step = next_step(worker, &end);
+    const struct tr_sql_step *step = tr_sql_worker_next(&worker->apply->base, &worker->base, &end);
     if (end)
-        worker->state = TR_MY_READY;
+        worker->base.state = TR_SQL_READY;
     *moved = *moved || end || step != NULL;
     return step != NULL ? send_step(worker, step, err) : 0;
 }
@@ -326,15 +281,15 @@ run(struct tr_my_worker *worker, bool *moved, struct tr_error *err)
 static int
 undo(struct tr_my_worker *worker, struct tr_error *err)
 {
-    if (worker->in_savepoint && worker->lost_all && worker->group->slices > 1)
+    if (worker->base.in_savepoint && worker->lost_all && worker->base.group->slices > 1)
         return tr_fail(err, TR_RETRY, "the target rolled a large transaction back (deadlock)");
     if (worker->lost_all) {
-        worker->in_savepoint = false;
-        worker->group->slices = 0;
+        worker->base.in_savepoint = worker->lost_all = false;
+        worker->base.group->slices = 0;
     }
     tr_buffer_reset(&worker->sql);
-    tr_buffer_text(&worker->sql, worker->in_savepoint ? "ROLLBACK TO SAVEPOINT slice" : "ROLLBACK");
-    worker->state = TR_MY_UNDO;
+    tr_buffer_text(&worker->sql, worker->base.in_savepoint ? "ROLLBACK TO SAVEPOINT slice" : "ROLLBACK");
+    worker->base.state = TR_SQL_UNDO;
     return call(worker, TR_MY_COUNT_NONE, 0, 0, NULL, err);
 }
 
@@ -342,27 +297,27 @@ undo(struct tr_my_worker *worker, struct tr_error *err)
 static int
 advance(struct tr_my_worker *worker, bool *moved, struct tr_error *err)
 {
-    bool begun = worker->in_savepoint;
+    bool begun = worker->base.in_savepoint;
     int rc;
-    switch (worker->state) {
-    case TR_MY_RUN:
+    switch (worker->base.state) {
+    case TR_SQL_RUN:
         rc = run(worker, moved, err);
         if (rc != -TR_CONFLICT)
             return rc;
-        worker->failure = *err; /* a value that the target cannot hold: only this group suffers */
+        worker->base.failure = *err; /* a value that the target cannot hold: only this group suffers */
         set_failed(worker);
         return 0;
-    case TR_MY_FAILED: *moved = true; return undo(worker, err);
-    case TR_MY_UNDO:
-        worker->state = TR_MY_AGAIN;
-        rewind_group(worker);
-        worker->begun = begun;
+    case TR_SQL_FAILED: *moved = true; return undo(worker, err);
+    case TR_SQL_UNDO:
+        worker->base.state = TR_SQL_AGAIN;
+        tr_sql_worker_rewind(&worker->base);
+        worker->base.begun = begun;
         *moved = true;
         return 0;
-    case TR_MY_COMMIT:
-    case TR_MY_IDLE:
-    case TR_MY_READY:
-    case TR_MY_AGAIN: return 0;
+    case TR_SQL_COMMIT:
+    case TR_SQL_IDLE:
+    case TR_SQL_READY:
+    case TR_SQL_AGAIN: return 0;
     }
     return 0;
 }
@@ -391,33 +346,31 @@ tr_my_worker_turn(struct tr_my_worker *worker, int ready, bool *moved, struct tr
 }
 
 /* It may wait for a lock itself; then only another connection can wake it. */
-int
-tr_my_worker_yield(struct tr_my_worker *worker, struct tr_error *err)
+void
+tr_my_worker_yield(struct tr_my_apply *apply, struct tr_my_worker *worker)
 {
-    (void)err;
-    if (worker->state != TR_MY_RUN && worker->state != TR_MY_READY)
-        return 0;
-    worker->told_to_yield = true;
+    if (worker->base.state != TR_SQL_RUN && worker->base.state != TR_SQL_READY)
+        return;
+    worker->base.told_to_yield = true;
     if (worker->io != TR_MY_IO_NONE) {
         char sql[64];
         struct tr_error ignored;
         snprintf(sql, sizeof sql, "KILL QUERY %lu", worker->id);
-        tr_mysql_query(worker->apply->sink->meta, sql, NULL, &ignored);
+        tr_mysql_query(apply->sink->meta, sql, NULL, &ignored);
     }
-    set_failed(worker);
-    return 0;
+    tr_sql_worker_failed(&apply->base, &worker->base);
 }
 
 int
 tr_my_worker_commit(struct tr_my_worker *worker, struct tr_error *err)
 {
     tr_buffer_reset(&worker->sql);
-    if (!worker->begun)
+    if (!worker->base.begun)
         tr_buffer_text(&worker->sql, "START TRANSACTION;");
-    worker->begun = true;
-    tr_my_commit_sql(worker->apply->sink, worker->group->checkpoint, &worker->sql);
+    worker->base.begun = true;
+    tr_my_commit_sql(worker->apply->sink, worker->base.group->checkpoint, &worker->sql);
     TR_FAILPOINT("sink.mysql.commit.before");
-    worker->state = TR_MY_COMMIT;
+    worker->base.state = TR_SQL_COMMIT;
     int rc = call(worker, TR_MY_COUNT_NONE, 0, 0, NULL, err);
     TR_FAILPOINT("sink.mysql.commit.sent");
     return rc;
@@ -435,7 +388,7 @@ int
 tr_my_worker_commit_now(struct tr_my_worker *worker, struct tr_error *err)
 {
     tr_buffer_reset(&worker->sql);
-    tr_my_commit_sql(worker->apply->sink, worker->group->checkpoint, &worker->sql);
+    tr_my_commit_sql(worker->apply->sink, worker->base.group->checkpoint, &worker->sql);
     TR_FAILPOINT("sink.mysql.commit.before");
     int more = mysql_real_query(worker->conn, worker->sql.data, (unsigned long)worker->sql.len);
     while (more == 0)

@@ -1,18 +1,16 @@
 /*
  * apply.h - the stream's way into PostgreSQL: target tables, groups of transactions, and the connections that apply them.
  *
- * One thread drives all of it. A batch that was written waits in `pending`; contiguous batches become a group; a group is planned (sinks/sql/plan.h) into
- * steps, each a run of rows for one statement; a worker sends the steps and reads the answers (worker.c); groups commit in order (apply.c). What
- * fails goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
+ * The order of it all is sinks/sql/apply.h; here is what PostgreSQL does its own way. A step is a run of rows for one statement; a worker sends the steps and reads
+ * the answers in pipeline mode (worker.c). What fails goes through conflict.c, one change at a time. The rules are in docs/parallel-apply.md.
  */
 #ifndef TR_SINKS_POSTGRES_APPLY_H
 #define TR_SINKS_POSTGRES_APPLY_H
 
 #include "sinks/postgres/fit.h"
 #include "sinks/postgres/internal.h"
+#include "sinks/sql/apply.h"
 #include "sinks/sql/cascade.h"
-#include "sinks/sql/pending.h"
-#include "sinks/sql/plan.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
 
@@ -163,7 +161,7 @@ enum tr_pg_carry tr_pg_carry_of(Oid type);
 int tr_pg_truncate_statement(struct tr_postgres_sink *sink, const struct tr_event *event,
                              struct tr_buffer *out, struct tr_error *err);
 
-/* ------------------------------------------------------------------------------------------- group.c, plan.c: what is done together */
+/* ------------------------------------------------------------------------------------------- plan.c: what is done together */
 
 static inline struct tr_pg_map *
 tr_pg_step_map(const struct tr_sql_step *step)
@@ -171,48 +169,12 @@ tr_pg_step_map(const struct tr_sql_step *step)
     return (struct tr_pg_map *)step->map;
 }
 
-struct tr_pg_group {
-    struct tr_pg_group *next;
-    struct tr_sql_plan plan;
-    struct tr_batch *first, *last;
-    uint64_t sequence; /* of its last batch */
-    char *checkpoint;  /* NULL while its last transaction has not ended */
-    uint64_t rows, bytes;
-    bool ddl;                    /* holds a change of shape: applied change by change */
-    bool large;                  /* a transaction that comes in slices */
-    bool early;                  /* failed or was rolled back before its turn: it runs again as the head */
-    struct tr_pg_parked *parked; /* left over from a slice that went change by change */
-    bool careful;                /* goes change by change (conflict.c) */
-    bool shaped;      /* large: a change of shape is open in its transaction, and only there to be seen */
-    unsigned slices;  /* begun so far, of a large one */
-    unsigned tries;   /* as the head */
-    uint64_t misfits; /* values that were stored otherwise, by the policy */
-    struct tr_pg_worker *worker;
-};
-
-/* Take pending batches into a new group, up to the limits. */
-struct tr_pg_group *tr_pg_group_form(struct tr_pg_apply *apply);
-/* The next slice of a large group; false when nothing of it has come yet. */
-bool tr_pg_group_continue(struct tr_pg_apply *apply, struct tr_pg_group *group);
-void tr_pg_group_free(struct tr_pg_group *group);
-/* Give back the batches of a slice that is applied. */
-void tr_pg_group_drop_batches(struct tr_pg_group *group);
 /* Is it a change of shape, or a rename of columns? */
 bool tr_pg_changes_shape(const struct tr_event *event);
 /* Turn its batches into steps. May ask the catalogue. 1: the shape of a table must be changed first, so the group goes change by change. */
-int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err);
+int tr_pg_plan(struct tr_postgres_sink *sink, struct tr_sql_group *group, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- worker.c: one connection */
-
-enum tr_pg_worker_state {
-    TR_PG_IDLE = 0,
-    TR_PG_RUN,    /* sending steps, reading answers */
-    TR_PG_READY,  /* every answer was right; waits for its turn to commit, or for the next slice */
-    TR_PG_COMMIT, /* checkpoint and COMMIT are sent */
-    TR_PG_FAILED, /* a step failed; answers still outstanding are read, then ROLLBACK */
-    TR_PG_UNDO,   /* ROLLBACK is sent */
-    TR_PG_AGAIN,  /* rolled back; runs again as the head */
-};
 
 enum tr_pg_expect {
     TR_PG_EXPECT_OK,
@@ -232,44 +194,29 @@ struct tr_pg_answer {
 #define TR_PG_ANSWERS 64 /* a power of two: answers outstanding on one connection */
 
 struct tr_pg_worker {
+    struct tr_sql_worker base;
     struct tr_pg_apply *apply;
     PGconn *conn;
     int pid;
-    int index;
-    enum tr_pg_worker_state state;
-    struct tr_pg_group *group;
-    bool begun;        /* BEGIN was sent */
-    bool in_savepoint; /* a slice of a large transaction: SAVEPOINT slice was sent */
-    bool unsent;       /* libpq holds bytes that the socket did not take */
-    bool answered;     /* the first outstanding answer has come, its end has not */
-    /* the next rows to send */
-    bool in_dependent;
-    uint32_t step, row;
-    /* copying */
+    bool unsent;   /* libpq holds bytes that the socket did not take */
+    bool answered; /* the first outstanding answer has come, its end has not */
     enum { TR_PG_NO_COPY, TR_PG_COPY_STARTING, TR_PG_COPY_ROWS, TR_PG_COPY_ENDING } copy;
     struct tr_pg_answer answers[TR_PG_ANSWERS];
     uint32_t first_answer, nanswers;
     uint8_t *prepared; /* by statement number */
     uint32_t prepared_cap, nprepared;
-    int64_t waiting_since; /* monotonic: the oldest outstanding answer is awaited since; 0 = none */
     uint64_t commit_lsn;
     bool committed;
-    struct tr_error failure;
-    bool failed_as_head; /* the failure is the head's, not one of coming too early */
-    bool told_to_yield;  /* rolled back for the sake of the head */
 };
 
 int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err);
 void tr_pg_worker_close(struct tr_pg_worker *worker);
-/* Begin to apply a planned group (or its next slice). */
-void tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group);
 /* Read what came, send what can be sent. *moved is set when anything changed. Fails when the connection is lost. */
 int tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err);
 /* Roll back a group that is not the head. */
-int tr_pg_worker_yield(struct tr_pg_worker *worker, struct tr_error *err);
+void tr_pg_worker_yield(struct tr_pg_apply *apply, struct tr_pg_worker *worker);
 /* Send the checkpoint and COMMIT; the group is the head and READY. */
 int tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err);
-bool tr_pg_worker_wants_write(const struct tr_pg_worker *worker);
 
 /* ------------------------------------------------------------------------------------------- conflict.c: one change at a time */
 
@@ -279,10 +226,6 @@ bool tr_pg_worker_wants_write(const struct tr_pg_worker *worker);
  */
 int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction,
                           struct tr_error *err);
-
-/* Rows that a transaction moved out of the way of others (conflict.c); NULL is allowed. */
-struct tr_pg_parked;
-void tr_pg_parked_free(struct tr_pg_parked *parked);
 
 /* Outside the pipeline, waiting for the result: one statement; one statement of the map's with its rows. */
 int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err);
@@ -300,25 +243,17 @@ enum tr_pg_labels { TR_PG_LABELS_FIT, TR_PG_LABEL_ADDED, TR_PG_LABEL_UNKNOWN };
 int tr_pg_add_labels(struct tr_postgres_sink *sink, const struct tr_pg_map *map, const struct tr_value *row,
                      enum tr_pg_labels *found, struct tr_error *err);
 
-/* ------------------------------------------------------------------------------------------- apply.c: the order of it all */
+/* ------------------------------------------------------------------------------------------- apply.c: what sinks/sql/apply.h asks of PostgreSQL */
 
 struct tr_pg_durable { /* a committed group whose flush is not known yet */
     uint64_t lsn;
     uint64_t sequence;
 };
 
-struct tr_pg_counts {
-    uint64_t groups, rows, deadlocks, early, yielded, careful, conflicts;
-};
-
 struct tr_pg_apply {
+    struct tr_sql_apply base;
     struct tr_postgres_sink *sink;
     struct tr_pg_worker *workers;
-    int nworkers;
-    struct tr_sql_pending pending;
-    struct tr_pg_group *head, *tail; /* groups in flight, oldest first */
-    uint64_t next_group;
-    struct tr_sql_planner planner;
     struct tr_pg_table **tables;
     uint32_t ntables, tables_cap;
     struct tr_pg_map **maps; /* by relation number */
@@ -331,10 +266,8 @@ struct tr_pg_apply {
     uint32_t next_statement;
     struct tr_pg_durable *durables;
     uint32_t first_durable, ndurables, durables_cap;
-    int64_t asked_flush_us, committed_us, asked_blocked_us;
-    struct tr_pg_counts counts;
+    int64_t asked_flush_us, committed_us;
     unsigned window, window_early; /* of the last groups: all, and those that had to run again */
-    uint64_t calm;                 /* groups below this number run one after the other */
     struct tr_cascades cascades;
     struct tr_pg_values values; /* of whoever binds a statement just now, */
     struct tr_buffer params;    /* and its parameters */
@@ -346,13 +279,6 @@ struct tr_pg_apply {
 /* cascade.c: has the target to do to children what the log does not tell of this change? 1 = yes; may ask the catalogue. */
 int tr_pg_cascades(struct tr_postgres_sink *sink, const struct tr_event *event, struct tr_error *err);
 
-/* Group numbers below it are committed. */
-static inline uint64_t
-tr_pg_oldest(const struct tr_pg_apply *apply)
-{
-    return apply->head != NULL ? apply->head->plan.number : apply->next_group;
-}
-
 static inline bool
 tr_pg_map_known(const struct tr_pg_apply *apply, const struct tr_relation *relation)
 {
@@ -361,12 +287,9 @@ tr_pg_map_known(const struct tr_pg_apply *apply, const struct tr_relation *relat
            apply->maps[number]->relation == relation;
 }
 
-int tr_pg_apply_open(struct tr_postgres_sink *sink, struct tr_error *err);
 void tr_pg_apply_close(struct tr_pg_apply *apply);
 int tr_pg_apply_write(struct tr_sink *sink, struct tr_batch *batch, struct tr_error *err);
 int tr_pg_apply_poll(struct tr_sink *sink, int64_t wait_us, struct tr_error *err);
 int tr_pg_apply_flush(struct tr_sink *sink, int64_t deadline_us, struct tr_error *err);
-/* Roll back every group but the head, youngest first, and wait until that is done. */
-int tr_pg_apply_clear_younger(struct tr_pg_apply *apply, struct tr_error *err);
 
 #endif

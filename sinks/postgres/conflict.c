@@ -25,7 +25,7 @@ struct parked_row {
     struct tr_event event; /* for messages: position and relation */
 };
 
-struct tr_pg_parked {
+struct parked {
     struct tr_arena arena;
     struct parked_row *rows;
 };
@@ -33,14 +33,13 @@ struct tr_pg_parked {
 struct careful {
     struct tr_postgres_sink *sink;
     struct tr_pg_worker *worker;
-    struct tr_pg_group *group;
+    struct tr_sql_group *group;
 };
 
-void
-tr_pg_parked_free(struct tr_pg_parked *parked)
+static void
+parked_free(void *arg)
 {
-    if (parked == NULL)
-        return;
+    struct parked *parked = arg;
     tr_arena_fini(&parked->arena);
     free(parked);
 }
@@ -283,7 +282,7 @@ settle(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, c
     tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label,
            verb(event), key.data, position, what, failure->text);
     tr_buffer_fini(&key);
-    c->worker->apply->counts.conflicts++;
+    c->worker->apply->base.counts.conflicts++;
     env->conflict(env->arg, map->label, what);
     return 0;
 }
@@ -291,7 +290,7 @@ settle(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, c
 /* ------------------------------------------------------------------------------------------- parking */
 
 static struct tr_value *
-copy_image(struct tr_pg_parked *parked, const struct tr_relation *relation, const struct tr_value *from)
+copy_image(struct parked *parked, const struct tr_relation *relation, const struct tr_value *from)
 {
     struct tr_value *row = tr_arena_zalloc(&parked->arena, relation->ncolumns * sizeof(*row));
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
@@ -303,7 +302,7 @@ copy_image(struct tr_pg_parked *parked, const struct tr_relation *relation, cons
 }
 
 static void
-overlay(struct tr_pg_parked *parked, const struct tr_relation *relation, struct tr_value *row,
+overlay(struct parked *parked, const struct tr_relation *relation, struct tr_value *row,
         const struct tr_value *newer)
 {
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
@@ -318,7 +317,7 @@ overlay(struct tr_pg_parked *parked, const struct tr_relation *relation, struct 
 static struct parked_row *
 park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, struct tr_value *row)
 {
-    struct tr_pg_parked *parked = c->group->parked;
+    struct parked *parked = c->group->parked;
     struct parked_row *entry = tr_arena_zalloc(&parked->arena, sizeof(*entry));
     entry->map = map;
     entry->row = row;
@@ -329,13 +328,17 @@ park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, str
     return entry;
 }
 
-static void
-need_parked(struct careful *c)
+/* Made at first use. */
+static struct parked *
+parked_rows(struct careful *c)
 {
-    if (c->group->parked != NULL)
-        return;
-    c->group->parked = tr_calloc(1, sizeof(*c->group->parked));
-    tr_arena_init(&c->group->parked->arena);
+    if (c->group->parked == NULL) {
+        struct parked *parked = tr_calloc(1, sizeof(*parked));
+        tr_arena_init(&parked->arena);
+        c->group->parked = parked;
+        c->group->parked_free = parked_free;
+    }
+    return c->group->parked;
 }
 
 /* Take the row out of the table, as it is there, and lay the change over it. */
@@ -353,8 +356,7 @@ park_update(struct careful *c, struct tr_pg_map *map, const struct tr_event *eve
         memcpy(err->sqlstate, "P0002", 6);
         return rc;
     }
-    need_parked(c);
-    struct tr_pg_parked *parked = c->group->parked;
+    struct parked *parked = parked_rows(c);
     struct tr_value *image = tr_arena_zalloc(&parked->arena, map->relation->ncolumns * sizeof(*image));
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
         if (map->target[i] < 0)
@@ -423,7 +425,7 @@ static bool
 change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *event,
               const struct tr_value *key)
 {
-    struct tr_pg_parked *parked = c->group->parked;
+    struct parked *parked = c->group->parked;
     if (parked == NULL || event->kind == TR_INSERT || event->kind == TR_READ)
         return false;
     for (struct parked_row **at = &parked->rows; *at != NULL; at = &(*at)->next) {
@@ -442,7 +444,7 @@ change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *e
 static int
 unpark(struct careful *c, struct tr_error *err)
 {
-    struct tr_pg_parked *parked = c->group->parked;
+    struct parked *parked = c->group->parked;
     int rc = 0;
     for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
          entry = entry->next) {
@@ -464,8 +466,7 @@ unpark(struct careful *c, struct tr_error *err)
         if (rc == 0)
             rc = savepoint(c, "RELEASE r", err);
     }
-    tr_pg_parked_free(parked);
-    c->group->parked = NULL;
+    tr_sql_group_drop_parked(c->group);
     return rc;
 }
 
@@ -504,7 +505,7 @@ learn_labels(struct careful *c, const struct tr_pg_map *map, const struct tr_val
     if (found == TR_PG_LABEL_ADDED)
         return hear_of_labels(c, err);
     /* Known labels may be older than the change, unless the stream has just begun. */
-    if (c->worker->apply->counts.groups == 0)
+    if (c->worker->apply->base.counts.groups == 0)
         return 0;
     return tr_fail(
         err, TR_RETRY,
@@ -521,8 +522,8 @@ move_over(struct careful *c, struct tr_pg_map *map, const struct tr_event *event
         int rc = park_update(c, map, event, key, row, err);
         if (rc < 0)
             return rc;
-        struct parked_row *entry = c->group->parked->rows;
-        c->group->parked->rows = entry->next;
+        struct parked_row *entry = parked_rows(c)->rows;
+        parked_rows(c)->rows = entry->next;
         row = entry->row;
     }
     return settle(c, map, event, key, row, failure, err);
@@ -579,8 +580,7 @@ apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *e
             return savepoint(c, "RELEASE r", err);
         rc = savepoint(c, "ROLLBACK TO r", err);
     } else if (rc == 0 && collides && row != NULL && event->kind != TR_UPDATE && map->nkey > 0) {
-        need_parked(c);
-        park(c, map, event, copy_image(c->group->parked, map->relation, row));
+        park(c, map, event, copy_image(parked_rows(c), map->relation, row));
         return savepoint(c, "RELEASE r", err);
     }
     if (rc == 0)
@@ -678,7 +678,7 @@ int
 tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction,
                       struct tr_error *err)
 {
-    struct careful c = { .sink = sink, .worker = worker, .group = worker->group };
+    struct careful c = { .sink = sink, .worker = worker, .group = worker->base.group };
     if (!in_transaction)
         c.group->misfits = 0;
     if (PQexitPipelineMode(worker->conn) != 1)

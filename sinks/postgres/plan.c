@@ -61,7 +61,7 @@ plan_shapes(const struct tr_postgres_sink *sink, struct tr_sql_plan *plan)
 }
 
 int
-tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_error *err)
+tr_pg_plan(struct tr_postgres_sink *sink, struct tr_sql_group *group, struct tr_error *err)
 {
     struct tr_pg_apply *apply = sink->apply;
     struct asked asked = { .sink = sink, .group = group->plan.number };
@@ -71,7 +71,8 @@ tr_pg_plan(struct tr_postgres_sink *sink, struct tr_pg_group *group, struct tr_e
                                           .cascades = cascades,
                                           .fire = TR_PG_FIRE,
                                           .hold_fire = TR_PG_HOLD_FIRE };
-    int rc = tr_sql_plan(&apply->planner, &group->plan, group->first, tr_pg_oldest(apply), &target, err);
+    int rc = tr_sql_plan(&apply->base.planner, &group->plan, group->first, tr_sql_oldest(&apply->base),
+                         &target, err);
     if (rc == 0 && asked.learnt && sink->keeps_shapes)
         plan_shapes(sink, &group->plan);
     if (rc == 1)

@@ -487,7 +487,7 @@ tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name
     apply->retired_tables = tr_realloc(apply->retired_tables,
                                        (apply->nretired_tables + 1) * sizeof(struct tr_pg_table *));
     apply->retired_tables[apply->nretired_tables++] = table;
-    apply->planner.barrier = apply->next_group - 1;
+    apply->base.planner.barrier = apply->base.next_group - 1;
 }
 
 void

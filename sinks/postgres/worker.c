@@ -25,7 +25,7 @@ int
 tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err)
 {
     char purpose[32];
-    snprintf(purpose, sizeof purpose, "apply %d", worker->index + 1);
+    snprintf(purpose, sizeof purpose, "apply %d", worker->base.index + 1);
     worker->apply = apply;
     int rc = tr_pg_sink_connect(apply->sink, purpose, false, &worker->conn, err);
     if (rc < 0)
@@ -67,7 +67,7 @@ tr_pg_worker_close(struct tr_pg_worker *worker)
 static int
 lost(struct tr_pg_worker *worker, struct tr_error *err)
 {
-    tr_pg_fail(err, worker->conn, NULL, "the target's connection %d", worker->index + 1);
+    tr_pg_fail(err, worker->conn, NULL, "the target's connection %d", worker->base.index + 1);
     err->class = TR_RETRY;
     return -TR_RETRY;
 }
@@ -78,7 +78,7 @@ static void
 expect(struct tr_pg_worker *worker, enum tr_pg_expect kind, uint32_t count, const struct tr_sql_step *step)
 {
     if (worker->nanswers == 0)
-        worker->waiting_since = tr_clock_us();
+        worker->base.waiting_since = tr_clock_us();
     worker->answers[(worker->first_answer + worker->nanswers++) & (TR_PG_ANSWERS - 1)] =
         (struct tr_pg_answer){ .kind = kind, .count = count, .step = step };
 }
@@ -183,7 +183,7 @@ call_make(struct tr_pg_worker *worker, const struct tr_sql_step *step, const str
     call->formats = call->lengths + most;
     call->values = tr_malloc(most * sizeof(*call->values));
     int rc = bind(apply, step, rows, n, statement, call->lengths, err);
-    worker->group->misfits += apply->values.misfits - misfits;
+    worker->base.group->misfits += apply->values.misfits - misfits;
     for (uint16_t i = 0; rc == 0 && i < (*statement)->nparams; i++) {
         call->values[i] = apply->params.data + at;
         call->formats[i] = 1;
@@ -251,9 +251,9 @@ static int
 begin(struct tr_pg_worker *worker, struct tr_error *err)
 {
     int rc = 0;
-    if (worker->begun)
+    if (worker->base.begun)
         return 0;
-    worker->begun = true;
+    worker->base.begun = true;
     if (worker->nprepared > MANY_STATEMENTS) {
         memset(worker->prepared, 0, worker->prepared_cap);
         worker->nprepared = 0;
@@ -262,32 +262,11 @@ begin(struct tr_pg_worker *worker, struct tr_error *err)
     return rc < 0 ? rc : send_sql(worker, "BEGIN", TR_PG_EXPECT_OK, NULL, err);
 }
 
-/* The next step that may be sent, or NULL; *end when there is none left at all. */
-static const struct tr_sql_step *
-next_step(struct tr_pg_worker *worker, bool *end)
-{
-    struct tr_pg_group *group = worker->group;
-    *end = false;
-    if (!worker->in_dependent && worker->step == group->plan.free.count) {
-        worker->in_dependent = true;
-        worker->step = 0;
-    }
-    const struct tr_sql_steps *steps = worker->in_dependent ? &group->plan.dependent : &group->plan.free;
-    if (worker->step == steps->count) {
-        *end = true;
-        return NULL;
-    }
-    if (worker->in_dependent && worker->apply->head != group &&
-        tr_pg_oldest(worker->apply) <= group->plan.depends)
-        return NULL;
-    return &steps->items[worker->step];
-}
-
 static void
 step_done(struct tr_pg_worker *worker)
 {
-    worker->step++;
-    worker->row = 0;
+    worker->base.step++;
+    worker->base.row = 0;
 }
 
 static int
@@ -298,10 +277,10 @@ send_step(struct tr_pg_worker *worker, const struct tr_sql_step *step, struct tr
         rc = send_sql(worker, step->sql, TR_PG_EXPECT_OK, step, err);
         step_done(worker);
     } else {
-        uint32_t n = chunk(step, worker->row);
-        rc = send_rows(worker, step, step->rows + worker->row, n, err);
-        worker->row += n;
-        if (worker->row == step->nrows)
+        uint32_t n = chunk(step, worker->base.row);
+        rc = send_rows(worker, step, step->rows + worker->base.row, n, err);
+        worker->base.row += n;
+        if (worker->base.row == step->nrows)
             step_done(worker);
     }
     return rc < 0 ? rc : sync(worker, err);
@@ -332,19 +311,19 @@ copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
     struct tr_pg_apply *apply = worker->apply;
     bool end;
     uint64_t misfits = apply->values.misfits;
-    const struct tr_sql_step *step = next_step(worker, &end);
+    const struct tr_sql_step *step = tr_sql_worker_next(&worker->apply->base, &worker->base, &end);
     tr_buffer_reset(&apply->params);
-    while (worker->row < step->nrows && apply->params.len < CHUNK_BYTES / 4) {
-        int rc = tr_pg_copy_row(tr_pg_step_map(step), step->rows[worker->row]->row, &apply->values,
+    while (worker->base.row < step->nrows && apply->params.len < CHUNK_BYTES / 4) {
+        int rc = tr_pg_copy_row(tr_pg_step_map(step), step->rows[worker->base.row]->row, &apply->values,
                                 &apply->params, err);
         if (rc < 0)
             return rc;
-        worker->row++;
+        worker->base.row++;
     }
-    worker->group->misfits += apply->values.misfits - misfits;
+    worker->base.group->misfits += apply->values.misfits - misfits;
     if (apply->params.len > 0 && PQputCopyData(worker->conn, apply->params.data, (int)apply->params.len) != 1)
         return lost(worker, err);
-    if (worker->row == step->nrows) {
+    if (worker->base.row == step->nrows) {
         if (PQputCopyEnd(worker->conn, NULL) != 1)
             return lost(worker, err);
         worker->copy = TR_PG_COPY_ENDING;
@@ -358,7 +337,7 @@ copy_end(struct tr_pg_worker *worker, struct tr_error *err)
     worker->copy = TR_PG_NO_COPY;
     if (PQenterPipelineMode(worker->conn) != 1)
         return lost(worker, err);
-    if (worker->state == TR_PG_RUN)
+    if (worker->base.state == TR_SQL_RUN)
         step_done(worker);
     return 0;
 }
@@ -368,14 +347,13 @@ copy_end(struct tr_pg_worker *worker, struct tr_error *err)
 static void
 set_failed(struct tr_pg_worker *worker)
 {
-    worker->state = TR_PG_FAILED;
-    worker->failed_as_head = worker->apply->head == worker->group;
+    tr_sql_worker_failed(&worker->apply->base, &worker->base);
 }
 
 static void
 fail_rows(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const char *got)
 {
-    tr_fail(&worker->failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %s",
+    tr_fail(&worker->base.failure, TR_CONFLICT, "%s: %u rows were to change, the target changed %s",
             answer->step->map->label, answer->count, got[0] != '\0' ? got : "none");
 }
 
@@ -383,17 +361,19 @@ static void
 fail(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, const PGresult *res)
 {
     const char *table = answer->step != NULL && answer->step->map != NULL ? answer->step->map->label : NULL;
-    if (worker->state == TR_PG_FAILED)
+    if (worker->base.state == TR_SQL_FAILED)
         return; /* what follows the first error only echoes it */
     if (res != NULL && table != NULL)
-        tr_pg_fail(&worker->failure, worker->conn, res, "applying changes to %s", table);
+        tr_pg_fail(&worker->base.failure, worker->conn, res, "applying changes to %s", table);
     else if (res != NULL)
-        tr_pg_fail(&worker->failure, worker->conn, res, "applying changes");
-    if (worker->state == TR_PG_COMMIT && strcmp(worker->failure.sqlstate, "22012") == 0) {
-        tr_fail(&worker->failure, TR_FATAL, "another process has taken over the task \"%s\" at the target",
+        tr_pg_fail(&worker->base.failure, worker->conn, res, "applying changes");
+    if (worker->base.state == TR_SQL_COMMIT && strcmp(worker->base.failure.sqlstate, "22012") == 0) {
+        tr_fail(&worker->base.failure, TR_FATAL,
+                "another process has taken over the task \"%s\" at the target",
                 worker->apply->sink->base.env->task);
-        tr_error_hint(&worker->failure, "only one tailrace may run a task; stop one of the two");
+        tr_error_hint(&worker->base.failure, "only one tailrace may run a task; stop one of the two");
     }
+    worker->apply->base.counts.deadlocks += strcmp(worker->base.failure.sqlstate, "40P01") == 0;
     set_failed(worker);
 }
 
@@ -404,7 +384,7 @@ take_commit(struct tr_pg_worker *worker, const struct tr_pg_answer *answer, cons
         worker->committed = true;
         return;
     }
-    tr_fail(&worker->failure, TR_RETRY, "the target rolled the transaction back at COMMIT");
+    tr_fail(&worker->base.failure, TR_RETRY, "the target rolled the transaction back at COMMIT");
     fail(worker, answer, PQresultStatus(res) == PGRES_COMMAND_OK ? NULL : res);
 }
 
@@ -430,7 +410,7 @@ take_result(struct tr_pg_worker *worker, const PGresult *res)
     } else if (answer->kind == TR_PG_EXPECT_LSN) {
         if (PQntuples(res) != 1 || !tr_pg_lsn_parse(PQgetvalue(res, 0, 0), &worker->commit_lsn))
             fail(worker, answer, res);
-    } else if (answer->kind == TR_PG_EXPECT_ROWS && worker->state == TR_PG_RUN) {
+    } else if (answer->kind == TR_PG_EXPECT_ROWS && worker->base.state == TR_SQL_RUN) {
         const char *got = PQcmdTuples((PGresult *)res);
         if (strtoul(got, NULL, 10) != answer->count) {
             fail_rows(worker, answer, got);
@@ -445,7 +425,7 @@ pop(struct tr_pg_worker *worker)
     worker->first_answer = (worker->first_answer + 1) & (TR_PG_ANSWERS - 1);
     worker->nanswers--;
     worker->answered = false;
-    worker->waiting_since = worker->nanswers > 0 ? tr_clock_us() : 0;
+    worker->base.waiting_since = worker->nanswers > 0 ? tr_clock_us() : 0;
 }
 
 static int
@@ -475,31 +455,6 @@ read_answers(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------------- the states */
 
-static void
-rewind_group(struct tr_pg_worker *worker)
-{
-    worker->begun = false;
-    worker->in_dependent = false;
-    worker->step = worker->row = 0;
-    worker->committed = false;
-}
-
-void
-tr_pg_worker_start(struct tr_pg_worker *worker, struct tr_pg_group *group)
-{
-    bool slice = worker->group == group && worker->begun && worker->state == TR_PG_READY;
-    worker->group = group;
-    group->worker = worker;
-    rewind_group(worker);
-    worker->in_savepoint = false;
-    worker->begun = slice;
-    if (!slice)
-        group->misfits = 0;
-    worker->state = TR_PG_RUN;
-    worker->told_to_yield = false;
-    tr_error_clear(&worker->failure);
-}
-
 static int
 run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 {
@@ -510,9 +465,9 @@ run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
     }
     if (worker->copy != TR_PG_NO_COPY || worker->nanswers + 8 > TR_PG_ANSWERS)
         return 0;
-    const struct tr_sql_step *step = next_step(worker, &end);
+    const struct tr_sql_step *step = tr_sql_worker_next(&worker->apply->base, &worker->base, &end);
     if (end && worker->nanswers == 0) {
-        worker->state = TR_PG_READY;
+        worker->base.state = TR_SQL_READY;
         *moved = true;
         return 0;
     }
@@ -522,9 +477,9 @@ run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
         return 0; /* the pipeline runs empty first */
     *moved = true;
     int rc = begin(worker, err);
-    if (rc == 0 && worker->group->large && !worker->in_savepoint) {
-        worker->in_savepoint = true;
-        if (worker->group->slices++ > 0)
+    if (rc == 0 && worker->base.group->large && !worker->base.in_savepoint) {
+        worker->base.in_savepoint = true;
+        if (worker->base.group->slices++ > 0)
             rc = send_sql(worker, "RELEASE SAVEPOINT slice", TR_PG_EXPECT_OK, NULL, err);
         rc = rc < 0 ? rc : send_sql(worker, "SAVEPOINT slice", TR_PG_EXPECT_OK, NULL, err);
     }
@@ -539,9 +494,9 @@ run(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 static int
 undo(struct tr_pg_worker *worker, struct tr_error *err)
 {
-    const char *sql = worker->in_savepoint ? "ROLLBACK TO slice" : "ROLLBACK";
+    const char *sql = worker->base.in_savepoint ? "ROLLBACK TO slice" : "ROLLBACK";
     int rc = send_sql(worker, sql, TR_PG_EXPECT_OK, NULL, err);
-    worker->state = TR_PG_UNDO;
+    worker->base.state = TR_SQL_UNDO;
     return rc < 0 ? rc : sync(worker, err);
 }
 
@@ -549,18 +504,18 @@ undo(struct tr_pg_worker *worker, struct tr_error *err)
 static int
 advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 {
-    switch (worker->state) {
-    case TR_PG_RUN: {
+    switch (worker->base.state) {
+    case TR_SQL_RUN: {
         int rc = run(worker, moved, err);
         if (rc == -TR_CONFLICT) { /* a value that cannot be rendered: only this group suffers */
-            worker->failure = *err;
+            worker->base.failure = *err;
             set_failed(worker);
             /* what was sent before it is answered only when asked for */
             return worker->copy == TR_PG_NO_COPY && worker->nanswers > 0 ? sync(worker, err) : 0;
         }
         return rc;
     }
-    case TR_PG_FAILED:
+    case TR_SQL_FAILED:
         if (worker->copy == TR_PG_COPY_ROWS) {
             if (PQputCopyEnd(worker->conn, "given up") != 1)
                 return lost(worker, err);
@@ -572,19 +527,19 @@ advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
             return 0;
         *moved = true;
         return undo(worker, err);
-    case TR_PG_UNDO:
+    case TR_SQL_UNDO:
         if (worker->nanswers == 0) {
-            worker->state = TR_PG_AGAIN;
-            bool begun = worker->in_savepoint;
-            rewind_group(worker);
-            worker->begun = begun;
+            worker->base.state = TR_SQL_AGAIN;
+            bool begun = worker->base.in_savepoint;
+            tr_sql_worker_rewind(&worker->base);
+            worker->base.begun = begun;
             *moved = true;
         }
         return 0;
-    case TR_PG_IDLE:
-    case TR_PG_READY:
-    case TR_PG_COMMIT:
-    case TR_PG_AGAIN: return 0;
+    case TR_SQL_IDLE:
+    case TR_SQL_READY:
+    case TR_SQL_COMMIT:
+    case TR_SQL_AGAIN: return 0;
     }
     return 0;
 }
@@ -592,8 +547,8 @@ advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 int
 tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
 {
-    if (worker->nanswers == 0 && worker->state != TR_PG_RUN && worker->state != TR_PG_FAILED &&
-        worker->state != TR_PG_UNDO)
+    if (worker->nanswers == 0 && worker->base.state != TR_SQL_RUN && worker->base.state != TR_SQL_FAILED &&
+        worker->base.state != TR_SQL_UNDO)
         return 0;
     if (worker->unsent && flush(worker, err) < 0)
         return -(int)err->class;
@@ -611,12 +566,11 @@ tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err
     return rc;
 }
 
-int
-tr_pg_worker_yield(struct tr_pg_worker *worker, struct tr_error *err)
+void
+tr_pg_worker_yield(struct tr_pg_apply *apply, struct tr_pg_worker *worker)
 {
-    (void)err;
-    if (worker->state != TR_PG_RUN && worker->state != TR_PG_READY)
-        return 0;
+    if (worker->base.state != TR_SQL_RUN && worker->base.state != TR_SQL_READY)
+        return;
     if (worker->nanswers > 0 && worker->copy != TR_PG_COPY_ROWS) { /* it may wait for a lock itself */
         char why[256];
         PGcancel *cancel = PQgetCancel(worker->conn);
@@ -624,9 +578,8 @@ tr_pg_worker_yield(struct tr_pg_worker *worker, struct tr_error *err)
             PQcancel(cancel, why, sizeof why);
         PQfreeCancel(cancel);
     }
-    worker->told_to_yield = true;
-    set_failed(worker);
-    return 0;
+    worker->base.told_to_yield = true;
+    tr_sql_worker_failed(&apply->base, &worker->base);
 }
 
 /* The checkpoint moves in the group's own transaction; no row means that another process owns the task, and the division fails. */
@@ -641,10 +594,11 @@ tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
     static const Oid types_of[] = { 25, 25, 25 };
     char epoch[24];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)apply->sink->epoch);
-    const char *values[] = { apply->sink->base.env->task, worker->group->checkpoint, epoch };
+    const char *values[] = { apply->sink->base.env->task, worker->base.group->checkpoint, epoch };
     int rc = begin(worker, err);
     if (rc < 0)
         return rc;
+    worker->committed = false;
     TR_FAILPOINT("sink.postgres.commit.before");
     if (PQsendQueryParams(worker->conn, checkpoint_sql, 3, types_of, values, NULL, NULL, 0) != 1)
         return lost(worker, err);
@@ -652,17 +606,11 @@ tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
     rc = send_sql(worker, "COMMIT", TR_PG_EXPECT_COMMIT, NULL, err);
     if (rc == 0)
         rc = send_sql(worker, "SELECT pg_current_wal_insert_lsn()", TR_PG_EXPECT_LSN, NULL, err);
-    worker->state = TR_PG_COMMIT;
+    worker->base.state = TR_SQL_COMMIT;
     if (rc == 0)
         rc = sync(worker, err);
     TR_FAILPOINT("sink.postgres.commit.sent");
     return rc;
-}
-
-bool
-tr_pg_worker_wants_write(const struct tr_pg_worker *worker)
-{
-    return worker->unsent;
 }
 
 /* ------------------------------------------------------------------------------------------- outside the pipeline, waiting */
@@ -747,7 +695,7 @@ tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err)
     PGresult *res = NULL;
     char epoch[24];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)worker->apply->sink->epoch);
-    const char *values[] = { worker->apply->sink->base.env->task, worker->group->checkpoint, epoch };
+    const char *values[] = { worker->apply->sink->base.env->task, worker->base.group->checkpoint, epoch };
     int rc = tr_pg_ask_params(worker->apply->sink, worker->conn, checkpoint_sql, 3, values, NULL, err);
     if (rc < 0 && strcmp(err->sqlstate, "22012") == 0)
         return tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target",

@@ -608,7 +608,7 @@ test_the_head_is_not_left_waiting(void **state)
     assert_ok(&feed, feed_flush(&feed));
     assert_sql(&feed, "SELECT v FROM nocase", "younger");
     assert_sql(&feed, "SELECT count(*) FROM log", "2500");
-    assert_true(((struct tr_postgres_sink *)feed.sink)->apply->counts.yielded >= 1);
+    assert_true(((struct tr_postgres_sink *)feed.sink)->apply->base.counts.yielded >= 1);
     tr_relation_unref(nocase);
     tr_relation_unref(many);
     tr_relation_unref(lines);
@@ -645,7 +645,7 @@ test_groups_that_always_collide(void **state)
     assert_ok(&feed, feed_flush(&feed));
     assert_sql(&feed, "SELECT string_agg(id, ' ') || (SELECT count(*) FROM casual_log) FROM casual",
                "row3984000");
-    const struct tr_pg_apply *applied = ((struct tr_postgres_sink *)feed.sink)->apply;
+    const struct tr_sql_apply *applied = &((struct tr_postgres_sink *)feed.sink)->apply->base;
     assert_true(applied->counts.early > 0);
     assert_true(applied->calm > 0);
     assert_int_equal(applied->counts.careful, 0);
@@ -719,7 +719,7 @@ test_foreign_keys_that_fire(void **state)
     }
     assert_ok(&feed, feed_flush(&feed));
     assert_false(((struct tr_postgres_sink *)feed.sink)->replica_role);
-    assert_int_equal(((struct tr_postgres_sink *)feed.sink)->apply->counts.careful, 0);
+    assert_int_equal(((struct tr_postgres_sink *)feed.sink)->apply->base.counts.careful, 0);
     assert_sql(&feed, "SELECT (SELECT count(*) FROM f_parent) || ' ' || (SELECT count(*) FROM f_child)",
                "200 200");
     tr_relation_unref(parent);
