@@ -201,8 +201,6 @@ bool tr_my_passing(const struct tr_error *failure);
  */
 int tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction,
                           struct tr_error *err);
-/* "id=5, part=2" of the key, for messages. */
-void tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out);
 
 /* ------------------------------------------------------------------------------------------- cascade.c: foreign keys that act */
 

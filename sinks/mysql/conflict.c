@@ -1,21 +1,14 @@
 /*
- * conflict.c - the head's changes one by one, in the order of the source.
- *
- * A group comes here when its runs failed. Chunks of changes stand under a savepoint; a chunk that fails is gone through again with a savepoint for
- * each change, so that the one at fault is found and the policy asked.
- *
- * Unique values that are exchanged inside a transaction (UPDATE t SET k = k + 1) collide when they are written row by row. A row that collides is
- * parked: taken out of the table, changed here as a list of literals, and put back when its transaction ends.
+ * conflict.c - the head's changes one by one (sinks/sql/careful.h), as MySQL and MariaDB have them: their error numbers, rows parked as lists of literals.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/text.h"
 #include "sinks/mysql/apply.h"
+#include "sinks/sql/careful.h"
 
-#define CHUNK 64
 #define SQL_MAX TR_BUFFER_MAX
 #define MISSING "02000" /* SQLSTATE "no data": the row that was to change is not there */
 
@@ -33,11 +26,23 @@ struct parked {
 };
 
 struct careful {
+    struct tr_sql_careful base;
     struct tr_mysql_sink *sink;
     struct tr_my_worker *worker;
-    struct tr_sql_group *group;
     struct tr_my_values *values;
 };
+
+static struct careful *
+of(struct tr_sql_careful *base)
+{
+    return (struct careful *)base;
+}
+
+static struct tr_my_map *
+map_of(const struct tr_sql_change *change)
+{
+    return (struct tr_my_map *)change->map;
+}
 
 static void
 parked_free(void *arg)
@@ -45,46 +50,6 @@ parked_free(void *arg)
     struct parked *parked = arg;
     tr_arena_fini(&parked->arena);
     free(parked);
-}
-
-/* ------------------------------------------------------------------------------------------- words for the operator */
-
-void
-tr_my_key_text(const struct tr_my_map *map, const struct tr_value *image, struct tr_buffer *out)
-{
-    struct tr_buffer scratch;
-    struct tr_error ignored;
-    tr_buffer_init(&scratch, TR_BUFFER_MAX);
-    for (uint16_t i = 0; i < map->nkey; i++) {
-        const struct tr_column *column = &map->relation->columns[map->key[i]];
-        const struct tr_value *value = &image[map->key[i]];
-        const char *text = NULL;
-        size_t len = 0;
-        tr_buffer_printf(out, "%s%s=", i > 0 ? ", " : "", column->name);
-        if (value->state != TR_PRESENT ||
-            tr_value_text(map->relation, column, value, &scratch, &text, &len, &ignored) < 0)
-            tr_buffer_text(out, value->state == TR_NULL ? "NULL" : "?");
-        else
-            tr_text_printable(out, text, len < 64 ? len : 64);
-    }
-    if (map->nkey == 0)
-        tr_buffer_text(out, "no key");
-    tr_buffer_fini(&scratch);
-}
-
-static const char *
-verb(const struct tr_event *event)
-{
-    return event->kind == TR_UPDATE ? "update" : event->kind == TR_DELETE ? "delete" : "insert";
-}
-
-static void
-position_text(const struct careful *c, const struct tr_event *event, char out[24])
-{
-    if (c->sink->from_postgresql)
-        snprintf(out, 24, "%X/%X", (unsigned)(event->position >> 32), (unsigned)event->position);
-    else
-        snprintf(out, 24, "%llu", (unsigned long long)event->position);
 }
 
 static bool
@@ -143,18 +108,6 @@ run_one(struct careful *c, struct tr_my_map *map, enum tr_sql_op op, const struc
                         : tr_fail(err, TR_CONFLICT, "%llu rows have this key", (unsigned long long)touched);
 }
 
-static enum tr_sql_op
-op_of(const struct tr_my_map *map, const struct tr_event *event)
-{
-    if (event->kind == TR_UPDATE)
-        return map->nkey == 0                          ? TR_SQL_UPDATE_ROW
-               : tr_sql_key_changes(&map->plan, event) ? TR_SQL_UPDATE_KEY
-                                                       : TR_SQL_UPDATE;
-    if (event->kind == TR_DELETE)
-        return map->nkey == 0 ? TR_SQL_DELETE_ROW : TR_SQL_DELETE;
-    return TR_SQL_INSERT;
-}
-
 static int
 savepoint(struct careful *c, const char *sql, struct tr_error *err)
 {
@@ -162,18 +115,31 @@ savepoint(struct careful *c, const char *sql, struct tr_error *err)
 }
 
 static int
-apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
+run_statement(struct tr_sql_careful *base, const char *sql, struct tr_error *err)
+{
+    return savepoint(of(base), sql, err);
+}
+
+static int
+get_map(struct tr_sql_careful *base, struct tr_relation *relation, struct tr_sql_map **out,
+        struct tr_error *err)
 {
     struct tr_my_map *map;
-    const struct tr_value *key, *row;
-    int rc = tr_my_map_get(c->sink, event->relation, &map, err);
-    if (rc < 0)
-        return rc;
-    tr_sql_event_images(event, &key, &row);
-    bool cascades = tr_my_cascades(c->worker->apply, event);
-    rc = cascades ? savepoint(c, "SET foreign_key_checks = 1", err) : 0;
+    int rc = tr_my_map_get(of(base)->sink, relation, &map, err);
+    if (rc >= 0)
+        *out = &map->plan;
+    return rc;
+}
+
+static int
+change_row(struct tr_sql_careful *base, const struct tr_sql_change *change, struct tr_error *err)
+{
+    struct careful *c = of(base);
+    bool cascades = tr_my_cascades(c->worker->apply, change->event);
+    int rc = cascades ? savepoint(c, "SET foreign_key_checks = 1", err) : 0;
     if (rc == 0)
-        rc = run_one(c, map, op_of(map, event), key, row, err);
+        rc = run_one(c, map_of(change), tr_sql_op_of(change->map, change->event), change->key, change->row,
+                     err);
     if (cascades) {
         struct tr_error failure;
         int off = savepoint(c, "SET foreign_key_checks = 0", &failure);
@@ -185,8 +151,9 @@ apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
 }
 
 static int
-apply_truncate(struct careful *c, const struct tr_event *event, struct tr_error *err)
+truncate_tables(struct tr_sql_careful *base, const struct tr_event *event, struct tr_error *err)
 {
+    struct careful *c = of(base);
     struct tr_buffer sql;
     int rc = 0;
     tr_buffer_init(&sql, SQL_MAX);
@@ -202,20 +169,6 @@ apply_truncate(struct careful *c, const struct tr_event *event, struct tr_error 
     return rc;
 }
 
-static bool
-is_row(const struct tr_event *event)
-{
-    return event->kind > 0 && event->kind <= TR_READ && !event->relation->skip;
-}
-
-static int
-apply_event(struct careful *c, const struct tr_event *event, struct tr_error *err)
-{
-    if (event->kind == TR_TRUNCATE)
-        return apply_truncate(c, event, err);
-    return is_row(event) ? apply_row(c, event, err) : 0;
-}
-
 /* ------------------------------------------------------------------------------------------- policy */
 
 static bool
@@ -227,81 +180,31 @@ complete(const struct tr_my_map *map, const struct tr_value *row)
     return true;
 }
 
-/* Make the target's row what the source's is. The failed change was rolled back to the savepoint. */
 static int
-overwrite(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *row,
-          const struct tr_error *failure, struct tr_error *err)
+overwrite(struct tr_sql_careful *base, const struct tr_sql_change *change, const struct tr_error *failure,
+          struct tr_error *err)
 {
-    bool missing = is_missing(failure);
+    struct careful *c = of(base);
+    struct tr_my_map *map = map_of(change);
+    const struct tr_value *row = change->row;
     *err = *failure;
-    if (missing && event->kind == TR_DELETE)
+    if (is_missing(failure) && change->event->kind == TR_DELETE)
         return 0;
-    if (missing && event->kind == TR_UPDATE && complete(map, row))
+    if (is_missing(failure) && change->event->kind == TR_UPDATE && complete(map, row))
         return run_one(c, map, TR_SQL_INSERT, row, row, err);
     if (is_duplicate(failure) && row != NULL && map->nkey > 0 && complete(map, row))
         return run_one(c, map, TR_SQL_UPDATE, row, row, err);
     return -(int)failure->class;
 }
 
-static int
-stop(struct careful *c, const struct tr_my_map *map, const struct tr_event *event,
-     const struct tr_value *image, const struct tr_error *failure, struct tr_error *err)
+static bool
+advise(const struct tr_sql_map *map, const struct tr_error *failure, struct tr_error *err)
 {
-    struct tr_buffer key;
-    char position[24];
-    struct tr_error copy = *failure;
-    tr_buffer_init(&key, 4096);
-    tr_my_key_text(map, image, &key);
-    position_text(c, event, position);
-    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
-            verb(event), key.data, position, copy.text);
-    memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
-    if (copy.hint[0] != '\0')
-        tr_error_hint(err, "%s", copy.hint);
-    else
-        tr_error_hint(err,
-                      "mend the row at the target and start again, or set on_conflict to overwrite or skip");
-    tr_buffer_fini(&key);
-    return -TR_CONFLICT;
-}
-
-static void
-tell(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image,
-     const char *what, const struct tr_error *failure)
-{
-    const struct tr_sink_env *env = c->sink->base.env;
-    struct tr_buffer key;
-    char position[24];
-    tr_buffer_init(&key, 4096);
-    tr_my_key_text(map, image, &key);
-    position_text(c, event, position);
-    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label,
-           verb(event), key.data, position, what, failure->text);
-    tr_buffer_fini(&key);
-    c->worker->apply->base.counts.conflicts++;
-    env->conflict(env->arg, map->label, what);
-}
-
-/* A conflict, known to be real: by the policy. Savepoint r is there to go back to. */
-static int
-settle(struct careful *c, struct tr_my_map *map, const struct tr_event *event, const struct tr_value *image,
-       const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
-{
-    if (c->sink->on_conflict == TR_MY_CONFLICT_STOP)
-        return stop(c, map, event, image, failure, err);
-    if (c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE) {
-        struct tr_error again;
-        int rc = overwrite(c, map, event, row, failure, &again);
-        if (rc < 0 && again.class == TR_CONFLICT)
-            return stop(c, map, event, image, &again, err);
-        if (rc < 0) {
-            *err = again;
-            return rc;
-        }
-    }
-    tell(c, map, event, image, c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE ? "overwritten" : "skipped",
-         failure);
-    return 0;
+    (void)map;
+    if (failure->hint[0] == '\0')
+        return false;
+    tr_error_hint(err, "%s", failure->hint);
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------- parking */
@@ -310,13 +213,13 @@ settle(struct careful *c, struct tr_my_map *map, const struct tr_event *event, c
 static struct parked *
 parked_rows(struct careful *c)
 {
-    if (c->group->parked == NULL) {
+    if (c->base.group->parked == NULL) {
         struct parked *parked = tr_calloc(1, sizeof(*parked));
         tr_arena_init(&parked->arena);
-        c->group->parked = parked;
-        c->group->parked_free = parked_free;
+        c->base.group->parked = parked;
+        c->base.group->parked_free = parked_free;
     }
-    return c->group->parked;
+    return c->base.group->parked;
 }
 
 /* Lay what is present in an image over a list of literals. */
@@ -497,7 +400,7 @@ static int
 change_parked(struct careful *c, struct tr_my_map *map, const struct tr_event *event,
               const struct tr_value *key, struct tr_error *err)
 {
-    struct parked *parked = c->group->parked;
+    struct parked *parked = c->base.group->parked;
     if (parked == NULL || map->nkey == 0 || event->kind == TR_INSERT || event->kind == TR_READ)
         return 0;
     const char **wanted = tr_arena_zalloc(&parked->arena, map->nkey * sizeof(*wanted));
@@ -553,20 +456,15 @@ refuse_parked(struct careful *c, const struct parked_row *entry, const struct tr
               struct tr_error *err)
 {
     const struct tr_my_map *map = entry->map;
-    struct tr_error copy = *failure;
     struct tr_buffer key;
-    char position[24];
     tr_buffer_init(&key, 4096);
     for (uint16_t k = 0; k < map->nkey; k++) {
         tr_buffer_printf(&key, "%s%s=", k > 0 ? ", " : "", map->relation->columns[map->key[k]].name);
         tr_text_printable(&key, entry->key[k], strnlen(entry->key[k], 64));
     }
-    position_text(c, &entry->event, position);
-    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
-            verb(&entry->event), key.data, position, copy.text);
+    int rc = tr_sql_refuse_row(&c->base, &map->plan, &entry->event, key.data, failure, err);
     tr_buffer_fini(&key);
-    return tr_error_hint(
-        err, "mend the row at the target and start again, or set on_conflict to overwrite or skip");
+    return rc;
 }
 
 /* The row that stands in its place goes; only that with its own key can be meant. */
@@ -595,9 +493,9 @@ settle_parked(struct careful *c, const struct parked_row *entry, const struct tr
     const struct tr_sink_env *env = c->sink->base.env;
     struct tr_error again = *failure;
     const char *what = "skipped";
-    if (c->sink->on_conflict == TR_MY_CONFLICT_STOP)
+    if (c->base.policy == TR_SQL_CONFLICT_STOP)
         return refuse_parked(c, entry, failure, err);
-    if (c->sink->on_conflict == TR_MY_CONFLICT_OVERWRITE) {
+    if (c->base.policy == TR_SQL_CONFLICT_OVERWRITE) {
         what = "overwritten";
         int rc = put_over(c, entry, &again);
         if (rc < 0)
@@ -605,18 +503,18 @@ settle_parked(struct careful *c, const struct parked_row *entry, const struct tr
     }
     tr_log(env->log, TR_LOG_WARNING, "sink", "%s: a row whose unique value was taken is %s: %s",
            entry->map->label, what, failure->text);
-    c->worker->apply->base.counts.conflicts++;
+    c->base.apply->counts.conflicts++;
     env->conflict(env->arg, entry->map->label, what);
     return 0;
 }
 
-/* The transaction ends: every parked row has its place now, or the conflict is real. */
 static int
-unpark(struct careful *c, struct tr_error *err)
+unpark(struct tr_sql_careful *base, struct tr_error *err)
 {
-    struct parked *parked = c->group->parked;
+    struct careful *c = of(base);
+    const struct parked *parked = base->group->parked;
     int rc = 0;
-    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
+    for (const struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
          entry = entry->next) {
         struct tr_error failure;
         rc = put_back(c, entry, &failure); /* a failed statement leaves nothing behind */
@@ -625,133 +523,59 @@ unpark(struct careful *c, struct tr_error *err)
         else if (rc < 0)
             *err = failure;
     }
-    tr_sql_group_drop_parked(c->group);
+    tr_sql_group_drop_parked(base->group);
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------- the walk */
-
-/* It failed and was rolled back to its savepoint: parked, or by the policy. */
 static int
-settle_slowly(struct careful *c, struct tr_my_map *map, const struct tr_event *event,
-              const struct tr_value *key, const struct tr_value *row, const struct tr_error *failure,
-              struct tr_error *err)
+stray(struct tr_sql_careful *base, const struct tr_sql_change *change, const struct tr_error *failure,
+      struct tr_error *err)
 {
+    struct careful *c = of(base);
+    struct tr_my_map *map = map_of(change);
+    const struct tr_event *event = change->event;
     /* two rows share a key while it is exchanged: the one that still stands in the table is meant first */
-    int rc = is_missing(failure) ? change_parked(c, map, event, key, err) : 0;
+    int rc = is_missing(failure) ? change_parked(c, map, event, change->key, err) : 0;
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    if (is_duplicate(failure) && map->nkey > 0 && row != NULL) {
+    if (is_duplicate(failure) && map->nkey > 0 && change->row != NULL) {
         struct tr_error ignored;
-        rc = event->kind == TR_UPDATE ? park_update(c, map, event, key, row, &ignored)
-                                      : park_insert(c, map, event, row, &ignored);
+        rc = event->kind == TR_UPDATE ? park_update(c, map, event, change->key, change->row, &ignored)
+                                      : park_insert(c, map, event, change->row, &ignored);
         if (rc == 0)
             return 0;
         rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
     }
-    return rc < 0 ? rc : settle(c, map, event, key, row, failure, err);
+    return rc < 0 ? rc : tr_sql_settle(base, change, change->key, failure, err);
 }
 
-/* One change under a savepoint of its own. */
-static int
-apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
-{
-    struct tr_my_map *map;
-    const struct tr_value *key, *row;
-    struct tr_error failure;
-    if (!is_row(event))
-        return apply_event(c, event, err);
-    int rc = tr_my_map_get(c->sink, event->relation, &map, err);
-    if (rc < 0)
-        return rc;
-    tr_sql_event_images(event, &key, &row);
-    rc = savepoint(c, "SAVEPOINT r", err);
-    if (rc < 0)
-        return rc;
-    tr_error_clear(&failure);
-    rc = apply_row(c, event, &failure);
-    if (rc < 0 && failure.class != TR_CONFLICT) {
-        *err = failure;
-        return rc;
-    }
-    if (rc < 0) {
-        rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
-        if (rc == 0)
-            rc = settle_slowly(c, map, event, key, row, &failure, err);
-    }
-    return rc < 0 ? rc : savepoint(c, "RELEASE SAVEPOINT r", err);
-}
-
-/* Does a transaction end right after this event of the batch? */
-static bool
-ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *txn)
-{
-    while (*txn < batch->ntxns && batch->txns[*txn].first_event + batch->txns[*txn].nevents <= index)
-        (*txn)++;
-    return *txn < batch->ntxns && batch->txns[*txn].ends &&
-           index + 1 == batch->txns[*txn].first_event + batch->txns[*txn].nevents;
-}
-
-static int
-walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
-            struct tr_error *err)
-{
-    int rc = 0;
-    for (uint32_t i = from; rc == 0 && i < to; i++) {
-        rc = apply_slowly(c, &batch->events[i], err);
-        if (rc == 0 && ends_after(batch, i, txn))
-            rc = unpark(c, err);
-    }
-    return rc;
-}
-
-static int
-walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
-           struct tr_error *err)
-{
-    if (c->group->parked != NULL)
-        return walk_slowly(c, batch, from, to, txn, err);
-    int rc = savepoint(c, "SAVEPOINT chunk", err);
-    if (rc < 0)
-        return rc;
-    for (uint32_t i = from; rc == 0 && i < to; i++)
-        rc = apply_event(c, &batch->events[i], err);
-    if (rc < 0 && err->class == TR_CONFLICT) {
-        rc = savepoint(c, "ROLLBACK TO SAVEPOINT chunk", err);
-        if (rc == 0)
-            rc = walk_slowly(c, batch, from, to, txn, err);
-    }
-    return rc < 0 ? rc : savepoint(c, "RELEASE SAVEPOINT chunk", err);
-}
-
-static int
-walk(struct careful *c, struct tr_error *err)
-{
-    int rc = 0;
-    for (struct tr_batch *batch = c->group->first; rc == 0 && batch != NULL; batch = batch->next) {
-        uint32_t txn = 0;
-        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends &&
-            batch->txns[0].nevents == 0)
-            rc = unpark(c, err); /* nothing but the end of the transaction came */
-        for (uint32_t i = 0; rc == 0 && i < batch->nevents; i += CHUNK)
-            rc = walk_chunk(c, batch, i, i + CHUNK < batch->nevents ? i + CHUNK : batch->nevents, &txn, err);
-    }
-    return rc;
-}
+static const struct tr_sql_careful_driver driver = {
+    .run = run_statement,
+    .map = get_map,
+    .change = change_row,
+    .truncate = truncate_tables,
+    .stray = stray,
+    .overwrite = overwrite,
+    .advise = advise,
+    .unpark = unpark,
+};
 
 int
 tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, bool in_transaction,
                       struct tr_error *err)
 {
-    struct careful c = {
-        .sink = sink, .worker = worker, .group = worker->base.group, .values = &worker->apply->values
-    };
+    struct tr_sql_group *group = worker->base.group;
+    struct careful c = { .base = { .driver = &driver,
+                                   .apply = &sink->apply->base,
+                                   .group = group,
+                                   .policy = sink->on_conflict },
+                         .sink = sink,
+                         .worker = worker,
+                         .values = &worker->apply->values };
     int rc = in_transaction ? 0 : tr_my_worker_ask(worker, "START TRANSACTION", err);
     if (rc == 0)
-        rc = walk(&c, err);
-    if (rc == 0 && c.group->checkpoint != NULL)
-        rc = unpark(&c, err);
-    if (rc == 0 && c.group->checkpoint != NULL)
+        rc = tr_sql_careful_walk(&c.base, err);
+    if (rc == 0 && group->checkpoint != NULL)
         rc = tr_my_worker_commit_now(worker, err);
     return rc;
 }

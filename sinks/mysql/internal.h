@@ -13,10 +13,10 @@
 #include "clients/mysql/connection.h"
 #include "schema/convert.h"
 #include "sinks/sink.h"
+#include "sinks/sql/careful.h"
 
 struct tr_my_apply;
 
-enum tr_my_conflict_policy { TR_MY_CONFLICT_STOP, TR_MY_CONFLICT_OVERWRITE, TR_MY_CONFLICT_SKIP };
 enum tr_my_value_policy { TR_MY_VALUE_STOP, TR_MY_VALUE_NULL, TR_MY_VALUE_CLAMP };
 enum tr_my_ddl_policy { TR_MY_DDL_APPLY, TR_MY_DDL_IGNORE, TR_MY_DDL_STOP };
 
@@ -37,7 +37,7 @@ struct tr_mysql_sink {
     bool made_table;       /* tailrace.table_made too */
     bool ddl_table;        /* and tailrace.ddl_step */
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
-    enum tr_my_conflict_policy on_conflict;
+    enum tr_sql_conflict_policy on_conflict;
     enum tr_my_value_policy on_value;
     enum tr_my_ddl_policy ddl;
     struct tr_my_apply *apply; /* NULL until the first write */

@@ -147,11 +147,8 @@ sink_close(struct tr_sink *base)
 static void
 policies(struct tr_mysql_sink *sink, const struct tr_settings *settings)
 {
-    const char *conflict = tr_setting_string(settings, "on_conflict"),
-               *value = tr_setting_string(settings, "on_value"), *ddl = tr_setting_string(settings, "ddl");
-    sink->on_conflict = strcmp(conflict, "overwrite") == 0 ? TR_MY_CONFLICT_OVERWRITE
-                        : strcmp(conflict, "skip") == 0    ? TR_MY_CONFLICT_SKIP
-                                                           : TR_MY_CONFLICT_STOP;
+    const char *value = tr_setting_string(settings, "on_value"), *ddl = tr_setting_string(settings, "ddl");
+    sink->on_conflict = tr_sql_conflict_policy(tr_setting_string(settings, "on_conflict"));
     sink->on_value = strcmp(value, "null") == 0    ? TR_MY_VALUE_NULL
                      : strcmp(value, "clamp") == 0 ? TR_MY_VALUE_CLAMP
                                                    : TR_MY_VALUE_STOP;

@@ -1,21 +1,15 @@
 /*
- * conflict.c - the head's changes one by one, in the order of the source.
- *
- * A group comes here when its runs failed, or when it changes the shape of a table. Chunks of changes stand under a savepoint; a chunk that fails is
- * gone through again with a savepoint for each change, so that the one at fault is found and the policy asked.
- *
- * Unique values that are exchanged inside a transaction (UPDATE t SET k = k + 1) collide when they are written row by row. A row that collides is
- * parked: taken out of the table, changed here, and put back when its transaction ends.
+ * conflict.c - the head's changes one by one (sinks/sql/careful.h), as PostgreSQL has them: its savepoints, its SQLSTATEs, rows parked as images.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
-#include "core/text.h"
 #include "sinks/postgres/shape.h"
+#include "sinks/sql/careful.h"
 
-#define CHUNK 64
+#define MISSING "P0002" /* no_data_found: the row that was to change is not there */
+#define DUPLICATE "23505"
 
 struct parked_row {
     struct parked_row *next;
@@ -31,10 +25,22 @@ struct parked {
 };
 
 struct careful {
+    struct tr_sql_careful base;
     struct tr_postgres_sink *sink;
     struct tr_pg_worker *worker;
-    struct tr_sql_group *group;
 };
+
+static struct careful *
+of(struct tr_sql_careful *base)
+{
+    return (struct careful *)base;
+}
+
+static struct tr_pg_map *
+map_of(const struct tr_sql_change *change)
+{
+    return (struct tr_pg_map *)change->map;
+}
 
 static void
 parked_free(void *arg)
@@ -42,46 +48,6 @@ parked_free(void *arg)
     struct parked *parked = arg;
     tr_arena_fini(&parked->arena);
     free(parked);
-}
-
-/* ------------------------------------------------------------------------------------------- words for the operator */
-
-/* "id=5, part=2" of the key, for messages. */
-static void
-key_text(const struct tr_pg_map *map, const struct tr_value *image, struct tr_buffer *out)
-{
-    struct tr_buffer scratch;
-    struct tr_error ignored;
-    tr_buffer_init(&scratch, TR_BUFFER_MAX);
-    for (uint16_t i = 0; i < map->nkey; i++) {
-        const struct tr_value *value = &image[map->key[i]];
-        const char *text = NULL;
-        size_t len = 0;
-        tr_buffer_printf(out, "%s%s=", i > 0 ? ", " : "", map->relation->columns[map->key[i]].name);
-        if (value->state != TR_PRESENT || tr_value_text(map->relation, &map->relation->columns[map->key[i]],
-                                                        value, &scratch, &text, &len, &ignored) < 0)
-            tr_buffer_text(out, value->state == TR_NULL ? "NULL" : "?");
-        else
-            tr_text_printable(out, text, len < 64 ? len : 64);
-    }
-    if (map->nkey == 0)
-        tr_buffer_text(out, "no key");
-    tr_buffer_fini(&scratch);
-}
-
-static const char *
-verb(const struct tr_event *event)
-{
-    return event->kind == TR_UPDATE ? "update" : event->kind == TR_DELETE ? "delete" : "insert";
-}
-
-static void
-position_text(const struct careful *c, const struct tr_event *event, char out[24])
-{
-    if (strcmp(c->sink->base.env->source_name, "postgresql") == 0)
-        tr_pg_lsn_text(event->position, out);
-    else
-        snprintf(out, 24, "%llu", (unsigned long long)event->position);
 }
 
 /* ------------------------------------------------------------------------------------------- one change */
@@ -110,7 +76,7 @@ run_one(struct careful *c, struct tr_pg_map *map, enum tr_sql_op op, const struc
     if (touched == 1)
         return 0;
     rc = tr_fail(err, TR_CONFLICT, touched == 0 ? "the row is not there" : "%lu rows have this key", touched);
-    memcpy(err->sqlstate, "P0002", 6); /* no_data_found */
+    memcpy(err->sqlstate, MISSING, sizeof MISSING);
     return rc;
 }
 
@@ -120,64 +86,65 @@ savepoint(struct careful *c, const char *sql, struct tr_error *err)
     return tr_pg_worker_ask(c->worker, sql, NULL, err);
 }
 
-static enum tr_sql_op
-op_of(const struct tr_pg_map *map, const struct tr_event *event)
+static int
+run_statement(struct tr_sql_careful *base, const char *sql, struct tr_error *err)
 {
-    if (event->kind == TR_UPDATE)
-        return map->nkey == 0                          ? TR_SQL_UPDATE_ROW
-               : tr_sql_key_changes(&map->plan, event) ? TR_SQL_UPDATE_KEY
-                                                       : TR_SQL_UPDATE;
-    if (event->kind == TR_DELETE)
-        return map->nkey == 0 ? TR_SQL_DELETE_ROW : TR_SQL_DELETE;
-    return TR_SQL_INSERT;
+    return savepoint(of(base), sql, err);
 }
 
 static int
-apply_row(struct careful *c, const struct tr_event *event, struct tr_error *err)
+get_map(struct tr_sql_careful *base, struct tr_relation *relation, struct tr_sql_map **out,
+        struct tr_error *err)
 {
     struct tr_pg_map *map;
-    const struct tr_value *key, *row;
-    int rc = tr_pg_map_get(c->sink, event->relation, &map, err);
-    if (rc < 0)
-        return rc;
-    if (map->plan.bare && event->kind == TR_UPDATE)
+    int rc = tr_pg_map_get(of(base)->sink, relation, &map, err);
+    if (rc >= 0)
+        *out = &map->plan;
+    return rc;
+}
+
+static int
+change_row(struct tr_sql_careful *base, const struct tr_sql_change *change, struct tr_error *err)
+{
+    struct careful *c = of(base);
+    if (change->map->bare && change->event->kind == TR_UPDATE)
         return 0;
-    tr_sql_event_images(event, &key, &row);
-    int cascades = tr_pg_cascades(c->sink, event, err);
-    rc = cascades > 0 ? savepoint(c, TR_PG_FIRE, err) : cascades;
+    int cascades = tr_pg_cascades(c->sink, change->event, err);
+    int rc = cascades > 0 ? savepoint(c, TR_PG_FIRE, err) : cascades;
     if (rc == 0)
-        rc = run_one(c, map, op_of(map, event), key, row, err);
+        rc = run_one(c, map_of(change), tr_sql_op_of(change->map, change->event), change->key, change->row,
+                     err);
     if (rc == 0 && cascades > 0) /* after a failure the way back to the savepoint does it */
         rc = savepoint(c, TR_PG_HOLD_FIRE, err);
     return rc;
 }
 
 static int
-apply_truncate(struct careful *c, const struct tr_event *event, struct tr_error *err)
+truncate_tables(struct tr_sql_careful *base, const struct tr_event *event, struct tr_error *err)
 {
+    struct careful *c = of(base);
     struct tr_buffer sql;
     tr_buffer_init(&sql, TR_BUFFER_MAX);
     int rc = tr_pg_truncate_statement(c->sink, event, &sql, err);
     if (rc == 0)
-        rc = tr_pg_worker_ask(c->worker, sql.data, NULL, err);
+        rc = savepoint(c, sql.data, err);
     tr_buffer_fini(&sql);
     return rc;
 }
 
-static int
-apply_event(struct careful *c, const struct tr_event *event, struct tr_error *err)
+/* ------------------------------------------------------------------------------------------- policy */
+
+static bool
+is_missing(const struct tr_error *failure)
 {
-    switch (event->kind) {
-    case TR_INSERT:
-    case TR_UPDATE:
-    case TR_DELETE:
-    case TR_READ: return event->relation->skip ? 0 : apply_row(c, event, err);
-    case TR_TRUNCATE: return apply_truncate(c, event, err);
-    default: return 0;
-    }
+    return strcmp(failure->sqlstate, MISSING) == 0;
 }
 
-/* ------------------------------------------------------------------------------------------- policy */
+static bool
+is_duplicate(const struct tr_error *failure)
+{
+    return strcmp(failure->sqlstate, DUPLICATE) == 0;
+}
 
 static bool
 complete(const struct tr_pg_map *map, const struct tr_value *row)
@@ -188,28 +155,35 @@ complete(const struct tr_pg_map *map, const struct tr_value *row)
     return true;
 }
 
-/* Make the target's row what the source's is. The failed change was rolled back to the savepoint. */
+/* The row is not there under its old key; if another stands under its new one, that one becomes it. */
 static int
-overwrite(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *row,
-          const struct tr_error *failure, struct tr_error *err)
+insert_over(struct careful *c, struct tr_pg_map *map, const struct tr_value *row, struct tr_error *err)
 {
-    bool missing = strcmp(failure->sqlstate, "P0002") == 0;
+    struct tr_error again;
+    int rc = run_one(c, map, TR_SQL_INSERT, row, row, err);
+    if (rc >= 0 || !is_duplicate(err) || map->nkey == 0)
+        return rc;
+    rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", &again);
+    if (rc == 0)
+        rc = run_one(c, map, TR_SQL_UPDATE, row, row, &again);
+    if (rc < 0 && again.class != TR_CONFLICT)
+        *err = again;
+    return rc == 0 ? 0 : -(int)err->class;
+}
+
+static int
+overwrite(struct tr_sql_careful *base, const struct tr_sql_change *change, const struct tr_error *failure,
+          struct tr_error *err)
+{
+    struct careful *c = of(base);
+    struct tr_pg_map *map = map_of(change);
+    const struct tr_value *row = change->row;
     *err = *failure;
-    if (missing && event->kind == TR_DELETE)
+    if (is_missing(failure) && change->event->kind == TR_DELETE)
         return 0;
-    if (missing && event->kind == TR_UPDATE && complete(map, row)) {
-        int rc = run_one(c, map, TR_SQL_INSERT, row, row, err);
-        if (rc >= 0 || strcmp(err->sqlstate, "23505") != 0 || map->nkey == 0)
-            return rc;
-        struct tr_error again; /* the row is not there under its old key, but another is under its new one */
-        rc = savepoint(c, "ROLLBACK TO r", &again);
-        if (rc == 0)
-            rc = run_one(c, map, TR_SQL_UPDATE, row, row, &again);
-        if (rc < 0 && again.class != TR_CONFLICT)
-            *err = again;
-        return rc == 0 ? 0 : -(int)err->class;
-    }
-    if (strcmp(failure->sqlstate, "23505") == 0 && row != NULL && map->nkey > 0 && complete(map, row))
+    if (is_missing(failure) && change->event->kind == TR_UPDATE && complete(map, row))
+        return insert_over(c, map, row, err);
+    if (is_duplicate(failure) && row != NULL && map->nkey > 0 && complete(map, row))
         return run_one(c, map, TR_SQL_UPDATE, row, row, err);
     return -(int)failure->class;
 }
@@ -223,68 +197,24 @@ has_enum(const struct tr_pg_map *map)
     return false;
 }
 
-static int
-stop(struct careful *c, const struct tr_pg_map *map, const struct tr_event *event,
-     const struct tr_value *image, const struct tr_error *failure, struct tr_error *err)
+static bool
+advise(const struct tr_sql_map *base, const struct tr_error *failure, struct tr_error *err)
 {
-    struct tr_buffer key;
-    char position[24];
-    tr_buffer_init(&key, 4096);
-    key_text(map, image, &key);
-    position_text(c, event, position);
-    struct tr_error copy = *failure;
-    tr_fail(err, TR_CONFLICT, "%s: the %s of the row with %s at %s does not fit the target: %s", map->label,
-            verb(event), key.data, position, copy.text);
-    memcpy(err->sqlstate, copy.sqlstate, sizeof err->sqlstate);
-    if (strstr(copy.hint, "on_value") != NULL)
-        tr_error_hint(err, "%s", copy.hint); /* a value that was refused here, and not by the server */
-    else if (strcmp(copy.sqlstate, "22P02") == 0 && has_enum(map))
+    const struct tr_pg_map *map = (const struct tr_pg_map *)base;
+    if (strstr(failure->hint, "on_value") != NULL)
+        tr_error_hint(err, "%s", failure->hint); /* a value that was refused here, and not by the server */
+    else if (strcmp(failure->sqlstate, "22P02") == 0 && has_enum(map))
         tr_error_hint(
             err,
             "if the source's enum has a label more, run at the target: ALTER TYPE ... ADD VALUE '...'; and start again");
-    else if (strcmp(copy.sqlstate, "23514") == 0 && map->table->relkind == 'p')
+    else if (strcmp(failure->sqlstate, "23514") == 0 && map->table->relkind == 'p')
         tr_error_hint(
             err,
             "if the source has a partition more, make it at the target (CREATE TABLE ... PARTITION OF %s ...) and start again",
             map->label);
     else
-        tr_error_hint(err,
-                      "mend the row at the target and start again, or set on_conflict to overwrite or skip");
-    tr_buffer_fini(&key);
-    return -TR_CONFLICT;
-}
-
-/* A conflict, known to be real: by the policy. Savepoint r is there to go back to. */
-static int
-settle(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *image,
-       const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
-{
-    const struct tr_sink_env *env = c->sink->base.env;
-    const char *what = "skipped";
-    if (c->sink->on_conflict == TR_PG_CONFLICT_STOP)
-        return stop(c, map, event, image, failure, err);
-    if (c->sink->on_conflict == TR_PG_CONFLICT_OVERWRITE) {
-        struct tr_error again;
-        what = "overwritten";
-        int rc = overwrite(c, map, event, row, failure, &again);
-        if (rc < 0 && again.class == TR_CONFLICT)
-            return stop(c, map, event, image, &again, err);
-        if (rc < 0) {
-            *err = again;
-            return rc;
-        }
-    }
-    struct tr_buffer key;
-    char position[24];
-    tr_buffer_init(&key, 4096);
-    key_text(map, image, &key);
-    position_text(c, event, position);
-    tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", map->label,
-           verb(event), key.data, position, what, failure->text);
-    tr_buffer_fini(&key);
-    c->worker->apply->base.counts.conflicts++;
-    env->conflict(env->arg, map->label, what);
-    return 0;
+        return false;
+    return true;
 }
 
 /* ------------------------------------------------------------------------------------------- parking */
@@ -317,7 +247,7 @@ overlay(struct parked *parked, const struct tr_relation *relation, struct tr_val
 static struct parked_row *
 park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, struct tr_value *row)
 {
-    struct parked *parked = c->group->parked;
+    struct parked *parked = c->base.group->parked;
     struct parked_row *entry = tr_arena_zalloc(&parked->arena, sizeof(*entry));
     entry->map = map;
     entry->row = row;
@@ -332,13 +262,13 @@ park(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, str
 static struct parked *
 parked_rows(struct careful *c)
 {
-    if (c->group->parked == NULL) {
+    if (c->base.group->parked == NULL) {
         struct parked *parked = tr_calloc(1, sizeof(*parked));
         tr_arena_init(&parked->arena);
-        c->group->parked = parked;
-        c->group->parked_free = parked_free;
+        c->base.group->parked = parked;
+        c->base.group->parked_free = parked_free;
     }
-    return c->group->parked;
+    return c->base.group->parked;
 }
 
 /* Take the row out of the table, as it is there, and lay the change over it. */
@@ -353,7 +283,7 @@ park_update(struct careful *c, struct tr_pg_map *map, const struct tr_event *eve
     if (PQntuples(res) != 1) {
         PQclear(res);
         rc = tr_fail(err, TR_CONFLICT, "the row is not there");
-        memcpy(err->sqlstate, "P0002", 6);
+        memcpy(err->sqlstate, MISSING, sizeof MISSING);
         return rc;
     }
     struct parked *parked = parked_rows(c);
@@ -393,7 +323,7 @@ key_is_taken(struct careful *c, struct tr_pg_map *map, const struct tr_value *ro
         *taken = strcmp(PQcmdTuples(res), "0") != 0;
     PQclear(res);
     free(only);
-    return rc < 0 ? rc : savepoint(c, "ROLLBACK TO r", err);
+    return rc < 0 ? rc : savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
 }
 
 /* Same key? A parked image may hold text where the event holds the binary form, so the canonical texts are compared. */
@@ -425,7 +355,7 @@ static bool
 change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *event,
               const struct tr_value *key)
 {
-    struct parked *parked = c->group->parked;
+    struct parked *parked = c->base.group->parked;
     if (parked == NULL || event->kind == TR_INSERT || event->kind == TR_READ)
         return false;
     for (struct parked_row **at = &parked->rows; *at != NULL; at = &(*at)->next) {
@@ -440,43 +370,45 @@ change_parked(struct careful *c, struct tr_pg_map *map, const struct tr_event *e
     return false;
 }
 
-/* The transaction ends: every parked row has its place now, or the conflict is real. */
+/* One parked row goes back, under a savepoint of its own. */
 static int
-unpark(struct careful *c, struct tr_error *err)
+put_back(struct careful *c, const struct parked_row *entry, struct tr_error *err)
 {
-    struct parked *parked = c->group->parked;
-    int rc = 0;
-    for (struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
-         entry = entry->next) {
-        struct tr_error failure;
-        rc = savepoint(c, "SAVEPOINT r", err);
-        if (rc < 0)
-            return rc;
-        rc = run_one(c, entry->map, TR_SQL_INSERT, entry->row, entry->row, &failure);
-        if (rc < 0 && failure.class == TR_CONFLICT) {
-            rc = savepoint(c, "ROLLBACK TO r", err);
-            if (rc == 0)
-                rc = settle(c, entry->map, &entry->event, entry->row, entry->row, &failure, err);
-            if (rc == 0 && entry->was != NULL && c->sink->on_conflict == TR_PG_CONFLICT_SKIP)
-                rc = run_one(c, entry->map, TR_SQL_INSERT, entry->was, entry->was,
-                             err); /* as if nothing had come */
-        } else if (rc < 0) {
-            *err = failure;
-        }
+    const struct tr_sql_change change = { .event = &entry->event,
+                                          .map = &entry->map->plan,
+                                          .row = entry->row };
+    struct tr_error failure;
+    int rc = savepoint(c, "SAVEPOINT r", err);
+    if (rc < 0)
+        return rc;
+    rc = run_one(c, entry->map, TR_SQL_INSERT, entry->row, entry->row, &failure);
+    if (rc < 0 && failure.class == TR_CONFLICT) {
+        rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
         if (rc == 0)
-            rc = savepoint(c, "RELEASE r", err);
+            rc = tr_sql_settle(&c->base, &change, entry->row, &failure, err);
+        if (rc == 0 && entry->was != NULL &&
+            c->base.policy == TR_SQL_CONFLICT_SKIP) /* as if nothing had come */
+            rc = run_one(c, entry->map, TR_SQL_INSERT, entry->was, entry->was, err);
+    } else if (rc < 0) {
+        *err = failure;
     }
-    tr_sql_group_drop_parked(c->group);
+    return rc < 0 ? rc : savepoint(c, "RELEASE SAVEPOINT r", err);
+}
+
+static int
+unpark(struct tr_sql_careful *base, struct tr_error *err)
+{
+    struct careful *c = of(base);
+    const struct parked *parked = base->group->parked;
+    int rc = 0;
+    for (const struct parked_row *entry = parked != NULL ? parked->rows : NULL; rc == 0 && entry != NULL;
+         entry = entry->next)
+        rc = put_back(c, entry, err);
+    tr_sql_group_drop_parked(base->group);
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------- the walk */
-
-static bool
-is_row(const struct tr_event *event)
-{
-    return event->kind <= TR_READ && event->kind > 0 && !event->relation->skip;
-}
+/* ------------------------------------------------------------------------------------------- a change that failed */
 
 /*
  * The worker's backend may remember that the label is not there. It hears of what others have changed when it takes a lock that it does not hold yet, and it
@@ -487,7 +419,7 @@ hear_of_labels(struct careful *c, struct tr_error *err)
 {
     int rc = savepoint(c, "SELECT FROM pg_catalog.pg_enum LIMIT 0", err);
     if (rc == 0)
-        rc = savepoint(c, "ROLLBACK TO r", err);
+        rc = savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
     return rc == 0 ? 1 : rc;
 }
 
@@ -515,182 +447,136 @@ learn_labels(struct careful *c, const struct tr_pg_map *map, const struct tr_val
 
 /* A row gets a key under which the target has another: by the policy. To overwrite that one, the row leaves its old place. */
 static int
-move_over(struct careful *c, struct tr_pg_map *map, const struct tr_event *event, const struct tr_value *key,
-          const struct tr_value *row, const struct tr_error *failure, struct tr_error *err)
+move_over(struct careful *c, const struct tr_sql_change *change, const struct tr_error *failure,
+          struct tr_error *err)
 {
-    if (c->sink->on_conflict == TR_PG_CONFLICT_OVERWRITE) {
-        int rc = park_update(c, map, event, key, row, err);
+    struct tr_sql_change moved = *change;
+    if (c->base.policy == TR_SQL_CONFLICT_OVERWRITE) {
+        int rc = park_update(c, map_of(change), change->event, change->key, change->row, err);
         if (rc < 0)
             return rc;
         struct parked_row *entry = parked_rows(c)->rows;
         parked_rows(c)->rows = entry->next;
-        row = entry->row;
+        moved.row = entry->row;
     }
-    return settle(c, map, event, key, row, failure, err);
+    return tr_sql_settle(&c->base, &moved, change->key, failure, err);
 }
 
-/* One change under a savepoint of its own. */
-static int
-apply_slowly(struct careful *c, const struct tr_event *event, struct tr_error *err)
-{
-    struct tr_pg_map *map;
-    const struct tr_value *key, *row;
-    struct tr_error failure;
-    if (!is_row(event))
-        return apply_event(c, event, err);
-    int rc = tr_pg_map_get(c->sink, event->relation, &map, err);
-    if (rc < 0)
-        return rc;
-    tr_sql_event_images(event, &key, &row);
-    rc = savepoint(c, "SAVEPOINT r", err);
-    if (rc < 0)
-        return rc;
-    rc = apply_row(c, event, &failure);
-    if (rc == 0)
-        return savepoint(c, "RELEASE r", err);
-    if (failure.class != TR_CONFLICT) {
-        *err = failure;
-        return rc;
-    }
-    rc = savepoint(c, "ROLLBACK TO r", err);
-    int learnt = rc == 0 ? learn_labels(c, map, row, &failure, err) : 0;
-    if (learnt < 0)
-        return learnt;
-    if (learnt > 0)
-        return apply_slowly(c, event, err);
-    /* two rows share a key while it is exchanged: the one that still stands in the table is meant first */
-    if (rc == 0 && strcmp(failure.sqlstate, "P0002") == 0 && change_parked(c, map, event, key))
-        return savepoint(c, "RELEASE r", err);
-    bool collides = strcmp(failure.sqlstate, "23505") == 0 || strcmp(failure.sqlstate, "23P01") == 0;
-    bool fixed = map->override &&
-                 strcmp(failure.sqlstate, "P0002") == 0; /* perhaps an identity column's new value */
-    bool occupied = false;
-    if (rc == 0 && collides && row != NULL && map->nkey > 0 &&
-        (event->kind != TR_UPDATE ||
-         (map->relation->replica_identity != 'f' && tr_sql_key_changes(&map->plan, event))))
-        rc = key_is_taken(c, map, row, &occupied, err);
-    if (rc == 0 && occupied) {
-        rc = event->kind == TR_UPDATE ? move_over(c, map, event, key, row, &failure, err)
-                                      : settle(c, map, event, key, row, &failure, err);
-        return rc < 0 ? rc : savepoint(c, "RELEASE r", err);
-    }
-    if (rc == 0 && (collides || fixed) && event->kind == TR_UPDATE && map->nkey > 0) {
-        struct tr_error taken;
-        if (park_update(c, map, event, key, row, &taken) == 0)
-            return savepoint(c, "RELEASE r", err);
-        rc = savepoint(c, "ROLLBACK TO r", err);
-    } else if (rc == 0 && collides && row != NULL && event->kind != TR_UPDATE && map->nkey > 0) {
-        park(c, map, event, copy_image(parked_rows(c), map->relation, row));
-        return savepoint(c, "RELEASE r", err);
-    }
-    if (rc == 0)
-        rc = settle(c, map, event, key, row, &failure, err);
-    return rc < 0 ? rc : savepoint(c, "RELEASE r", err);
-}
-
-/* Does a transaction end right after this event of the batch? */
+/* May the row that collides stand in the way of another for good? */
 static bool
-ends_after(const struct tr_batch *batch, uint32_t index, uint32_t *txn)
+may_be_taken(const struct tr_sql_change *change)
 {
-    while (*txn < batch->ntxns && batch->txns[*txn].first_event + batch->txns[*txn].nevents <= index)
-        (*txn)++;
-    return *txn < batch->ntxns && batch->txns[*txn].ends &&
-           index + 1 == batch->txns[*txn].first_event + batch->txns[*txn].nevents;
+    if (change->row == NULL || change->map->nkey == 0)
+        return false;
+    return change->event->kind != TR_UPDATE || (change->event->relation->replica_identity != 'f' &&
+                                                tr_sql_key_changes(change->map, change->event));
+}
+
+/* Out of the way until its transaction ends. 1: done; 0: this change cannot be parked. */
+static int
+park_change(struct careful *c, const struct tr_sql_change *change, bool collides, struct tr_error *err)
+{
+    struct tr_pg_map *map = map_of(change);
+    if (map->nkey == 0)
+        return 0;
+    if (change->event->kind == TR_UPDATE) {
+        struct tr_error taken;
+        if (park_update(c, map, change->event, change->key, change->row, &taken) == 0)
+            return 1;
+        return savepoint(c, "ROLLBACK TO SAVEPOINT r", err);
+    }
+    if (!collides || change->row == NULL)
+        return 0;
+    park(c, map, change->event, copy_image(parked_rows(c), map->relation, change->row));
+    return 1;
 }
 
 static int
-walk_slowly(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
-            struct tr_error *err)
+stray(struct tr_sql_careful *base, const struct tr_sql_change *change, const struct tr_error *failure,
+      struct tr_error *err)
 {
-    int rc = 0;
-    for (uint32_t i = from; rc == 0 && i < to; i++) {
-        rc = apply_slowly(c, &batch->events[i], err);
-        if (rc == 0 && ends_after(batch, i, txn))
-            rc = unpark(c, err);
-    }
-    return rc;
+    struct careful *c = of(base);
+    struct tr_pg_map *map = map_of(change);
+    bool occupied = false;
+    int rc = learn_labels(c, map, change->row, failure, err);
+    if (rc != 0)
+        return rc;
+    /* two rows share a key while it is exchanged: the one that still stands in the table is meant first */
+    if (is_missing(failure) && change_parked(c, map, change->event, change->key))
+        return 0;
+    bool collides = is_duplicate(failure) || strcmp(failure->sqlstate, "23P01") == 0;
+    bool fixed = map->override && is_missing(failure); /* perhaps an identity column's new value */
+    if (collides && may_be_taken(change))
+        rc = key_is_taken(c, map, change->row, &occupied, err);
+    if (rc == 0 && occupied && change->event->kind == TR_UPDATE)
+        return move_over(c, change, failure, err);
+    if (rc == 0 && !occupied && (collides || fixed))
+        rc = park_change(c, change, collides, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    return tr_sql_settle(base, change, change->key, failure, err);
 }
+
+/* ------------------------------------------------------------------------------------------- shapes */
 
 /* Does the table's shape have to be looked at before this event? */
 static bool
-changes_shape(const struct careful *c, const struct tr_event *event)
+changes_shape(const struct tr_sql_careful *base, const struct tr_event *event)
 {
-    bool use = is_row(event) && !tr_pg_map_known(c->worker->apply, event->relation);
+    struct tr_pg_apply *apply = (struct tr_pg_apply *)base->apply;
+    bool use = tr_sql_is_row(event) && !tr_pg_map_known(apply, event->relation);
     if (tr_pg_renames_columns(event))
         return true;
     bool change = event->kind == TR_SCHEMA && event->schema.previous != NULL && !event->relation->skip;
-    return (use || change) && tr_pg_shape_is_due(c->worker->apply, event->relation, c->group->plan.number);
+    return (use || change) && tr_pg_shape_is_due(apply, event->relation, base->group->plan.number);
 }
 
-/* Under no savepoint: what fails here is no conflict of a row, and what succeeds is not undone for the sake of one. */
 static int
-reach_shape(struct careful *c, const struct tr_event *event, struct tr_error *err)
+reach_shape(struct tr_sql_careful *base, const struct tr_event *event, struct tr_error *err)
 {
+    struct careful *c = of(base);
     struct tr_relation *previous = event->kind == TR_SCHEMA ? event->schema.previous : NULL;
-    c->group->shaped = true;
+    base->group->shaped = true;
     if (event->kind == TR_DDL)
         return tr_pg_carry_renames(c->sink, c->worker->conn, event, err);
-    return tr_pg_reach_shape(c->sink, c->worker->conn, c->group->plan.number, previous, event->relation, err);
+    return tr_pg_reach_shape(c->sink, c->worker->conn, base->group->plan.number, previous, event->relation,
+                             err);
 }
 
-static int
-walk_chunk(struct careful *c, const struct tr_batch *batch, uint32_t from, uint32_t to, uint32_t *txn,
-           struct tr_error *err)
-{
-    if (c->group->parked != NULL)
-        return walk_slowly(c, batch, from, to, txn, err);
-    int rc = savepoint(c, "SAVEPOINT chunk", err);
-    if (rc < 0)
-        return rc;
-    for (uint32_t i = from; rc == 0 && i < to; i++)
-        rc = apply_event(c, &batch->events[i], err);
-    if (rc < 0 && err->class == TR_CONFLICT) {
-        rc = savepoint(c, "ROLLBACK TO chunk", err);
-        if (rc == 0)
-            rc = walk_slowly(c, batch, from, to, txn, err);
-    }
-    return rc < 0 ? rc : savepoint(c, "RELEASE chunk", err);
-}
-
-static int
-walk(struct careful *c, struct tr_error *err)
-{
-    int rc = 0;
-    for (struct tr_batch *batch = c->group->first; rc == 0 && batch != NULL; batch = batch->next) {
-        uint32_t txn = 0;
-        if (c->group->parked != NULL && batch->ntxns > 0 && batch->txns[0].ends &&
-            batch->txns[0].nevents == 0)
-            rc = unpark(c, err); /* nothing but the end of the transaction came */
-        for (uint32_t i = 0, end; rc == 0 && i < batch->nevents; i = end) {
-            if (changes_shape(c, &batch->events[i]))
-                rc = reach_shape(c, &batch->events[i], err);
-            for (end = i + 1;
-                 end < batch->nevents && end - i < CHUNK && !changes_shape(c, &batch->events[end]);)
-                end++;
-            if (rc == 0)
-                rc = walk_chunk(c, batch, i, end, &txn, err);
-        }
-    }
-    return rc;
-}
+static const struct tr_sql_careful_driver driver = {
+    .run = run_statement,
+    .map = get_map,
+    .change = change_row,
+    .truncate = truncate_tables,
+    .stray = stray,
+    .overwrite = overwrite,
+    .advise = advise,
+    .unpark = unpark,
+    .changes_shape = changes_shape,
+    .reach_shape = reach_shape,
+};
 
 int
 tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction,
                       struct tr_error *err)
 {
-    struct careful c = { .sink = sink, .worker = worker, .group = worker->base.group };
+    struct tr_sql_group *group = worker->base.group;
+    struct careful c = { .base = { .driver = &driver,
+                                   .apply = &sink->apply->base,
+                                   .group = group,
+                                   .policy = sink->on_conflict },
+                         .sink = sink,
+                         .worker = worker };
     if (!in_transaction)
-        c.group->misfits = 0;
+        group->misfits = 0;
     if (PQexitPipelineMode(worker->conn) != 1)
         return tr_pg_fail(err, worker->conn, NULL, "leaving pipeline mode at the target");
     int rc = in_transaction ? 0 : tr_pg_worker_ask(worker, "BEGIN", NULL, err);
     sink->reader = worker->conn;
     if (rc == 0)
-        rc = walk(&c, err);
+        rc = tr_sql_careful_walk(&c.base, err);
     sink->reader = sink->meta;
-    if (rc == 0 && c.group->checkpoint != NULL)
-        rc = unpark(&c, err);
-    if (rc == 0 && c.group->checkpoint != NULL)
+    if (rc == 0 && group->checkpoint != NULL)
         rc = tr_pg_worker_commit_now(worker, err);
     if (rc == 0 && PQenterPipelineMode(worker->conn) != 1)
         rc = tr_pg_fail(err, worker->conn, NULL, "entering pipeline mode at the target");

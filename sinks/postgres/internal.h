@@ -14,10 +14,10 @@
 #include "clients/postgres/pool.h"
 #include "sinks/postgres/fit.h"
 #include "sinks/sink.h"
+#include "sinks/sql/careful.h"
 
 struct tr_pg_apply;
 
-enum tr_pg_conflict_policy { TR_PG_CONFLICT_STOP, TR_PG_CONFLICT_OVERWRITE, TR_PG_CONFLICT_SKIP };
 enum tr_pg_ddl_policy { TR_PG_DDL_APPLY, TR_PG_DDL_IGNORE, TR_PG_DDL_STOP };
 
 struct tr_postgres_sink {
@@ -35,7 +35,7 @@ struct tr_postgres_sink {
     bool from_postgresql; /* the source speaks our dialect */
     int64_t stop_us;      /* monotonic: when the order to stop was seen; 0 = not yet. Sink thread */
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
-    enum tr_pg_conflict_policy on_conflict;
+    enum tr_sql_conflict_policy on_conflict;
     enum tr_pg_ddl_policy ddl;
     enum tr_pg_value_policy on_value;
     struct tr_pg_pool

@@ -96,14 +96,6 @@ learn(struct tr_postgres_sink *sink, struct tr_error *err)
     return 0;
 }
 
-static enum tr_pg_conflict_policy
-conflict_policy(const char *text)
-{
-    return strcmp(text, "overwrite") == 0 ? TR_PG_CONFLICT_OVERWRITE
-           : strcmp(text, "skip") == 0    ? TR_PG_CONFLICT_SKIP
-                                          : TR_PG_CONFLICT_STOP;
-}
-
 static enum tr_pg_value_policy
 value_policy(const char *text)
 {
@@ -161,7 +153,7 @@ sink_open(const struct tr_sink_env *env, struct tr_sink **out, struct tr_error *
     sink->jobs = tr_pg_jobs_new();
     sink->base.env = env;
     sink->url = tr_setting_string(env->settings, "target");
-    sink->on_conflict = conflict_policy(tr_setting_string(env->settings, "on_conflict"));
+    sink->on_conflict = tr_sql_conflict_policy(tr_setting_string(env->settings, "on_conflict"));
     sink->on_value = value_policy(tr_setting_string(env->settings, "on_value"));
     sink->ddl = ddl_policy(tr_setting_string(env->settings, "ddl"));
     sink->from_postgresql = env->source_dialect != NULL && strcmp(env->source_dialect, "postgresql") == 0;
