@@ -10,6 +10,7 @@
 #include "sinks/mysql/internal.h"
 #include "sinks/sql/apply.h"
 #include "sinks/sql/cascade.h"
+#include "sinks/sql/maps.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
 
@@ -51,6 +52,7 @@ struct tr_my_unique {
 };
 
 struct tr_my_table {
+    struct tr_sql_table plan; /* the first member */
     char *database, *name;
     struct tr_my_column *columns;
     uint16_t ncolumns;
@@ -59,7 +61,6 @@ struct tr_my_table {
     bool has_triggers;  /* they cannot be kept from firing here */
     bool transactional; /* InnoDB */
     const char *engine;
-    struct tr_sql_table plan;
     struct tr_arena arena;
 };
 
@@ -235,13 +236,7 @@ struct tr_my_apply {
     struct tr_mysql_sink *sink;
     struct tr_my_worker *workers;
     size_t call_bytes; /* of one statement */
-    struct tr_my_table **tables;
-    uint32_t ntables, tables_cap;
-    struct tr_my_map **maps; /* by relation number */
-    uint32_t maps_cap;
-    struct tr_my_map **retired; /* of shapes that are no more */
-    struct tr_my_table **retired_tables;
-    uint32_t nretired, nretired_tables;
+    struct tr_sql_maps maps;
     struct tr_my_renamed *renamed;
     uint32_t nrenamed;
     int64_t asked_flush_us;

@@ -228,7 +228,7 @@ fail_row(struct tr_loader *loader, const struct tr_value *row, struct tr_error *
 {
     struct tr_buffer key;
     tr_buffer_init(&key, 4096);
-    tr_sql_key_text(&loader->map->plan, loader->map->relation, row, &key);
+    tr_sql_key_text(&loader->map->plan, row, &key);
     tr_error_prefix(err, "table %s, row with %s", loader->map->label, key.data);
     tr_buffer_fini(&key);
     if (err->class == TR_CONFLICT)

@@ -266,6 +266,8 @@ tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct tr_
         tr_arena_init(&table->arena);
         table->database = tr_arena_strdup(&table->arena, database);
         table->name = tr_arena_strdup(&table->arena, name);
+        table->plan.schema = table->database;
+        table->plan.name = table->name;
         table->engine = tr_arena_strdup(&table->arena, row[0] != NULL ? row[0] : "an unknown engine");
         table->transactional = strcasecmp(table->engine, "InnoDB") == 0;
         rc = read_table(conn, &sql, table, err);
@@ -292,13 +294,6 @@ tr_my_table_free(struct tr_my_table *table)
 
 /* ------------------------------------------------------------------------------------------- maps */
 
-/* Is this source column certainly in an old row image? */
-static bool
-in_old_image(const struct tr_relation *relation, int column)
-{
-    return column >= 0 && (relation->replica_identity == 'f' || relation->columns[column].identity > 0);
-}
-
 static int
 source_of(const struct tr_my_map *map, uint16_t target)
 {
@@ -316,7 +311,7 @@ key_from_index(struct tr_my_map *map, const struct tr_my_unique *unique)
         return false;
     for (uint16_t i = 0; i < unique->ncolumns; i++) {
         int column = source_of(map, unique->columns[i]);
-        if (!in_old_image(map->relation, column))
+        if (!tr_sql_in_old_image(map->relation, column))
             return false;
         map->key[i] = (uint16_t)column;
     }
@@ -351,18 +346,6 @@ choose_key(struct tr_my_map *map)
 }
 
 static void
-watch(struct tr_my_map *map, uint64_t seed, const uint16_t *columns, uint16_t ncolumns)
-{
-    map->plan.watched = tr_realloc(map->plan.watched, (map->plan.nwatched + 1u) * sizeof(*map->plan.watched));
-    struct tr_sql_watched *watched = &map->plan.watched[map->plan.nwatched++];
-    watched->seed = seed;
-    watched->nulls_differ = true;
-    watched->ncolumns = ncolumns;
-    watched->columns = tr_malloc(ncolumns * sizeof(*columns));
-    memcpy(watched->columns, columns, ncolumns * sizeof(*columns));
-}
-
-static void
 watch_keys(struct tr_my_map *map)
 {
     const struct tr_my_table *table = map->table;
@@ -378,24 +361,13 @@ watch_keys(struct tr_my_map *map)
             columns[i] = (uint16_t)column;
         }
         if (known)
-            watch(map, tr_hash_mix(seed, u), columns, unique->ncolumns);
+            tr_sql_map_watch(&map->plan, tr_hash_mix(seed, u), true, columns, unique->ncolumns);
         else
             map->table->plan.exclusive = true;
     }
     if (!map->key_unique && map->nkey > 0)
-        watch(map, tr_hash_mix(seed, UINT16_MAX), map->key, map->nkey);
+        tr_sql_map_watch(&map->plan, tr_hash_mix(seed, UINT16_MAX), true, map->key, map->nkey);
     free(columns);
-}
-
-/* What the planner sees of it. */
-static void
-show_planner(struct tr_my_map *map)
-{
-    map->plan.table = &map->table->plan;
-    map->plan.label = map->label;
-    map->plan.ncolumns = map->relation->ncolumns;
-    map->plan.key = map->key;
-    map->plan.nkey = map->nkey;
 }
 
 /* The first column that the rows bring and the target lacks, or NULL. Generated columns are computed by the target. */
@@ -424,10 +396,7 @@ tr_my_map_free(struct tr_my_map *map)
 {
     if (map == NULL)
         return;
-    for (uint16_t i = 0; i < map->plan.nwatched; i++)
-        free(map->plan.watched[i].columns);
-    free(map->plan.watched);
-    tr_net_fini(&map->plan.net);
+    tr_sql_map_fini(&map->plan);
     tr_relation_unref(map->relation);
     free(map->label);
     free(map->target);
@@ -501,39 +470,24 @@ tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relation, s
         return rc;
     }
     choose_key(map);
-    show_planner(map);
+    tr_sql_map_show(&map->plan, relation, &map->table->plan, map->label, map->key, map->nkey);
     *out = map;
     return 0;
-}
-
-static struct tr_my_table *
-known_table(struct tr_my_apply *apply, const char *database, const char *name)
-{
-    for (uint32_t i = 0; i < apply->ntables; i++)
-        if (apply->tables[i] != NULL && strcmp(apply->tables[i]->name, name) == 0 &&
-            strcmp(apply->tables[i]->database, database) == 0)
-            return apply->tables[i];
-    return NULL;
 }
 
 static int
 table_get(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_my_table **table,
           struct tr_error *err)
 {
-    struct tr_my_apply *apply = sink->apply;
+    struct tr_sql_maps *maps = &sink->apply->maps;
     const char *database = tr_my_database(sink, relation);
-    *table = known_table(apply, database, relation->target_name);
+    *table = (struct tr_my_table *)tr_sql_maps_table(maps, database, relation->target_name);
     if (*table != NULL)
         return 0;
     int rc = tr_my_table_read(sink->meta, database, relation->target_name, table, err);
-    if (rc < 0 || *table == NULL)
-        return rc;
-    if (apply->ntables == apply->tables_cap) {
-        apply->tables_cap = apply->tables_cap > 0 ? apply->tables_cap * 2 : 32;
-        apply->tables = tr_realloc(apply->tables, apply->tables_cap * sizeof(struct tr_my_table *));
-    }
-    apply->tables[apply->ntables++] = *table;
-    return 0;
+    if (rc == 0 && *table != NULL)
+        tr_sql_maps_add_table(maps, &(*table)->plan);
+    return rc;
 }
 
 static int
@@ -565,25 +519,10 @@ fill_map(struct tr_mysql_sink *sink, struct tr_my_map *map, struct tr_error *err
     return missing != NULL ? refuse_missing(map, missing, err) : refuse_table(map, err);
 }
 
-/* Plans in flight may still point to it: it is freed when the stream ends. Changes of shape are rare. */
-static void
-retire(struct tr_my_apply *apply, struct tr_my_map *map)
+static int
+map_make(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **out,
+         struct tr_error *err)
 {
-    apply->retired = tr_realloc(apply->retired, (apply->nretired + 1) * sizeof(struct tr_my_map *));
-    apply->retired[apply->nretired++] = map;
-}
-
-int
-tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **out,
-              struct tr_error *err)
-{
-    struct tr_my_apply *apply = sink->apply;
-    uint32_t number = relation->number;
-    if (number < apply->maps_cap && apply->maps[number] != NULL &&
-        apply->maps[number]->relation == relation) {
-        *out = apply->maps[number];
-        return 0;
-    }
     struct tr_my_map *map = map_new(sink, relation);
     int rc = fill_map(sink, map, err);
     if (rc < 0) {
@@ -592,16 +531,23 @@ tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct t
     }
     choose_key(map);
     watch_keys(map);
-    show_planner(map);
-    if (number >= apply->maps_cap) {
-        uint32_t cap = number + 64;
-        apply->maps = tr_realloc(apply->maps, cap * sizeof(struct tr_my_map *));
-        memset(apply->maps + apply->maps_cap, 0, (cap - apply->maps_cap) * sizeof(struct tr_my_map *));
-        apply->maps_cap = cap;
+    tr_sql_map_show(&map->plan, relation, &map->table->plan, map->label, map->key, map->nkey);
+    *out = map;
+    return 0;
+}
+
+int
+tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_map **out,
+              struct tr_error *err)
+{
+    struct tr_sql_maps *maps = &sink->apply->maps;
+    struct tr_my_map *map = (struct tr_my_map *)tr_sql_maps_get(maps, relation);
+    if (map == NULL) {
+        int rc = map_make(sink, relation, &map, err);
+        if (rc < 0)
+            return rc;
+        tr_sql_maps_put(maps, &map->plan);
     }
-    if (apply->maps[number] != NULL)
-        retire(apply, apply->maps[number]);
-    apply->maps[number] = map;
     *out = map;
     return 0;
 }
@@ -609,38 +555,25 @@ tr_my_map_get(struct tr_mysql_sink *sink, struct tr_relation *relation, struct t
 void
 tr_my_map_forget(struct tr_my_apply *apply, const char *database, const char *name)
 {
-    struct tr_my_table *table = known_table(apply, database, name);
-    if (table == NULL)
-        return;
-    for (uint32_t i = 0; i < apply->maps_cap; i++) {
-        if (apply->maps[i] == NULL || apply->maps[i]->table != table)
-            continue;
-        retire(apply, apply->maps[i]);
-        apply->maps[i] = NULL;
-    }
-    /* Whoever asks next reads the table anew; until then no one can know what depends on the old one. */
-    for (uint32_t i = 0; i < apply->ntables; i++)
-        if (apply->tables[i] == table)
-            apply->tables[i] = NULL;
-    apply->retired_tables = tr_realloc(apply->retired_tables,
-                                       (apply->nretired_tables + 1) * sizeof(struct tr_my_table *));
-    apply->retired_tables[apply->nretired_tables++] = table;
-    apply->base.planner.barrier = apply->base.next_group - 1;
+    /* until the table is read anew no one can know what depends on the old one */
+    if (tr_sql_maps_forget(&apply->maps, database, name))
+        apply->base.planner.barrier = apply->base.next_group - 1;
+}
+
+static void
+map_free(struct tr_sql_map *plan)
+{
+    tr_my_map_free((struct tr_my_map *)plan);
+}
+
+static void
+table_free(struct tr_sql_table *plan)
+{
+    tr_my_table_free((struct tr_my_table *)plan);
 }
 
 void
 tr_my_maps_free(struct tr_my_apply *apply)
 {
-    for (uint32_t i = 0; i < apply->maps_cap; i++)
-        tr_my_map_free(apply->maps[i]);
-    for (uint32_t i = 0; i < apply->nretired; i++)
-        tr_my_map_free(apply->retired[i]);
-    for (uint32_t i = 0; i < apply->ntables; i++)
-        tr_my_table_free(apply->tables[i]);
-    for (uint32_t i = 0; i < apply->nretired_tables; i++)
-        tr_my_table_free(apply->retired_tables[i]);
-    free(apply->maps);
-    free(apply->retired);
-    free(apply->tables);
-    free(apply->retired_tables);
+    tr_sql_maps_fini(&apply->maps, map_free, table_free);
 }

@@ -11,6 +11,7 @@
 #include "sinks/postgres/internal.h"
 #include "sinks/sql/apply.h"
 #include "sinks/sql/cascade.h"
+#include "sinks/sql/maps.h"
 
 /* ------------------------------------------------------------------------------------------- target.c: the target's tables */
 
@@ -56,6 +57,7 @@ struct tr_pg_unique {
 };
 
 struct tr_pg_table {
+    struct tr_sql_table plan; /* the first member */
     char *schema, *name;
     Oid oid;
     char relkind;
@@ -63,7 +65,6 @@ struct tr_pg_table {
     uint16_t ncolumns;
     struct tr_pg_unique *uniques;
     uint16_t nuniques;
-    struct tr_sql_table plan;
     struct tr_arena arena;
 };
 
@@ -99,7 +100,6 @@ int tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, s
                   struct tr_error *err);
 /* Forget what is known of a table (its shape changed); maps of it are made anew at their next use. */
 void tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name);
-void tr_pg_map_retire(struct tr_pg_apply *apply, struct tr_pg_map *map);
 void tr_pg_maps_free(struct tr_pg_apply *apply);
 
 /* ------------------------------------------------------------------------------------------- statement.c: SQL and its parameters */
@@ -254,15 +254,9 @@ struct tr_pg_apply {
     struct tr_sql_apply base;
     struct tr_postgres_sink *sink;
     struct tr_pg_worker *workers;
-    struct tr_pg_table **tables;
-    uint32_t ntables, tables_cap;
-    struct tr_pg_map **maps; /* by relation number */
-    uint32_t maps_cap;
+    struct tr_sql_maps maps;
     struct tr_pg_shape **shapes; /* what is remembered of the source's tables (shape.h) */
     uint32_t nshapes;
-    struct tr_pg_map **retired; /* of shapes that are no more */
-    struct tr_pg_table **retired_tables;
-    uint32_t nretired, nretired_tables;
     uint32_t next_statement;
     struct tr_pg_durable *durables;
     uint32_t first_durable, ndurables, durables_cap;
@@ -282,9 +276,7 @@ int tr_pg_cascades(struct tr_postgres_sink *sink, const struct tr_event *event, 
 static inline bool
 tr_pg_map_known(const struct tr_pg_apply *apply, const struct tr_relation *relation)
 {
-    uint32_t number = relation->number;
-    return number < apply->maps_cap && apply->maps[number] != NULL &&
-           apply->maps[number]->relation == relation;
+    return tr_sql_maps_get(&apply->maps, relation) != NULL;
 }
 
 void tr_pg_apply_close(struct tr_pg_apply *apply);

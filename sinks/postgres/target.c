@@ -174,6 +174,8 @@ tr_pg_table_read(struct tr_postgres_sink *sink, const char *schema, const char *
         tr_arena_init(&table->arena);
         table->schema = tr_arena_strdup(&table->arena, schema);
         table->name = tr_arena_strdup(&table->arena, name);
+        table->plan.schema = table->schema;
+        table->plan.name = table->name;
         table->oid = oid(columns, 0, 0);
         table->relkind = PQgetvalue(columns, 0, 1)[0];
         table->plan.fires = flag(columns, 0, 12);
@@ -197,40 +199,18 @@ tr_pg_table_free(struct tr_pg_table *table)
 
 /* ------------------------------------------------------------------------------------------- maps */
 
-static struct tr_pg_table *
-known_table(struct tr_pg_apply *apply, const char *schema, const char *name)
-{
-    for (uint32_t i = 0; i < apply->ntables; i++)
-        if (apply->tables[i] != NULL && strcmp(apply->tables[i]->name, name) == 0 &&
-            strcmp(apply->tables[i]->schema, schema) == 0)
-            return apply->tables[i];
-    return NULL;
-}
-
 static int
 table_get(struct tr_postgres_sink *sink, const char *schema, const char *name, struct tr_pg_table **table,
           struct tr_error *err)
 {
-    struct tr_pg_apply *apply = sink->apply;
-    *table = known_table(apply, schema, name);
+    struct tr_sql_maps *maps = &sink->apply->maps;
+    *table = (struct tr_pg_table *)tr_sql_maps_table(maps, schema, name);
     if (*table != NULL)
         return 0;
     int rc = tr_pg_table_read(sink, schema, name, table, err);
-    if (rc < 0 || *table == NULL)
-        return rc;
-    if (apply->ntables == apply->tables_cap) {
-        apply->tables_cap = apply->tables_cap > 0 ? apply->tables_cap * 2 : 32;
-        apply->tables = tr_realloc(apply->tables, apply->tables_cap * sizeof(struct tr_pg_table *));
-    }
-    apply->tables[apply->ntables++] = *table;
-    return 0;
-}
-
-/* Is this source column certainly in an old row image? */
-static bool
-in_old_image(const struct tr_relation *relation, int column)
-{
-    return column >= 0 && (relation->replica_identity == 'f' || relation->columns[column].identity > 0);
+    if (rc == 0 && *table != NULL)
+        tr_sql_maps_add_table(maps, &(*table)->plan);
+    return rc;
 }
 
 /* The target's index as the key, if the old image names all of its columns. */
@@ -241,7 +221,7 @@ key_from_index(struct tr_pg_map *map, const struct tr_pg_unique *unique)
         return false;
     for (uint16_t i = 0; i < unique->ncolumns; i++) {
         int column = tr_relation_column(map->relation, map->table->columns[unique->columns[i]].name);
-        if (!in_old_image(map->relation, column))
+        if (!tr_sql_in_old_image(map->relation, column))
             return false;
         map->key[i] = (uint16_t)column;
         map->equals[i] = unique->equals[i];
@@ -276,23 +256,11 @@ choose_key(struct tr_pg_map *map)
     key_from_identity(map);
 }
 
-static void
-watch(struct tr_pg_map *map, uint64_t seed, bool nulls_differ, const uint16_t *columns, uint16_t ncolumns)
-{
-    struct tr_sql_watched *watched = &map->plan.watched[map->plan.nwatched++];
-    watched->seed = tr_hash_mix(map->table->oid, seed);
-    watched->nulls_differ = nulls_differ;
-    watched->ncolumns = ncolumns;
-    watched->columns = tr_malloc((ncolumns + 1u) * sizeof(*columns));
-    memcpy(watched->columns, columns, ncolumns * sizeof(*columns));
-}
-
 /* Which keys tell that two rows have to do with each other. */
 static void
 watch_keys(struct tr_pg_map *map)
 {
     uint16_t *columns = tr_calloc(map->table->ncolumns + 1u, sizeof(*columns));
-    map->plan.watched = tr_calloc(map->table->nuniques + 1u, sizeof(*map->plan.watched));
     for (uint16_t u = 0; u < map->table->nuniques; u++) {
         const struct tr_pg_unique *unique = &map->table->uniques[u];
         bool known = !unique->expression;
@@ -302,24 +270,14 @@ watch_keys(struct tr_pg_map *map)
             columns[i] = (uint16_t)column;
         }
         if (known)
-            watch(map, unique->oid, !unique->nulls_equal, columns, unique->ncolumns);
+            tr_sql_map_watch(&map->plan, tr_hash_mix(map->table->oid, unique->oid), !unique->nulls_equal,
+                             columns, unique->ncolumns);
         else
             map->table->plan.exclusive = true;
     }
     if (!map->key_unique && map->nkey > 0)
-        watch(map, 0, false, map->key, map->nkey);
+        tr_sql_map_watch(&map->plan, tr_hash_mix(map->table->oid, 0), false, map->key, map->nkey);
     free(columns);
-}
-
-/* What the planner sees of it. */
-static void
-show_planner(struct tr_pg_map *map)
-{
-    map->plan.table = &map->table->plan;
-    map->plan.label = map->label;
-    map->plan.ncolumns = map->relation->ncolumns;
-    map->plan.key = map->key;
-    map->plan.nkey = map->nkey;
 }
 
 /* The first column that the rows bring and the target lacks, or NULL. Generated columns are computed by the target. */
@@ -359,17 +317,13 @@ choose_fits(const struct tr_postgres_sink *sink, struct tr_pg_map *map)
 }
 
 static void
-map_free(struct tr_pg_map *map)
+map_free(struct tr_sql_map *plan)
 {
-    if (map == NULL)
-        return;
+    struct tr_pg_map *map = (struct tr_pg_map *)plan;
     for (uint16_t i = 0; i < map->nstatements; i++)
         tr_pg_statement_free(map->statements[i]);
-    for (uint16_t i = 0; i < map->plan.nwatched; i++)
-        free(map->plan.watched[i].columns);
-    free(map->plan.watched);
     free(map->statements);
-    tr_net_fini(&map->plan.net);
+    tr_sql_map_fini(&map->plan);
     tr_relation_unref(map->relation);
     free(map->label);
     free(map->target);
@@ -422,13 +376,13 @@ map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_
         tr_buffer_fini(&note);
     }
     if (rc < 0) {
-        map_free(map);
+        map_free(&map->plan);
         return rc;
     }
     choose_fits(sink, map);
     choose_key(map);
     watch_keys(map);
-    show_planner(map);
+    tr_sql_map_show(&map->plan, relation, &map->table->plan, map->label, map->key, map->nkey);
     *out = map;
     return 0;
 }
@@ -437,72 +391,34 @@ int
 tr_pg_map_get(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_pg_map **out,
               struct tr_error *err)
 {
-    struct tr_pg_apply *apply = sink->apply;
-    uint32_t number = relation->number;
-    if (tr_pg_map_known(apply, relation)) {
-        *out = apply->maps[number];
-        return 0;
+    struct tr_sql_maps *maps = &sink->apply->maps;
+    struct tr_pg_map *map = (struct tr_pg_map *)tr_sql_maps_get(maps, relation);
+    if (map == NULL) {
+        int rc = map_make(sink, relation, &map, err);
+        if (rc < 0)
+            return rc;
+        tr_sql_maps_put(maps, &map->plan);
     }
-    struct tr_pg_map *map;
-    int rc = map_make(sink, relation, &map, err);
-    if (rc < 0)
-        return rc;
-    if (number >= apply->maps_cap) {
-        uint32_t cap = number + 64;
-        apply->maps = tr_realloc(apply->maps, cap * sizeof(struct tr_pg_map *));
-        memset(apply->maps + apply->maps_cap, 0, (cap - apply->maps_cap) * sizeof(struct tr_pg_map *));
-        apply->maps_cap = cap;
-    }
-    if (apply->maps[number] != NULL)
-        tr_pg_map_retire(apply, apply->maps[number]);
-    apply->maps[number] = map;
     *out = map;
     return 0;
-}
-
-/* Plans in flight may still point to it: it is freed when the stream ends. Changes of shape are rare. */
-void
-tr_pg_map_retire(struct tr_pg_apply *apply, struct tr_pg_map *map)
-{
-    apply->retired = tr_realloc(apply->retired, (apply->nretired + 1) * sizeof(struct tr_pg_map *));
-    apply->retired[apply->nretired++] = map;
 }
 
 void
 tr_pg_map_forget(struct tr_pg_apply *apply, const char *schema, const char *name)
 {
-    struct tr_pg_table *table = known_table(apply, schema, name);
-    if (table == NULL)
-        return;
-    for (uint32_t i = 0; i < apply->maps_cap; i++) {
-        if (apply->maps[i] == NULL || apply->maps[i]->table != table)
-            continue;
-        tr_pg_map_retire(apply, apply->maps[i]);
-        apply->maps[i] = NULL;
-    }
-    /* Whoever asks next reads the table anew; until then no one can know what depends on the old one. */
-    for (uint32_t i = 0; i < apply->ntables; i++)
-        if (apply->tables[i] == table)
-            apply->tables[i] = NULL;
-    apply->retired_tables = tr_realloc(apply->retired_tables,
-                                       (apply->nretired_tables + 1) * sizeof(struct tr_pg_table *));
-    apply->retired_tables[apply->nretired_tables++] = table;
-    apply->base.planner.barrier = apply->base.next_group - 1;
+    /* until the table is read anew no one can know what depends on the old one */
+    if (tr_sql_maps_forget(&apply->maps, schema, name))
+        apply->base.planner.barrier = apply->base.next_group - 1;
+}
+
+static void
+table_free(struct tr_sql_table *plan)
+{
+    tr_pg_table_free((struct tr_pg_table *)plan);
 }
 
 void
 tr_pg_maps_free(struct tr_pg_apply *apply)
 {
-    for (uint32_t i = 0; i < apply->maps_cap; i++)
-        map_free(apply->maps[i]);
-    for (uint32_t i = 0; i < apply->nretired; i++)
-        map_free(apply->retired[i]);
-    for (uint32_t i = 0; i < apply->ntables; i++)
-        tr_pg_table_free(apply->tables[i]);
-    for (uint32_t i = 0; i < apply->nretired_tables; i++)
-        tr_pg_table_free(apply->retired_tables[i]);
-    free(apply->maps);
-    free(apply->retired);
-    free(apply->tables);
-    free(apply->retired_tables);
+    tr_sql_maps_fini(&apply->maps, map_free, table_free);
 }

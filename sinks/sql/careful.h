@@ -74,7 +74,6 @@ int tr_sql_refuse_row(const struct tr_sql_careful *c, const struct tr_sql_map *m
                       const struct tr_event *event, const char *key, const struct tr_error *failure,
                       struct tr_error *err);
 /* "id=5, part=2" of the key, for messages. */
-void tr_sql_key_text(const struct tr_sql_map *map, const struct tr_relation *relation,
-                     const struct tr_value *image, struct tr_buffer *out);
+void tr_sql_key_text(const struct tr_sql_map *map, const struct tr_value *image, struct tr_buffer *out);
 
 #endif

@@ -6,7 +6,7 @@
  * are taken again. What depends on a group that is not committed yet waits for it; the rest is free to be sent at once. The rules are in
  * docs/parallel-apply.md.
  *
- * A connector's map of a table begins with a struct tr_sql_map, so that it finds its own in a step. thread: the sink's.
+ * A connector's map of a table (maps.h) begins with a struct tr_sql_map, so that it finds its own in a step. thread: the sink's.
  */
 #ifndef TR_SINKS_SQL_PLAN_H
 #define TR_SINKS_SQL_PLAN_H
@@ -28,7 +28,8 @@ enum tr_sql_op {
 
 /* What the planner knows of a table of the target. */
 struct tr_sql_table {
-    bool exclusive;    /* a unique index whose keys cannot be computed here: one group at a time */
+    const char *schema, *name; /* at the target; the connector's */
+    bool exclusive;            /* a unique index whose keys cannot be computed here: one group at a time */
     bool fires;        /* triggers, rules or exclusion constraints are at work: order must be the source's */
     uint64_t last_any; /* the last group that touched it */
     uint64_t last_exclusive; /* the last group that needs it alone */
@@ -50,6 +51,7 @@ struct tr_sql_watched {
 
 /* One version of a source relation, as the planner sees it. Pointers are the connector's, and live as long as the map. */
 struct tr_sql_map {
+    struct tr_relation *relation; /* one reference, the connector's */
     struct tr_sql_table *table;
     const char *label; /* for messages */
     uint16_t ncolumns;

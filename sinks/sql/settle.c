@@ -16,9 +16,9 @@ tr_sql_conflict_policy(const char *text)
 }
 
 void
-tr_sql_key_text(const struct tr_sql_map *map, const struct tr_relation *relation,
-                const struct tr_value *image, struct tr_buffer *out)
+tr_sql_key_text(const struct tr_sql_map *map, const struct tr_value *image, struct tr_buffer *out)
 {
+    const struct tr_relation *relation = map->relation;
     struct tr_buffer scratch;
     struct tr_error ignored;
     tr_buffer_init(&scratch, TR_BUFFER_MAX);
@@ -76,7 +76,7 @@ stop(const struct tr_sql_careful *c, const struct tr_sql_change *change, const s
 {
     struct tr_buffer key;
     tr_buffer_init(&key, KEY_MAX);
-    tr_sql_key_text(change->map, change->event->relation, image, &key);
+    tr_sql_key_text(change->map, image, &key);
     int rc = tr_sql_refuse_row(c, change->map, change->event, key.data, failure, err);
     tr_buffer_fini(&key);
     return rc;
@@ -90,7 +90,7 @@ tell(struct tr_sql_careful *c, const struct tr_sql_change *change, const struct 
     struct tr_buffer key;
     char position[24];
     tr_buffer_init(&key, KEY_MAX);
-    tr_sql_key_text(change->map, change->event->relation, image, &key);
+    tr_sql_key_text(change->map, image, &key);
     position_text(c, change->event, position);
     tr_log(env->log, TR_LOG_WARNING, "sink", "%s: %s of the row with %s at %s %s: %s", change->map->label,
            verb(change->event), key.data, position, what, failure->text);
