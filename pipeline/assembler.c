@@ -1,8 +1,7 @@
 /*
  * assembler.c - frames become events, events become transactions, transactions fill batches.
  *
- * Plain frames are decoded at once: they come in commit order. Frames of an open streamed transaction go ahead to a sink that takes them
- * (TR_SINK_TAKES_OPEN), or into the spool, from where they are decoded at the commit: so every other sink sees nothing but commit order.
+ * Plain frames are decoded at once: they come in commit order. Transactions that the source sends before they are committed go through streamed.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,38 +9,12 @@
 #include "core/clock.h"
 #include "core/failpoint.h"
 #include "core/memory.h"
-#include "pipeline/internal.h"
-#include "pipeline/prepared.h"
+#include "pipeline/assembler_internal.h"
 
-#define BATCH_BYTES ((size_t)256 << 10)     /* a batch is pushed at the first commit past this */
 #define SLICE_BYTES ((size_t)1 << 20)       /* a large transaction is pushed in slices of this */
 #define EMPTY_INTERVAL_US (1 * TR_US_PER_S) /* how often transactions without any event move the checkpoint */
 #define KEEPALIVE_INTERVAL_US (10 * TR_US_PER_S) /* how often an idle source does */
 #define KEEPALIVE_BYTES ((uint64_t)16 << 20)     /* or how much log has gone by */
-
-struct tr_assembler {
-    struct tr_task *task;
-    const struct tr_source_class *source;
-    struct tr_decoder *decoder;
-    const struct tr_decoder_class *decode;
-    struct tr_spool *spool;
-    struct tr_prepared *prepared; /* NULL = the source sends none ahead of their decision */
-    struct tr_batch *batch;       /* committed transactions being collected; NULL = none */
-    struct tr_batch
-        *open_batch;      /* slice of the open transaction whose chunk is being read, for an eager sink */
-    uint64_t stream_xid;  /* of the chunk being read, 0 = none */
-    bool eager;           /* that chunk goes ahead to the sink */
-    uint64_t *eager_xids; /* open transactions of which slices went ahead */
-    size_t neager, eager_cap;
-    size_t slice_bytes;   /* SLICE_BYTES, or more when transactions have to stay whole */
-    uint64_t stop_order;  /* UINT64_MAX = never */
-    int64_t stop_time_us; /* 0 = never */
-    int64_t pushed_us;    /* monotonic, of the last checkpoint pushed */
-    uint64_t pushed_order;
-    uint64_t
-        read_order; /* the server has said that it has read its log up to here, and nothing is on its way */
-    char *reached;  /* the newest checkpoint pushed, or the start: none that follows may be before it */
-};
 
 /* --- hooks of the decoder --- */
 
@@ -159,8 +132,8 @@ tr_assembler_stop_at(struct tr_assembler *assembler, uint64_t order, int64_t tim
 
 /* --- batches --- */
 
-static struct tr_batch *
-current(struct tr_assembler *assembler)
+struct tr_batch *
+tr_assembler_batch(struct tr_assembler *assembler)
 {
     if (assembler->batch == NULL) {
         assembler->batch = tr_batch_new();
@@ -180,8 +153,8 @@ commits_in(const struct tr_batch *batch)
 }
 
 /* Hand over to the sink, waiting for room; the source hears from us meanwhile, so that a stalled sink does not cost the connection. */
-static int
-push(struct tr_assembler *assembler, struct tr_batch *batch, struct tr_error *err)
+int
+tr_assembler_push(struct tr_assembler *assembler, struct tr_batch *batch, struct tr_error *err)
 {
     struct tr_task *task = assembler->task;
     TR_FAILPOINT("pipeline.push");
@@ -219,8 +192,8 @@ set_reached(struct tr_assembler *assembler, const char *checkpoint)
 }
 
 /* The batch ends at a commit: its checkpoint is the end of its last transaction. */
-static int
-push_committed(struct tr_assembler *assembler, struct tr_error *err)
+int
+tr_assembler_push_committed(struct tr_assembler *assembler, struct tr_error *err)
 {
     struct tr_batch *batch = assembler->batch;
     int r = assembler->source->checkpoint(assembler->task->source, batch, &batch->checkpoint, err);
@@ -239,7 +212,7 @@ push_committed(struct tr_assembler *assembler, struct tr_error *err)
     assembler->batch = NULL;
     assembler->pushed_us = tr_clock_us();
     assembler->pushed_order = batch->txns[batch->ntxns - 1].end_order;
-    return push(assembler, batch, err);
+    return tr_assembler_push(assembler, batch, err);
 }
 
 /* A slice: the transaction goes on in the next batch. */
@@ -248,7 +221,7 @@ push_slice(struct tr_assembler *assembler, struct tr_error *err)
 {
     struct tr_batch *batch = assembler->batch;
     assembler->batch = NULL;
-    return push(assembler, batch, err);
+    return tr_assembler_push(assembler, batch, err);
 }
 
 bool
@@ -258,19 +231,11 @@ tr_assembler_pending(const struct tr_assembler *assembler)
                                              !assembler->decode->in_transaction(assembler->decoder));
 }
 
-static int
-push_open(struct tr_assembler *assembler, struct tr_error *err)
-{
-    struct tr_batch *batch = assembler->open_batch;
-    assembler->open_batch = NULL;
-    return push(assembler, batch, err);
-}
-
 int
 tr_assembler_flush(struct tr_assembler *assembler, bool last, struct tr_error *err)
 {
     if (assembler->open_batch != NULL && assembler->open_batch->nevents > 0 && !last) {
-        int r = push_open(assembler, err);
+        int r = tr_assembler_push_open(assembler, err);
         if (r < 0)
             return r;
     }
@@ -283,139 +248,10 @@ tr_assembler_flush(struct tr_assembler *assembler, bool last, struct tr_error *e
         batch->ntxns = 1;
         return 0;
     }
-    return push_committed(assembler, err);
+    return tr_assembler_push_committed(assembler, err);
 }
 
-/* --- streamed transactions --- */
-
-static bool
-is_eager(const struct tr_assembler *assembler, uint64_t xid)
-{
-    for (size_t i = 0; i < assembler->neager; i++)
-        if (assembler->eager_xids[i] == xid)
-            return true;
-    return false;
-}
-
-static void
-eager_add(struct tr_assembler *assembler, uint64_t xid)
-{
-    if (assembler->neager == assembler->eager_cap) {
-        assembler->eager_cap = assembler->eager_cap > 0 ? assembler->eager_cap * 2 : 4;
-        assembler->eager_xids = tr_realloc(assembler->eager_xids, assembler->eager_cap * sizeof(uint64_t));
-    }
-    assembler->eager_xids[assembler->neager++] = xid;
-}
-
-static void
-eager_remove(struct tr_assembler *assembler, uint64_t xid)
-{
-    for (size_t i = 0; i < assembler->neager; i++)
-        if (assembler->eager_xids[i] == xid)
-            assembler->eager_xids[i] = assembler->eager_xids[--assembler->neager];
-}
-
-static struct tr_batch *
-open_batch(enum tr_batch_kind kind, uint64_t xid)
-{
-    struct tr_batch *batch = tr_batch_new();
-    batch->received_us = tr_clock_us();
-    batch->kind = kind;
-    batch->stream_xid = xid;
-    return batch;
-}
-
-/* The slice that the eager sink gets next. In the middle of a chunk the decoder says whose transaction it continues. */
-static struct tr_batch *
-current_open(struct tr_assembler *assembler, uint64_t xid)
-{
-    if (assembler->open_batch == NULL) {
-        assembler->open_batch = open_batch(TR_BATCH_OPEN, xid);
-        assembler->decode->continue_txn(assembler->decoder, assembler->open_batch);
-    }
-    return assembler->open_batch;
-}
-
-static int
-decode_open(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, bool in_stream,
-            struct tr_error *err)
-{
-    struct tr_batch *batch = current_open(assembler, xid);
-    return assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, in_stream,
-                                     batch, err);
-}
-
-static int
-stream_start(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid, struct tr_error *err)
-{
-    assembler->stream_xid = xid;
-    bool fresh = tr_spool_find(assembler->spool, xid) == NULL && !is_eager(assembler, xid);
-    /* A table with a cut of its own needs the commit's position to judge: then nothing goes ahead. */
-    bool may = (assembler->task->config.sink->capabilities & TR_SINK_TAKES_OPEN) != 0 &&
-               assembler->stop_time_us == 0 && assembler->stop_order == UINT64_MAX &&
-               atomic_load(&assembler->task->nguarded) == 0;
-    if (fresh && may)
-        eager_add(assembler, xid);
-    assembler->eager = is_eager(assembler, xid);
-    if (!assembler->eager) {
-        tr_spool_begin(assembler->spool, xid);
-        return 0;
-    }
-    /* What is complete goes first: the open transaction may last. */
-    int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
-    if (r == 0)
-        r = decode_open(assembler, frame, xid, false, err);
-    return r < 0 ? r : 0; /* what decoding brought is no answer to "is the stop reached" */
-}
-
-static int
-stream_change(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek,
-              struct tr_error *err)
-{
-    if (!assembler->eager) {
-        struct tr_spool_frame kept = { frame->data, frame->len, frame->order, peek->subxid, peek->shape };
-        return tr_spool_add(assembler->spool, tr_spool_begin(assembler->spool, assembler->stream_xid), &kept,
-                            err);
-    }
-    int r = decode_open(assembler, frame, assembler->stream_xid, true, err);
-    return r >= 0 && tr_batch_bytes(assembler->open_batch) >= BATCH_BYTES ? push_open(assembler, err)
-           : r < 0                                                        ? r
-                                                                          : 0;
-}
-
-static int
-stream_stop(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
-{
-    uint64_t xid = assembler->stream_xid;
-    assembler->stream_xid = 0;
-    int r = assembler->eager ? decode_open(assembler, frame, xid, true, err) : 0;
-    return r >= 0 && assembler->open_batch != NULL ? push_open(assembler, err) : r < 0 ? r : 0;
-}
-
-static int
-stream_abort(struct tr_assembler *assembler, const struct tr_frame *frame, const struct tr_frame_peek *peek,
-             struct tr_error *err)
-{
-    if (is_eager(assembler, peek->xid)) {
-        struct tr_batch *batch = open_batch(TR_BATCH_OPEN_ABORT, peek->xid);
-        batch->stream_subxid = peek->subxid;
-        if (peek->subxid == peek->xid)
-            eager_remove(assembler, peek->xid);
-        int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
-                                          batch, err);
-        if (r < 0)
-            tr_batch_free(batch);
-        return r < 0 ? r : push(assembler, batch, err);
-    }
-    struct tr_spool_txn *txn = tr_spool_find(assembler->spool, peek->xid);
-    if (txn == NULL)
-        return 0; /* nothing of it was ever sent */
-    if (peek->subxid != peek->xid)
-        tr_spool_abort_subxid(txn, peek->subxid);
-    else
-        tr_spool_drop(assembler->spool, txn);
-    return 0;
-}
+/* --- one frame --- */
 
 /*
  * The log takes rows back that an earlier slice has handed on (a MariaDB server logs what it rolled back when a temporary table was made in
@@ -433,14 +269,14 @@ undone(struct tr_assembler *assembler, struct tr_error *err)
 }
 
 /* Decode what the spool holds of a transaction into the batch, slice by slice. */
-static int
-replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error *err)
+int
+tr_assembler_replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error *err)
 {
     struct tr_spool_frame frame;
     int r;
     tr_spool_rewind(txn);
     while ((r = tr_spool_next(assembler->spool, txn, &frame, err)) > 0) {
-        struct tr_batch *batch = current(assembler);
+        struct tr_batch *batch = tr_assembler_batch(assembler);
         r = assembler->decode->decode(assembler->decoder, frame.data, frame.len, frame.order, true, batch,
                                       err);
         if (r == -TR_RETRY)
@@ -453,59 +289,21 @@ replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, struct tr_error
     return r;
 }
 
-static int after_decode(struct tr_assembler *assembler, int decoded, struct tr_error *err);
-
-static int
-stream_commit_spooled(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid,
-                      struct tr_error *err)
-{
-    struct tr_spool_txn *txn = tr_spool_begin(assembler->spool, xid);
-    /* What was complete before goes first: a large transaction shall not hold it up. */
-    int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
-    if (r == 0)
-        r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len,
-                                                 current(assembler), err);
-    if (r >= 0)
-        r = replay(assembler, txn, err);
-    tr_spool_drop(assembler->spool, txn);
-    if (r >= 0)
-        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
-                                      current(assembler), err);
-    return r < 0 ? r : after_decode(assembler, r, err);
-}
-
-static int
-stream_commit_eager(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid,
-                    struct tr_error *err)
-{
-    int r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
-    if (r < 0)
-        return r;
-    eager_remove(assembler, xid);
-    tr_batch_free(assembler->batch);
-    assembler->batch = open_batch(TR_BATCH_OPEN_COMMIT, xid);
-    r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
-                                  assembler->batch, err);
-    return r < 0 ? r : push_committed(assembler, err);
-}
-
-/* --- one frame --- */
-
-static int
-after_decode(struct tr_assembler *assembler, int decoded, struct tr_error *err)
+int
+tr_assembler_decoded(struct tr_assembler *assembler, int decoded, struct tr_error *err)
 {
     struct tr_batch *batch = assembler->batch;
     size_t bytes = batch != NULL ? tr_batch_bytes(batch) : 0;
     if (decoded & TR_DECODED_COMMIT)
-        return (bytes >= BATCH_BYTES && batch->nevents > 0) || tr_statement_leads(batch)
-                   ? push_committed(assembler, err)
+        return (bytes >= TR_BATCH_BYTES && batch->nevents > 0) || tr_statement_leads(batch)
+                   ? tr_assembler_push_committed(assembler, err)
                    : 0;
     return bytes >= assembler->slice_bytes ? push_slice(assembler, err) : 0;
 }
 
 /* Is the transaction that the last frame opened, or that a commit frame names, beyond where the task is to stop? */
-static bool
-beyond_stop(const struct tr_assembler *assembler, const struct tr_txn *txn)
+bool
+tr_assembler_beyond_stop(const struct tr_assembler *assembler, const struct tr_txn *txn)
 {
     return txn->commit_order >= assembler->stop_order ||
            (assembler->stop_time_us > 0 && txn->commit_us > assembler->stop_time_us);
@@ -523,7 +321,7 @@ stop_before_last(struct tr_assembler *assembler, uint64_t rows_before, struct tr
         assembler->batch = NULL;
         return 1;
     }
-    int r = push_committed(assembler, err);
+    int r = tr_assembler_push_committed(assembler, err);
     return r < 0 ? r : 1;
 }
 
@@ -535,7 +333,7 @@ statement_alone(struct tr_assembler *assembler, struct tr_error *err)
     int r = tr_statement_batch(assembler->task, assembler->batch, &own, err);
     if (r < 0 || own == NULL || own == assembler->batch)
         return r;
-    r = push_committed(assembler, err);
+    r = tr_assembler_push_committed(assembler, err);
     if (r < 0)
         tr_batch_free(own);
     else
@@ -546,7 +344,7 @@ statement_alone(struct tr_assembler *assembler, struct tr_error *err)
 static int
 plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_error *err)
 {
-    struct tr_batch *batch = current(assembler);
+    struct tr_batch *batch = tr_assembler_batch(assembler);
     uint64_t rows_before = batch->rows;
     int r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, batch,
                                       err);
@@ -555,49 +353,14 @@ plain(struct tr_assembler *assembler, const struct tr_frame *frame, struct tr_er
     if (r < 0)
         return r;
     if ((r & TR_DECODED_BEGIN) &&
-        beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
+        tr_assembler_beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
         return stop_before_last(assembler, rows_before, err);
     int rc = r & TR_DECODED_ROW ? statement_alone(assembler, err) : 0;
     if (rc < 0)
         return rc;
     return (r & TR_DECODED_COMMIT) || tr_batch_bytes(assembler->batch) >= assembler->slice_bytes
-               ? after_decode(assembler, r, err)
+               ? tr_assembler_decoded(assembler, r, err)
                : 0;
-}
-
-/* A streamed commit beyond the stop: ask a throw-away batch what it says. */
-static int
-commit_is_beyond(struct tr_assembler *assembler, const struct tr_frame *frame, bool *beyond,
-                 struct tr_error *err)
-{
-    *beyond = false;
-    if (assembler->stop_order == UINT64_MAX && assembler->stop_time_us == 0)
-        return 0;
-    struct tr_batch *probe = tr_batch_new();
-    int r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, probe, err);
-    if (r >= 0)
-        *beyond = beyond_stop(assembler, &probe->txns[0]);
-    if (r >= 0 && !*beyond) /* leaves the decoder outside the transaction again */
-        r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false, probe,
-                                      err);
-    tr_batch_free(probe);
-    return r < 0 ? r : 0;
-}
-
-static int
-stream_commit(struct tr_assembler *assembler, const struct tr_frame *frame, uint64_t xid,
-              struct tr_error *err)
-{
-    bool beyond;
-    int r = commit_is_beyond(assembler, frame, &beyond, err);
-    if (r < 0)
-        return r;
-    if (beyond) {
-        r = assembler->batch != NULL && assembler->batch->ntxns > 0 ? push_committed(assembler, err) : 0;
-        return r < 0 ? r : 1;
-    }
-    return is_eager(assembler, xid) ? stream_commit_eager(assembler, frame, xid, err)
-                                    : stream_commit_spooled(assembler, frame, xid, err);
 }
 
 /*
@@ -628,7 +391,7 @@ keepalive(struct tr_assembler *assembler, const struct tr_frame *frame, struct t
     set_reached(assembler, batch->checkpoint);
     assembler->pushed_us = tr_clock_us();
     assembler->pushed_order = frame->end;
-    r = push(assembler, batch, err);
+    r = tr_assembler_push(assembler, batch, err);
     return r < 0 ? r : reached;
 }
 
@@ -643,21 +406,21 @@ commit_prepared(struct tr_assembler *assembler, const struct tr_frame *frame, co
     int r = held ? 0 : tr_prepared_search(assembler->prepared, gid, frame->order, err);
     if (r < 0)
         return r;
-    uint64_t rows_before = current(assembler)->rows;
-    r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len, current(assembler),
-                                             err);
-    if (r >= 0 && beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
+    uint64_t rows_before = tr_assembler_batch(assembler)->rows;
+    r = assembler->decode->begin_from_commit(assembler->decoder, frame->data, frame->len,
+                                             tr_assembler_batch(assembler), err);
+    if (r >= 0 && tr_assembler_beyond_stop(assembler, &assembler->batch->txns[assembler->batch->ntxns - 1]))
         return stop_before_last(assembler, rows_before, err);
     if (r >= 0)
-        r = replay(assembler, tr_prepared_find(assembler->prepared, gid), err);
+        r = tr_assembler_replay(assembler, tr_prepared_find(assembler->prepared, gid), err);
     if (r >= 0)
         r = assembler->decode->decode(assembler->decoder, frame->data, frame->len, frame->order, false,
-                                      current(assembler), err);
+                                      tr_assembler_batch(assembler), err);
     if (r < 0)
         return r;
     tr_prepared_drop(assembler->prepared, gid);
     /* A search may have taken long, and the log's connection may be lost over it: what it brought is handed over. */
-    return held ? after_decode(assembler, r, err) : push_committed(assembler, err);
+    return held ? tr_assembler_decoded(assembler, r, err) : tr_assembler_push_committed(assembler, err);
 }
 
 /* The decision of a transaction that the source sent when it was prepared, or a frame of such a one. */
@@ -716,11 +479,11 @@ tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *frame,
         return r;
     switch (peek.role) {
     case TR_ROLE_PLAIN: return open ? prepared(assembler, frame, &peek, err) : plain(assembler, frame, err);
-    case TR_ROLE_STREAM_START: return stream_start(assembler, frame, peek.xid, err);
-    case TR_ROLE_STREAM_CHANGE: return stream_change(assembler, frame, &peek, err);
-    case TR_ROLE_STREAM_STOP: return stream_stop(assembler, frame, err);
-    case TR_ROLE_STREAM_ABORT: return stream_abort(assembler, frame, &peek, err);
-    case TR_ROLE_STREAM_COMMIT: return stream_commit(assembler, frame, peek.xid, err);
+    case TR_ROLE_STREAM_START: return tr_assembler_stream_start(assembler, frame, peek.xid, err);
+    case TR_ROLE_STREAM_CHANGE: return tr_assembler_stream_change(assembler, frame, &peek, err);
+    case TR_ROLE_STREAM_STOP: return tr_assembler_stream_stop(assembler, frame, err);
+    case TR_ROLE_STREAM_ABORT: return tr_assembler_stream_abort(assembler, frame, &peek, err);
+    case TR_ROLE_STREAM_COMMIT: return tr_assembler_stream_commit(assembler, frame, peek.xid, err);
     default: return prepared(assembler, frame, &peek, err);
     }
 }
