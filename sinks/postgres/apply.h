@@ -218,6 +218,40 @@ void tr_pg_worker_yield(struct tr_pg_apply *apply, struct tr_pg_worker *worker);
 /* Send the checkpoint and COMMIT; the group is the head and READY. */
 int tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err);
 
+/* The connection is gone: TR_RETRY, with its own words. */
+int tr_pg_worker_lost(const struct tr_pg_worker *worker, struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- call.c: prepared statements, and waiting for one */
+
+/* Is the statement of this number prepared on the worker's connection, or on its way there? */
+bool tr_pg_is_prepared(const struct tr_pg_worker *worker, uint32_t number);
+void tr_pg_set_prepared(struct tr_pg_worker *worker, uint32_t number, bool prepared);
+
+/* The parameters of one execution; their bytes are in apply->params, until the next is made. */
+struct tr_pg_call {
+    const char **values;
+    int *lengths, *formats;
+};
+
+/* The parameters for `n` of the step's rows, and the statement that takes them. To be freed also after an error. */
+int tr_pg_call_make(struct tr_pg_worker *worker, const struct tr_sql_step *step,
+                    const struct tr_net_row *const *rows, uint32_t n, struct tr_pg_call *call,
+                    const struct tr_pg_statement **statement, struct tr_error *err);
+/* 1: queued with libpq. */
+int tr_pg_call_send(struct tr_pg_worker *worker, const struct tr_pg_statement *statement,
+                    const struct tr_pg_call *call);
+void tr_pg_call_free(struct tr_pg_call *call);
+
+/* Outside the pipeline, waiting for the result: one statement; one statement of the map's with its rows. */
+int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err);
+int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_sql_step *step,
+                          const struct tr_net_row *const *rows, uint32_t n, PGresult **res,
+                          struct tr_error *err);
+/* The checkpoint's own statement: task, position, epoch. A division by zero (22012): another process owns the task. */
+extern const char tr_pg_checkpoint_sql[];
+/* The checkpoint and COMMIT, outside the pipeline. */
+int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err);
+
 /* ------------------------------------------------------------------------------------------- conflict.c: one change at a time */
 
 /*
@@ -226,14 +260,6 @@ int tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err);
  */
 int tr_pg_apply_carefully(struct tr_postgres_sink *sink, struct tr_pg_worker *worker, bool in_transaction,
                           struct tr_error *err);
-
-/* Outside the pipeline, waiting for the result: one statement; one statement of the map's with its rows. */
-int tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err);
-int tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_sql_step *step,
-                          const struct tr_net_row *const *rows, uint32_t n, PGresult **res,
-                          struct tr_error *err);
-/* The checkpoint and COMMIT, outside the pipeline. */
-int tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- labels.c */
 

@@ -64,8 +64,8 @@ tr_pg_worker_close(struct tr_pg_worker *worker)
     worker->prepared = NULL;
 }
 
-static int
-lost(struct tr_pg_worker *worker, struct tr_error *err)
+int
+tr_pg_worker_lost(const struct tr_pg_worker *worker, struct tr_error *err)
 {
     tr_pg_fail(err, worker->conn, NULL, "the target's connection %d", worker->base.index + 1);
     err->class = TR_RETRY;
@@ -88,14 +88,14 @@ flush(struct tr_pg_worker *worker, struct tr_error *err)
 {
     int rc = PQflush(worker->conn);
     worker->unsent = rc > 0;
-    return rc < 0 ? lost(worker, err) : 0;
+    return rc < 0 ? tr_pg_worker_lost(worker, err) : 0;
 }
 
 static int
 sync(struct tr_pg_worker *worker, struct tr_error *err)
 {
     if (PQpipelineSync(worker->conn) != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     expect(worker, TR_PG_EXPECT_SYNC, 0, NULL);
     return flush(worker, err);
 }
@@ -105,101 +105,23 @@ send_sql(struct tr_pg_worker *worker, const char *sql, enum tr_pg_expect kind, c
          struct tr_error *err)
 {
     if (PQsendQueryParams(worker->conn, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     expect(worker, kind, 0, step);
     return 0;
-}
-
-static bool
-is_prepared(struct tr_pg_worker *worker, uint32_t number)
-{
-    return number < worker->prepared_cap && worker->prepared[number] != 0;
-}
-
-static void
-set_prepared(struct tr_pg_worker *worker, uint32_t number, bool prepared)
-{
-    if (number >= worker->prepared_cap) {
-        uint32_t cap = number + 256;
-        worker->prepared = tr_realloc(worker->prepared, cap);
-        memset(worker->prepared + worker->prepared_cap, 0, cap - worker->prepared_cap);
-        worker->prepared_cap = cap;
-    }
-    worker->nprepared += (uint32_t)prepared - worker->prepared[number];
-    worker->prepared[number] = prepared;
 }
 
 static int
 prepare(struct tr_pg_worker *worker, const struct tr_pg_statement *statement, struct tr_error *err)
 {
     char name[16];
-    if (is_prepared(worker, statement->number))
+    if (tr_pg_is_prepared(worker, statement->number))
         return 0;
     tr_pg_statement_name(statement, name);
     if (PQsendPrepare(worker->conn, name, statement->sql, statement->nparams, statement->types) != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     expect(worker, TR_PG_EXPECT_PREPARE, statement->number, NULL);
-    set_prepared(worker, statement->number, true);
+    tr_pg_set_prepared(worker, statement->number, true);
     return 0;
-}
-
-/* The statement and its bound parameters in apply->params. */
-static int
-bind(struct tr_pg_apply *apply, const struct tr_sql_step *step, const struct tr_net_row *const *rows,
-     uint32_t n, const struct tr_pg_statement **statement, int *lengths, struct tr_error *err)
-{
-    for (int as_text = 0; as_text < 2; as_text++) {
-        *statement = tr_pg_statement_get(apply, tr_pg_step_map(step), step->op, rows[0]->key, rows[0]->row,
-                                         as_text);
-        int rc = tr_pg_statement_bind(*statement, tr_pg_step_map(step), rows, n, &apply->values,
-                                      &apply->params, lengths, err);
-        if (rc <= 0)
-            return rc;
-    }
-    return tr_fail(err, TR_FATAL, "a value of %s has no text form", step->map->label);
-}
-
-struct prepared_call { /* the parameters of one execution; the bytes are in apply->params */
-    const char **values;
-    int *lengths, *formats;
-};
-
-static void
-call_free(struct prepared_call *call)
-{
-    free(call->values);
-    free(call->lengths);
-}
-
-static int
-call_make(struct tr_pg_worker *worker, const struct tr_sql_step *step, const struct tr_net_row *const *rows,
-          uint32_t n, struct prepared_call *call, const struct tr_pg_statement **statement,
-          struct tr_error *err)
-{
-    struct tr_pg_apply *apply = worker->apply;
-    size_t most = 2u * step->map->ncolumns + 1, at = 0;
-    uint64_t misfits = apply->values.misfits;
-    call->lengths = tr_malloc(most * 2 * sizeof(*call->lengths));
-    call->formats = call->lengths + most;
-    call->values = tr_malloc(most * sizeof(*call->values));
-    int rc = bind(apply, step, rows, n, statement, call->lengths, err);
-    worker->base.group->misfits += apply->values.misfits - misfits;
-    for (uint16_t i = 0; rc == 0 && i < (*statement)->nparams; i++) {
-        call->values[i] = apply->params.data + at;
-        call->formats[i] = 1;
-        at += (size_t)call->lengths[i];
-    }
-    return rc;
-}
-
-static int
-call_send(struct tr_pg_worker *worker, const struct tr_pg_statement *statement,
-          const struct prepared_call *call)
-{
-    char name[16];
-    tr_pg_statement_name(statement, name);
-    return PQsendQueryPrepared(worker->conn, name, statement->nparams, call->values, call->lengths,
-                               call->formats, 0);
 }
 
 static int
@@ -207,15 +129,15 @@ send_rows(struct tr_pg_worker *worker, const struct tr_sql_step *step, const str
           uint32_t n, struct tr_error *err)
 {
     const struct tr_pg_statement *statement;
-    struct prepared_call call;
-    int rc = call_make(worker, step, rows, n, &call, &statement, err);
+    struct tr_pg_call call;
+    int rc = tr_pg_call_make(worker, step, rows, n, &call, &statement, err);
     if (rc == 0)
         rc = prepare(worker, statement, err);
-    if (rc == 0 && call_send(worker, statement, &call) != 1)
-        rc = lost(worker, err);
+    if (rc == 0 && tr_pg_call_send(worker, statement, &call) != 1)
+        rc = tr_pg_worker_lost(worker, err);
     if (rc == 0)
         expect(worker, TR_PG_EXPECT_ROWS, n, step);
-    call_free(&call);
+    tr_pg_call_free(&call);
     return rc;
 }
 
@@ -293,13 +215,13 @@ copy_start(struct tr_pg_worker *worker, const struct tr_sql_step *step, struct t
 {
     struct tr_buffer sql;
     if (PQexitPipelineMode(worker->conn) != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     tr_buffer_init(&sql, TR_BUFFER_MAX);
     tr_pg_copy_statement(tr_pg_step_map(step), step->rows[0]->row, &sql);
     int sent = PQsendQuery(worker->conn, sql.data);
     tr_buffer_fini(&sql);
     if (sent != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     worker->copy = TR_PG_COPY_STARTING;
     expect(worker, TR_PG_EXPECT_ROWS, step->nrows, step);
     return flush(worker, err);
@@ -322,10 +244,10 @@ copy_rows(struct tr_pg_worker *worker, struct tr_error *err)
     }
     worker->base.group->misfits += apply->values.misfits - misfits;
     if (apply->params.len > 0 && PQputCopyData(worker->conn, apply->params.data, (int)apply->params.len) != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     if (worker->base.row == step->nrows) {
         if (PQputCopyEnd(worker->conn, NULL) != 1)
-            return lost(worker, err);
+            return tr_pg_worker_lost(worker, err);
         worker->copy = TR_PG_COPY_ENDING;
     }
     return flush(worker, err);
@@ -336,7 +258,7 @@ copy_end(struct tr_pg_worker *worker, struct tr_error *err)
 {
     worker->copy = TR_PG_NO_COPY;
     if (PQenterPipelineMode(worker->conn) != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     if (worker->base.state == TR_SQL_RUN)
         step_done(worker);
     return 0;
@@ -402,7 +324,7 @@ take_result(struct tr_pg_worker *worker, const PGresult *res)
     }
     bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
     if (!good && answer->kind == TR_PG_EXPECT_PREPARE)
-        set_prepared(worker, answer->count, false);
+        tr_pg_set_prepared(worker, answer->count, false);
     if (answer->kind == TR_PG_EXPECT_COMMIT && status != PGRES_PIPELINE_ABORTED) {
         take_commit(worker, answer, res);
     } else if (!good) {
@@ -436,7 +358,7 @@ read_answers(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
         *moved = true;
         if (res == NULL) {
             if (!worker->answered)
-                return PQstatus(worker->conn) == CONNECTION_BAD ? lost(worker, err) : 0;
+                return PQstatus(worker->conn) == CONNECTION_BAD ? tr_pg_worker_lost(worker, err) : 0;
             pop(worker);
             if (worker->copy != TR_PG_NO_COPY && worker->nanswers == 0 && copy_end(worker, err) < 0)
                 return -(int)err->class;
@@ -448,7 +370,7 @@ read_answers(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
             take_result(worker, res);
         PQclear(res);
         if (PQstatus(worker->conn) == CONNECTION_BAD)
-            return lost(worker, err);
+            return tr_pg_worker_lost(worker, err);
     }
     return 0;
 }
@@ -518,7 +440,7 @@ advance(struct tr_pg_worker *worker, bool *moved, struct tr_error *err)
     case TR_SQL_FAILED:
         if (worker->copy == TR_PG_COPY_ROWS) {
             if (PQputCopyEnd(worker->conn, "given up") != 1)
-                return lost(worker, err);
+                return tr_pg_worker_lost(worker, err);
             worker->copy = TR_PG_COPY_ENDING;
             *moved = true;
             return flush(worker, err);
@@ -553,7 +475,7 @@ tr_pg_worker_turn(struct tr_pg_worker *worker, bool *moved, struct tr_error *err
     if (worker->unsent && flush(worker, err) < 0)
         return -(int)err->class;
     if (worker->nanswers > 0 && PQconsumeInput(worker->conn) != 1)
-        return lost(worker, err);
+        return tr_pg_worker_lost(worker, err);
     int rc = read_answers(worker, moved, err);
     /* a few statements at a time, so that every worker gets its turn */
     for (int i = 0; rc == 0 && i < 4 && !worker->unsent; i++) {
@@ -582,11 +504,6 @@ tr_pg_worker_yield(struct tr_pg_apply *apply, struct tr_pg_worker *worker)
     tr_sql_worker_failed(&apply->base, &worker->base);
 }
 
-/* The checkpoint moves in the group's own transaction; no row means that another process owns the task, and the division fails. */
-static const char checkpoint_sql[] =
-    "WITH moved AS (UPDATE tailrace.checkpoint SET position = $2, phase = 'stream', updated_at = now()"
-    " WHERE task = $1 AND epoch = $3::text::bigint RETURNING 1) SELECT 1 / count(*) FROM moved";
-
 int
 tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
 {
@@ -600,8 +517,8 @@ tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
         return rc;
     worker->committed = false;
     TR_FAILPOINT("sink.postgres.commit.before");
-    if (PQsendQueryParams(worker->conn, checkpoint_sql, 3, types_of, values, NULL, NULL, 0) != 1)
-        return lost(worker, err);
+    if (PQsendQueryParams(worker->conn, tr_pg_checkpoint_sql, 3, types_of, values, NULL, NULL, 0) != 1)
+        return tr_pg_worker_lost(worker, err);
     expect(worker, TR_PG_EXPECT_OK, 0, NULL);
     rc = send_sql(worker, "COMMIT", TR_PG_EXPECT_COMMIT, NULL, err);
     if (rc == 0)
@@ -610,107 +527,5 @@ tr_pg_worker_commit(struct tr_pg_worker *worker, struct tr_error *err)
     if (rc == 0)
         rc = sync(worker, err);
     TR_FAILPOINT("sink.postgres.commit.sent");
-    return rc;
-}
-
-/* ------------------------------------------------------------------------------------------- outside the pipeline, waiting */
-
-int
-tr_pg_worker_ask(struct tr_pg_worker *worker, const char *sql, PGresult **res, struct tr_error *err)
-{
-    return tr_pg_ask(worker->apply->sink, worker->conn, sql, res, err);
-}
-
-/* Wait for the one result of what was sent. */
-static int
-collect(struct tr_pg_worker *worker, PGresult **out, struct tr_error *err)
-{
-    PGresult *res, *first = NULL;
-    int rc;
-    while ((rc = tr_pg_await(worker->apply->sink, worker->conn, err)) == 0) {
-        if ((res = PQgetResult(worker->conn)) == NULL)
-            break;
-        if (first == NULL)
-            first = res;
-        else
-            PQclear(res);
-    }
-    if (rc < 0) {
-        PQclear(first);
-        return rc;
-    }
-    *out = first;
-    return first != NULL ? 0 : lost(worker, err);
-}
-
-/* A statement's result; an error of the server is in *err. */
-static int
-collect_good(struct tr_pg_worker *worker, const char *table, PGresult **out, struct tr_error *err)
-{
-    PGresult *res = NULL;
-    int rc = collect(worker, &res, err);
-    if (rc < 0)
-        return rc;
-    ExecStatusType status = PQresultStatus(res);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        rc = tr_pg_fail(err, worker->conn, res, "applying a change to %s", table);
-        PQclear(res);
-        return rc;
-    }
-    if (out != NULL)
-        *out = res;
-    else
-        PQclear(res);
-    return 0;
-}
-
-int
-tr_pg_worker_ask_rows(struct tr_pg_worker *worker, const struct tr_sql_step *step,
-                      const struct tr_net_row *const *rows, uint32_t n, PGresult **res, struct tr_error *err)
-{
-    const struct tr_pg_statement *statement;
-    struct prepared_call call;
-    int rc = call_make(worker, step, rows, n, &call, &statement, err);
-    char name[16];
-    if (rc == 0 && !is_prepared(worker, statement->number)) {
-        tr_pg_statement_name(statement, name);
-        if (PQsendPrepare(worker->conn, name, statement->sql, statement->nparams, statement->types) != 1)
-            rc = lost(worker, err);
-        else
-            rc = collect_good(worker, step->map->label, NULL, err);
-        if (rc == 0)
-            set_prepared(worker, statement->number, true);
-    }
-    if (rc == 0 && call_send(worker, statement, &call) != 1)
-        rc = lost(worker, err);
-    if (rc == 0)
-        rc = collect_good(worker, step->map->label, res, err);
-    call_free(&call);
-    return rc;
-}
-
-int
-tr_pg_worker_commit_now(struct tr_pg_worker *worker, struct tr_error *err)
-{
-    PGresult *res = NULL;
-    char epoch[24];
-    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)worker->apply->sink->epoch);
-    const char *values[] = { worker->apply->sink->base.env->task, worker->base.group->checkpoint, epoch };
-    int rc = tr_pg_ask_params(worker->apply->sink, worker->conn, checkpoint_sql, 3, values, NULL, err);
-    if (rc < 0 && strcmp(err->sqlstate, "22012") == 0)
-        return tr_fail(err, TR_FATAL, "another process has taken over the task \"%s\" at the target",
-                       values[0]);
-    TR_FAILPOINT("sink.postgres.commit.before");
-    if (rc == 0)
-        rc = tr_pg_ask(worker->apply->sink, worker->conn, "COMMIT", &res, err);
-    if (rc == 0 && strcmp(PQcmdStatus(res), "COMMIT") != 0)
-        rc = tr_fail(err, TR_RETRY, "the target rolled the transaction back at COMMIT");
-    PQclear(res);
-    res = NULL;
-    if (rc == 0)
-        rc = tr_pg_ask(worker->apply->sink, worker->conn, "SELECT pg_current_wal_insert_lsn()", &res, err);
-    if (rc == 0 && !tr_pg_lsn_parse(PQgetvalue(res, 0, 0), &worker->commit_lsn))
-        rc = tr_fail(err, TR_FATAL, "the target did not tell its WAL position");
-    PQclear(res);
     return rc;
 }
