@@ -41,4 +41,21 @@ void feed_change(struct feed *feed, struct tr_batch *batch, enum tr_event_kind k
 int feed_write(struct feed *feed, struct tr_batch *batch, bool at_commit);
 int feed_flush(struct feed *feed);
 
+/* For tests: a row's texts; a query's one text; a call that must succeed. */
+#define ROW(...) ((const char *const[]){ __VA_ARGS__ })
+
+#define assert_sql(feed, sql, expected)         \
+    do {                                        \
+        char *answer_ = feed_ask(feed, sql);    \
+        assert_string_equal(answer_, expected); \
+        free(answer_);                          \
+    } while (0)
+
+#define assert_ok(feed, call)                              \
+    do {                                                   \
+        int rc_ = (call);                                  \
+        if (rc_ < 0)                                       \
+            fail_msg("%s: %s", #call, (feed)->error.text); \
+    } while (0)
+
 #endif
