@@ -227,8 +227,9 @@ turn(struct tr_sql_apply *base, bool *moved, struct tr_error *err)
 }
 
 static int
-commit(struct tr_sql_worker *worker, struct tr_error *err)
+commit(struct tr_sql_apply *base, struct tr_sql_worker *worker, struct tr_error *err)
 {
+    (void)base;
     return tr_my_worker_commit(worker_of(worker), err);
 }
 

@@ -236,8 +236,9 @@ waits(const struct tr_sql_worker *base, struct pollfd *fd)
 }
 
 static int
-commit(struct tr_sql_worker *worker, struct tr_error *err)
+commit(struct tr_sql_apply *base, struct tr_sql_worker *worker, struct tr_error *err)
 {
+    (void)base;
     return tr_pg_worker_commit(worker_of(worker), err);
 }
 

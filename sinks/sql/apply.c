@@ -244,7 +244,7 @@ settle_head(struct tr_sql_apply *apply, bool *moved, struct tr_error *err)
         if (apply->head->checkpoint == NULL)
             return continue_large(apply, moved, err);
         *moved = true;
-        return apply->driver->commit(worker, err);
+        return apply->driver->commit(apply, worker, err);
     case TR_SQL_COMMIT:
         if (!apply->driver->committed(worker))
             return 0;

@@ -70,7 +70,7 @@ struct tr_sql_driver {
     /* Begin to roll a group back that is not the head; nothing when that is on its way. */
     void (*yield)(struct tr_sql_apply *apply, struct tr_sql_worker *worker);
     /* Send the checkpoint and COMMIT: the group is the head and READY. */
-    int (*commit)(struct tr_sql_worker *worker, struct tr_error *err);
+    int (*commit)(struct tr_sql_apply *apply, struct tr_sql_worker *worker, struct tr_error *err);
     /* Has the COMMIT been answered? */
     bool (*committed)(const struct tr_sql_worker *worker);
     /* Plan a group that is new (group->worker is NULL) or the next slice of a large one. May ask the catalogue. 1: it goes change by change; group->careful is set. */
