@@ -1,4 +1,4 @@
-/* control.c - control records: a table appears, changes its shape, is emptied. */
+/* control.c - control records: a table appears, changes its shape, is emptied, goes. */
 #include <string.h>
 
 #include "encoders/common/write.h"
@@ -176,4 +176,45 @@ dms_truncate_event(struct dms_encoder *enc, const struct tr_event *event, const 
             return rc;
     }
     return 0;
+}
+
+/* The statement names the table, and no shape of it. */
+static struct tr_relation *
+named_alone(const struct tr_ddl_table *table)
+{
+    struct tr_relation *relation = tr_relation_new();
+    relation->schema = relation->target_schema = tr_arena_strdup(&relation->arena, table->schema);
+    relation->name = relation->target_name = tr_arena_strdup(&relation->arena, table->name);
+    return relation;
+}
+
+static struct tr_relation *
+known_relation(const struct dms_encoder *enc, const struct tr_ddl_table *named)
+{
+    for (uint32_t i = 0; i < enc->ntables; i++) {
+        struct tr_relation *relation = enc->tables[i] != NULL ? enc->tables[i]->relation : NULL;
+        if (relation != NULL && strcmp(relation->schema, named->schema) == 0 &&
+            strcmp(relation->name, named->name) == 0)
+            return tr_relation_ref(relation);
+    }
+    return named_alone(named);
+}
+
+int
+dms_statement_event(struct dms_encoder *enc, const struct tr_event *event, const struct tr_emit *emit,
+                    struct tr_error *err)
+{
+    bool told = enc->table_alterations && event->ddl.verb == TR_VERB_DROP_TABLE;
+    int rc = 0;
+    for (uint32_t i = 0; told && rc == 0 && i < event->ddl.ntables; i++) {
+        if (!event->ddl.tables[i].ours)
+            continue;
+        struct tr_relation *relation = known_relation(enc, &event->ddl.tables[i]);
+        struct dms_table *table = dms_table_get(enc, relation, err);
+        tr_relation_unref(relation);
+        /* Without a shape its key columns cannot be found; nobody asks for them here. */
+        if (table != NULL)
+            rc = emit_control(enc, table, event, "drop-table", emit, err);
+    }
+    return rc;
 }

@@ -209,7 +209,7 @@ dms_event(struct tr_encoder *base, const struct tr_batch *batch, const struct tr
     case TR_DELETE: return change(enc, txn, event, "delete", emit, err);
     case TR_TRUNCATE: return dms_truncate_event(enc, event, emit, err);
     case TR_SCHEMA: return dms_schema_event(enc, event, emit, err);
-    case TR_DDL:
+    case TR_DDL: return dms_statement_event(enc, event, emit, err);
     case TR_MESSAGE: return 0; /* the format has no form for them */
     default: return tr_fail(err, TR_REFUSED, "the DMS encoder does not know events of kind %d", event->kind);
     }

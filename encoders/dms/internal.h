@@ -76,6 +76,8 @@ int dms_schema_event(struct dms_encoder *enc, const struct tr_event *event, cons
                      struct tr_error *err);
 int dms_truncate_event(struct dms_encoder *enc, const struct tr_event *event, const struct tr_emit *emit,
                        struct tr_error *err);
+int dms_statement_event(struct dms_encoder *enc, const struct tr_event *event, const struct tr_emit *emit,
+                        struct tr_error *err);
 
 /* encoder.c: `"metadata":{"timestamp":...,"record-type":...,"operation":` */
 void dms_begin_metadata(struct dms_encoder *enc, const char *record_type, const char *operation,
