@@ -187,8 +187,8 @@ describe_row(const struct tr_message *message, char *text, size_t size)
 {
     const struct tr_event *event = message->event;
     if (event != NULL && event->relation != NULL && event->kind != TR_TRUNCATE)
-        snprintf(text, size, "table %s.%s, position %" PRIX64 ": ", event->relation->schema,
-                 event->relation->name, event->position);
+        snprintf(text, size, "table %s.%s, position %" PRIX64, event->relation->schema, event->relation->name,
+                 event->position);
     else
         text[0] = '\0';
 }
@@ -219,21 +219,23 @@ produce_message(void *arg, const struct tr_message *message, struct tr_error *er
     struct flight *flight = sink->newest;
     if (sink->skipping)
         return 0;
+    char row[256];
     struct topic *topic = topic_get(sink, message->topic, err);
-    if (topic == NULL)
-        return -(int)err->class;
+    if (topic == NULL) {
+        describe_row(message, row, sizeof(row));
+        return row[0] != '\0' ? tr_error_prefix(err, "%s", row) : -(int)err->class;
+    }
     int32_t partition = choose_partition(sink, topic, message);
     rd_kafka_resp_err_t code;
     if (hand_over_patiently(sink, topic, partition, message, &code, err) < 0)
         return -(int)err->class;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        char row[256];
         rd_kafka_poll(sink->rk, 0); /* the cause may be waiting there */
         if (failure(sink, err) < 0)
             return -(int)err->class;
         describe_row(message, row, sizeof(row));
-        return kafka_fail(sink, err, code, NULL, "%scannot write a message of %zu bytes to topic %s", row,
-                          message->key_len + message->value_len, message->topic);
+        return kafka_fail(sink, err, code, NULL, "%s%scannot write a message of %zu bytes to topic %s", row,
+                          row[0] != '\0' ? ": " : "", message->key_len + message->value_len, message->topic);
     }
     flight->outstanding++;
     sink->bytes_out += message->key_len + message->value_len;

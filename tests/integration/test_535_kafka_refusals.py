@@ -120,6 +120,18 @@ def test_a_message_that_is_too_large(source, kafka, tailrace, config):
     assert 4 in {json.loads(r.key)["id"] for r in kafka.read(["large.public.t"])}
 
 
+@pytest.mark.matrix
+def test_names_that_are_one_to_the_brokers(source, kafka, tailrace, config):
+    source.sql('CREATE TABLE a_b (id int PRIMARY KEY); CREATE TABLE "a.b" (id int PRIMARY KEY)')
+    source.sql('INSERT INTO a_b VALUES (1); INSERT INTO "a.b" VALUES (2)')
+    task = config("one")
+    result = tailrace.run("run", config={**task, "stop": "drained"}, timeout=60)
+    assert result.status == 2 and "table public.a" in result.stderr and "collides with" in result.stderr and "topic_routes" in result.stderr, result
+    task["target"]["topic_routes"] = ["public.a_b=one.other"]
+    drain(tailrace, task)
+    assert [json.loads(r.key)["id"] for r in kafka.read(["one.other"])] == [1]
+
+
 @pytest.mark.parametrize("name, value", [("max.in.flight", "100"), ("retries", "0"), ("isolation.level", "x"),
                                          ("sasl.password", "x"), ("partitioner", "random"), ("plugin.library.paths", "/x")])
 def test_properties_that_would_break_a_promise(kafka, tailrace, config, name, value):
