@@ -157,8 +157,10 @@ send_definitions(struct row_stream *stream, struct tr_error *err)
         return r;
     }
     mark_cut(&load->cut, batch);
-    if (load->no_rows) /* nothing else tells how far the sink is */
+    if (load->no_rows && batch->nevents > 0) { /* nothing else tells how far the sink is */
         batch->checkpoint = tr_arena_strdup(&batch->arena, load->task->checkpoint.position);
+        batch->events[batch->nevents - 1].snapshot = TR_SNAPSHOT_LAST;
+    }
     return release_one(stream, batch, err);
 }
 
