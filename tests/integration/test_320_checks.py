@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import matrix
 from harness.replication import task_config
 from harness.servers import MariaDB
 
@@ -42,6 +43,7 @@ EXPECTED = {
         "postgresql-publication-lacks": ("error", "mine", 'ALTER PUBLICATION "mine" ADD TABLE'),
         "postgresql-publication-partial": ("warning", "mine", "SET (publish = "),
         "postgresql-publish-via-root": ("note", "mine", None),
+        "postgresql-encoding": ("warning", None, None),
     },
     "postgresql source, a slot in use and no table": {
         "postgresql-no-tables": ("warning", None, None),
@@ -78,7 +80,19 @@ EXPECTED = {
         "mysql-replication-client": ("error", "poor@localhost", "GRANT BINLOG MONITOR ON *.* TO 'poor'@'localhost';"),
         "tables-unmatched": ("warning", "shop.heer", None),
     },
-    "mysql source, all rights": {"mysql-binlog-filter": ("warning", None, "remove binlog_ignore_db")},
+    "mysql source, all rights": {
+        "mysql-binlog-filter": ("warning", None, "remove binlog_ignore_db"),
+        "mysql-database-role": ("error", None, "log_slave_updates = ON"),
+    },
+    "mysql 9 source": {
+        "mysql-server-id": ("error", None, "SET GLOBAL server_id = 1"),
+        "mysql-partial-json": ("note", None, "SET GLOBAL binlog_row_value_options = ''"),
+        "mysql-gtid-mode": ("warning", None, "SET GLOBAL gtid_mode = ON"),
+        "mysql-binlog-retention-time": ("warning", None, "SET GLOBAL binlog_expire_logs_seconds = 604800"),
+        "mysql-lock-privileges": ("warning", "poor@localhost", "GRANT LOCK TABLES ON `shop`.* TO 'poor'@'localhost';"),
+        "mysql-database-role": ("error", None, "log_slave_updates = ON"),
+    },
+    "mysql source without a log": {"mysql-binlog-enabled": ("error", None, "log_bin; then restart it")},
     "mysql source, nothing to see": {"mysql-no-tables": ("error", "poor@localhost", "GRANT SELECT ON `shop`.* TO 'poor'@'localhost';")},
     "mysql target": {
         "mysql-target-durability": ("warning", None, "SET GLOBAL innodb_flush_log_at_trx_commit = 1"),
@@ -90,6 +104,7 @@ EXPECTED = {
         "mysql-table-storage-engine": ("error", "shop.aria", "ALTER TABLE `shop`.`aria` ENGINE = InnoDB"),
         "mysql-target-key": ("warning", "shop.nokey", "ALTER TABLE `shop`.`nokey` ADD PRIMARY KEY (`id`)"),
     },
+    "mysql target, a log of statements": {"mysql-target-binlog-format": ("error", None, "SET GLOBAL binlog_format = 'ROW'")},
     "mysql target, tables expected": {"mysql-target-table": ("error", "shop.absent", "tailrace schema")},
 }
 # What takes another server, another version or minutes: tested elsewhere, or by nothing but its own query.
@@ -97,28 +112,28 @@ ELSEWHERE = {
     "postgresql-wal-level",  # test_300_bad_input.py
     "postgresql-wal-senders",  # without a free one `check` cannot connect twice; the run's own message tells
     "postgresql-standby", "postgresql-standby-too-old", "postgresql-standby-slots", "postgresql-idle-slot-timeout",
-    "postgresql-long-transaction", "postgresql-encoding", "postgresql-publication-race", "postgresql-snapshot-race", "postgresql-target-version",
-    "mysql-binlog-enabled", "mysql-server-id", "mysql-partial-json", "mysql-gtid-mode", "mysql-binlog-retention-time", "mysql-lock-privileges",
-    "mysql-supported-version", "mysql-database-role", "mysql-10k-tables", "mysql-target-version", "mysql-target-binlog-format",
+    "postgresql-long-transaction", "postgresql-publication-race", "postgresql-snapshot-race", "postgresql-target-version",
+    "mysql-supported-version", "mysql-10k-tables", "mysql-target-version",
 }
 
 
-def check(tailrace, config, case):
-    """Runs check and compares its findings with what is expected of the case."""
+def check(tailrace, config, *cases):
+    """Runs check and compares its findings with what is expected of the cases."""
+    expected = {name: wanted for case in cases for name, wanted in EXPECTED[case].items()}
     result = tailrace.run("check", "--format", "json", config=config, timeout=60)
     assert result.status in (0, 3), result
     report = json.loads(result.stdout)
     assert report["errors"] == sum(finding["level"] == "error" for finding in report["findings"])
     assert (result.status == 3) == (report["errors"] > 0), result
     missed = []
-    for name, (level, thing, mend) in EXPECTED[case].items():
+    for name, (level, thing, mend) in expected.items():
         if not any(finding["id"] == name and finding["level"] == level and finding["object"] == thing and finding["text"]
                    and (finding["sql"] is None if mend is None else mend in (finding["sql"] or "")) for finding in report["findings"]):
             missed.append((name, [finding for finding in report["findings"] if finding["id"] == name]))
     assert not missed, json.dumps(missed, indent=1) + "\n" + result.stdout
     text = tailrace.run("check", config=config, timeout=60)
     assert text.status == result.status
-    for name in EXPECTED[case]:
+    for name in expected:
         assert f"[{name}]" in text.stdout
 
 
@@ -155,10 +170,11 @@ def test_postgresql_source(make_postgres, target, tailrace):
 
 def test_postgresql_source_with_a_slot_and_a_publication(make_postgres, target, tailrace):
     server = make_postgres(max_slot_wal_keep_size="1GB", fsync="off")
+    server.sql("CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     server.sql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY);"
-               "CREATE PUBLICATION mine FOR TABLE a WITH (publish = 'insert')")
-    server.sql("SELECT pg_create_logical_replication_slot('other', 'test_decoding')")
-    config = task_config(server.url("postgres"), target.url, tables={"include": ["public.%"]})
+               "CREATE PUBLICATION mine FOR TABLE a WITH (publish = 'insert')", database="bytes")
+    server.sql("SELECT pg_create_logical_replication_slot('other', 'test_decoding')", database="bytes")
+    config = task_config(server.url("bytes"), target.url, tables={"include": ["public.%"]})
     config["source"].update(slot="other", publication="mine")
     check(tailrace, config, "postgresql source, slot and publication given")
 
@@ -230,7 +246,30 @@ def test_mariadb_source(wrong_mariadb, target, tailrace):
                  "CREATE TABLE versioned (id int PRIMARY KEY) WITH SYSTEM VERSIONING")
     wrong_mariadb.sql("GRANT SELECT, REPLICATION SLAVE ADMIN, INSERT ON *.* TO poor@localhost")
     check(tailrace, config, "mysql source")
-    check(tailrace, {**config, "source": {"url": wrong_mariadb.url("shop")}}, "mysql source, all rights")
+    wrong_mariadb.sql("CHANGE MASTER TO master_host = '127.0.0.1'")  # it need not run to be a replica
+    try:
+        check(tailrace, {**config, "source": {"url": wrong_mariadb.url("shop")}}, "mysql source, all rights")
+    finally:
+        wrong_mariadb.sql("RESET SLAVE ALL")
+
+
+@pytest.mark.matrix
+def test_mysql_source(target, tailrace):
+    options = {"gtid-mode": "OFF", "enforce-gtid-consistency": "OFF", "binlog-row-value-options": "PARTIAL_JSON",
+               "binlog-expire-logs-seconds": 3600, "log-replica-updates": "OFF"}
+    with matrix.mysql("9", options=options, name="wrong-my") as server:
+        wrong_tables(server, "CREATE TABLE a (id int PRIMARY KEY)")
+        server.sql("GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO poor@localhost")
+        server.sql("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1'")
+        server.sql("SET GLOBAL server_id = 0")
+        check(tailrace, task_config(server.url("shop", user="poor"), target.url, tables={"include": ["shop.%"]}), "mysql 9 source")
+
+
+@pytest.mark.matrix
+def test_mariadb_source_without_a_log(target, tailrace):
+    with MariaDB(options={"skip-log-bin": 1, "log-bin": 0}, name="unlogged") as server:
+        wrong_tables(server, "CREATE TABLE a (id int PRIMARY KEY)")
+        check(tailrace, task_config(server.url("shop"), target.url, tables={"include": ["shop.%"]}), "mysql source without a log")
 
 
 def test_mariadb_target(wrong_mariadb, source, tailrace):
@@ -246,4 +285,8 @@ def test_mariadb_target(wrong_mariadb, source, tailrace):
     mends = {f["sql"] for f in report["findings"] if f["id"] == "mysql-target-privileges"}
     assert "GRANT UPDATE, DELETE ON `shop`.* TO 'poor'@'localhost';" in mends, mends
     assert "GRANT CREATE, ALTER, INDEX, REFERENCES ON `shop`.* TO 'poor'@'localhost';" in mends, mends
-    check(tailrace, {**config, "schema": "expect"}, "mysql target, tables expected")
+    wrong_mariadb.sql("SET GLOBAL binlog_format = 'STATEMENT'")
+    try:
+        check(tailrace, {**config, "schema": "expect"}, "mysql target, tables expected", "mysql target, a log of statements")
+    finally:
+        wrong_mariadb.sql("SET GLOBAL binlog_format = 'MIXED'")
