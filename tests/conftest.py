@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from harness import matrix  # noqa: E402
+from harness.kafka import Kafka, need_kafka  # noqa: E402
 from harness.servers import MariaDB, Postgres  # noqa: E402
 from harness.tailrace import Tailrace  # noqa: E402
 
@@ -106,6 +107,25 @@ def make_postgres():
     yield make
     for server in servers:
         server.remove()
+
+
+def started_kafka():
+    need_kafka()
+    cluster = Kafka().start()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="module")
+def kafka():
+    """A broker for all tests of the file: each takes topics of its own."""
+    yield from started_kafka()
+
+
+@pytest.fixture
+def new_kafka():
+    """A broker that the test may kill."""
+    yield from started_kafka()
 
 
 @pytest.fixture

@@ -33,15 +33,6 @@ jdbc_type(const char *name)
 }
 
 static void
-quoted(struct tr_buffer *out, const char *text)
-{
-    if (text == NULL)
-        json_literal(out, "null");
-    else
-        tr_json_string(out, text, strlen(text));
-}
-
-static void
 flag(struct tr_buffer *out, bool set)
 {
     tr_buffer_text(out, set ? "true" : "false");
@@ -114,7 +105,7 @@ default_expression(const struct tr_column *column, struct tr_buffer *out)
         return;
     }
     if (len < 2 || text[0] != '\'' || text[len - 1] != '\'') {
-        quoted(out, text);
+        json_text(out, text);
         return;
     }
     tr_buffer_init(&plain, TR_BUFFER_MAX);
@@ -158,7 +149,7 @@ append_column(const struct tr_column *column, unsigned position, struct tr_buffe
     int64_t length, scale;
     lengths(column, &length, &scale);
     json_literal(out, "{\"name\":");
-    quoted(out, column->name);
+    json_text(out, column->name);
     json_literal(out, ",\"jdbcType\":");
     tr_buffer_int(out, jdbc_type(column->type_name));
     json_literal(out, ",\"nativeType\":null,\"typeName\":");
@@ -166,7 +157,7 @@ append_column(const struct tr_column *column, unsigned position, struct tr_buffe
     json_literal(out, ",\"typeExpression\":");
     type_name(column, out);
     json_literal(out, ",\"charsetName\":");
-    quoted(out, column->charset);
+    json_text(out, column->charset);
     json_literal(out, ",\"length\":");
     number_or_null(out, length);
     json_literal(out, ",\"scale\":");
@@ -192,13 +183,13 @@ key_names(const struct tr_relation *relation, struct tr_buffer *out)
 {
     for (uint16_t i = 0; i < relation->nkeys; i++) {
         tr_buffer_text(out, i > 0 ? "," : "");
-        quoted(out, relation->columns[relation->keys[i]].name);
+        json_text(out, relation->columns[relation->keys[i]].name);
     }
     for (uint16_t place = 1; relation->nkeys == 0 && place <= relation->ncolumns; place++)
         for (uint16_t i = 0; i < relation->ncolumns; i++)
             if (relation->columns[i].unique == place) {
                 tr_buffer_text(out, place > 1 ? "," : "");
-                quoted(out, relation->columns[i].name);
+                json_text(out, relation->columns[i].name);
             }
 }
 
@@ -206,7 +197,7 @@ static void
 append_table(const struct tr_relation *relation, struct tr_buffer *out)
 {
     json_literal(out, "{\"defaultCharsetName\":");
-    quoted(out, relation->charset);
+    json_text(out, relation->charset);
     json_literal(out, ",\"primaryKeyColumnNames\":[");
     key_names(relation, out);
     json_literal(out, "],\"columns\":[");

@@ -268,6 +268,8 @@ void source_append(struct json_encoder *enc, const struct tr_batch *batch, const
 /* The facts that events of one transaction share (enc->head_*) are made anew, and head_number counts, when this is another one. */
 void source_refresh(struct json_encoder *enc, const struct tr_txn *txn, int snapshot);
 const char *source_snapshot(int mark);
+/* A JSON string; NULL is null. */
+void json_text(struct tr_buffer *out, const char *text);
 int64_t encoder_clock(struct json_encoder *enc); /* microseconds */
 /* `,"ts_ms":...,"ts_us":...,"ts_ns":...`: the encoder's own clock */
 void tail_append(struct json_encoder *enc, bool only_ms, struct tr_buffer *out);

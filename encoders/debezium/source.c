@@ -15,8 +15,8 @@ static const char *const snapshot_marks[] = {
     [TR_SNAPSHOT_LAST] = "last",
 };
 
-static void
-quoted(struct tr_buffer *out, const char *text)
+void
+json_text(struct tr_buffer *out, const char *text)
 {
     if (text == NULL)
         json_literal(out, "null");
@@ -83,7 +83,7 @@ make_end(struct json_encoder *enc, const struct tr_txn *txn)
     struct tr_buffer *end = &enc->source_end;
     tr_buffer_reset(end);
     json_literal(end, ",\"xmin\":null,\"origin\":");
-    quoted(end, txn != NULL ? txn->origin : NULL);
+    json_text(end, txn != NULL ? txn->origin : NULL);
     json_literal(end, ",\"origin_lsn\":");
     number_or_null(end, txn != NULL && txn->origin != NULL ? txn->origin_order : 0);
     tr_buffer_byte(end, '}');
@@ -100,13 +100,13 @@ make_head(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
     enc->head_txn = txn != NULL ? *txn : (struct tr_txn){ 0 };
     tr_buffer_reset(head);
     json_literal(head, "\"source\":{\"version\":\"" TR_VERSION "\",\"connector\":");
-    quoted(head, enc->base.env->connector);
+    json_text(head, enc->base.env->connector);
     json_literal(head, ",\"name\":");
-    quoted(head, enc->prefix);
+    json_text(head, enc->prefix);
     json_literal(head, ",\"ts_ms\":");
     tr_buffer_int(head, floor_ms(enc->head_us));
     json_literal(head, ",\"snapshot\":");
-    quoted(head, snapshot_marks[snapshot]);
+    json_text(head, snapshot_marks[snapshot]);
     json_literal(head, ",\"db\":");
     tr_buffer_reset(commit);
     if (snapshot != TR_SNAPSHOT_FALSE || enc->last_commit == 0) {
@@ -161,9 +161,9 @@ append_postgres(struct json_encoder *enc, const struct tr_txn *txn, const struct
     const char *database = enc->base.env->database;
     tr_buffer_uint(&position, event->position);
     append(out, &enc->source_head);
-    quoted(out, database != NULL && database[0] != '\0' ? database
-                : event->relation != NULL               ? event->relation->database
-                                                        : "");
+    json_text(out, database != NULL && database[0] != '\0' ? database
+                   : event->relation != NULL               ? event->relation->database
+                                                           : "");
     append(out, &enc->source_commit);
     append(out, &position);
     json_literal(out, "\\\"]\"");
@@ -186,9 +186,9 @@ append_mysql(struct json_encoder *enc, const struct tr_txn *txn, const struct tr
     if (txn == NULL)
         txn = &none;
     append(out, &enc->source_head);
-    quoted(out, event->relation != NULL ? event->relation->schema
-                : event->kind == TR_DDL ? ddl_database(event)
-                                        : "");
+    json_text(out, event->relation != NULL ? event->relation->schema
+                   : event->kind == TR_DDL ? ddl_database(event)
+                                           : "");
     json_literal(out, ",\"sequence\":null");
     if (event->kind == TR_DDL) /* Debezium knows the statement's moment to the millisecond */
         ts_us_ns(out, floor_ms(enc->head_us) * 1000);
@@ -197,9 +197,9 @@ append_mysql(struct json_encoder *enc, const struct tr_txn *txn, const struct tr
     tr_buffer_add(out, table_part, table_len);
     tr_buffer_uint(out, txn->server_id);
     json_literal(out, ",\"gtid\":");
-    quoted(out, txn->gtid);
+    json_text(out, txn->gtid);
     json_literal(out, ",\"file\":");
-    quoted(out, txn->file != NULL ? txn->file : "");
+    json_text(out, txn->file != NULL ? txn->file : "");
     json_literal(out, ",\"pos\":");
     tr_buffer_uint(out, event->position);
     json_literal(out, ",\"row\":");

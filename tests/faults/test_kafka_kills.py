@@ -1,7 +1,6 @@
 """exactly_once under a long bad day: two hundred kills of tailrace, twenty of the broker, and a read_committed reader."""
 
 import random
-import subprocess
 
 import pytest
 
@@ -13,11 +12,9 @@ from harness.workload import Workload
 
 
 @pytest.fixture
-def kafka():
-    need_kafka()
-    cluster = Kafka().start()
-    yield cluster
-    cluster.remove()
+def kafka(new_kafka):
+    """Of the test's own: it is killed."""
+    return new_kafka
 
 
 def make_config(source, kafka, **target):
@@ -34,12 +31,7 @@ def test_tailrace_killed_two_hundred_times(source, kafka, tailrace):
     load.start()
     for _ in range(200):
         tailrace.start("run", config=config)
-        try:
-            tailrace.child.popen.wait(rng.uniform(0.05, 0.9))
-            raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
-        except subprocess.TimeoutExpired:
-            tailrace.kill9()
-            tailrace.wait_exit()
+        tailrace.kill_after(rng.uniform(0.05, 0.9))
     load.stop()
     drain(tailrace, config, timeout=300)
     assert_exact(source, kafka)

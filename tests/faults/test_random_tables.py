@@ -5,7 +5,6 @@ TAILRACE_SEEDS=7 or 100-120 runs these seeds, each in the pair that it falls to 
 
 import os
 import random
-import subprocess
 from itertools import product
 
 import pytest
@@ -24,12 +23,7 @@ PAIRS = [f"{source}-{target}" for source, target in product(ENGINES, ENGINES)][1
 def live_a_while(tailrace, config, seconds):
     """The program runs for so long, and is killed."""
     tailrace.start("run", config=config)
-    try:
-        tailrace.child.popen.wait(seconds)
-        raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
-    except subprocess.TimeoutExpired:
-        tailrace.kill9()
-        tailrace.wait_exit()
+    tailrace.kill_after(seconds)
 
 
 @pytest.mark.matrix

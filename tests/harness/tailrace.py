@@ -92,6 +92,15 @@ class Tailrace:
     def kill9(self):
         self.child.kill()
 
+    def kill_after(self, seconds):
+        """Started before, it lives for so long and is killed; it must not end by itself."""
+        try:
+            self.child.popen.wait(seconds)
+            raise AssertionError(f"it ended by itself\n{self.stderr}")
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            self.wait_exit()
+
     def term(self):
         self.child.signal(signal.SIGTERM)
 

@@ -1,7 +1,6 @@
 """XA transactions of MariaDB and MySQL: in two phases, between other transactions, over restarts."""
 
 import random
-import subprocess
 import threading
 
 import pytest
@@ -275,12 +274,7 @@ def test_killed_at_random_while_branches_are_open(server, shop, tailrace, kills)
     try:
         for number in range(kills):
             tailrace.start("run", config=config)
-            try:
-                tailrace.child.popen.wait(rng.uniform(0.1, 1.5))
-                raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
-            except subprocess.TimeoutExpired:
-                tailrace.kill9()
-                tailrace.wait_exit()
+            tailrace.kill_after(rng.uniform(0.1, 1.5))
             if number % 3 == 1:
                 server.sql("FLUSH BINARY LOGS")
     finally:

@@ -6,18 +6,9 @@ import zlib
 
 import pytest
 
-from harness.kafka import Kafka, need_kafka
 from harness.replication import drain, task_config
 
 MODES = [pytest.param(False, id="idempotent"), pytest.param(True, id="exactly_once")]
-
-
-@pytest.fixture(scope="module")
-def kafka():
-    need_kafka()
-    cluster = Kafka().start()
-    yield cluster
-    cluster.remove()
 
 
 @pytest.fixture

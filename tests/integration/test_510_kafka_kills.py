@@ -7,7 +7,6 @@ import subprocess
 
 import pytest
 
-from harness.kafka import Kafka, need_kafka
 from harness.replication import drain, task_config
 from harness.topics import Replay, assert_exact
 from harness.wait import wait_until
@@ -18,11 +17,9 @@ BROKER_KILLS = max(2, KILLS // 10)
 
 
 @pytest.fixture
-def kafka():
-    need_kafka()
-    cluster = Kafka().start()
-    yield cluster
-    cluster.remove()
+def kafka(new_kafka):
+    """Of the test's own: it is killed."""
+    return new_kafka
 
 
 def make_config(source, kafka, **target):
@@ -38,12 +35,7 @@ def test_tailrace_killed_at_random_under_load(source, kafka, tailrace):
     load.start()
     for _ in range(KILLS):
         tailrace.start("run", config=config)
-        try:
-            tailrace.child.popen.wait(rng.uniform(0.05, 1.5))
-            raise AssertionError(f"it ended by itself\n{tailrace.stderr}")
-        except subprocess.TimeoutExpired:
-            tailrace.kill9()
-            tailrace.wait_exit()
+        tailrace.kill_after(rng.uniform(0.05, 1.5))
     load.stop()
     drain(tailrace, config)
     assert_exact(source, kafka)

@@ -7,20 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from harness.kafka import Kafka, need_kafka
 from harness.replication import assert_equal, drain, task_config
 from harness.topics import Replay
 from harness.wait import wait_until
 
 TABLE = {"include": ["public.t"]}
-
-
-@pytest.fixture(scope="module")
-def kafka():
-    need_kafka()
-    cluster = Kafka().start()
-    yield cluster
-    cluster.remove()
 
 
 def with_offsets(config, kafka, topic):
