@@ -58,12 +58,19 @@ struct tr_table_filter {
     bool (*wants)(void *arg, const char *schema, const char *table);
 };
 
+/* Which tables the target has as of the checkpoint that the stream goes on from: a change of theirs that does not come is lost. thread: the one that calls prepare(). NULL = none. */
+struct tr_table_memory {
+    void *arg;
+    bool (*follows)(void *arg, const char *schema, const char *table);
+};
+
 /* What the pipeline tells a source when it opens it. Borrowed for the life of the source. */
 struct tr_source_env {
     const char *task;
     const struct tr_settings *settings;
     struct tr_log *log;
     struct tr_table_filter filter;
+    struct tr_table_memory memory;
     int stop_fd; /* eventfd: readable once the task is to stop: whatever waits for a server gives up; 0 = none */
 };
 

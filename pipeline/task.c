@@ -62,6 +62,17 @@ filter_wants(void *arg, const char *schema, const char *table)
     return tr_mapping_wants(arg, schema, table);
 }
 
+/* Its load is complete, and the stream has begun. */
+static bool
+task_follows(void *arg, const char *schema, const char *table)
+{
+    struct tr_task *task = arg;
+    char *name = tr_asprintf("%s.%s", schema, table);
+    const struct tr_table_cut *cut = tr_checkpoint_table(&task->checkpoint, name);
+    free(name);
+    return cut != NULL && cut->done && task->checkpoint.position != NULL;
+}
+
 static void
 on_durable(void *arg, uint64_t sequence, const char *sink_state)
 {
@@ -115,6 +126,7 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
                                                .settings = config->settings,
                                                .log = config->log,
                                                .filter = { task->mapping, filter_wants },
+                                               .memory = { task, task_follows },
                                                .stop_fd = task->stop_fd };
     task->sink_env = (struct tr_sink_env){ .task = task->name,
                                            .settings = config->settings,

@@ -466,6 +466,7 @@ tr_upkeep_start(struct tr_task *task, struct tr_upkeep **out, struct tr_error *e
     u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     u->source_env = task->source_env;
     u->source_env.filter = (struct tr_table_filter){ u, wants };
+    u->source_env.memory = (struct tr_table_memory){ 0 }; /* those that join are loaded now */
     u->source_env.stop_fd = u->stop_fd;
     u->sink_env = task->sink_env;
     u->sink_env.stop_fd = u->stop_fd;

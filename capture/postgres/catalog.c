@@ -478,6 +478,33 @@ load_relation_types(struct tr_postgres_source *source, const struct tr_relation 
     return rc;
 }
 
+/* The log calls tables by their names; that one has got another is told by its number alone. */
+static void
+note_name(struct tr_postgres_source *source, const struct tr_relation *relation)
+{
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    const struct tr_table_filter *filter = &source->base.env->filter;
+    size_t i = 0;
+    while (i < source->nnamed && source->named[i].oid != (uint32_t)relation->id)
+        i++;
+    if (i == source->nnamed) {
+        source->named = tr_realloc(source->named, (source->nnamed + 1) * sizeof *source->named);
+        source->named[source->nnamed++] = (struct tr_postgres_named){ (uint32_t)relation->id, name };
+        return;
+    }
+    if (strcmp(source->named[i].name, name) != 0) {
+        bool wanted = filter->wants == NULL || filter->wants(filter->arg, relation->schema, relation->name);
+        tr_log(
+            source->base.env->log, TR_LOG_WARNING, "capture",
+            wanted
+                ? "the source renamed table %s to %s: it is taken for a new one and loaded; the target's old one stays as it is"
+                : "the source renamed table %s to %s, which is no table of the task: its changes do not reach the target any more",
+            source->named[i].name, name);
+    }
+    free(source->named[i].name);
+    source->named[i].name = name;
+}
+
 int
 tr_postgres_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
 {
@@ -486,6 +513,7 @@ tr_postgres_complete(void *arg, struct tr_relation *relation, struct tr_error *e
                                     relation->columns; /* still the caller's alone: nobody has seen it */
     char oids[32];
     PGresult *res;
+    note_name(source, relation);
     snprintf(oids, sizeof oids, "{%u}", (unsigned)relation->id);
     int rc = query_columns(source, oids, true, &res, err);
     if (rc < 0)

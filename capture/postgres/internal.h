@@ -32,6 +32,12 @@ struct tr_postgres_reading {
     int64_t nap_us; /* 0 = block in poll() until something comes */
 };
 
+/* A table by the name that the log called it last. */
+struct tr_postgres_named {
+    uint32_t oid;
+    char *name; /* "schema.table" */
+};
+
 struct tr_postgres_source {
     struct tr_source base;
     const char *url;
@@ -55,6 +61,8 @@ struct tr_postgres_source {
     bool publication_made; /* by prepare(), now */
     bool resuming;         /* identity_check() saw a checkpoint: the slot must exist */
     bool streaming;
+    struct tr_postgres_named *named;
+    size_t nnamed;
     bool told_unlogged; /* the warning about unlogged tables was given */
     struct tr_pgoutput_format format;
 

@@ -205,18 +205,44 @@ compare_oids(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* A publication that we made holds the task's tables: another one was renamed, or the task has let go of it. Its changes are passed over. */
+static void
+warn_stray(struct tr_postgres_source *source, const struct tr_postgres_table *tables, size_t count,
+           const PGresult *res)
+{
+    uint32_t *ours = tr_calloc(count + 1, sizeof *ours);
+    for (size_t i = 0; i < count; i++)
+        ours[i] = tables[i].oid;
+    qsort(ours, count, sizeof *ours, compare_oids);
+    for (int i = 0; i < PQntuples(res); i++) {
+        uint32_t oid = (uint32_t)strtoul(PQgetvalue(res, i, 0), NULL, 10);
+        if (count == 0 || bsearch(&oid, ours, count, sizeof *ours, compare_oids) == NULL)
+            tr_log(
+                source->base.env->log, TR_LOG_WARNING, "capture",
+                "table %s.%s is in publication %s and is no table of the task: if it was one under another name or in another schema, "
+                "its changes do not reach the target any more",
+                PQgetvalue(res, i, 1), PQgetvalue(res, i, 2), source->publication);
+    }
+    free(ours);
+}
+
 /* Moves the tables that are not published to the front of the array and returns how many they are. */
 static int
-find_missing(struct tr_postgres_source *source, struct tr_postgres_table *tables, size_t count,
+find_missing(struct tr_postgres_source *source, struct tr_postgres_table *tables, size_t count, bool stray,
              size_t *missing, struct tr_error *err)
 {
     const char *params[] = { source->publication };
     PGresult *res;
     *missing = 0;
-    int rc = tr_postgres_query(source, "SELECT relid FROM pg_get_publication_tables($1)", 1, params, &res,
-                               err);
+    int rc = tr_postgres_query(
+        source,
+        "SELECT p.relid, n.nspname, c.relname FROM pg_get_publication_tables($1) p JOIN pg_class c ON c.oid = p.relid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace",
+        1, params, &res, err);
     if (rc < 0)
         return tr_error_prefix(err, "source: cannot read what publication %s holds", source->publication);
+    if (stray)
+        warn_stray(source, tables, count, res);
     size_t n = (size_t)PQntuples(res);
     uint32_t *oids = tr_calloc(n + 1, sizeof *oids);
     for (size_t i = 0; i < n; i++)
@@ -251,13 +277,40 @@ refuse_missing(struct tr_postgres_source *source, const struct tr_postgres_table
     return rc;
 }
 
+/* A table leaves a publication when it is dropped; one of the same name that is made later is another one. */
+static int
+refuse_left(struct tr_postgres_source *source, const struct tr_postgres_table *table, struct tr_error *err)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "the task follows table %s.%s, and publication %s does not hold it any more: it was dropped and made anew, or taken "
+        "out; what has changed in it since came with no stream",
+        table->schema, table->name, source->publication);
+    return tr_error_hint(err, "order it to be loaded again, and start again: tailrace reload --table %s.%s",
+                         table->schema, table->name);
+}
+
+static int
+check_left(struct tr_postgres_source *source, const struct tr_postgres_table *tables, size_t missing,
+           struct tr_error *err)
+{
+    const struct tr_table_memory *memory = &source->base.env->memory;
+    for (size_t i = 0; memory->follows != NULL && i < missing; i++)
+        if (memory->follows(memory->arg, tables[i].schema, tables[i].name))
+            return refuse_left(source, &tables[i], err);
+    return 0;
+}
+
 /* Complete, or completed where that is ours to do. */
 static int
 fit_publication(struct tr_postgres_source *source, const struct tr_postgres_publication *publication,
                 struct tr_postgres_table *tables, size_t count, bool extend, struct tr_error *err)
 {
     size_t missing;
-    int rc = find_missing(source, tables, count, &missing, err);
+    bool whole = extend && source->base.env->memory.follows != NULL; /* these are all of the task's tables */
+    int rc = find_missing(source, tables, count, whole && publication->ours, &missing, err);
+    if (rc == 0 && missing > 0 && extend)
+        rc = check_left(source, tables, missing, err);
     if (rc < 0 || missing == 0)
         return rc;
     if (!publication->ours || !tr_setting_bool(source->base.env->settings, "create_publication"))

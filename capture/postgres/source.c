@@ -239,6 +239,9 @@ postgres_close(struct tr_source *base)
     tr_pg_abandon(source->query);
     tr_pg_pool_fini(&source->readers);
     tr_postgres_types_free(source);
+    for (size_t i = 0; i < source->nnamed; i++)
+        free(source->named[i].name);
+    free(source->named);
     if (source->interrupt_fd >= 0)
         close(source->interrupt_fd);
     if (source->interrupt_event >= 0)

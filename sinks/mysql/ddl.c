@@ -486,6 +486,34 @@ tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
     return rc;
 }
 
+/*
+ * Nothing is remembered of the table, and the target has a column that PostgreSQL's has not: renamed to the one that is lacking, or dropped before that came? Columns of the other
+ * engines are renamed by their statements.
+ */
+static int
+refuse_unseen(struct change *c, const struct tr_column *come, struct tr_error *err)
+{
+    const char *gone = NULL;
+    for (uint16_t i = 0; i < c->table->ncolumns && gone == NULL; i++)
+        if (!c->table->columns[i].generated && tr_relation_column(c->relation, c->table->columns[i].name) < 0)
+            gone = c->table->columns[i].name;
+    if (gone == NULL || !c->sink->from_postgresql)
+        return 0;
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s: the source has no column \"%s\" and has \"%s\", which the target lacks; whether it was renamed cannot be known",
+        c->table->database, c->table->name, gone, come->name);
+    write_add(c, come);
+    char *add = tr_strdup(c->sql.data);
+    alter(c, "RENAME COLUMN", gone);
+    tr_buffer_text(&c->sql, " TO ");
+    tr_mysql_identifier(&c->sql, come->name);
+    tr_error_hint(err, "if it was renamed, run at the target: %s; if it is a new one: %s; then start again",
+                  c->sql.data, add);
+    free(add);
+    return -TR_REFUSED;
+}
+
 int
 tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation,
                           const struct tr_my_table *table, bool *changed, struct tr_error *err)
@@ -502,7 +530,9 @@ tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *
         const struct tr_column *column = &relation->columns[i];
         if (column->generated || tr_my_table_column(table, column->name) >= 0)
             continue;
-        rc = add_column(&c, NULL, column, err);
+        rc = refuse_unseen(&c, column, err);
+        if (rc == 0)
+            rc = add_column(&c, NULL, column, err);
         *changed = *changed || rc == 0;
     }
     change_fini(&c);

@@ -3,6 +3,9 @@
  *
  * The log does not tell it: the first that is heard of a new label is a value that the target does not take. The labels are known as they were when the log
  * described the table, so a label younger than that costs a new start of the stream.
+ *
+ * A label cannot be removed. One that the target has and the source has no more was renamed, unless the target has labels of its own: which of the two it is nobody
+ * knows where it stands in the same gap as the new one, so that is refused.
  */
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +46,50 @@ write_place(struct tr_buffer *sql, const struct tr_column *column, int place, co
             tr_pg_literal(sql, column->labels[i]);
             return;
         }
+}
+
+/* The target's label that the source does not have, in the gap between the nearest labels around `place` that both have; NULL = none. */
+static const char *
+left_alone(const struct tr_column *column, int place, const PGresult *target)
+{
+    int first = 0, end = PQntuples(target);
+    for (int i = 0; i < PQntuples(target); i++) {
+        const char *label = PQgetvalue(target, i, 0);
+        int there = place_of(column, label, strlen(label));
+        if (there >= 0 && there < place)
+            first = i + 1;
+        else if (there > place && i < end)
+            end = i;
+    }
+    for (int i = first; i < end; i++) {
+        const char *label = PQgetvalue(target, i, 0);
+        if (place_of(column, label, strlen(label)) < 0)
+            return label;
+    }
+    return NULL;
+}
+
+static int
+refuse_renamed(const struct tr_column *column, const char *from, int place, const PGresult *have,
+               struct tr_error *err)
+{
+    struct tr_buffer old, new;
+    tr_buffer_init(&old, 4096);
+    tr_buffer_init(&new, 4096);
+    tr_pg_literal(&old, from);
+    tr_pg_literal(&new, column->labels[place]);
+    tr_fail(
+        err, TR_REFUSED,
+        "the source's enum %s has a label %s, which the target lacks, and has no label %s, which the target has; "
+        "whether it was renamed cannot be known",
+        column->native, new.data, old.data);
+    tr_error_hint(
+        err,
+        "if it was renamed, run at the target: ALTER TYPE %s RENAME VALUE %s TO %s; if it is a new one: ALTER TYPE %s ADD VALUE %s; then start again",
+        PQgetvalue(have, 0, 1), old.data, new.data, PQgetvalue(have, 0, 1), new.data);
+    tr_buffer_fini(&old);
+    tr_buffer_fini(&new);
+    return -TR_REFUSED;
 }
 
 static int
@@ -91,7 +138,9 @@ look_at_label(struct tr_postgres_sink *sink, Oid type, const struct tr_column *c
     if (PQntuples(have) > 0 && place < 0) {
         *found = TR_PG_LABEL_UNKNOWN;
     } else if (PQntuples(have) > 0 && !has(have, column->labels[place])) {
-        rc = add_label(sink, column, place, have, err);
+        const char *alone = left_alone(column, place, have);
+        rc = alone != NULL ? refuse_renamed(column, alone, place, have, err)
+                           : add_label(sink, column, place, have, err);
         *found = TR_PG_LABEL_ADDED;
     }
     PQclear(have);

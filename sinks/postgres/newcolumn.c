@@ -89,7 +89,8 @@ tr_pg_write_new_column(struct tr_buffer *sql, const struct tr_pg_table *table, c
     if (column->older == TR_OLDER_VALUE && differs) {
         tr_buffer_text(sql, " DEFAULT ");
         tr_pg_literal(sql, column->older_value);
-    } else if (column->default_expression != NULL && !differs) {
+    } else if (column->default_expression != NULL && !differs &&
+               (column->older == TR_OLDER_VALUE || !calls_function(column->default_expression))) {
         tr_buffer_printf(sql, " DEFAULT %s", column->default_expression);
     } else {
         filled = false;

@@ -153,6 +153,11 @@ statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
         tr_error_hint(
             err,
             "install the extension's package on the target server, or make the tables without it and run with schema: expect");
+    else if (strcmp(err->sqlstate, "42P07") == 0)
+        tr_error_hint(
+            err,
+            "another table of the target has an object of this name. If the source renamed that table to the one that is loaded now, drop it at the target; "
+            "otherwise rename the object there (ALTER INDEX ... RENAME TO ...); then start again");
     else if (err->class != TR_RETRY)
         tr_error_hint(err, "tailrace schema prints all statements; make the object yourself and start again");
     if (err->class != TR_RETRY)

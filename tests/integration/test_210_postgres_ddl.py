@@ -268,14 +268,55 @@ def test_what_older_rows_hold_is_refused_when_no_log_tells_it(source, target, ta
 
 
 def test_a_table_that_was_made_anew_is_refused(source, target, tailrace, config):
+    """It has left the publication: rows that it got before it is published again come with no stream."""
+    _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source.sql("DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (3)")
+    _refused(tailrace, config, "public.t", "made anew", "reload --table public.t")
+    assert tailrace.run("reload", "--table", "public.t", config=config).status == 0
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+@pytest.mark.matrix
+def test_a_table_that_was_made_anew_in_a_publication_of_all_tables_is_refused(source, target, tailrace, config):
+    source.sql("CREATE PUBLICATION pub FOR ALL TABLES")
+    config = {**config, "source": {**config["source"], "publication": "pub"}}
     _begin(source, tailrace, config, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     source.sql("INSERT INTO t VALUES (2)")
     drain(tailrace, config)
     source.sql("DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY)")
-    drain(tailrace, config)  # the publication learns of it
     source.sql("INSERT INTO t VALUES (3)")
     _refused(tailrace, config, "made it anew", "relation_shape")
     target.sql("TRUNCATE t; DELETE FROM tailrace.relation_shape WHERE task = 'test' AND table_name = 'public.t'")
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.t"])
+
+
+@pytest.mark.matrix
+def test_a_table_that_was_renamed_is_told(source, target, tailrace, config):
+    """It is another table to the task: loaded if the task wants it, else left alone."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY); CREATE SCHEMA app")
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    source.sql("INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)")
+    wait_until(lambda: target.one("SELECT count(*) FROM u") == 1, 30)
+    source.sql("ALTER TABLE t RENAME TO v; ALTER INDEX t_pkey RENAME TO v_pkey; ALTER TABLE u SET SCHEMA app; INSERT INTO v VALUES (2); INSERT INTO app.u VALUES (2)")
+    tailrace.wait_log("renamed table public.t to public.v: it is taken for a new one")
+    tailrace.wait_log("renamed table public.u to app.u, which is no table of the task")
+    wait_until(lambda: target.one("SELECT to_regclass('v') IS NOT NULL") and target.one("SELECT count(*) FROM v") == 2, 60)
+    assert tailrace.stop() == 0
+    result = drain(tailrace, config)
+    assert "table app.u is in publication" in result.stderr, result
+    assert_equal(source, target, ["public.v"])
+
+
+@pytest.mark.matrix
+def test_a_label_that_was_renamed_is_not_taken_for_a_new_one(source, target, tailrace, config):
+    _begin(source, tailrace, config, "CREATE TYPE mood AS ENUM ('a', 'b', 'c'); CREATE TABLE t (id int PRIMARY KEY, m mood)", "INSERT INTO t VALUES (1, 'b')")
+    source.sql("ALTER TYPE mood RENAME VALUE 'b' TO 'it''s'")
+    source.sql("INSERT INTO t VALUES (2, 'it''s')")
+    _refused(tailrace, config, "whether it was renamed cannot be known", "RENAME VALUE 'b' TO 'it''s'")
+    target.sql("ALTER TYPE mood RENAME VALUE 'b' TO 'it''s'")
     drain(tailrace, config)
     assert_equal(source, target, ["public.t"])
 

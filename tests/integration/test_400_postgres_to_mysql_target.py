@@ -231,6 +231,20 @@ def test_a_rename_that_nobody_saw_is_known_or_refused(source, maria, tailrace):
         assert "renamed" in result.stderr, result
 
 
+@pytest.mark.matrix
+def test_a_rename_before_the_first_row_is_refused(source, maria, tailrace):
+    """No row told the old name: the target's column would stay behind, and the new one be empty."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, old int); INSERT INTO t VALUES (1, 1)")
+    settings = config(source, maria)
+    drain(tailrace, settings)
+    source.sql("ALTER TABLE t RENAME COLUMN old TO new; INSERT INTO t VALUES (2, 2)")
+    result = tailrace.run("run", "--stop", "drained", config=settings, timeout=60)
+    assert result.status == 1 and "whether it was renamed cannot be known" in result.stderr and "RENAME COLUMN `old` TO `new`" in result.stderr, result
+    maria.sql("ALTER TABLE t RENAME COLUMN old TO new")
+    drain(tailrace, settings)
+    assert maria.sql("SELECT id, new FROM t ORDER BY id") == [(1, 1), (2, 2)]
+
+
 def test_an_older_process_is_fenced(source, maria, make_tailrace):
     source.sql("CREATE TABLE t (id int PRIMARY KEY)")
     tailrace = make_tailrace()
