@@ -1,6 +1,8 @@
 /* value.c - values as the target takes them: SQL literals and fields of LOAD DATA; what a column cannot hold is found here, not by the server's silence. */
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +215,20 @@ decimal_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     return give(cell, FORM_BARE, text, len);
 }
 
+/* 0 when a FLOAT holds it; 1 when only its digits are beyond: the largest one is printed as 3.4028235e+38, which the server reads as a larger number; 2 = it is beyond. */
+static int
+beyond_single(const char *text, size_t len)
+{
+    char copy[400];
+    if (len >= sizeof copy || (memchr(text, 'e', len) == NULL && len < 39))
+        return len >= sizeof copy ? 2 : 0;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    if (fabs(strtod(copy, NULL)) <= FLT_MAX)
+        return 0;
+    return isinf(strtof(copy, NULL)) ? 2 : 1;
+}
+
 static int
 float_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 {
@@ -225,6 +241,12 @@ float_cell(struct context *c, const char *text, size_t len, struct cell *cell)
         return misfit(c, cell, FORM_BARE, clamp, clamp != NULL ? strlen(clamp) : 0,
                       "NaN and infinity have no form there");
     }
+    int beyond = c->target->single && is_numeral(text, len) ? beyond_single(text, len) : 0;
+    const char *largest = most[1][text[0] == '-'];
+    if (beyond == 2)
+        return misfit(c, cell, FORM_BARE, largest, strlen(largest), "the number is out of range");
+    if (beyond == 1)
+        return give(cell, FORM_BARE, largest, strlen(largest));
     return give(cell, is_numeral(text, len) ? FORM_BARE : FORM_TEXT, text, len);
 }
 

@@ -115,6 +115,13 @@ test_decimals_and_floats(void **state)
     target.precision = 19;
     assert_string_equal(sql_of(TR_MONEY, TR_MY_DECIMAL, "-$1,234.50"), "-1234.50");
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_FLOAT, "1e-05"), "1e-05");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_FLOAT, "1e+300"), "1e+300");
+    target.single = true;
+    assert_string_equal(sql_of(TR_FLOAT32, TR_MY_FLOAT, "1e-05"), "1e-05");
+    assert_string_equal(sql_of(TR_FLOAT32, TR_MY_FLOAT, "-3.4028235e+38"), "-3.40282346e38");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_FLOAT, "1e+300"), "refused");
+    assert_string_equal(clamped(TR_FLOAT64, TR_MY_FLOAT, "1e+300"), "3.40282346e38");
+    target.single = false;
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_FLOAT, "Infinity"), "refused");
     assert_string_equal(clamped(TR_FLOAT64, TR_MY_FLOAT, "-Infinity"), "-1.7976931348623157e308");
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_FLOAT, "1;DROP"), "'1;DROP'");
