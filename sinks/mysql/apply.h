@@ -40,6 +40,7 @@ struct tr_my_column {
     int64_t minimum;
     uint64_t maximum;                              /* integers */
     bool not_null, generated, has_default, single; /* single: FLOAT, of 32 bits */
+    bool auto_increment;
 };
 
 struct tr_my_unique {

@@ -90,10 +90,21 @@ wants_characters(const struct tr_my_column *column)
     return column->recoded;
 }
 
+static bool
+any_wants_characters(const struct tr_my_map *map)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++)
+        if (map->target[i] >= 0 && wants_characters(&map->table->columns[map->target[i]]))
+            return true;
+    return false;
+}
+
+/* Behind a SET clause MariaDB forgets that the counting column was given a number, and takes 0 for none: it is set there too. */
 static void
 load_head(struct tr_loader *loader)
 {
     const struct tr_my_map *map = loader->map;
+    bool sets_some = any_wants_characters(map);
     struct tr_buffer *sql = &loader->head, sets;
     const char *comma = "";
     tr_buffer_init(&sets, (size_t)1 << 20);
@@ -108,14 +119,15 @@ load_head(struct tr_loader *loader)
         const struct tr_my_column *column = &map->table->columns[map->target[i]];
         tr_buffer_text(sql, comma);
         comma = ", ";
-        if (!wants_characters(column)) {
+        bool counts = sets_some && column->auto_increment;
+        if (!wants_characters(column) && !counts) {
             tr_mysql_identifier(sql, column->name);
             continue;
         }
         tr_buffer_printf(sql, "@c%u", i);
         tr_buffer_text(&sets, sets.len > 0 ? ", " : " SET ");
         tr_mysql_identifier(&sets, column->name);
-        tr_buffer_printf(&sets, " = CONVERT(@c%u USING utf8mb4)", i);
+        tr_buffer_printf(&sets, counts ? " = @c%u" : " = CONVERT(@c%u USING utf8mb4)", i);
     }
     tr_buffer_byte(sql, ')');
     tr_buffer_text(sql, sets.len > 0 ? sets.data : "");

@@ -92,7 +92,8 @@ read_column(struct tr_my_table *table, struct tr_my_column *column, MYSQL_ROW ro
     column->not_null = strcmp(row[C_NULLABLE], "NO") == 0;
     column->generated = strcasestr(row[C_EXTRA], "GENERATED") != NULL &&
                         strcasestr(row[C_EXTRA], "DEFAULT_GENERATED") == NULL;
-    column->has_default = row[C_HAS_DEFAULT][0] == '1' || strcasestr(row[C_EXTRA], "auto_increment") != NULL;
+    column->auto_increment = strcasestr(row[C_EXTRA], "auto_increment") != NULL;
+    column->has_default = row[C_HAS_DEFAULT][0] == '1' || column->auto_increment;
     column->length = row[C_LENGTH] != NULL ? (int64_t)strtoull(row[C_LENGTH], NULL, 10) : -1;
     column->precision = row[C_PRECISION] != NULL ? atoi(row[C_PRECISION]) : 0;
     column->scale = row[C_FRACTION] != NULL ? atoi(row[C_FRACTION])
