@@ -147,6 +147,21 @@ tr_ddl_note_own(struct tr_ddl_builder *builder, const struct tr_table *table)
             "triggers are not carried: what they do at the source comes as changes; make them anew before the target is written to");
 }
 
+const char *
+tr_ddl_prefixed_primary(struct tr_arena *arena, const struct tr_table *table)
+{
+    for (uint32_t i = 0; i < table->nobjects; i++) {
+        const char *native = table->objects[i].native;
+        const char *open = table->objects[i].kind == TR_OBJECT_PRIMARY_KEY && native != NULL
+                               ? strchr(native, '(')
+                               : NULL;
+        const char *close = open != NULL ? tr_own_group_end(open, open + strlen(open)) : NULL;
+        if (close != NULL && strstr(open, "`(") != NULL)
+            return tr_arena_copy(arena, open, (size_t)(close - open));
+    }
+    return NULL;
+}
+
 bool
 tr_ddl_leads_to_key(const struct tr_table *parent, const struct tr_object *object)
 {
@@ -298,9 +313,9 @@ report_object(const struct tr_object *object, struct tr_buffer *report)
 }
 
 static void
-print_report(const struct tr_schema *schema, const struct tr_ddl *ddl, struct tr_buffer *report)
+print_report(const struct tr_schema *schema, const struct tr_ddl *ddl, bool same, struct tr_buffer *report)
 {
-    for (uint32_t i = 0; i < schema->nobjects; i++)
+    for (uint32_t i = 0; i < schema->nobjects && same; i++) /* another server does without them */
         report_object(&schema->objects[i], report);
     for (uint32_t i = 0; i < schema->nnotes; i++)
         add_line(report, schema->notes[i].object, schema->notes[i].text);
@@ -329,7 +344,7 @@ tr_schema_print_ddl(const struct tr_schema *schema, const char *dialect,
         tr_buffer_text(out, statement->sql);
         tr_buffer_text(out, ";\n");
     }
-    print_report(schema, ddl, report);
+    print_report(schema, ddl, strcmp(schema->dialect, dialect) == 0, report);
     tr_ddl_free(ddl);
     return 0;
 }

@@ -44,6 +44,9 @@ const char *tr_ddl_check_text(struct tr_ddl_builder *builder, const char *native
 /* The number behind " AUTO_INCREMENT=" in MySQL's own statement: what the counter gives next; 0 = not said. */
 int64_t tr_ddl_own_counter(const struct tr_table *table);
 
+/* The columns of a primary key that counts only the beginnings of some, as MySQL's own statement has them: "(`a`(20),`b`)", in the arena; else NULL. */
+const char *tr_ddl_prefixed_primary(struct tr_arena *arena, const struct tr_table *table);
+
 /* InnoDB lets a foreign key lead to any index; others want a key of exactly these columns. */
 bool tr_ddl_leads_to_key(const struct tr_table *parent, const struct tr_object *object);
 

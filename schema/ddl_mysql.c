@@ -410,13 +410,17 @@ write_computed(struct tr_ddl_builder *b, const struct tr_table *table)
 }
 
 static void
-write_primary_key(struct tr_ddl_builder *b, const struct tr_relation *relation, int counting)
+write_primary_key(struct tr_ddl_builder *b, const struct tr_table *table, int counting)
 {
-    for (uint16_t k = 0; k < relation->nkeys; k++) {
+    const struct tr_relation *relation = table->relation;
+    const char *own = tr_my_ddl_is_family(b) ? tr_ddl_prefixed_primary(&b->ddl->arena, table) : NULL;
+    if (own != NULL)
+        tr_buffer_printf(&b->text, ", PRIMARY KEY %s", own);
+    for (uint16_t k = 0; own == NULL && k < relation->nkeys; k++) {
         tr_buffer_text(&b->text, k > 0 ? ", " : ", PRIMARY KEY (");
         tr_my_ddl_identifier(&b->text, relation->columns[relation->keys[k]].name);
     }
-    tr_buffer_text(&b->text, relation->nkeys > 0 ? ")" : "");
+    tr_buffer_text(&b->text, own == NULL && relation->nkeys > 0 ? ")" : "");
     if (counting >= 0 && (relation->nkeys == 0 || relation->keys[0] != counting)) {
         tr_buffer_text(&b->text, ", KEY (");
         tr_my_ddl_identifier(&b->text, relation->columns[counting].name);
@@ -522,7 +526,7 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
                         note.data);
     }
     write_computed(b, table);
-    write_primary_key(b, relation, counting);
+    write_primary_key(b, table, counting);
     tr_buffer_text(&b->text, ") ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 ROW_FORMAT=DYNAMIC");
     tr_my_ddl_comment(b, relation, NULL, " COMMENT=", table->comment, TABLE_COMMENT_CHARACTERS);
     if (relation->kind == 'p')

@@ -519,6 +519,9 @@ build_primary_key(struct tr_ddl_builder *b, uint32_t index)
     tr_buffer_text(&b->text, " PRIMARY KEY ");
     write_columns(&b->text, relation, relation->keys, relation->nkeys);
     note_folding(b, table, "primary key", "PRIMARY", relation->keys, relation->nkeys);
+    const char *prefixed = tr_ddl_prefixed_primary(&b->ddl->arena, table);
+    if (prefixed != NULL)
+        tr_ddl_note(b, relation, NULL, "primary key %s becomes one of the whole columns", prefixed);
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_TABLE_AFTER,
                                              .kind = TR_OBJECT_PRIMARY_KEY,
                                              .schema = relation->target_schema,

@@ -212,6 +212,15 @@ static const struct tr_object objects[] = {
       .native = "UNIQUE KEY `code` (`code`)" },
     { .kind = TR_OBJECT_INDEX, .name = "g", .columns = second, .ncolumns = 1, .native = "USING gin (code)" },
     { .kind = TR_OBJECT_CHECK, .name = "positive", .native = "CHECK (id > 0)" },
+    { .kind = TR_OBJECT_PRIMARY_KEY,
+      .name = "PRIMARY",
+      .columns = second,
+      .ncolumns = 1,
+      .native = "PRIMARY KEY (`code`(3)) USING BTREE" },
+};
+
+static const struct tr_object database_objects[] = {
+    { .kind = TR_OBJECT_FUNCTION, .schema = "", .name = "public.f(integer)" },
 };
 
 static struct tr_column columns[] = {
@@ -248,9 +257,11 @@ print(const char *dialect, const char *source, struct tr_buffer *out, struct tr_
                                     .nkeys = 1,
                                     .kind = 'r' };
     struct tr_table table = {
-        .relation = &relation, .create = definition, .objects = objects, .nobjects = 3
+        .relation = &relation, .create = definition, .objects = objects, .nobjects = 4
     };
-    struct tr_schema schema = { .dialect = source, .tables = &table, .ntables = 1 };
+    struct tr_schema schema = {
+        .dialect = source, .tables = &table, .ntables = 1, .objects = database_objects, .nobjects = 1
+    };
     tr_buffer_init(out, 65536);
     tr_buffer_init(report, 65536);
     assert_int_equal(tr_schema_print_ddl(&schema, dialect, NULL, out, report, &err), 0);
@@ -284,7 +295,19 @@ test_a_postgresql_table_for_mariadb(void **state)
     assert_non_null(strstr(out.data, "ALTER TABLE `public`.`t` ADD UNIQUE KEY `code` (`code`)"));
     assert_null(strstr(out.data, "gin"));
     assert_non_null(strstr(report.data, "index g is not made"));
+    assert_null(strstr(report.data, "must exist at the target"));
     assert_non_null(strstr(report.data, "check constraint positive is not carried"));
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&report);
+}
+
+static void
+test_a_mysql_table_for_mariadb(void **state)
+{
+    (void)state;
+    struct tr_buffer out, report;
+    print("mariadb", "mysql", &out, &report);
+    assert_non_null(strstr(out.data, ", PRIMARY KEY (`code`(3))) ENGINE=InnoDB"));
     tr_buffer_fini(&out);
     tr_buffer_fini(&report);
 }
@@ -301,6 +324,7 @@ test_a_mariadb_table_for_postgresql(void **state)
     assert_non_null(strstr(out.data, "ADD CONSTRAINT \"t_pkey\" PRIMARY KEY (\"id\")"));
     assert_non_null(strstr(out.data, "CREATE UNIQUE INDEX \"t_code\""));
     assert_non_null(strstr(out.data, "setval("));
+    assert_non_null(strstr(report.data, "primary key (`code`(3)) becomes one of the whole columns"));
     tr_buffer_fini(&out);
     tr_buffer_fini(&report);
 }
@@ -316,6 +340,7 @@ main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_a_table_without_transactions_is_made_in_innodb),
         cmocka_unit_test(test_a_postgresql_table_for_mariadb),
+        cmocka_unit_test(test_a_mysql_table_for_mariadb),
         cmocka_unit_test(test_a_mariadb_table_for_postgresql),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
