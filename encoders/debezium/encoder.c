@@ -526,7 +526,7 @@ read_settings(struct json_encoder *enc, const struct tr_settings *settings, stru
 {
     struct value_modes *modes = &enc->renderer.modes;
     enc->schemas = json_option_bool(settings, "schemas_enable");
-    enc->schema_changes = !enc->plain && json_option_bool(settings, "include_schema_changes");
+    enc->schema_changes = json_option_bool(settings, "include_schema_changes");
     enc->tombstones = json_option_bool(settings, "tombstones_on_delete");
     enc->transaction_metadata = json_option_bool(settings, "provide_transaction_metadata");
     modes->decimal = (enum decimal_mode)json_option_choice(settings, "decimal_handling_mode");
@@ -654,6 +654,8 @@ const struct tr_encoder_class tr_plain_json_encoder = {
     .open = plain_open,
     .close = json_close,
     .event = debezium_event,
+    .heartbeat = debezium_heartbeat,
+    .wants_shapes = debezium_wants_shapes,
     .begin = metadata_begin,
     .commit = metadata_commit,
 };

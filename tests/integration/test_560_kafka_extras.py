@@ -153,12 +153,13 @@ def test_mariadb_schema_changes(mariadb_server, kafka, tailrace, prefix):
 
 
 @pytest.mark.matrix
-def test_definitions_come_first_where_nothing_is_loaded(mariadb_server, kafka, tailrace, prefix):
+@pytest.mark.parametrize("form", ["debezium-json", "plain-json"])
+def test_definitions_come_first_where_nothing_is_loaded(mariadb_server, kafka, tailrace, prefix, form):
     """As Debezium's snapshot.mode no_data does it; a kill after the first checkpoint does not forget them."""
     shop = mariadb_server.database()
     try:
         config = task_config(shop.url, kafka.url, task=prefix, tables={"include": [f"{shop.name}.t"]}) | {"mode": "cdc"}
-        config["target"] |= {"include_schema_changes": True, "exactly_once": True}
+        config["target"] |= {"include_schema_changes": True, "exactly_once": True, "format": form, "heartbeat_interval": "1s"}
         shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
         shop.sql("INSERT INTO t VALUES (1)")
         tailrace.crash_allowed = True
@@ -170,7 +171,9 @@ def test_definitions_come_first_where_nothing_is_loaded(mariadb_server, kafka, t
         assert [value["ddl"].split(" ")[0] for value in told] == ["SET", "DROP", "DROP", "CREATE", "USE", "CREATE"], told
         assert [value["source"]["snapshot"] for value in told] == ["true"] * 5 + ["last"]
         assert told[-1]["tableChanges"][0]["id"] == f'"{shop.name}"."t"'
-        assert [value["after"] for _, value in pairs(kafka.read([f"{prefix}.{shop.name}.t"]))] == [{"id": 2}]
+        assert [value.get("after", value)["id"] for _, value in pairs(kafka.read([f"{prefix}.{shop.name}.t"]))] == [2]
+        key, value = pairs(kafka.read([f"__debezium-heartbeat.{prefix}"]))[0]
+        assert key == {"serverName": prefix} and list(value) == ["ts_ms"]
     finally:
         shop.drop()
 
