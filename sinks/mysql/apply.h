@@ -107,6 +107,7 @@ struct tr_my_values {
     uint64_t misfits;                      /* values that were stored otherwise, by the policy */
 };
 
+/* Scratch buffers, empty. */
 void tr_my_values_init(struct tr_my_values *values, enum tr_my_value_policy policy);
 void tr_my_values_fini(struct tr_my_values *values);
 
@@ -181,6 +182,7 @@ struct tr_my_worker {
     const struct tr_sql_step *called;
 };
 
+/* Connect; waits for the server. To be closed also after an error. */
 int tr_my_worker_open(struct tr_my_apply *apply, struct tr_my_worker *worker, struct tr_error *err);
 void tr_my_worker_close(struct tr_my_worker *worker);
 /* Go on with what came (`ready`: MYSQL_WAIT_* of what poll saw), send what can be sent. *moved is set when anything changed. Fails when the connection is lost. */
@@ -246,7 +248,9 @@ struct tr_my_apply {
     struct tr_my_values values; /* of whoever writes a statement just now */
 };
 
+/* Ends all connections; the servers roll back what was not committed. NULL is allowed. */
 void tr_my_apply_close(struct tr_my_apply *apply);
+/* sinks/sink.h's write, poll and flush; the first of them opens the apply. */
 int tr_my_apply_write(struct tr_sink *sink, struct tr_batch *batch, struct tr_error *err);
 int tr_my_apply_poll(struct tr_sink *sink, int64_t wait_us, struct tr_error *err);
 int tr_my_apply_flush(struct tr_sink *sink, int64_t deadline_us, struct tr_error *err);

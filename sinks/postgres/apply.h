@@ -209,6 +209,7 @@ struct tr_pg_worker {
     bool committed;
 };
 
+/* Connect; waits for the server. To be closed also after an error. */
 int tr_pg_worker_open(struct tr_pg_apply *apply, struct tr_pg_worker *worker, struct tr_error *err);
 void tr_pg_worker_close(struct tr_pg_worker *worker);
 /* Read what came, send what can be sent. *moved is set when anything changed. Fails when the connection is lost. */
@@ -305,7 +306,9 @@ tr_pg_map_known(const struct tr_pg_apply *apply, const struct tr_relation *relat
     return tr_sql_maps_get(&apply->maps, relation) != NULL;
 }
 
+/* Ends all connections; the servers roll back what was not committed. NULL is allowed. */
 void tr_pg_apply_close(struct tr_pg_apply *apply);
+/* sinks/sink.h's write, poll and flush; the first of them opens the apply. */
 int tr_pg_apply_write(struct tr_sink *sink, struct tr_batch *batch, struct tr_error *err);
 int tr_pg_apply_poll(struct tr_sink *sink, int64_t wait_us, struct tr_error *err);
 int tr_pg_apply_flush(struct tr_sink *sink, int64_t deadline_us, struct tr_error *err);

@@ -25,6 +25,7 @@ struct tr_keys {
     size_t used;
 };
 
+/* Empty, and nothing allocated before the first key. */
 void tr_keys_init(struct tr_keys *keys);
 void tr_keys_fini(struct tr_keys *keys);
 

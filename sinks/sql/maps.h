@@ -36,6 +36,7 @@ void tr_sql_maps_add_table(struct tr_sql_maps *maps, struct tr_sql_table *table)
 /* Forget a table (its shape changed) and its maps; whoever asks next reads it anew. False: it was not known. */
 bool tr_sql_maps_forget(struct tr_sql_maps *maps, const char *schema, const char *name);
 
+/* Free all with these, which also free what the connector keeps beside it; zeroed again. */
 void tr_sql_maps_fini(struct tr_sql_maps *maps, void (*map_free)(struct tr_sql_map *map),
                       void (*table_free)(struct tr_sql_table *table));
 

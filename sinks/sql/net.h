@@ -37,9 +37,11 @@ struct tr_net {
     bool unfolded; /* take no second change of a key: triggers would see the difference */
 };
 
+/* arena and key are borrowed and must outlive the set. A row has ncolumns values, and is the same as another when it has the same ones in the `key` columns. */
 void tr_net_init(struct tr_net *net, struct tr_arena *arena, uint16_t ncolumns, const uint16_t *key,
                  uint16_t nkey);
 void tr_net_fini(struct tr_net *net);
+/* Empty, as for the next group: the images are not its own. */
 void tr_net_clear(struct tr_net *net);
 
 /*

@@ -37,6 +37,7 @@ bool tr_sql_pending_has_end(const struct tr_sql_pending *pending);
 /* Does the first transaction change a table's shape, as far as it is here? */
 bool tr_sql_pending_changes_shape(const struct tr_sql_pending *pending);
 
+/* The next group: as many whole transactions as the limits allow, at least one; or the first part of one that is too large to wait for. */
 struct tr_sql_reach tr_sql_pending_reach(const struct tr_sql_pending *pending);
 /* The next slice of a large transaction: up to its end, or all that is here, which is not nothing. */
 struct tr_sql_reach tr_sql_pending_slice(const struct tr_sql_pending *pending);

@@ -109,6 +109,7 @@ struct tr_sql_target {
         *hold_fire; /* statements around such changes; NULL: the connector applies the group change by change */
 };
 
+/* Nothing is in flight; `parallel` is the caller's to set. */
 void tr_sql_planner_init(struct tr_sql_planner *planner);
 void tr_sql_planner_fini(struct tr_sql_planner *planner);
 
