@@ -164,8 +164,7 @@ write_add(struct change *c, const struct tr_column *column)
     if (filled) {
         known = write_older(c, column, &value);
     } else if (column->older == TR_OLDER_UNKNOWN && column->default_expression != NULL) {
-        filled = write_default(c, column, &value);
-        known = filled && !is_evaluated(value.data);
+        known = filled = write_default(c, column, &value) && !is_evaluated(value.data);
     } else if (column->older == TR_OLDER_UNKNOWN) {
         known = !column->default_unknown && !(column->auto_increment && c->sink->from_postgresql);
     }

@@ -243,6 +243,9 @@ def test_a_rename_before_the_first_row_is_refused(source, maria, tailrace):
     maria.sql("ALTER TABLE t RENAME COLUMN old TO new")
     drain(tailrace, settings)
     assert maria.sql("SELECT id, new FROM t ORDER BY id") == [(1, 1), (2, 2)]
+    source.sql("ALTER TABLE t ADD COLUMN u uuid DEFAULT gen_random_uuid(); INSERT INTO t VALUES (3, 3)")
+    result = tailrace.run("run", "--stop", "drained", config=settings, timeout=60)
+    assert result.status == 1 and "ADD COLUMN `u` UUID NULL; then" in result.stderr, result  # with the default, rows would get values of their own
 
 
 def test_an_older_process_is_fenced(source, maria, make_tailrace):
