@@ -138,11 +138,15 @@ struct kafka_sink {
     int settle_tries, settle_slow; /* how often that was asked; how often without an answer */
     rd_kafka_t *look;              /* a consumer of what is not committed, too; made when it is needed */
     int64_t txn_began_us;
-    int64_t interval_us;    /* a transaction is committed after this long under load */
-    int64_t timeout_us;     /* transaction.timeout.ms */
-    uint64_t txn_sequence;  /* the last batch that is whole in it */
-    bool txn_at_checkpoint; /* its last batch ends at one */
-    char *txn_position;     /* the newest checkpoint in it, or NULL */
+    int64_t txn_fed_us;       /* when the last batch went into it */
+    uint64_t txn_began_bytes; /* bytes_handed when it began */
+    uint64_t stream_bytes;    /* and when the one before it began */
+    bool txn_follows;         /* that was lately */
+    int64_t interval_us;      /* a transaction is committed after this long under load */
+    int64_t timeout_us;       /* transaction.timeout.ms */
+    uint64_t txn_sequence;    /* the last batch that is whole in it */
+    bool txn_at_checkpoint;   /* its last batch ends at one */
+    char *txn_position;       /* the newest checkpoint in it, or NULL */
 
     /* A source transaction that outlives a Kafka transaction is committed in parts; what is committed is skipped when it is read again. */
     uint64_t part_order,
@@ -276,6 +280,10 @@ int doubt_topic(struct kafka_sink *sink, const struct topic *topic, struct tr_er
 int txn_begin(struct kafka_sink *sink, struct tr_error *err);
 /* After each batch: has the time come? `idle`: nothing is waiting to join it. */
 int txn_advance(struct kafka_sink *sink, bool idle, struct tr_error *err);
+/* One begins: does it follow another, as in a stream? */
+void txn_note_begin(struct kafka_sink *sink, int64_t now_us);
+/* When a transaction that is open, and which nothing is waiting to join, is to be committed (monotonic): at once, unless it is part of a stream. */
+int64_t txn_due_us(const struct kafka_sink *sink);
 /* Commits what is open, and waits until readers see it. */
 int txn_finish(struct kafka_sink *sink, struct tr_error *err);
 /* Aborts what is open. */

@@ -189,6 +189,7 @@ static int
 note_batch(struct kafka_sink *sink, const struct tr_batch *batch, struct tr_error *err)
 {
     sink->txn_sequence = batch->sequence;
+    sink->txn_fed_us = tr_clock_us();
     sink->txn_at_checkpoint = batch->checkpoint != NULL || batch->load_table != NULL;
     if (batch->checkpoint != NULL) {
         free(sink->txn_position);
@@ -333,10 +334,14 @@ kafka_poll(struct tr_sink *base, int64_t wait_us, struct tr_error *err)
     struct kafka_sink *sink = (struct kafka_sink *)base;
     int rc = pump(sink, err);
     if (rc == 0 && sink->exactly_once)
-        rc = txn_advance(sink, sink->first == NULL, err);
+        rc = txn_advance(sink, sink->first == NULL && tr_clock_us() >= txn_due_us(sink), err);
     if (rc < 0)
         return settle(sink, rc, err);
     wait_us = keep_moving(sink, true, wait_us);
+    if (sink->txn == TXN_OPEN && sink->txn_at_checkpoint && sink->first == NULL) {
+        int64_t left_us = txn_due_us(sink) - tr_clock_us();
+        wait_us = left_us < 0 ? 0 : left_us < wait_us ? left_us : wait_us;
+    }
     if (sink->txn > TXN_OPEN || (sink->first != NULL && sink->bytes_out < sink->bytes_max)) {
         int64_t poll_us = commit_poll_us(sink);
         wait_us = wait_us < poll_us ? wait_us : poll_us;

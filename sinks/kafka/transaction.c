@@ -4,7 +4,8 @@
  * Arriving, committing, settling: the record of where the rows stand is the last one of a transaction; and the next begins only when readers see all of
  * this one (doubt.c says why).
  *
- * A transaction ends where a batch ends at a checkpoint or ends a table's load: at once when nothing more waits, else when it is old enough. A source transaction that is
+ * A transaction ends where a batch ends at a checkpoint or ends a table's load: at once when nothing more waits, else when it is old enough. In a stream there are moments in
+ * which nothing waits; it ends with a pause, for each transaction costs brokers and librdkafka milliseconds. A source transaction that is
  * too large for the brokers' patience is committed in parts; the state topic then says how many of its events are in, and a later run leaves those out.
  */
 #include <inttypes.h>
@@ -28,7 +29,25 @@
 #define SLOW_MAX 3
 #define UNSEEN_US (5 * TR_US_PER_S)   /* end markers come within milliseconds */
 #define UNKNOWN_US (10 * TR_US_PER_S) /* brokers learn of topics within it */
+#define STREAM_BYTES 262144           /* in two transactions, one right behind the other */
+#define PAUSE_PART 5                  /* of the interval: nothing came for so long, so the stream is over */
 #define RUNS_MAX 20000                /* what tells where they stand is a message that brokers take */
+
+void
+txn_note_begin(struct kafka_sink *sink, int64_t now_us)
+{
+    sink->txn_follows = now_us - sink->txn_began_us < 2 * sink->interval_us;
+    sink->stream_bytes = sink->txn_began_bytes;
+    sink->txn_began_us = sink->txn_fed_us = now_us;
+    sink->txn_began_bytes = sink->bytes_handed;
+}
+
+int64_t
+txn_due_us(const struct kafka_sink *sink)
+{
+    bool streams = sink->txn_follows && sink->bytes_handed - sink->stream_bytes >= STREAM_BYTES;
+    return streams ? sink->txn_fed_us + sink->interval_us / PAUSE_PART : 0;
+}
 
 int
 txn_begin(struct kafka_sink *sink, struct tr_error *err)
@@ -39,7 +58,7 @@ txn_begin(struct kafka_sink *sink, struct tr_error *err)
     if (error != NULL)
         return kafka_fail_error(sink, err, error, "cannot begin a transaction");
     sink->txn = TXN_OPEN;
-    sink->txn_began_us = tr_clock_us();
+    txn_note_begin(sink, tr_clock_us());
     sink->txn_at_checkpoint = true;
     sink->txn_sequence = 0;
     sink->txn_bare = false;
