@@ -17,8 +17,7 @@
 #include "sinks/kafka/internal.h"
 
 #define CONNECT_MS 10000
-#define FLUSH_MS 5
-#define PUSH_MS 1 /* long enough for librdkafka's thread to take notice */
+#define PUSH_MS 1 /* long enough for librdkafka's thread to take notice; what comes meanwhile waits */
 #define PUSH_PAUSE_MIN_US 1000
 #define CALM_BYTES 65536 /* more at once is a stream */
 #define BYTES_MAX \
@@ -264,7 +263,7 @@ settle(struct kafka_sink *sink, int rc, struct tr_error *err)
 }
 
 /*
- * Tell librdkafka to send what it holds. A small change with nothing behind it goes at once, and its answer is waited for; what comes in a stream goes
+ * Tell librdkafka to send what it holds. A small change with nothing behind it goes at once; what comes in a stream goes
  * every `linger`, or when a request is full. It is never left to linger.ms, which is far longer: librdkafka's thread spins while a message that has
  * lingered waits for the request before it, as all do under load. What does not move is pushed more and more seldom. Returns how long the caller may sleep.
  */
@@ -276,11 +275,12 @@ keep_moving(struct kafka_sink *sink, bool idle, int64_t wait_us)
     if (sink->bytes_out == 0)
         return wait_us;
     bool moves = fresh > 0 || sink->bytes_out != sink->bytes_stuck;
-    bool calm = idle && sink->first == NULL && !sink->exactly_once && moves && sink->bytes_out < CALM_BYTES;
+    bool calm = idle && sink->first == NULL && !sink->exactly_once && sink->bytes_out < CALM_BYTES;
     if (moves)
-        sink->push_pause_us = sink->linger_us > PUSH_PAUSE_MIN_US ? sink->linger_us : PUSH_PAUSE_MIN_US;
-    if (calm || now >= sink->next_push_us) {
-        rd_kafka_flush(sink->rk, calm ? FLUSH_MS : PUSH_MS);
+        sink->push_pause_us = !calm && sink->linger_us > PUSH_PAUSE_MIN_US ? sink->linger_us
+                                                                           : PUSH_PAUSE_MIN_US;
+    if ((calm && moves) || now >= sink->next_push_us) {
+        rd_kafka_flush(sink->rk, PUSH_MS);
         flights_report(sink);
         now = tr_clock_us();
         sink->next_push_us = now + sink->push_pause_us;
