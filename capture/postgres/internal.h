@@ -19,8 +19,22 @@
 
 struct tr_postgres_type;
 
+/* How far the server is, and what that means for reading in bursts. */
+enum {
+    TR_POSTGRES_UNIX, /* a Unix socket */
+    TR_POSTGRES_LOOPBACK,
+    TR_POSTGRES_NEAR, /* the same rack */
+    TR_POSTGRES_FAR,
+};
+struct tr_postgres_way {
+    int64_t nap_us;      /* the longest nap in a backlog */
+    uint64_t full_bytes; /* what a nap may bring at most */
+    int receive_buffer;  /* bytes; 0 = the kernel's choice */
+};
+
 /* How the reading of the replication socket goes: replication.c. */
 struct tr_postgres_reading {
+    const struct tr_postgres_way *way;
     char *message;  /* the frame that the caller holds, to be freed by the next read */
     int64_t dry_us; /* when the socket was last found empty */
     uint64_t taken; /* bytes of messages handed out since the last read from the socket */

@@ -7,9 +7,9 @@
  * Reading in bursts: a walsender pays a send() per row, and a reader that sleeps in poll() makes each of them a wake-up. So when messages
  * come faster than they are waited for, the reader naps a short while instead of polling, and finds many at once; when the stream is
  * calm it blocks in poll(), so that a lone commit arrives without delay. A backlog is also known by its age: the commit time that a begin
- * message carries against the time the server sent it, both of the server's clock. And where the way is short the receive window is small:
- * once it is closed, rows gather in the sender's buffer and leave in large segments, instead of each going down the whole network stack by
- * itself. See docs/source-postgresql.md, "Reading in bursts".
+ * message carries against the time the server sent it, both of the server's clock. And on loopback the receive window is small: once it is
+ * closed, rows gather in the sender's buffer and leave in large segments, instead of each going down the whole network stack by itself; naps are
+ * long enough there for this to be most of them. See docs/source-postgresql.md, "Reading in bursts".
  */
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -29,17 +29,14 @@
 #define NAP_MIN_US 50
 #define NAP_START_US 300
 #define NAP_MAX_US 500
-#define NAP_BEHIND_US \
-    5000 /* the same in a backlog; what a sender makes meanwhile fits its send buffer on loopback */
 #define NAP_WORTH_BYTES 512 /* a nap that brought less than this was not worth it... */
 #define NAP_POOR_MAX \
     3 /* ...and so many in a row end the napping; a walsender that reads a page of log is no calm yet */
 #define NAP_POOR_BEHIND 10   /* the same in a backlog: the server may be reading what is not for us */
 #define FULL_READ_BYTES 6144 /* libpq reads at least 8 KiB at a time when there is as much */
-#define NAP_FULL_BYTES \
-    262144          /* a nap that brought more than this was too long: the sender must not wait for us */
-#define NEAR_US 200 /* round trips below this: loopback, or the same rack */
-#define NEAR_BUFFER \
+#define NEAR_US 200          /* round trips below this: loopback, or the same rack */
+#define LOOPBACK_MSS 32768   /* segments larger than any network's */
+#define LOOPBACK_BUFFER \
     (64 << 10) /* smaller, and a full one drops small segments, which take many times their bytes of it */
 #define FAR_BUFFER (4 << 20)
 #define BEHIND_US 50000     /* commits older than this when they are sent: a backlog */
@@ -115,23 +112,35 @@ start_command(const struct tr_postgres_source *source, uint64_t position, struct
     tr_buffer_fini(&publication);
 }
 
-static bool
-is_near(int fd)
+/*
+ * The ways to a server. A nap in a backlog lasts until the sender's buffer holds so much; one that brought more was too long, for the sender must not
+ * wait for us. TCP's buffer grows to megabytes, a Unix socket's holds about two hundred rows. The receive buffer: on loopback one whose window closes at
+ * once, see above; near, what the kernel makes of it; far, one that lets the line be filled.
+ */
+static const struct tr_postgres_way WAYS[] = {
+    [TR_POSTGRES_UNIX] = { .nap_us = 500, .full_bytes = 12 << 10 },
+    [TR_POSTGRES_LOOPBACK] = { .nap_us = 20000, .full_bytes = 1 << 20, .receive_buffer = LOOPBACK_BUFFER },
+    [TR_POSTGRES_NEAR] = { .nap_us = 20000, .full_bytes = 1 << 20 },
+    [TR_POSTGRES_FAR] = { .nap_us = 5000, .full_bytes = 256 << 10, .receive_buffer = FAR_BUFFER },
+};
+
+static const struct tr_postgres_way *
+way_to_server(int fd)
 {
     struct tcp_info info;
     socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return &WAYS[TR_POSTGRES_UNIX];
     /* the least that was seen: the mean holds delayed acknowledgements and a busy machine's pauses */
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_min_rtt < NEAR_US;
+    if (info.tcpi_min_rtt >= NEAR_US)
+        return &WAYS[TR_POSTGRES_FAR];
+    return &WAYS[info.tcpi_advmss >= LOOPBACK_MSS ? TR_POSTGRES_LOOPBACK : TR_POSTGRES_NEAR];
 }
 
-/*
- * Near: a window that closes at once, see above. Far: one that lets the line be filled; the kernel gives less where net.core.rmem_max says so, and
- * then its own growing of the buffer is the better deal and nothing is set.
- */
+/* The kernel gives less where net.core.rmem_max says so: then its own growing of the buffer is the better deal, and nothing is set. */
 static void
-size_receive_buffer(struct tr_postgres_source *source)
+size_receive_buffer(int fd, int size)
 {
-    int fd = PQsocket(source->repl), size = is_near(fd) ? NEAR_BUFFER : FAR_BUFFER;
     FILE *limit = fopen("/proc/sys/net/core/rmem_max", "re");
     long most = 0;
     if (limit != NULL) {
@@ -141,6 +150,15 @@ size_receive_buffer(struct tr_postgres_source *source)
     }
     if (most >= size)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+static void
+choose_way(struct tr_postgres_source *source)
+{
+    int fd = PQsocket(source->repl);
+    source->reading.way = way_to_server(fd);
+    if (source->reading.way->receive_buffer > 0)
+        size_receive_buffer(fd, source->reading.way->receive_buffer);
 }
 
 /* Whoever holds the slot may be our own predecessor whose server process has not noticed its end yet: wait, with a bound. */
@@ -263,7 +281,7 @@ tr_postgres_start(struct tr_source *base, const char *position, struct tr_error 
         return rc;
     PQsetnonblocking(source->repl, 1);
     prctl(PR_SET_TIMERSLACK, 1000UL); /* this thread's naps are to be as short as asked */
-    size_receive_buffer(source);
+    choose_way(source);
     source->streaming = true;
     source->server_end = lsn;
     source->status_us = tr_clock_us();
@@ -381,12 +399,13 @@ judge_polling(struct tr_postgres_reading *reading, uint64_t burst)
 static void
 judge_nap(struct tr_postgres_reading *reading, uint64_t burst)
 {
-    int64_t longest = reading->behind ? NAP_BEHIND_US : NAP_MAX_US;
+    const struct tr_postgres_way *way = reading->way;
+    int64_t longest = reading->behind ? way->nap_us : NAP_MAX_US;
     reading->quick = 0;
     reading->poor = burst < NAP_WORTH_BYTES ? reading->poor + 1 : 0;
-    if (burst > NAP_FULL_BYTES)
+    if (burst > way->full_bytes)
         reading->nap_us = reading->nap_us * 3 / 4;
-    else if (burst > NAP_WORTH_BYTES && burst < NAP_FULL_BYTES / 2)
+    else if (burst > NAP_WORTH_BYTES && burst < way->full_bytes / 2)
         reading->nap_us = reading->nap_us * 9 / 8;
     if (reading->nap_us > longest)
         reading->nap_us = longest;
