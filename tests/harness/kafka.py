@@ -94,6 +94,12 @@ class Broker:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def unread(self):
+        """Bytes that have come to its port and that it has not taken: what is under way to a broker that stands still."""
+        lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text(encoding="ascii").splitlines()[1:]]
+        return sum(int(queues.split(":")[1], 16) for _, here, _, state, queues, *_ in lines
+                   if state == "01" and int(here.split(":")[1], 16) == self.port)
+
     def listeners(self):
         plain = f"PLAINTEXT://127.0.0.1:{self.port}"
         return f"{plain},SASL_SSL://127.0.0.1:{self.tls_port}" if self.kafka.certificate else plain

@@ -135,7 +135,7 @@ def test_brokers_that_fall_silent_do_not_hold_up_an_end(source, kafka, make_tail
         insert(source, 101, 200)
         if when == "start":
             runner.start("run", config=config)
-        time.sleep(2)  # long enough for requests to be under way
+        wait_until(kafka.brokers[0].unread, 60, "requests under way")
         began = time.monotonic()
         assert runner.stop(60) == 0, runner.stderr
         assert time.monotonic() - began < 5.5, runner.stderr
