@@ -17,7 +17,7 @@
 #include "pipeline/internal.h"
 #include "schema/schema.h"
 
-#define END_US 4500000 /* what is told to stop waits no longer for anybody: it ends within 5 s */
+#define END_US 4250000 /* what is told to stop waits no longer for anybody: it ends within 5 s */
 #define FIRST_BACKOFF_US 100000
 #define LONGEST_BACKOFF_US (30 * TR_US_PER_S)
 #define QUICK_BACKOFF_US \
