@@ -52,6 +52,20 @@ struct tr_ddl_rename {
     const char *from, *to;
 };
 
+/* What ALTER TABLE does to a column. */
+enum tr_ddl_action {
+    TR_DDL_ADD,
+    TR_DDL_DEFINE, /* MODIFY, CHANGE: another type, perhaps, and another name */
+    TR_DDL_DROP,
+};
+
+struct tr_ddl_column {
+    uint8_t action;   /* enum tr_ddl_action */
+    const char *from; /* TR_DDL_DEFINE: its name before the statement */
+    const char
+        *older; /* TR_DDL_ADD: what rows that are there hold, a constant; NULL: what the default says */
+};
+
 /* A table that a DDL statement names. */
 struct tr_ddl_table {
     const char *schema, *name;
@@ -104,6 +118,10 @@ struct tr_event {
             uint32_t ntables;
             const struct tr_ddl_rename *renames; /* of columns of the first table */
             uint32_t nrenames;
+            /* the first table, with the columns that the statement adds, defines anew or drops, as far as its words were understood; borrowed. NULL = none */
+            struct tr_relation *defined;
+            const struct tr_ddl_column *columns; /* for each of its columns */
+            const char *offset;                  /* of time_zone at that moment: "+02:00"; NULL = not known */
             bool reshapes; /* which column stands where, or is of which type, may be another than before */
             uint8_t verb;  /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;

@@ -21,6 +21,8 @@ struct tr_catalog {
     void *arg;
     /* `relation` has id, schema, name and columns with name, type_id, type_mod, identity; complete the rest. May query the server. */
     int (*complete)(void *arg, struct tr_relation *relation, struct tr_error *err);
+    /* What a time zone of the server's ("SYSTEM", "Europe/Berlin") was off UTC at that moment: "+02:00". Empty = not known. May be NULL. */
+    int (*offset)(void *arg, const char *zone, int64_t unix_us, char out[8], struct tr_error *err);
 };
 
 /* What the pipeline wants to be asked. All called on the decoding thread. */

@@ -63,6 +63,9 @@ split(struct tr_batch *batch)
         renames[i] = (struct tr_ddl_rename){ tr_arena_strdup(arena, statement->ddl.renames[i].from),
                                              tr_arena_strdup(arena, statement->ddl.renames[i].to) };
     event->ddl.renames = renames;
+    event->ddl.offset = tr_arena_strdup(arena, statement->ddl.offset);
+    if (statement->ddl.defined != NULL)
+        tr_batch_hold(own, statement->ddl.defined);
     own->received_us = batch->received_us;
     batch->nevents--;
     batch->ntxns--;
@@ -118,6 +121,8 @@ tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch
     struct tr_event *event = &own->events[0];
     for (uint32_t i = 0; i < event->ddl.ntables; i++)
         route(task, own, &event->ddl.tables[i], &own->txns[0]);
+    if (event->ddl.defined != NULL)
+        tr_mapping_route(task->mapping, event->ddl.defined);
     int rc = describe(task, own, event, err);
     if (rc < 0 && own != batch)
         tr_batch_free(own);

@@ -20,10 +20,6 @@ enum {
     C_DEFAULT,
     C_NULLABLE,
     C_DATA_TYPE,
-    C_LENGTH,
-    C_PRECISION,
-    C_SCALE,
-    C_FRACTION,
     C_CHARSET,
     C_COLLATION,
     C_TYPE,
@@ -32,169 +28,19 @@ enum {
 };
 
 static const char columns_query[] =
-    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH,"
-    " NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION"
+    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, CHARACTER_SET_NAME,"
+    " COLLATION_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION"
     " FROM information_schema.COLUMNS WHERE ";
 static const char keys_query[] =
     "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, SEQ_IN_INDEX FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND ";
-
-/* ------------------------------------------------------------------------------------------------------------- types */
-
-static const struct type_name {
-    const char *name;
-    uint8_t code;
-    enum tr_logical logical, unsigned_logical;
-} type_names[] = {
-    { "tinyint", TYPE_TINY, TR_INT8, TR_UINT8 },
-    { "smallint", TYPE_SHORT, TR_INT16, TR_UINT16 },
-    { "mediumint", TYPE_INT24, TR_INT24, TR_UINT24 },
-    { "int", TYPE_LONG, TR_INT32, TR_UINT32 },
-    { "bigint", TYPE_LONGLONG, TR_INT64, TR_UINT64 },
-    { "float", TYPE_FLOAT, TR_FLOAT32, TR_FLOAT32 },
-    { "double", TYPE_DOUBLE, TR_FLOAT64, TR_FLOAT64 },
-    { "decimal", TYPE_NEWDECIMAL, TR_DECIMAL, TR_DECIMAL },
-    { "bit", TYPE_BIT, TR_BIT, TR_BIT },
-    { "year", TYPE_YEAR, TR_YEAR, TR_YEAR },
-    { "date", TYPE_DATE, TR_DATE, TR_DATE },
-    { "time", TYPE_TIME2, TR_TIME, TR_TIME },
-    { "timestamp", TYPE_TIMESTAMP2, TR_TIMESTAMPTZ, TR_TIMESTAMPTZ },
-    { "datetime", TYPE_DATETIME2, TR_TIMESTAMP, TR_TIMESTAMP },
-    { "enum", TYPE_ENUM, TR_ENUM, TR_ENUM },
-    { "set", TYPE_SET, TR_SET, TR_SET },
-    { "json", TYPE_JSON, TR_JSON, TR_JSON },
-    { "char", TYPE_STRING, TR_CHAR, TR_CHAR },
-    { "varchar", TYPE_VARCHAR, TR_TEXT, TR_TEXT },
-    { "tinytext", TYPE_BLOB, TR_TEXT, TR_TEXT },
-    { "text", TYPE_BLOB, TR_TEXT, TR_TEXT },
-    { "mediumtext", TYPE_BLOB, TR_TEXT, TR_TEXT },
-    { "longtext", TYPE_BLOB, TR_TEXT, TR_TEXT },
-    { "binary", TYPE_STRING, TR_BYTES, TR_BYTES },
-    { "varbinary", TYPE_VARCHAR, TR_BYTES, TR_BYTES },
-    { "tinyblob", TYPE_BLOB, TR_BYTES, TR_BYTES },
-    { "blob", TYPE_BLOB, TR_BYTES, TR_BYTES },
-    { "mediumblob", TYPE_BLOB, TR_BYTES, TR_BYTES },
-    { "longblob", TYPE_BLOB, TR_BYTES, TR_BYTES },
-    { "vector", TYPE_VECTOR, TR_VECTOR, TR_VECTOR },
-    { "uuid", TYPE_STRING, TR_UUID, TR_UUID },
-    { "inet4", TYPE_STRING, TR_INET, TR_INET },
-    { "inet6", TYPE_STRING, TR_INET, TR_INET },
-    { "xmltype", TYPE_BLOB, TR_XML, TR_XML },
-    { "geometry", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "point", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "linestring", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "polygon", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "multipoint", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "multilinestring", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "multipolygon", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "geometrycollection", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-    { "geomcollection", TYPE_GEOMETRY, TR_GEOMETRY, TR_GEOMETRY },
-};
-
-static const struct type_name *
-find_type(const char *name)
-{
-    for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
-        if (strcasecmp(type_names[i].name, name) == 0)
-            return &type_names[i];
-    return NULL;
-}
-
-/* The labels of "enum('a','it''s')": quotes are doubled, some control bytes are escaped by a backslash. */
-static const char *
-read_label(const char *p, struct tr_buffer *label)
-{
-    tr_buffer_reset(label);
-    for (p++; *p != '\0'; p++) {
-        if (*p == '\'' && p[1] != '\'')
-            return p + 1;
-        if (*p == '\'')
-            p++;
-        else if (*p == '\\' && strchr("0nr\\", p[1]) != NULL && p[1] != '\0')
-            p++;
-        else {
-            tr_buffer_byte(label, *p);
-            continue;
-        }
-        char c = p[-1] == '\\' ? (*p == '0' ? '\0' : *p == 'n' ? '\n' : *p == 'r' ? '\r' : '\\') : '\'';
-        tr_buffer_byte(label, c);
-    }
-    return p;
-}
-
-static void
-read_labels(struct tr_arena *arena, struct tr_column *column, const char *type)
-{
-    const char *p = strchr(type, '(');
-    const char **labels = NULL;
-    uint32_t count = 0, capacity = 0;
-    struct tr_buffer label;
-    tr_buffer_init(&label, 1 << 20);
-    while (p != NULL && *p != '\0' && *++p == '\'') {
-        p = read_label(p, &label);
-        if (count == capacity) {
-            const char **more = tr_arena_alloc(arena,
-                                               (capacity = capacity > 0 ? capacity * 2 : 8) * sizeof *more);
-            if (count > 0)
-                memcpy(more, labels, count * sizeof *more);
-            labels = more;
-        }
-        labels[count++] = tr_arena_copy(arena, label.data != NULL ? label.data : "", label.len);
-    }
-    tr_buffer_fini(&label);
-    column->labels = labels;
-    column->nlabels = count;
-}
-
-static int32_t
-number(const char *text)
-{
-    if (text == NULL)
-        return -1;
-    long long n = strtoll(text, NULL, 10);
-    return n > INT32_MAX ? -1 : (int32_t)n;
-}
-
-static bool
-is_text(enum tr_logical logical)
-{
-    return logical == TR_CHAR || logical == TR_TEXT;
-}
-
-static void
-describe_type(struct tr_arena *arena, struct tr_column *column, char **row)
-{
-    const struct type_name *type = find_type(row[C_DATA_TYPE]);
-    column->native = tr_arena_strdup(arena, row[C_TYPE]);
-    column->type_name = type != NULL ? type->name : tr_arena_strdup(arena, row[C_DATA_TYPE]);
-    column->is_unsigned = strstr(row[C_TYPE], "unsigned") != NULL;
-    column->type_id = column->base_type_id = type != NULL ? type->code : 0;
-    column->type_mod = column->length = column->precision = column->scale = -1;
-    column->logical = type == NULL ? TR_OTHER : column->is_unsigned ? type->unsigned_logical : type->logical;
-    bool blob = type != NULL && type->code == TYPE_BLOB;
-    if (is_text(column->logical) || column->logical == TR_BYTES)
-        column->length = blob ? -1 : number(row[C_LENGTH]);
-    if (column->logical == TR_BIT)
-        column->length = number(row[C_PRECISION]);
-    if (column->logical == TR_VECTOR) {
-        const char *open = strchr(row[C_TYPE], '(');
-        column->length = open != NULL ? number(open + 1) : -1;
-    }
-    if (column->logical == TR_DECIMAL) {
-        column->precision = number(row[C_PRECISION]);
-        column->scale = number(row[C_SCALE]);
-    }
-    if (column->logical == TR_TIME || column->logical == TR_TIMESTAMP || column->logical == TR_TIMESTAMPTZ)
-        column->scale = row[C_FRACTION] != NULL ? number(row[C_FRACTION]) : 0;
-    if (column->logical == TR_ENUM || column->logical == TR_SET)
-        read_labels(arena, column, row[C_TYPE]);
-}
 
 static void
 describe(struct tr_arena *arena, struct tr_column *column, char **row)
 {
     const char *extra = row[C_EXTRA] != NULL ? row[C_EXTRA] : "";
     column->name = tr_arena_strdup(arena, row[C_NAME]);
-    describe_type(arena, column, row);
+    if (!tr_binlog_describe_type(arena, column, row[C_TYPE]))
+        column->type_name = tr_arena_strdup(arena, row[C_DATA_TYPE]);
     column->charset = tr_arena_strdup(arena, row[C_CHARSET]);
     column->collation = tr_arena_strdup(arena, row[C_COLLATION]);
     column->not_null = strcasecmp(row[C_NULLABLE], "NO") == 0;
@@ -668,4 +514,25 @@ tr_mysql_describe(struct tr_source *base, const char *schema, const char *name, 
         *relation = tr_relation_ref(list.items[0]);
     tr_relation_list_free(&list);
     return rc;
+}
+
+int
+tr_mysql_offset(void *arg, const char *zone, int64_t unix_us, char out[8], struct tr_error *err)
+{
+    struct tr_buffer sql;
+    char *minutes = NULL;
+    out[0] = '\0';
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SELECT TIMESTAMPDIFF(MINUTE, u, CONVERT_TZ(u, '+00:00', ");
+    tr_mysql_literal(&sql, zone, strlen(zone));
+    tr_buffer_printf(&sql, ")) FROM (SELECT TIMESTAMP '1970-01-01 00:00:00' + INTERVAL %lld SECOND AS u) t",
+                     (long long)(unix_us / 1000000));
+    int rc = tr_mysql_ask_text(arg, sql.data, &minutes, err);
+    tr_buffer_fini(&sql);
+    if (rc == 0 && minutes != NULL) {
+        int m = atoi(minutes), size = m < 0 ? -m : m;
+        snprintf(out, 8, "%c%02d:%02d", m < 0 ? '-' : '+', size / 60 % 100, size % 60);
+    }
+    free(minutes);
+    return rc < 0 ? tr_error_prefix(err, "source: asking for the time zone %s", zone) : 0;
 }

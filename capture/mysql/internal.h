@@ -228,6 +228,7 @@ int tr_mysql_relations(struct tr_source *source, struct tr_relation_list *list, 
 int tr_mysql_describe(struct tr_source *source, const char *schema, const char *name,
                       struct tr_relation **relation, struct tr_error *err);
 int tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err);
+int tr_mysql_offset(void *arg, const char *zone, int64_t unix_us, char out[8], struct tr_error *err);
 
 /* ---- definitions.c */
 int tr_mysql_definitions(struct tr_source *source, struct tr_relation *const *tables, size_t ntables,

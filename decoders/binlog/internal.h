@@ -203,7 +203,7 @@ event_reader binlog_read_query;
 int binlog_peek_query(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek *peek,
                       struct tr_error *err);
 
-/* statement.c: verb and tables of a TR_DDL event, from its text. */
+/* statement.c: verb, tables and columns of a TR_DDL event, from its text. The reference to event->ddl.defined is the caller's. */
 void binlog_read_tables(struct tr_arena *arena, struct tr_event *event);
 
 /* table_map.c */

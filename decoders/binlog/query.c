@@ -435,6 +435,24 @@ leave_out_tables(struct binlog *d, struct tr_event *event)
     }
 }
 
+/* A zone may have any name, and SYSTEM is another one on each server: what the clock showed is told by the offset alone. */
+static int
+find_offset(struct binlog *d, struct tr_arena *arena, struct tr_event *event, struct tr_error *err)
+{
+    const struct tr_catalog *catalog = &d->base.config.catalog;
+    const char *zone = event->ddl.time_zone;
+    char offset[8] = "";
+    int rc = 0;
+    if (zone == NULL)
+        return 0;
+    if (zone[0] == '+' || zone[0] == '-')
+        snprintf(offset, sizeof offset, "%s", zone);
+    else if (catalog->offset != NULL)
+        rc = catalog->offset(catalog->arg, zone, event->ddl.began_us, offset, err);
+    event->ddl.offset = offset[0] != '\0' ? tr_arena_strdup(arena, offset) : NULL;
+    return rc;
+}
+
 static int
 add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct tr_error *err)
 {
@@ -459,9 +477,16 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
     event->ddl.time_zone = q->time_zone != NULL ? tr_arena_copy(arena, q->time_zone, q->time_zone_len) : NULL;
     event->ddl.began_us = (int64_t)f->timestamp * 1000000 + (q->micros < 1000000 ? q->micros : 0);
     event->ddl.sql_mode = q->sql_mode;
+    int rc = find_offset(d, arena, event, err);
+    if (rc < 0)
+        return rc;
     binlog_read_tables(arena, event);
+    if (event->ddl.defined != NULL) {
+        tr_batch_hold(f->batch, event->ddl.defined);
+        tr_relation_unref(event->ddl.defined);
+    }
     leave_out_tables(d, event);
-    int rc = binlog_reshaped(d, f, event, err);
+    rc = binlog_reshaped(d, f, event, err);
     return rc < 0 ? rc : TR_DECODED_ROW;
 }
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/logical.h"
+#include "core/relation.h"
 
 enum mysql_type {
     TYPE_DECIMAL = 0, /* before MySQL 5.0: not supported */
@@ -67,6 +67,12 @@ struct type_info {
 
 /* By type code; name NULL = not known. */
 extern const struct type_info binlog_types[256];
+
+/*
+ * What the type says of a column, spelled as the catalogue does ("int(10) unsigned", "enum('a','it''s')", "datetime(3)"): native, type codes, logical type, length,
+ * precision, scale, labels. False when the type is not known: then TR_OTHER. Pure.
+ */
+bool tr_binlog_describe_type(struct tr_arena *arena, struct tr_column *column, const char *spelled);
 
 /* Bytes of a decimal(precision, scale), or 0 when there is no such. */
 uint32_t binlog_decimal_size(uint32_t precision, uint32_t scale);

@@ -29,6 +29,7 @@ check(const char *text, const char *expected)
                                text + t->at);
     }
     assert_string_equal(got, expected);
+    tr_relation_unref(event.ddl.defined);
     tr_arena_fini(&arena);
 }
 
@@ -49,7 +50,97 @@ check_columns(const char *text, bool reshapes, const char *expected)
     assert_int_equal(event.ddl.verb, TR_VERB_ALTER_TABLE);
     assert_int_equal(event.ddl.ntables, 1);
     assert_int_equal(event.ddl.reshapes, reshapes);
+    tr_relation_unref(event.ddl.defined);
     tr_arena_fini(&arena);
+}
+
+/* "+name type[ !][ default][ <older]", "~from>name ...", "-name" */
+static void
+check_definitions(const char *text, int64_t sql_mode, const char *expected)
+{
+    struct tr_arena arena;
+    struct tr_event event = { .ddl = { .database = "d",
+                                       .text = text,
+                                       .offset = "+02:00",
+                                       .sql_mode = sql_mode,
+                                       .began_us = 1234567890500000 } };
+    char got[2000] = "";
+    size_t at = 0;
+    tr_arena_init(&arena);
+    binlog_read_tables(&arena, &event);
+    const struct tr_relation *relation = event.ddl.defined;
+    for (uint16_t i = 0; relation != NULL && i < relation->ncolumns; i++) {
+        const struct tr_column *c = &relation->columns[i];
+        const struct tr_ddl_column *d = &event.ddl.columns[i];
+        bool drop = d->action == TR_DDL_DROP;
+        at += (size_t)snprintf(got + at, sizeof got - at, "%s%c%s%s%s%s%s%s%s%s%s%s", i > 0 ? "; " : "",
+                               "+~-"[d->action], d -> from != NULL ? d -> from : "",
+                               d->from != NULL ? ">" : "", c->name, drop ? "" : " ", drop ? "" : c->native,
+                               c->not_null ? " !" : "", c->default_expression != NULL ? " " : "",
+                               c->default_expression != NULL ? c->default_expression : "",
+                               d->older != NULL ? " <" : "", d->older != NULL ? d->older : "");
+    }
+    assert_string_equal(got, expected);
+    tr_relation_unref(event.ddl.defined);
+    tr_arena_fini(&arena);
+}
+
+static void
+test_columns_that_are_added_are_read(void **state)
+{
+    (void)state;
+    check_definitions("ALTER TABLE t ADD c int", 0, "+c int");
+    check_definitions(
+        "ALTER TABLE t ADD COLUMN IF NOT EXISTS `a``b` INTEGER(5) UNSIGNED ZEROFILL NOT NULL AFTER `x`, ALGORITHM=INSTANT",
+        0, "+a`b int(5) unsigned zerofill ! <0");
+    check_definitions(
+        "ALTER TABLE t ADD (a int default 1, b varchar(10) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL COMMENT 'it''s, (b', c bool DEFAULT TRUE)",
+        0, "+a int 1; +b varchar(10) ! <''; +c tinyint(1) 1");
+    check_definitions(
+        "ALTER TABLE t /* ADD x int */ ADD s varchar(5) DEFAULT 'it''s \\', a', ADD d decimal(5,2) DEFAULT -1.5, add e ENUM('a','b''c') not null first",
+        0, "+s varchar(5) 'it''s '', a'; +d decimal(5,2) -1.5; +e enum('a','b''c') ! <'a'");
+    check_definitions(
+        "ALTER TABLE t ADD j double precision DEFAULT 1e-3, ADD k national character varying(7) DEFAULT \"x\", ADD b bit DEFAULT b'1', ADD h binary(2) DEFAULT x'4142'",
+        0, "+j double 1e-3; +k varchar(7) 'x'; +b bit(1) b'1'; +h binary(2) 0x4142");
+    check_definitions(
+        "ALTER TABLE t ADD a datetime(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), ADD b timestamp NOT NULL DEFAULT now(), ADD c date DEFAULT (CURDATE())",
+        0,
+        "+a datetime(3) current_timestamp(3) <'2009-02-14 01:31:30.500'; +b timestamp ! current_timestamp() <'2009-02-13 23:31:30'; +c date curdate() <'2009-02-14'");
+    check_definitions(
+        "ALTER TABLE t ADD u varchar(36) DEFAULT (uuid()), ADD n int DEFAULT NULL, ADD x int DEFAULT (1 + (2)), ADD y datetime DEFAULT (now() + interval 1 day)",
+        0, "+u varchar(36) (uuid()); +n int; +x int (1 + (2)); +y datetime (now() + interval 1 day)");
+    check_definitions("ALTER TABLE t ADD \"q\" varchar(3) DEFAULT '\\'", 0x100004, "+q varchar(3) '\\\\'");
+    check_definitions(
+        "ALTER TABLE t MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT, CHANGE COLUMN a b varchar(40) NULL, MODIFY e enum('a','b','c') DEFAULT 'b'",
+        0, "~id>id bigint unsigned !; ~a>b varchar(40); ~e>e enum('a','b','c') 'b'");
+    check_definitions(
+        "ALTER TABLE t DROP a, DROP COLUMN IF EXISTS `b` CASCADE, DROP INDEX c, DROP PRIMARY KEY, DROP FOREIGN KEY f, DROP CHECK k",
+        0, "-a; -b");
+}
+
+/* Rather nothing than what is half understood. */
+static void
+test_definitions_that_are_not_understood_are_left_out(void **state)
+{
+    (void)state;
+    check_definitions(
+        "ALTER TABLE t ADD INDEX i (a), ADD KEY (b), ADD CONSTRAINT c CHECK (a > 1), ADD UNIQUE u (a), ADD PRIMARY KEY (a)",
+        0, "");
+    check_definitions(
+        "ALTER TABLE t ADD g int AS (a + 1) STORED, ADD h int GENERATED ALWAYS AS (1), ADD n int", 0,
+        "+n int");
+    check_definitions(
+        "ALTER TABLE t ADD id int AUTO_INCREMENT PRIMARY KEY, ADD ts timestamp, ADD p point NOT NULL, ADD j json NOT NULL",
+        0, "");
+    check_definitions(
+        "ALTER TABLE t ADD a varchar(3) DEFAULT _latin1'x', ADD b varchar(3) DEFAULT 'a' 'b', ADD c wonder, ADD d int DEFAULT",
+        0, "");
+    check_definitions(
+        "ALTER TABLE t DROP SYSTEM VERSIONING, ADD SYSTEM VERSIONING, COMMENT 'x', ADD COLUMN a int DEFAULT (1",
+        0, "");
+    check_definitions("ALTER TABLE t ADD (a int, b enum('x", 0, "+a int");
+    check_definitions("ALTER TABLE t ADD PARTITION (PARTITION p VALUES LESS THAN (3)), RENAME COLUMN x TO y",
+                      0, "");
 }
 
 static void
@@ -115,6 +206,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_of_each_statement_are_found),
         cmocka_unit_test(test_columns_that_are_renamed_are_found),
+        cmocka_unit_test(test_columns_that_are_added_are_read),
+        cmocka_unit_test(test_definitions_that_are_not_understood_are_left_out),
         cmocka_unit_test(test_other_statements_name_no_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
