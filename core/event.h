@@ -62,8 +62,6 @@ enum tr_ddl_action {
 struct tr_ddl_column {
     uint8_t action;   /* enum tr_ddl_action */
     const char *from; /* TR_DDL_DEFINE: its name before the statement */
-    const char
-        *older; /* TR_DDL_ADD: what rows that are there hold, a constant; NULL: what the default says */
 };
 
 /* A table that a DDL statement names. */

@@ -18,7 +18,6 @@ struct definition {
     struct scan *s;
     struct tr_arena *arena; /* of the relation */
     struct tr_column column;
-    const char *older;
     bool null, has_default; /* as written */
 };
 
@@ -204,7 +203,7 @@ moment(struct definition *d, bool utc, bool day, int digits)
                         &tm);
     if (logical != TR_DATE && !day)
         n += (size_t)snprintf(text + n, sizeof text - n, "%s", fraction);
-    return quote(d, text, n);
+    return tr_arena_copy(d->arena, text, n);
 }
 
 /* A call of the clock, in parentheses or not: the default as the catalogue prints it, and what rows that are there got. */
@@ -251,7 +250,8 @@ read_clock(struct definition *d)
     char printed[40];
     snprintf(printed, sizeof printed, digits > 0 ? "%s(%d)" : "%s()", clocks[i].printed, digits);
     d->column.default_expression = tr_arena_strdup(d->arena, printed);
-    d->older = moment(d, clocks[i].utc, clocks[i].day, digits);
+    d->column.older_value = moment(d, clocks[i].utc, clocks[i].day, digits);
+    d->column.older = d->column.older_value != NULL ? TR_OLDER_VALUE : TR_OLDER_UNKNOWN;
     *d->s = ahead;
     return true;
 }
@@ -351,28 +351,28 @@ read_default(struct definition *d)
     return read_clock(d) || read_number(d) || read_text(d) || read_expression(d);
 }
 
-/* What the server puts into rows that are there, where a column is NOT NULL and has no default; NULL = not known. */
-static const char *
-implicit(struct definition *d)
+/* What the server puts into rows that are there, where a column is NOT NULL and has no default. Zero dates and the like have no form elsewhere: then it counts as not known. */
+static void
+take_implicit(struct definition *d)
 {
-    const char *type = d->column.type_name;
-    switch (d->column.logical) {
+    struct tr_column *column = &d->column;
+    const char *value = NULL;
+    switch (column->logical) {
     case TR_CHAR:
     case TR_TEXT:
-    case TR_SET:
-    case TR_BYTES: return "''";
-    case TR_BIT: return "b'0'";
-    case TR_ENUM:
-        return d->column.nlabels > 0 ? quote(d, d->column.labels[0], strlen(d->column.labels[0])) : NULL;
-    case TR_DATE: return "'0000-00-00'";
-    case TR_TIMESTAMP:
-    case TR_TIMESTAMPTZ: return "'0000-00-00 00:00:00'";
-    case TR_TIME: return "'00:00:00'";
-    case TR_UUID: return "'00000000-0000-0000-0000-000000000000'";
-    case TR_INET: return strcmp(type, "inet4") == 0 ? "'0.0.0.0'" : "'::'";
-    case TR_YEAR: return "0";
-    default: return (d->column.logical >= TR_INT8 && d->column.logical <= TR_DECIMAL) ? "0" : NULL;
+    case TR_SET: value = ""; break;
+    case TR_BYTES: value = strcmp(column->type_name, "binary") != 0 ? "\\x" : NULL; break;
+    case TR_ENUM: value = column->nlabels > 0 ? column->labels[0] : NULL; break;
+    case TR_JSON: value = "null"; break;
+    case TR_TIME: value = "00:00:00"; break;
+    case TR_UUID: value = "00000000-0000-0000-0000-000000000000"; break;
+    case TR_INET: value = strcmp(column->type_name, "inet4") == 0 ? "0.0.0.0" : "::"; break;
+    case TR_YEAR: value = "0"; break;
+    default: value = column->logical >= TR_INT8 && column->logical <= TR_DECIMAL ? "0" : NULL; break;
     }
+    column->older = value != NULL ? TR_OLDER_VALUE : TR_OLDER_UNKNOWN;
+    column->older_value = value;
+    column->default_unknown = value == NULL;
 }
 
 /* ------------------------------------------------------------------------------------------- the clause */
@@ -480,11 +480,10 @@ read_definition(struct definition *d, enum tr_ddl_action action)
     if (!known || action != TR_DDL_ADD)
         return known;
     if (d->column.not_null && !d->has_default)
-        d->older = implicit(d);
+        take_implicit(d);
     /* without a word about NULL it depends on a setting of the server's */
     bool settled = d->column.logical != TR_TIMESTAMPTZ || d->has_default || d->null;
-    return settled && !d->column.auto_increment &&
-           (d->has_default || !d->column.not_null || d->older != NULL);
+    return settled && !d->column.auto_increment;
 }
 
 static void
@@ -506,9 +505,8 @@ add(const struct scan *s, enum tr_ddl_action action, const char *from, const str
         event->ddl.columns = more;
     }
     ((struct tr_column *)(uintptr_t)relation->columns)[n] = d->column;
-    ((struct tr_ddl_column *)(uintptr_t)event->ddl.columns)[n] = (struct tr_ddl_column){
-        (uint8_t)action, from, action == TR_DDL_ADD ? d->older : NULL
-    };
+    ((struct tr_ddl_column *)(uintptr_t)event->ddl.columns)[n] = (struct tr_ddl_column){ (uint8_t)action,
+                                                                                         from };
     relation->ncolumns++;
 }
 

@@ -264,7 +264,7 @@ patience(struct tr_sql_apply *base, int64_t wait_us)
 bool
 tr_pg_changes_shape(const struct tr_event *event)
 {
-    return (event->kind == TR_SCHEMA && event->schema.previous != NULL) || tr_pg_renames_columns(event);
+    return (event->kind == TR_SCHEMA && event->schema.previous != NULL) || tr_pg_alters_columns(event);
 }
 
 static const struct tr_sql_driver driver = {

@@ -525,7 +525,7 @@ changes_shape(const struct tr_sql_careful *base, const struct tr_event *event)
 {
     struct tr_pg_apply *apply = (struct tr_pg_apply *)base->apply;
     bool use = tr_sql_is_row(event) && !tr_pg_map_known(apply, event->relation);
-    if (tr_pg_renames_columns(event))
+    if (tr_pg_alters_columns(event))
         return true;
     bool change = event->kind == TR_SCHEMA && event->schema.previous != NULL && !event->relation->skip;
     return (use || change) && tr_pg_shape_is_due(apply, event->relation, base->group->plan.number);
@@ -538,7 +538,7 @@ reach_shape(struct tr_sql_careful *base, const struct tr_event *event, struct tr
     struct tr_relation *previous = event->kind == TR_SCHEMA ? event->schema.previous : NULL;
     base->group->shaped = true;
     if (event->kind == TR_DDL)
-        return tr_pg_carry_renames(c->sink, c->worker->conn, event, err);
+        return tr_pg_carry_statement(c->sink, c->worker->conn, event, err);
     return tr_pg_reach_shape(c->sink, c->worker->conn, base->group->plan.number, previous, event->relation,
                              err);
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "sinks/postgres/shape.h"
+#include "sinks/postgres/change.h"
 
 /* "ALTER TABLE schema.name " */
 static void
@@ -21,25 +21,15 @@ alter(struct tr_buffer *sql, const struct tr_pg_table *table)
     tr_buffer_byte(sql, ' ');
 }
 
-struct change {
-    struct tr_postgres_sink *sink;
-    PGconn *conn;
-    struct tr_pg_table *table;        /* the target's, as it was before */
-    const struct tr_pg_shape *before; /* NULL: nothing is known of the table */
-    const struct tr_relation *after;
-    const struct tr_relation *translated; /* after, with types and defaults as PostgreSQL spells them */
-    struct tr_buffer sql;
-};
-
 /* The column as it is to be made here. */
 static const struct tr_column *
-as_here(const struct change *c, const struct tr_column *column)
+as_here(const struct tr_pg_change *c, const struct tr_column *column)
 {
     return &c->translated->columns[column - c->after->columns];
 }
 
 static int
-run(struct change *c, struct tr_error *err)
+run(struct tr_pg_change *c, struct tr_error *err)
 {
     const char *schema = c->table->schema, *name = c->table->name;
     int rc = tr_pg_ask(c->sink, c->conn, c->sql.data, NULL, err);
@@ -62,7 +52,7 @@ run(struct change *c, struct tr_error *err)
 }
 
 static int
-refuse(struct change *c, const char *what, const char *column, struct tr_error *err)
+refuse(struct tr_pg_change *c, const char *what, const char *column, struct tr_error *err)
 {
     tr_fail(err, TR_REFUSED,
             "table %s.%s: the source has %s column \"%s\"; carrying that over could lose or falsify data",
@@ -73,8 +63,8 @@ refuse(struct change *c, const char *what, const char *column, struct tr_error *
         c->sql.data);
 }
 
-static int
-rename_column(struct change *c, const char *from, const char *to, struct tr_error *err)
+int
+tr_pg_change_rename(struct tr_pg_change *c, const char *from, const char *to, struct tr_error *err)
 {
     alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "RENAME COLUMN ");
@@ -88,7 +78,7 @@ rename_column(struct change *c, const char *from, const char *to, struct tr_erro
 
 /* Is the column under another name now, and the target still under the old one? */
 static const struct tr_column *
-renamed(const struct change *c, const struct tr_pg_shape_column *before)
+renamed(const struct tr_pg_change *c, const struct tr_pg_shape_column *before)
 {
     const struct tr_column *after = before->dropped ? NULL : tr_pg_shape_now(c->before, before, c->after);
     return after != NULL && strcmp(before->name, after->name) != 0 &&
@@ -99,7 +89,7 @@ renamed(const struct change *c, const struct tr_pg_shape_column *before)
 
 /* Will the target's column of this name make room by a new name of its own? */
 static bool
-makes_room(const struct change *c, const char *name)
+makes_room(const struct tr_pg_change *c, const char *name)
 {
     for (uint16_t i = 0; i < c->before->ncolumns; i++)
         if (strcmp(c->before->columns[i].name, name) == 0 && renamed(c, &c->before->columns[i]) != NULL)
@@ -107,8 +97,8 @@ makes_room(const struct change *c, const char *name)
     return false;
 }
 
-static int
-refuse_taken_name(struct change *c, const char *from, const char *to, struct tr_error *err)
+int
+tr_pg_change_refuse_name(struct tr_pg_change *c, const char *from, const char *to, struct tr_error *err)
 {
     tr_fail(err, TR_REFUSED,
             "table %s.%s: the source renamed column \"%s\" to \"%s\", and the target has both",
@@ -125,7 +115,7 @@ refuse_taken_name(struct change *c, const char *from, const char *to, struct tr_
 
 /* Names that are exchanged go by way of names that nobody has. */
 static int
-carry_names(struct change *c, struct tr_error *err)
+carry_names(struct tr_pg_change *c, struct tr_error *err)
 {
     char meanwhile[64];
     int rc = 0;
@@ -139,11 +129,11 @@ carry_names(struct change *c, struct tr_error *err)
                  waits = taken && makes_room(c, after->name);
             snprintf(meanwhile, sizeof meanwhile, "tailrace renames %u", (unsigned)i);
             if (taken && !waits)
-                rc = refuse_taken_name(c, name, after->name, err);
+                rc = tr_pg_change_refuse_name(c, name, after->name, err);
             else if (pass == 0)
-                rc = rename_column(c, name, waits ? meanwhile : after->name, err);
+                rc = tr_pg_change_rename(c, name, waits ? meanwhile : after->name, err);
             else if (waits)
-                rc = rename_column(c, meanwhile, after->name, err);
+                rc = tr_pg_change_rename(c, meanwhile, after->name, err);
         }
     return rc;
 }
@@ -179,7 +169,8 @@ widens(const struct tr_pg_shape_column *from, const struct tr_column *to)
 
 /* Of another engine: what counts is what the two types become here. Labels come with the enum's own type. */
 static int
-carry_foreign_type(struct change *c, const struct tr_column *after, const char *now, struct tr_error *err)
+carry_foreign_type(struct tr_pg_change *c, const struct tr_column *after, const char *now,
+                   struct tr_error *err)
 {
     const char *wanted = as_here(c, after)->native;
     if (tr_pg_types_alike(now, wanted) || after->logical == TR_ENUM)
@@ -199,7 +190,7 @@ carry_foreign_type(struct change *c, const struct tr_column *after, const char *
 
 /* The log of the other engines tells which columns may be NULL. */
 static int
-carry_nullable(struct change *c, const struct tr_column *after, struct tr_error *err)
+carry_nullable(struct tr_pg_change *c, const struct tr_column *after, struct tr_error *err)
 {
     int at = tr_pg_table_column(c->table, after->name);
     if (c->sink->from_postgresql || at < 0 || after->not_null || after->key > 0 ||
@@ -214,7 +205,7 @@ carry_nullable(struct change *c, const struct tr_column *after, struct tr_error 
 
 /* Has the target a cast? Only before a refusal: the answer no spoils the transaction. */
 static bool
-casts(struct change *c, const char *from, const char *to)
+casts(struct tr_pg_change *c, const char *from, const char *to)
 {
     struct tr_error ignored;
     struct tr_buffer sql;
@@ -227,7 +218,7 @@ casts(struct change *c, const char *from, const char *to)
 
 /* What USING was at the source is in no log. */
 static int
-refuse_type(struct change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
+refuse_type(struct tr_pg_change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
             struct tr_error *err)
 {
     tr_buffer_text(&c->sql, " USING ");
@@ -239,7 +230,7 @@ refuse_type(struct change *c, const struct tr_pg_shape_column *before, const str
 
 /* The operator may have been here: then the target's type is not the old one any more, and what it is now is his choice. */
 static int
-carry_type(struct change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
+carry_type(struct tr_pg_change *c, const struct tr_pg_shape_column *before, const struct tr_column *after,
            struct tr_error *err)
 {
     int at = tr_pg_table_column(c->table, before->name);
@@ -264,7 +255,7 @@ carry_type(struct change *c, const struct tr_pg_shape_column *before, const stru
 
 /* The type of a new column, when it is an enum that the target does not know. */
 static int
-make_enum(struct change *c, const struct tr_column *column, struct tr_error *err)
+make_enum(struct tr_pg_change *c, const struct tr_column *column, struct tr_error *err)
 {
     if (column->logical != TR_ENUM || column->nlabels == 0 || column->type_id != column->base_type_id)
         return 0;
@@ -288,7 +279,7 @@ make_enum(struct change *c, const struct tr_column *column, struct tr_error *err
 
 /* The target's column of this name is one that the source had before under another number: its values are not those of the new one. */
 static bool
-is_left_over(const struct change *c, const struct tr_column *column, int at)
+is_left_over(const struct tr_pg_change *c, const struct tr_column *column, int at)
 {
     for (uint16_t i = 0; c->before != NULL && i < c->before->ncolumns; i++) {
         const struct tr_pg_shape_column *old = &c->before->columns[i];
@@ -300,7 +291,7 @@ is_left_over(const struct change *c, const struct tr_column *column, int at)
 }
 
 static int
-refuse_left_over(struct change *c, const struct tr_column *column, struct tr_error *err)
+refuse_left_over(struct tr_pg_change *c, const struct tr_column *column, struct tr_error *err)
 {
     tr_fail(
         err, TR_REFUSED,
@@ -321,7 +312,7 @@ refuse_left_over(struct change *c, const struct tr_column *column, struct tr_err
 
 /* The statement has no default then. */
 static int
-refuse_default(struct change *c, const struct tr_column *column, struct tr_error *err)
+refuse_default(struct tr_pg_change *c, const struct tr_column *column, struct tr_error *err)
 {
     tr_fail(
         err, TR_REFUSED,
@@ -336,7 +327,7 @@ refuse_default(struct change *c, const struct tr_column *column, struct tr_error
 
 /* It has a lower number than columns that the task knows, so it did not come after them. */
 static int
-refuse_unpublished(struct change *c, const struct tr_column *column, struct tr_error *err)
+refuse_unpublished(struct tr_pg_change *c, const struct tr_column *column, struct tr_error *err)
 {
     tr_fail(err, TR_REFUSED,
             "table %s.%s: the source's column \"%s\" was there before, and its values were not in the log",
@@ -347,7 +338,7 @@ refuse_unpublished(struct change *c, const struct tr_column *column, struct tr_e
 }
 
 static int
-add_column(struct change *c, const struct tr_column *column, struct tr_error *err)
+add_column(struct tr_pg_change *c, const struct tr_column *column, struct tr_error *err)
 {
     int rc = make_enum(c, column, err);
     if (rc < 0)
@@ -358,7 +349,7 @@ add_column(struct change *c, const struct tr_column *column, struct tr_error *er
 }
 
 static int
-has_rows(struct change *c, bool *any, struct tr_error *err)
+has_rows(struct tr_pg_change *c, bool *any, struct tr_error *err)
 {
     PGresult *res = NULL;
     tr_buffer_text(&c->sql, "SELECT EXISTS (SELECT FROM ");
@@ -373,7 +364,7 @@ has_rows(struct change *c, bool *any, struct tr_error *err)
 
 /* What older rows hold is not known: that matters where there are any. */
 static int
-carry_doubtful(struct change *c, struct tr_column *column, bool was_there, struct tr_error *err)
+carry_doubtful(struct tr_pg_change *c, struct tr_column *column, bool was_there, struct tr_error *err)
 {
     bool any;
     int rc = has_rows(c, &any, err);
@@ -389,8 +380,8 @@ carry_doubtful(struct change *c, struct tr_column *column, bool was_there, struc
     return column->default_unknown ? refuse_default(c, column, err) : refuse(c, "a new", column->name, err);
 }
 
-static int
-carry_new(struct change *c, const struct tr_column *source, struct tr_error *err)
+int
+tr_pg_change_add(struct tr_pg_change *c, const struct tr_column *source, struct tr_error *err)
 {
     struct tr_column column = *as_here(c, source);
     int at = tr_pg_table_column(c->table, column.name);
@@ -414,20 +405,20 @@ carry_new(struct change *c, const struct tr_column *source, struct tr_error *err
                                                     : carry_doubtful(c, &column, was_there, err);
 }
 
-static int
-carry_dropped(struct change *c, const struct tr_pg_shape_column *column, struct tr_error *err)
+int
+tr_pg_change_drop(struct tr_pg_change *c, const char *column, struct tr_error *err)
 {
-    int at = tr_pg_table_column(c->table, column->name);
+    int at = tr_pg_table_column(c->table, column);
     if (at < 0)
         return 0;
     tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
-           "the source dropped column \"%s\" of %s.%s; the target keeps it", column->name, c->table->schema,
+           "the source dropped column \"%s\" of %s.%s; the target keeps it", column, c->table->schema,
            c->table->name);
     if (!c->table->columns[at].not_null || c->table->columns[at].generated)
         return 0;
     alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
-    tr_pg_identifier(&c->sql, column->name);
+    tr_pg_identifier(&c->sql, column);
     tr_buffer_text(&c->sql, " DROP NOT NULL");
     return run(c, err);
 }
@@ -435,7 +426,7 @@ carry_dropped(struct change *c, const struct tr_pg_shape_column *column, struct 
 /* ------------------------------------------------------------------------------------------- doubt */
 
 static int
-refuse_doubt(struct change *c, const char *gone, const struct tr_column *come, struct tr_error *err)
+refuse_doubt(struct tr_pg_change *c, const char *gone, const struct tr_column *come, struct tr_error *err)
 {
     tr_fail(
         err, TR_REFUSED,
@@ -453,7 +444,7 @@ refuse_doubt(struct change *c, const char *gone, const struct tr_column *come, s
 
 /* One column has gone and another has come: without both numbers nobody knows whether they are the same. */
 static int
-doubt_shapes(struct change *c, struct tr_error *err)
+doubt_shapes(struct tr_pg_change *c, struct tr_error *err)
 {
     for (uint16_t i = 0; i < c->before->ncolumns; i++) {
         const struct tr_pg_shape_column *gone = &c->before->columns[i];
@@ -473,7 +464,7 @@ doubt_shapes(struct change *c, struct tr_error *err)
 
 /* A table that is seen for the first time: what the target has more may be what it lacks under another name. */
 static int
-carry_first(struct change *c, struct tr_error *err)
+carry_first(struct tr_pg_change *c, struct tr_error *err)
 {
     const char *gone = NULL;
     int rc = 0;
@@ -484,13 +475,13 @@ carry_first(struct change *c, struct tr_error *err)
         const struct tr_column *column = &c->after->columns[i];
         bool lacks = !column->generated && tr_pg_table_column(c->table, column->name) < 0;
         if (lacks)
-            rc = gone != NULL ? refuse_doubt(c, gone, column, err) : carry_new(c, column, err);
+            rc = gone != NULL ? refuse_doubt(c, gone, column, err) : tr_pg_change_add(c, column, err);
     }
     return rc;
 }
 
 static int
-carry(struct change *c, struct tr_error *err)
+carry(struct tr_pg_change *c, struct tr_error *err)
 {
     if (c->before == NULL)
         return carry_first(c, err);
@@ -503,13 +494,13 @@ carry(struct change *c, struct tr_error *err)
         if (after != NULL)
             rc = carry_type(c, before, after, err);
         else if (!before->dropped)
-            rc = carry_dropped(c, before, err);
+            rc = tr_pg_change_drop(c, before->name, err);
         if (rc == 0 && after != NULL)
             rc = carry_nullable(c, after, err);
     }
     for (uint16_t i = 0; rc == 0 && i < c->after->ncolumns; i++)
         if (tr_pg_shape_then(c->before, c->after, &c->after->columns[i]) == NULL)
-            rc = carry_new(c, &c->after->columns[i], err);
+            rc = tr_pg_change_add(c, &c->after->columns[i], err);
     return rc;
 }
 
@@ -520,7 +511,7 @@ change_table(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_pg_sha
              struct tr_relation *after, struct tr_error *err)
 {
     struct tr_relation *translated = tr_pg_translated(sink, after);
-    struct change c = {
+    struct tr_pg_change c = {
         .sink = sink, .conn = conn, .before = before, .after = after, .translated = translated
     };
     int rc = tr_pg_table_read(sink, after->target_schema, after->target_name, &c.table, err);
@@ -593,76 +584,6 @@ store(struct tr_postgres_sink *sink, PGconn *conn, struct tr_relation *relation,
     return rc < 0 ? tr_error_prefix(err, "remembering the shape of table %s.%s", relation->schema,
                                     relation->name)
                   : 0;
-}
-
-/* ------------------------------------------------------------------------------------------- renamed by name */
-
-bool
-tr_pg_renames_columns(const struct tr_event *event)
-{
-    return event->kind == TR_DDL && event->ddl.verb == TR_VERB_ALTER_TABLE && event->ddl.nrenames > 0 &&
-           event->ddl.ntables > 0 && event->ddl.tables[0].wanted;
-}
-
-static bool
-gives_away(const struct tr_event *event, const char *name)
-{
-    for (uint32_t i = 0; i < event->ddl.nrenames; i++)
-        if (strcmp(event->ddl.renames[i].from, name) == 0)
-            return true;
-    return false;
-}
-
-/* As carry_names(): names that are passed on or exchanged go by way of names that nobody has. */
-static int
-rename_by_name(struct change *c, const struct tr_event *event, struct tr_error *err)
-{
-    char meanwhile[64];
-    int rc = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (uint32_t i = 0; rc == 0 && i < event->ddl.nrenames; i++) {
-            const struct tr_ddl_rename *rename = &event->ddl.renames[i];
-            bool taken = tr_pg_table_column(c->table, rename->to) >= 0,
-                 waits = taken && gives_away(event, rename->to);
-            if (tr_pg_table_column(c->table, rename->from) < 0)
-                continue; /* done by the operator, or not carried */
-            snprintf(meanwhile, sizeof meanwhile, "tailrace renames %u", i);
-            if (taken && !waits)
-                rc = refuse_taken_name(c, rename->from, rename->to, err);
-            else if (pass == 0)
-                rc = rename_column(c, rename->from, waits ? meanwhile : rename->to, err);
-            else if (waits)
-                rc = rename_column(c, meanwhile, rename->to, err);
-        }
-    return rc;
-}
-
-int
-tr_pg_carry_renames(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
-                    struct tr_error *err)
-{
-    const struct tr_ddl_table *table = &event->ddl.tables[0];
-    struct change c = { .sink = sink, .conn = conn };
-    if (sink->ddl != TR_PG_DDL_APPLY)
-        return 0;
-    int rc = tr_pg_table_read(sink, table->target_schema, table->target_name, &c.table, err);
-    if (rc < 0 || c.table == NULL)
-        return rc;
-    tr_buffer_init(&c.sql, (size_t)1 << 20);
-    rc = rename_by_name(&c, event, err);
-    tr_pg_table_free(c.table);
-    struct tr_pg_shape *shape = rc == 0 ? tr_pg_shape_rename(sink->apply, table, event->ddl.renames,
-                                                             event->ddl.nrenames)
-                                        : NULL;
-    if (shape != NULL && sink->keeps_shapes) {
-        tr_buffer_reset(&c.sql);
-        tr_pg_shape_statement(sink, shape, &c.sql);
-        rc = tr_pg_ask(sink, conn, c.sql.data, NULL, err);
-    }
-    tr_buffer_fini(&c.sql);
-    if (rc == 0)
-        tr_pg_map_forget(sink->apply, table->target_schema, table->target_name);
-    return rc;
 }
 
 bool

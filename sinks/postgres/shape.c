@@ -69,12 +69,18 @@ label(const struct tr_relation *relation)
 }
 
 struct tr_pg_shape *
-tr_pg_shape_find(struct tr_pg_apply *apply, const struct tr_relation *relation)
+tr_pg_shape_named(struct tr_pg_apply *apply, const char *schema, const char *name)
 {
-    char *table = label(relation);
+    char *table = tr_asprintf("%s.%s", schema, name);
     struct tr_pg_shape *shape = find(apply, table);
     free(table);
     return shape;
+}
+
+struct tr_pg_shape *
+tr_pg_shape_find(struct tr_pg_apply *apply, const struct tr_relation *relation)
+{
+    return tr_pg_shape_named(apply, relation->schema, relation->name);
 }
 
 void
@@ -86,29 +92,23 @@ tr_pg_shape_seen(struct tr_pg_shape *shape, struct tr_relation *relation)
     shape->relation = tr_relation_ref(relation);
 }
 
-struct tr_pg_shape *
-tr_pg_shape_rename(struct tr_pg_apply *apply, const struct tr_ddl_table *of,
+void
+tr_pg_shape_rename(struct tr_pg_shape *shape, const struct tr_ddl_table *of,
                    const struct tr_ddl_rename *renames, uint32_t count)
 {
-    char *table = tr_asprintf("%s.%s", of->schema, of->name);
-    struct tr_pg_shape *shape = find(apply, table);
-    free(table);
-    for (uint16_t i = 0; shape != NULL && i < shape->ncolumns; i++)
+    for (uint16_t i = 0; i < shape->ncolumns; i++)
         for (uint32_t k = 0; k < count; k++)
             if (!shape->columns[i].dropped && strcmp(shape->columns[i].name, renames[k].from) == 0) {
                 free(shape->columns[i].name);
                 shape->columns[i].name = tr_strdup(renames[k].to);
                 break;
             }
-    if (shape == NULL)
-        return NULL;
     struct tr_relation
         *names = tr_relation_new(); /* no relation of the log has been seen to be of this shape */
     names->target_schema = tr_arena_strdup(&names->arena, of->target_schema);
     names->target_name = tr_arena_strdup(&names->arena, of->target_name);
     tr_relation_unref(shape->relation);
     shape->relation = names;
-    return shape;
 }
 
 static void
@@ -252,6 +252,22 @@ keep_dropped(struct tr_pg_shape *now, const struct tr_pg_shape *before, const st
         column.target = table->columns[at].number;
         add_column(now, &column);
     }
+}
+
+void
+tr_pg_shape_gain(struct tr_pg_shape *shape, const struct tr_column *column, const struct tr_pg_table *table)
+{
+    struct tr_pg_shape_column described = describe(column, NULL, table);
+    if (described.target > 0)
+        add_column(shape, &described);
+}
+
+void
+tr_pg_shape_lose(struct tr_pg_shape *shape, const char *column)
+{
+    for (uint16_t i = 0; i < shape->ncolumns; i++)
+        if (!shape->columns[i].dropped && strcmp(shape->columns[i].name, column) == 0)
+            shape->columns[i].dropped = true;
 }
 
 struct tr_pg_shape *

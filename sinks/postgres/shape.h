@@ -38,6 +38,7 @@ void tr_pg_shapes_free(struct tr_pg_apply *apply);
 
 /* NULL: the table has not been seen. */
 struct tr_pg_shape *tr_pg_shape_find(struct tr_pg_apply *apply, const struct tr_relation *relation);
+struct tr_pg_shape *tr_pg_shape_named(struct tr_pg_apply *apply, const char *schema, const char *name);
 
 /* The column of the relation that this one is (generated ones are left out), and the other way round; NULL = none. */
 const struct tr_column *tr_pg_shape_now(const struct tr_pg_shape *shape,
@@ -64,9 +65,13 @@ bool tr_pg_shape_fits(const struct tr_pg_shape *shape, const struct tr_relation 
 /* Remember the relation as the shape of `table` (what is dropped stays remembered). Returns the shape, which is to be stored by the group `writer`. */
 struct tr_pg_shape *tr_pg_shape_set(struct tr_pg_apply *apply, struct tr_relation *relation,
                                     const struct tr_pg_table *table, uint64_t writer);
-/* The columns have other names from now on; the shape is to be stored. NULL: the table has not been seen. */
-struct tr_pg_shape *tr_pg_shape_rename(struct tr_pg_apply *apply, const struct tr_ddl_table *of,
-                                       const struct tr_ddl_rename *renames, uint32_t count);
+/* The columns have other names from now on; the shape is to be stored. */
+void tr_pg_shape_rename(struct tr_pg_shape *shape, const struct tr_ddl_table *of,
+                        const struct tr_ddl_rename *renames, uint32_t count);
+/* The shape has this column too from now on, where the target has it; or the source has dropped it. The shape is to be stored. */
+void tr_pg_shape_gain(struct tr_pg_shape *shape, const struct tr_column *column,
+                      const struct tr_pg_table *table);
+void tr_pg_shape_lose(struct tr_pg_shape *shape, const char *column);
 /* The relation is of the shape. */
 void tr_pg_shape_seen(struct tr_pg_shape *shape, struct tr_relation *relation);
 /* The statement that stores it. */
@@ -84,11 +89,6 @@ int tr_pg_reach_shape(struct tr_postgres_sink *sink, PGconn *conn, uint64_t grou
                       struct tr_relation *previous, struct tr_relation *relation, struct tr_error *err);
 /* Does tr_pg_reach_shape have to be called before a row of the relation is applied by this group? */
 bool tr_pg_shape_is_due(struct tr_pg_apply *apply, const struct tr_relation *relation, uint64_t group);
-/* Does the event rename columns of a table of the task by the source's own words (MySQL)? */
-bool tr_pg_renames_columns(const struct tr_event *event);
-/* Rename them at the target and in what is remembered, inside the open transaction; what is not there under the old name is left alone. */
-int tr_pg_carry_renames(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
-                        struct tr_error *err);
 /*
  * For a relation that is used for the first time. 0: the table is as it must be; *learnt when there is something of it that `group` shall store. 1: tr_pg_reach_shape
  * has work to do.
@@ -98,6 +98,14 @@ int tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *rel
 
 /* The tables as they are made for the load are the shape that the stream begins with. */
 int tr_pg_prepare_shapes(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+
+/* ---- carry.c: what a statement of MySQL or MariaDB says of columns */
+
+/* Does it add, drop or rename columns of a table of the task, by its own words? */
+bool tr_pg_alters_columns(const struct tr_event *event);
+/* Do the same at the target and in what is remembered, inside the open transaction. */
+int tr_pg_carry_statement(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
+                          struct tr_error *err);
 
 /* ---- newcolumn.c: columns that the source added */
 

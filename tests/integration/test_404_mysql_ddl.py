@@ -307,6 +307,51 @@ def test_another_engine_gets_columns_with_their_defaults(engines, other_engine, 
     assert left == right, describe("t", columns, left - right, right - left)
 
 
+AGAIN = ["ALTER TABLE t ADD COLUMN c int DEFAULT 7, ADD (d varchar(5) NOT NULL, `e f` enum('x','y') NOT NULL COMMENT 'a, b'), ADD n int NOT NULL AFTER id",
+         "ALTER TABLE t ALTER COLUMN c SET DEFAULT 8, ADD COLUMN gone int NOT NULL DEFAULT 3",
+         "SET time_zone = '+03:00', timestamp = 1234567890.5",
+         "ALTER TABLE t ADD made datetime(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), ADD day date DEFAULT (CURRENT_DATE), ADD ts timestamp NULL DEFAULT now()",
+         "SET time_zone = DEFAULT, timestamp = DEFAULT",
+         "ALTER TABLE t RENAME COLUMN d TO h, ALTER `e f` SET DEFAULT 'y'",
+         "ALTER TABLE t DROP COLUMN gone, MODIFY h varchar(50) NOT NULL DEFAULT 'later'",
+         "INSERT INTO t (id, n) VALUES (80, 1)"]
+
+
+@pytest.mark.parametrize("engine", ["postgresql", pytest.param("other", marks=pytest.mark.matrix)])
+def test_older_rows_hold_what_the_column_was_added_with(engines, other_engine, target, tailrace, engine):
+    """Of the statement, not of the catalogue, which knows later names and defaults. A name that is used again is another column."""
+    source, other = engines
+    if engine == "other":
+        other = other_engine(source)
+    prepare(source, other, "shop")
+    settings = config(source, target.url if engine == "postgresql" else other.url(), "shop")
+    drain(tailrace, settings)
+    with source.connect("shop") as session, session.cursor() as cursor:
+        for number, statement in enumerate(AGAIN):
+            cursor.execute(statement)
+            if number in (0, 5):
+                drain(tailrace, settings)  # a checkpoint between the statement and the first row of its shape
+    drain(tailrace, settings)
+    columns = ["id", "a", "b", "c", "h", "e f", "n", "made", "day", "ts"]
+    side = target if engine == "postgresql" else Database(other, "shop")
+
+    def same():
+        left, right = (rows_as_meant(one, ("shop", "t"), columns) for one in (Database(source, "shop"), side))
+        assert left == right, describe("t", columns, left - right, right - left)
+
+    same()
+    source.sql("ALTER TABLE t ADD COLUMN gone int DEFAULT 4", database="shop")
+    source.sql("INSERT INTO t (id, n) VALUES (81, 2)", database="shop")
+    result = tailrace.run("run", config={**settings, "stop": "drained"})
+    assert result.status == 1 and "has a new one of this name" in result.stderr, result
+    remedy = re.search(r"run at the target: (.*?); then start again", result.stderr)[1]
+    for statement in remedy.split("; "):
+        (target.sql if engine == "postgresql" else other.sql)(statement)
+    drain(tailrace, settings)
+    columns.append("gone")
+    same()
+
+
 @pytest.mark.matrix
 @pytest.mark.parametrize("at_once", [True, False])
 def test_the_other_of_the_two_is_not_given_a_moment_of_its_own(engines, other_engine, tailrace, at_once):

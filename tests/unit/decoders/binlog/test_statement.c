@@ -78,7 +78,10 @@ check_definitions(const char *text, int64_t sql_mode, const char *expected)
                                d->from != NULL ? ">" : "", c->name, drop ? "" : " ", drop ? "" : c->native,
                                c->not_null ? " !" : "", c->default_expression != NULL ? " " : "",
                                c->default_expression != NULL ? c->default_expression : "",
-                               d->older != NULL ? " <" : "", d->older != NULL ? d->older : "");
+                               c->older == TR_OLDER_VALUE ? " <"
+                               : c->default_unknown       ? " ?"
+                                                          : "",
+                               c->older == TR_OLDER_VALUE ? c->older_value : "");
     }
     assert_string_equal(got, expected);
     tr_relation_unref(event.ddl.defined);
@@ -95,17 +98,17 @@ test_columns_that_are_added_are_read(void **state)
         0, "+a`b int(5) unsigned zerofill ! <0");
     check_definitions(
         "ALTER TABLE t ADD (a int default 1, b varchar(10) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL COMMENT 'it''s, (b', c bool DEFAULT TRUE)",
-        0, "+a int 1; +b varchar(10) ! <''; +c tinyint(1) 1");
+        0, "+a int 1; +b varchar(10) ! <; +c tinyint(1) 1");
     check_definitions(
         "ALTER TABLE t /* ADD x int */ ADD s varchar(5) DEFAULT 'it''s \\', a', ADD d decimal(5,2) DEFAULT -1.5, add e ENUM('a','b''c') not null first",
-        0, "+s varchar(5) 'it''s '', a'; +d decimal(5,2) -1.5; +e enum('a','b''c') ! <'a'");
+        0, "+s varchar(5) 'it''s '', a'; +d decimal(5,2) -1.5; +e enum('a','b''c') ! <a");
     check_definitions(
         "ALTER TABLE t ADD j double precision DEFAULT 1e-3, ADD k national character varying(7) DEFAULT \"x\", ADD b bit DEFAULT b'1', ADD h binary(2) DEFAULT x'4142'",
         0, "+j double 1e-3; +k varchar(7) 'x'; +b bit(1) b'1'; +h binary(2) 0x4142");
     check_definitions(
         "ALTER TABLE t ADD a datetime(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), ADD b timestamp NOT NULL DEFAULT now(), ADD c date DEFAULT (CURDATE())",
         0,
-        "+a datetime(3) current_timestamp(3) <'2009-02-14 01:31:30.500'; +b timestamp ! current_timestamp() <'2009-02-13 23:31:30'; +c date curdate() <'2009-02-14'");
+        "+a datetime(3) current_timestamp(3) <2009-02-14 01:31:30.500; +b timestamp ! current_timestamp() <2009-02-13 23:31:30; +c date curdate() <2009-02-14");
     check_definitions(
         "ALTER TABLE t ADD u varchar(36) DEFAULT (uuid()), ADD n int DEFAULT NULL, ADD x int DEFAULT (1 + (2)), ADD y datetime DEFAULT (now() + interval 1 day)",
         0, "+u varchar(36) (uuid()); +n int; +x int (1 + (2)); +y datetime (now() + interval 1 day)");
@@ -129,9 +132,7 @@ test_definitions_that_are_not_understood_are_left_out(void **state)
     check_definitions(
         "ALTER TABLE t ADD g int AS (a + 1) STORED, ADD h int GENERATED ALWAYS AS (1), ADD n int", 0,
         "+n int");
-    check_definitions(
-        "ALTER TABLE t ADD id int AUTO_INCREMENT PRIMARY KEY, ADD ts timestamp, ADD p point NOT NULL, ADD j json NOT NULL",
-        0, "");
+    check_definitions("ALTER TABLE t ADD id int AUTO_INCREMENT PRIMARY KEY, ADD ts timestamp", 0, "");
     check_definitions(
         "ALTER TABLE t ADD a varchar(3) DEFAULT _latin1'x', ADD b varchar(3) DEFAULT 'a' 'b', ADD c wonder, ADD d int DEFAULT",
         0, "");

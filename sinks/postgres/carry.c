@@ -1,0 +1,143 @@
+/*
+ * carry.c - what ALTER TABLE of MySQL and MariaDB says of columns, done at its place among the rows.
+ *
+ * Rows tell a change with the next of them, and the catalogue tells what the columns are today: neither knows what a column was added with that has another default by
+ * now, another name, or that is gone again, nor that one of the same name took its place. The statement does.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "sinks/postgres/change.h"
+
+bool
+tr_pg_alters_columns(const struct tr_event *event)
+{
+    return event->kind == TR_DDL && event->ddl.verb == TR_VERB_ALTER_TABLE && event->ddl.ntables > 0 &&
+           event->ddl.tables[0].wanted && (event->ddl.nrenames > 0 || event->ddl.defined != NULL);
+}
+
+static bool
+gives_away(const struct tr_event *event, const char *name)
+{
+    for (uint32_t i = 0; i < event->ddl.nrenames; i++)
+        if (strcmp(event->ddl.renames[i].from, name) == 0)
+            return true;
+    return false;
+}
+
+/* As carry_names() in ddl.c: names that are passed on or exchanged go by way of names that nobody has. */
+static int
+rename_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_error *err)
+{
+    char meanwhile[64];
+    int rc = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; rc == 0 && i < event->ddl.nrenames; i++) {
+            const struct tr_ddl_rename *rename = &event->ddl.renames[i];
+            bool taken = tr_pg_table_column(c->table, rename->to) >= 0,
+                 waits = taken && gives_away(event, rename->to);
+            if (tr_pg_table_column(c->table, rename->from) < 0)
+                continue; /* done by the operator, or not carried */
+            snprintf(meanwhile, sizeof meanwhile, "tailrace renames %u", i);
+            if (taken && !waits)
+                rc = tr_pg_change_refuse_name(c, rename->from, rename->to, err);
+            else if (pass == 0)
+                rc = tr_pg_change_rename(c, rename->from, waits ? meanwhile : rename->to, err);
+            else if (waits)
+                rc = tr_pg_change_rename(c, meanwhile, rename->to, err);
+        }
+    return rc;
+}
+
+static int
+drop_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg_shape *shape,
+             struct tr_error *err)
+{
+    const struct tr_relation *defined = event->ddl.defined;
+    int rc = 0;
+    for (uint16_t i = 0; defined != NULL && rc == 0 && i < defined->ncolumns; i++) {
+        if (event->ddl.columns[i].action != TR_DDL_DROP)
+            continue;
+        rc = tr_pg_change_drop(c, defined->columns[i].name, err);
+        if (rc == 0 && shape != NULL)
+            tr_pg_shape_lose(shape, defined->columns[i].name);
+    }
+    return rc;
+}
+
+/* A column that the shape has came with a load that read a later catalogue. */
+static int
+add_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint16_t i = 0; c->after != NULL && rc == 0 && i < c->after->ncolumns; i++) {
+        const struct tr_column *column = &c->after->columns[i];
+        if (event->ddl.columns[i].action == TR_DDL_ADD &&
+            (c->before == NULL || tr_pg_shape_then(c->before, c->after, column) == NULL))
+            rc = tr_pg_change_add(c, column, err);
+    }
+    return rc;
+}
+
+static int
+read_again(struct tr_pg_change *c, const struct tr_ddl_table *table, struct tr_error *err)
+{
+    tr_pg_table_free(c->table);
+    c->table = NULL;
+    return tr_pg_table_read(c->sink, table->target_schema, table->target_name, &c->table, err);
+}
+
+/* What is dropped and renamed makes room for what is added. */
+static int
+alter_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg_shape *shape,
+              struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &event->ddl.tables[0];
+    int rc = drop_columns(c, event, shape, err);
+    if (rc == 0)
+        rc = rename_columns(c, event, err);
+    if (rc == 0)
+        rc = read_again(c, table, err);
+    if (rc == 0 && shape != NULL)
+        tr_pg_shape_rename(shape, table, event->ddl.renames, event->ddl.nrenames);
+    if (rc == 0)
+        rc = add_columns(c, event, err);
+    if (rc == 0)
+        rc = read_again(c, table, err);
+    for (uint16_t i = 0; rc == 0 && shape != NULL && c->after != NULL && i < c->after->ncolumns; i++)
+        if (event->ddl.columns[i].action == TR_DDL_ADD &&
+            tr_pg_shape_then(shape, c->after, &c->after->columns[i]) == NULL)
+            tr_pg_shape_gain(shape, &c->after->columns[i], c->table);
+    return rc;
+}
+
+int
+tr_pg_carry_statement(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
+                      struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &event->ddl.tables[0];
+    if (sink->ddl != TR_PG_DDL_APPLY)
+        return 0;
+    struct tr_pg_shape *shape = tr_pg_shape_named(sink->apply, table->schema, table->name);
+    struct tr_relation *defined = event->ddl.defined,
+                       *translated = defined != NULL ? tr_pg_translated(sink, defined) : NULL;
+    struct tr_pg_change c = {
+        .sink = sink, .conn = conn, .before = shape, .after = defined, .translated = translated
+    };
+    int rc = tr_pg_table_read(sink, table->target_schema, table->target_name, &c.table, err);
+    bool there = rc == 0 && c.table != NULL;
+    tr_buffer_init(&c.sql, (size_t)16 << 20);
+    if (there)
+        rc = alter_columns(&c, event, shape, err);
+    if (there && rc == 0 && shape != NULL && sink->keeps_shapes) {
+        tr_buffer_reset(&c.sql);
+        tr_pg_shape_statement(sink, shape, &c.sql);
+        rc = tr_pg_ask(sink, conn, c.sql.data, NULL, err);
+    }
+    tr_buffer_fini(&c.sql);
+    tr_pg_table_free(c.table);
+    tr_relation_unref(translated);
+    if (rc == 0)
+        tr_pg_map_forget(sink->apply, table->target_schema, table->target_name);
+    return rc;
+}
