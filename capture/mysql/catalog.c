@@ -443,6 +443,8 @@ complete_by_name(struct tr_relation *relation, const struct tr_relation *catalog
         int c = tr_relation_column(catalog, column->name);
         if (c >= 0 && types_agree(column, &catalog->columns[c]))
             take_from_catalog(relation, column, &catalog->columns[c], true);
+        else
+            column->default_unknown = true; /* it is gone by now, or another one */
     }
     take_keys(relation, catalog, true);
     return 0;

@@ -224,9 +224,41 @@ int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group 
                           const struct tr_event *event, struct tr_error *err);
 /* Do the source's statements come along? Then shapes that differ in the log have been brought together by them. */
 bool tr_my_carries_statements(const struct tr_mysql_sink *sink);
-/* Columns of the relation that the target lacks: added when that is safe and the policy allows it. *changed tells. */
-int tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation,
-                              const struct tr_my_table *table, bool *changed, struct tr_error *err);
+/*
+ * For a relation that is used for the first time: columns that the target lacks are added when that is safe, and types that are too narrow by now are widened in tables that the
+ * task has made, if the policy allows it. *changed tells.
+ */
+int tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation,
+                      const struct tr_my_table *table, bool *changed, struct tr_error *err);
+/* Is a type of the target's narrower than the source's? */
+bool tr_my_falls_short(struct tr_mysql_sink *sink, const struct tr_relation *relation,
+                       const struct tr_my_table *table);
+/* The column's type here; "type NOT NULL DEFAULT 5" as the source's statement has it. */
+void tr_my_write_type(struct tr_mysql_sink *sink, const struct tr_column *column, struct tr_buffer *out);
+void tr_my_write_definition(struct tr_mysql_sink *sink, const struct tr_column *column,
+                            struct tr_buffer *out);
+
+/* ------------------------------------------------------------------------------------------- translate.c */
+
+/* Appends the clauses of ALTER TABLE that do here what the other engine's statement does to columns; *any: there are some. */
+int tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, const struct tr_my_table *table,
+                    struct tr_buffer *out, bool *any, struct tr_error *err);
+
+/* ------------------------------------------------------------------------------------------- retype.c */
+
+/* By the types' texts as DDL has them; behind a type anything may stand. Is it the same type; does each of its values fit, unchanged? */
+bool tr_my_types_alike(const char *one, const char *other);
+bool tr_my_type_widens(const char *from, const char *to);
+/* What the target's column is, behind its name; the same with another type; the same as one that is no more at the source: it may be NULL, and says so. */
+int tr_my_column_line(MYSQL *conn, const struct tr_my_table *table, const char *column,
+                      struct tr_buffer *line, struct tr_error *err);
+int tr_my_write_retyped(MYSQL *conn, const struct tr_my_table *table, const char *column, const char *type,
+                        struct tr_buffer *out, struct tr_error *err);
+int tr_my_write_dropped(MYSQL *conn, const struct tr_my_table *table, const char *column,
+                        struct tr_buffer *out, struct tr_error *err);
+/* Has it been written so? */
+int tr_my_is_dropped(MYSQL *conn, const struct tr_my_table *table, const char *column, bool *dropped,
+                     struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- apply.c: what sinks/sql/apply.h asks of MySQL and MariaDB */
 

@@ -224,9 +224,32 @@ failed(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
     return 0;
 }
 
+static int
+set_zone(struct carry *c, const char *zone, struct tr_error *err)
+{
+    tr_buffer_reset(&c->text);
+    tr_buffer_text(&c->text, "SET SESSION time_zone = ");
+    tr_mysql_literal(&c->text, zone, strlen(zone));
+    return tr_mysql_query(c->sink->meta, c->text.data, NULL, err);
+}
+
+/* SYSTEM is the zone of each server's own machine, and zones by name are tables that this one may not have: then what it was off UTC at that moment. */
+static int
+take_zone(struct carry *c, struct tr_error *err)
+{
+    const struct tr_event *event = c->event;
+    bool system = strcasecmp(event->ddl.time_zone, "SYSTEM") == 0;
+    if (!system || event->ddl.offset == NULL) {
+        int rc = set_zone(c, event->ddl.time_zone, err);
+        if (rc == 0 || err->class == TR_RETRY || event->ddl.offset == NULL)
+            return rc < 0 && err->class != TR_RETRY ? 0 : rc;
+    }
+    return set_zone(c, event->ddl.offset, err);
+}
+
 /*
  * As in the session that ran it at the source, like a replica: what CURRENT_TIMESTAMP is (new columns get it in the rows that are there), in which zone, and how the text
- * is to be read. A mode or a zone that this server does not have is left out.
+ * is to be read. A mode that this server does not have is left out.
  */
 static int
 take_session(struct carry *c, struct tr_error *err)
@@ -238,12 +261,8 @@ take_session(struct carry *c, struct tr_error *err)
     snprintf(sql, sizeof sql, "SET SESSION timestamp = %" PRId64 ".%06" PRId64, event->ddl.began_us / 1000000,
              event->ddl.began_us % 1000000);
     int rc = event->ddl.began_us > 0 ? tr_mysql_query(conn, sql, NULL, err) : 0;
-    if (rc == 0 && event->ddl.time_zone != NULL) {
-        tr_buffer_reset(&c->text);
-        tr_buffer_text(&c->text, "SET SESSION time_zone = ");
-        tr_mysql_literal(&c->text, event->ddl.time_zone, strlen(event->ddl.time_zone));
-        tr_mysql_query(conn, c->text.data, NULL, &ignored);
-    }
+    if (rc == 0 && event->ddl.time_zone != NULL)
+        rc = take_zone(c, err);
     if (rc == 0 && event->ddl.sql_mode >= 0) {
         snprintf(sql, sizeof sql, "SET SESSION sql_mode = %" PRId64, event->ddl.sql_mode);
         tr_mysql_query(conn, sql, NULL, &ignored);
@@ -343,51 +362,38 @@ tr_my_carries_statements(const struct tr_mysql_sink *sink)
     return sink->ddl == TR_MY_DDL_APPLY && same_engine(sink);
 }
 
-/* ALTER TABLE t RENAME COLUMN ...: the part of a statement of the other engine that its rows do not show. False when the target has none of these columns. */
-static bool
-write_renames(const struct tr_event *event, const struct tr_my_table *table, struct tr_buffer *text,
-              struct tr_ddl_table *named)
-{
-    bool any = false;
-    tr_buffer_text(text, "ALTER TABLE ");
-    *named = event->ddl.tables[0];
-    named->at = (uint32_t)text->len;
-    named->len = 1;
-    tr_buffer_text(text, "t");
-    for (uint32_t i = 0; i < event->ddl.nrenames; i++) {
-        const struct tr_ddl_rename *rename = &event->ddl.renames[i];
-        if (tr_my_table_column(table, rename->from) < 0)
-            continue; /* done by the operator or by a process that died, or not carried */
-        tr_buffer_text(text, any ? ", RENAME COLUMN " : " RENAME COLUMN ");
-        tr_mysql_identifier(text, rename->from);
-        tr_buffer_text(text, " TO ");
-        tr_mysql_identifier(text, rename->to);
-        any = true;
-    }
-    return any;
-}
-
+/* Of another engine of the family: what the statement says of columns, in this server's words. */
 static int
-carry_renames(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
+carry_columns(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
               struct tr_error *err)
 {
     const struct tr_ddl_table *of = &event->ddl.tables[0];
-    struct tr_ddl_table named;
+    static const char head[] = "ALTER TABLE ";
+    struct tr_ddl_table named = *of;
     struct tr_my_table *table = NULL;
-    struct tr_event renames = { .kind = TR_DDL };
-    struct carry c = { .sink = sink, .group = group, .event = &renames };
+    struct tr_event own = { .kind = TR_DDL };
+    struct carry c = { .sink = sink, .group = group, .event = &own };
     struct tr_buffer text;
+    bool any = false;
     int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
     if (rc < 0 || table == NULL)
         return rc;
     tr_buffer_init(&text, TR_BUFFER_MAX);
     tr_buffer_init(&c.sql, TR_BUFFER_MAX);
     tr_buffer_init(&c.text, TR_BUFFER_MAX);
-    if (write_renames(event, table, &text, &named)) {
-        renames.ddl.text = text.data;
-        renames.ddl.tables = &named;
-        renames.ddl.ntables = 1;
-        renames.ddl.verb = TR_VERB_ALTER_TABLE;
+    tr_buffer_printf(&text, "%st", head);
+    named.at = sizeof head - 1;
+    named.len = 1;
+    rc = tr_my_translate(sink, event, table, &text, &any, err);
+    if (rc == 0 && any) {
+        own.ddl.text = text.data;
+        own.ddl.tables = &named;
+        own.ddl.ntables = 1;
+        own.ddl.verb = TR_VERB_ALTER_TABLE;
+        own.ddl.began_us = event->ddl.began_us;
+        own.ddl.time_zone = event->ddl.time_zone;
+        own.ddl.offset = event->ddl.offset;
+        own.ddl.sql_mode = -1;
         name_place(&c);
         rc = carry(&c, err);
     }
@@ -411,9 +417,10 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
                              "change the target's table to match and start again with ddl: apply or ignore");
     }
     if (!tr_my_carries_statements(
-            sink)) { /* another engine: the rows that come show how the shapes differ, but for names */
-        bool names = sink->ddl == TR_MY_DDL_APPLY && event->ddl.nrenames > 0 && event->ddl.tables[0].wanted;
-        return names ? carry_renames(sink, group, event, err) : 0;
+            sink)) { /* another engine: the rows that come show how the shapes differ, and little else */
+        bool columns = sink->ddl == TR_MY_DDL_APPLY && event->ddl.verb == TR_VERB_ALTER_TABLE &&
+                       (event->ddl.nrenames > 0 || event->ddl.defined != NULL);
+        return columns ? carry_columns(sink, group, event, err) : 0;
     }
     struct carry c = { .sink = sink, .group = group, .event = event };
     name_place(&c);

@@ -275,6 +275,19 @@ carry_new(struct change *c, const struct tr_relation *before, const struct tr_co
     return add_column(c, before, column, err);
 }
 
+/* A column keeps its labels by their texts, whatever their order is. */
+static bool
+has_labels(const struct tr_column *from, const struct tr_column *to)
+{
+    for (uint32_t i = 0, k = 0; i < from->nlabels; i++) {
+        for (k = 0; k < to->nlabels && strcmp(from->labels[i], to->labels[k]) != 0;)
+            k++;
+        if (k == to->nlabels)
+            return false;
+    }
+    return true;
+}
+
 /* Does every value of the old type keep its meaning in the new one? */
 static bool
 widens(const struct tr_column *from, const struct tr_column *to)
@@ -289,12 +302,8 @@ widens(const struct tr_column *from, const struct tr_column *to)
     if (from->logical == TR_DECIMAL && to->logical == TR_DECIMAL)
         return to->precision < 0 || (from->precision >= 0 && to->scale >= from->scale &&
                                      to->precision - to->scale >= from->precision - from->scale);
-    if (from->logical == TR_ENUM && to->logical == TR_ENUM && to->nlabels >= from->nlabels) {
-        for (uint32_t i = 0; i < from->nlabels; i++)
-            if (strcmp(from->labels[i], to->labels[i]) != 0)
-                return false;
-        return true;
-    }
+    if (from->nlabels > 0 && from->logical == to->logical)
+        return has_labels(from, to);
     return (from->logical == TR_TIMESTAMP || from->logical == TR_TIME || from->logical == TR_TIMESTAMPTZ) &&
            from->logical == to->logical && to->scale >= from->scale;
 }
@@ -368,12 +377,17 @@ carry_changed(struct change *c, const struct tr_column *before, const struct tr_
     if (rc < 0 || after->generated || !retyped || same_type(c, before, after))
         return rc;
     int at = tr_my_table_column(c->table, before->name);
-    if (tr_my_carries_statements(c->sink) && (at < 0 || !is_still(c, at, before)))
+    at = at >= 0 ? at : tr_my_table_column(c->table, after->name);
+    if (at < 0 || (tr_my_carries_statements(c->sink) && !is_still(c, at, before)))
         return 0; /* the statement has done it */
     write_type(c, after);
+    if (tr_my_types_alike(c->table->columns[at].type, c->type.data))
+        return 0; /* a statement or the operator has done it */
     alter(c, "MODIFY COLUMN", after->name);
-    tr_buffer_printf(&c->sql, " %s%s", c->type.data,
-                     at >= 0 && c->table->columns[at].not_null ? " NOT NULL" : " NULL");
+    tr_buffer_byte(&c->sql, ' ');
+    rc = tr_my_write_retyped(c->sink->meta, c->table, after->name, c->type.data, &c->sql, err);
+    if (rc < 0)
+        return rc;
     return widens(before, after) ? run(c, err) : refuse(c, "another type for", after->name, err);
 }
 
@@ -513,9 +527,94 @@ refuse_unseen(struct change *c, const struct tr_column *come, struct tr_error *e
     return -TR_REFUSED;
 }
 
+/* Has the column a wider type at the source than here? What a boolean became there is in no log. */
+static bool
+has_grown(struct change *c, const struct tr_column *column)
+{
+    int at = column->generated ? -1 : tr_my_table_column(c->table, column->name);
+    if (at < 0 ||
+        (c->sink->from_postgresql && strncasecmp(c->table->columns[at].type, "tinyint(1)", 10) == 0))
+        return false;
+    write_type(c, column);
+    return tr_my_type_widens(c->table->columns[at].type, c->type.data);
+}
+
+bool
+tr_my_falls_short(struct tr_mysql_sink *sink, const struct tr_relation *relation,
+                  const struct tr_my_table *table)
+{
+    struct change c;
+    bool any = false;
+    if (sink->ddl != TR_MY_DDL_APPLY)
+        return false;
+    change_init(&c, sink, relation, (struct tr_my_table *)(uintptr_t)table);
+    for (uint16_t i = 0; !any && i < relation->ncolumns; i++)
+        any = has_grown(&c, &relation->columns[i]);
+    change_fini(&c);
+    return any;
+}
+
+/*
+ * Types that grew while nobody looked: at the next value that does not fit it would be too late. Only in tables that the task has made; in others the types are the
+ * operator's. One that cannot be wider here (a text in a key) stays as it is, until a value says otherwise.
+ */
+static int
+widen_types(struct change *c, bool *changed, struct tr_error *err)
+{
+    bool made = false;
+    int rc = tr_my_was_made(c->sink, c->relation, &made, err);
+    for (uint16_t i = 0; rc == 0 && made && i < c->relation->ncolumns; i++) {
+        const struct tr_column *column = &c->relation->columns[i];
+        if (!has_grown(c, column))
+            continue;
+        alter(c, "MODIFY COLUMN", column->name);
+        tr_buffer_byte(&c->sql, ' ');
+        rc = tr_my_write_retyped(c->sink->meta, c->table, column->name, c->type.data, &c->sql, err);
+        if (rc == 0)
+            rc = run(c, err);
+        *changed = *changed || rc == 0;
+        if (rc == -TR_REFUSED) {
+            tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "%s", err->text);
+            tr_error_clear(err);
+            rc = 0;
+        }
+    }
+    return rc;
+}
+
+void
+tr_my_write_type(struct tr_mysql_sink *sink, const struct tr_column *column, struct tr_buffer *out)
+{
+    struct change c;
+    change_init(&c, sink, NULL, NULL);
+    write_type(&c, column);
+    tr_buffer_text(out, c.type.data);
+    change_fini(&c);
+}
+
+void
+tr_my_write_definition(struct tr_mysql_sink *sink, const struct tr_column *column, struct tr_buffer *out)
+{
+    struct change c;
+    struct tr_buffer value;
+    change_init(&c, sink, NULL, NULL);
+    tr_buffer_init(&value, (size_t)1 << 20);
+    write_type(&c, column);
+    /* types that have another zero here */
+    bool zero = column->older == TR_OLDER_VALUE && column->default_expression == NULL &&
+                (column->logical == TR_UUID || column->logical == TR_INET ||
+                 (column->logical == TR_JSON && sink->target.mariadb));
+    bool filled = zero ? write_older(&c, column, &value) : write_default(&c, column, &value);
+    tr_buffer_printf(out, " %s%s", c.type.data, column->not_null ? " NOT NULL" : " NULL");
+    if (filled)
+        tr_buffer_printf(out, " DEFAULT %s", value.data);
+    tr_buffer_fini(&value);
+    change_fini(&c);
+}
+
 int
-tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation,
-                          const struct tr_my_table *table, bool *changed, struct tr_error *err)
+tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation,
+                  const struct tr_my_table *table, bool *changed, struct tr_error *err)
 {
     struct change c;
     int rc = 0;
@@ -534,6 +633,8 @@ tr_my_add_missing_columns(struct tr_mysql_sink *sink, const struct tr_relation *
             rc = add_column(&c, NULL, column, err);
         *changed = *changed || rc == 0;
     }
+    if (rc == 0 && tr_my_falls_short(sink, relation, table))
+        rc = widen_types(&c, changed, err);
     change_fini(&c);
     return rc < 0 ? rc : tr_mysql_query(sink->meta, "SET SESSION lock_wait_timeout = 86400", NULL, err);
 }

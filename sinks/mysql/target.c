@@ -507,8 +507,8 @@ fill_map(struct tr_mysql_sink *sink, struct tr_my_map *map, struct tr_error *err
             "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
     }
     missing = lay_over(map, sink->apply);
-    if (missing != NULL) {
-        rc = tr_my_add_missing_columns(sink, relation, map->table, &added, err);
+    if (missing != NULL || tr_my_falls_short(sink, relation, map->table)) {
+        rc = tr_my_reach_shape(sink, relation, map->table, &added, err);
         if (rc == 0 && added) {
             tr_my_map_forget(sink->apply, tr_my_database(sink, relation), relation->target_name);
             rc = table_get(sink, relation, &map->table, err);

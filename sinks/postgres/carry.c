@@ -79,6 +79,17 @@ add_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_erro
     return rc;
 }
 
+/* MariaDB's JSON is another word for longtext: rows and catalogue call it so. */
+static void
+gain(struct tr_pg_change *c, struct tr_pg_shape *shape, const struct tr_column *column)
+{
+    struct tr_column as_logged = *column;
+    const char *dialect = c->sink->base.env->source_dialect;
+    if (column->logical == TR_JSON && dialect != NULL && strcmp(dialect, "mariadb") == 0)
+        as_logged.native = "longtext";
+    tr_pg_shape_gain(shape, &as_logged, c->table);
+}
+
 static int
 read_again(struct tr_pg_change *c, const struct tr_ddl_table *table, struct tr_error *err)
 {
@@ -107,7 +118,7 @@ alter_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg
     for (uint16_t i = 0; rc == 0 && shape != NULL && c->after != NULL && i < c->after->ncolumns; i++)
         if (event->ddl.columns[i].action == TR_DDL_ADD &&
             tr_pg_shape_then(shape, c->after, &c->after->columns[i]) == NULL)
-            tr_pg_shape_gain(shape, &c->after->columns[i], c->table);
+            gain(c, shape, &c->after->columns[i]);
     return rc;
 }
 

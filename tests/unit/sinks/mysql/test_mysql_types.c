@@ -1,0 +1,77 @@
+/* test_mysql_types.c - types by their texts: which are the same, which only grow. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sinks/mysql/apply.h"
+
+static void
+test_types_that_hold_all_that_they_held(void **state)
+{
+    static const char *const grows[][2] = {
+        { "int(11)", "bigint" },
+        { "tinyint unsigned", "SMALLINT" },
+        { "int(10) unsigned", "bigint(20) unsigned NOT NULL" },
+        { "varchar(10)", "VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" },
+        { "varchar(255)", "text" },
+        { "char(3)", "varchar(4)" },
+        { "text", "longtext" },
+        { "varbinary(8)", "LONGBLOB" },
+        { "decimal(8,2)", "DECIMAL(12,4)" },
+        { "datetime", "datetime(3)" },
+        { "bit(3)", "bit(8)" },
+        { "enum('a','b''c')", "ENUM('b''c','x','a') CHARACTER SET utf8mb4" },
+        { "set('a')", "set('a','b')" },
+    };
+    static const char *const stays[][2] = {
+        { "bigint", "int" },
+        { "int", "int(11)" },
+        { "int", "bigint unsigned" },
+        { "int unsigned", "int" },
+        { "varchar(40)", "varchar(10)" },
+        { "varchar(20000)", "text" },
+        { "longtext", "varchar(10)" },
+        { "decimal(8,2)", "decimal(9,4)" },
+        { "decimal(8,2)", "decimal(8,2)" },
+        { "datetime(6)", "datetime(3)" },
+        { "datetime", "timestamp(3)" },
+        { "enum('a','b')", "enum('a','c','d')" },
+        { "enum('a')", "set('a','b')" },
+        { "binary(3)", "binary(4)" },
+        { "longtext", "json" },
+        { "int", "varchar(20)" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof grows / sizeof *grows; i++)
+        if (!tr_my_type_widens(grows[i][0], grows[i][1]) || tr_my_type_widens(grows[i][1], grows[i][0]))
+            fail_msg("%s, %s", grows[i][0], grows[i][1]);
+    for (size_t i = 0; i < sizeof stays / sizeof *stays; i++)
+        if (tr_my_type_widens(stays[i][0], stays[i][1]))
+            fail_msg("%s, %s", stays[i][0], stays[i][1]);
+}
+
+static void
+test_types_that_are_one(void **state)
+{
+    (void)state;
+    assert_true(tr_my_types_alike("int(11)", "INT NOT NULL"));
+    assert_true(tr_my_types_alike("decimal(8,0)", "DECIMAL(8)"));
+    assert_true(tr_my_types_alike("enum('a','b)')", "ENUM('a','b)') CHARACTER SET latin1"));
+    assert_false(tr_my_types_alike("enum('a','b')", "enum('a','B')"));
+    assert_false(tr_my_types_alike("int unsigned", "int"));
+    assert_false(tr_my_types_alike("datetime(3)", "datetime"));
+    assert_false(tr_my_types_alike("varchar(3)", "char(3)"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_types_that_hold_all_that_they_held),
+        cmocka_unit_test(test_types_that_are_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
