@@ -11,6 +11,7 @@ struct checker {
     struct tr_postgres_sink *sink;
     const struct tr_findings *findings;
     bool begun; /* rows at the target may be the task's own */
+    bool makes; /* tables of the task are missing, and it makes them */
 };
 
 static bool
@@ -263,8 +264,10 @@ check_table(struct checker *c, const struct tr_relation *relation, struct tr_err
         add(c, TR_FINDING_ERROR, "postgresql-target-table", label,
             "the target has no such table, and this task does not make tables",
             "-- tailrace schema prints the statements that make it; or run with schema: create");
-    else if (rc == 0 && table == NULL)
+    else if (rc == 0 && table == NULL) {
+        c->makes = true;
         rc = check_may_make(c, relation, label, err);
+    }
     if (rc == 0 && table != NULL) {
         rc = check_privileges(c, table, label, err);
         check_shape(c, relation, table, label);
@@ -289,5 +292,7 @@ tr_pg_sink_check(struct tr_sink *base, const struct tr_schema *schema, const str
             rc = check_table(&c, schema->tables[i].relation, err);
     if (rc == 0 && schema != NULL)
         rc = tr_pg_check_shapes(c.sink, schema, findings, err);
+    if (rc == 0 && c.makes && strcmp(schema->dialect, "postgresql") == 0)
+        rc = tr_pg_check_required(c.sink, schema, findings, err);
     return rc;
 }

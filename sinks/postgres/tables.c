@@ -100,8 +100,9 @@ find_existing(struct tr_postgres_sink *sink, const struct tr_ddl *ddl, bool *hav
 }
 
 /* Functions, collations and base types that cannot be made from here. */
-static int
-check_required(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+int
+tr_pg_check_required(struct tr_postgres_sink *sink, const struct tr_schema *schema,
+                     const struct tr_findings *findings, struct tr_error *err)
 {
     static const char query[] =
         "SELECT CASE $1 WHEN 'function' THEN to_regprocedure($2) IS NOT NULL WHEN 'collation' THEN to_regcollation($2) IS NOT NULL ELSE to_regtype($2) IS NOT NULL END";
@@ -123,16 +124,40 @@ check_required(struct tr_postgres_sink *sink, const struct tr_schema *schema, st
         PGresult *res = NULL;
         rc = tr_pg_exec_params(sink->meta, -1, query, 2, params, &res, err);
         if (rc == 0 && PQgetvalue(res, 0, 0)[0] != 't') {
-            tr_fail(err, TR_REFUSED, "the target lacks the %s %s%s%s", kind, name.data,
-                    object->comment != NULL ? ", which is used by " : "",
-                    object->comment != NULL ? object->comment : "");
-            rc = tr_error_hint(
-                err,
-                "make it at the target first (pg_dump --schema-only shows its definition), or make the tables yourself and run with schema: expect");
+            char *text = tr_asprintf("the %s %s%s%s", kind, name.data,
+                                     object->comment != NULL ? ", which is used by " : "",
+                                     object->comment != NULL ? object->comment : "");
+            findings->add(findings->arg, TR_FINDING_ERROR, "postgresql-target-lacks", name.data, text,
+                          "-- " TR_PG_REQUIRED_HINT);
+            free(text);
         }
         PQclear(res);
     }
     tr_buffer_fini(&name);
+    return rc;
+}
+
+static void
+list_lacking(void *list, enum tr_finding_level level, const char *id, const char *object, const char *text,
+             const char *sql)
+{
+    (void)level, (void)id, (void)object, (void)sql;
+    struct tr_buffer *out = list;
+    tr_buffer_printf(out, "%s%s", out->len > 0 ? "; " : "", text);
+}
+
+static int
+refuse_lacking(struct tr_postgres_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    struct tr_buffer list;
+    tr_buffer_init(&list, (size_t)1 << 20);
+    const struct tr_findings findings = { .arg = &list, .add = list_lacking };
+    int rc = tr_pg_check_required(sink, schema, &findings, err);
+    if (rc == 0 && list.len > 0) {
+        tr_fail(err, TR_REFUSED, "the target lacks %s", list.data);
+        rc = tr_error_hint(err, TR_PG_REQUIRED_HINT);
+    }
+    tr_buffer_fini(&list);
     return rc;
 }
 
@@ -268,7 +293,7 @@ create_tables(struct tr_postgres_sink *sink, const struct tr_schema *schema, str
     if (rc == 0 && missing) {
         log_notes(sink, schema->notes, schema->nnotes);
         log_notes(sink, ddl->notes, ddl->nnotes);
-        rc = check_required(sink, schema, err);
+        rc = refuse_lacking(sink, schema, err);
     }
     if (rc == 0)
         rc = make_missing(sink, ddl, have, err);

@@ -7,6 +7,13 @@
 
 #define STATEMENTS_AT_ONCE 100 /* one transaction: well below max_locks_per_transaction * max_connections */
 
+#define TR_PG_REQUIRED_HINT \
+    "make it at the target first (pg_dump --schema-only shows its definition), or make the tables yourself and run with schema: expect"
+
+/* A finding for each function, collation and base type that tables to be made use, and that the target lacks: they cannot be made from here. */
+int tr_pg_check_required(struct tr_postgres_sink *sink, const struct tr_schema *schema,
+                         const struct tr_findings *findings, struct tr_error *err);
+
 /* A string setting, "" when unset. */
 const char *tr_pg_setting(const struct tr_postgres_sink *sink, const char *name);
 

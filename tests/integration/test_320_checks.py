@@ -59,6 +59,7 @@ EXPECTED = {
         "postgresql-target-triggers": ("warning", "public.fires", "ENABLE TRIGGER"),
         "postgresql-target-key": ("warning", "public.nokey", 'ALTER TABLE "public"."nokey" ADD PRIMARY KEY ("id")'),
         "postgresql-target-create": ("error", "public.absent", 'GRANT USAGE, CREATE ON SCHEMA "public" TO "po""or"'),
+        "postgresql-target-lacks": ("error", "public.made(integer)", "pg_dump --schema-only"),
         "postgresql-target-rows": ("error", "public.filled", 'TRUNCATE "public"."filled"'),
     },
     "postgresql target, tables expected": {"postgresql-target-table": ("error", "public.absent", "tailrace schema")},
@@ -191,6 +192,7 @@ def test_postgresql_source_whose_slot_is_read(source, target, make_tailrace):
 def test_postgresql_target(source, target_server, tailrace):
     tables = ("noright", "computed", "narrow", "fires", "nokey", "absent", "filled", "retyped", "strict", "more", "viewed")
     source.sql("".join(f"CREATE TABLE {table} (id int PRIMARY KEY, v text);" for table in tables))
+    source.sql("CREATE FUNCTION made(int) RETURNS text LANGUAGE sql AS 'SELECT $1::text'; ALTER TABLE absent ALTER v SET DEFAULT made(1)")
     name = "poor target"
     target_server.sql(f"CREATE DATABASE \"{name}\" ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     target_server.sql('CREATE ROLE "po""or" LOGIN')
