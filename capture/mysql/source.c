@@ -227,7 +227,9 @@ open_source(const struct tr_source_class *class, const struct tr_source_env *env
     struct tr_mysql_source *source = tr_calloc(1, sizeof *source);
     source->base.class = class;
     source->base.env = env;
-    source->base.catalog = (struct tr_catalog){ .arg = source, .complete = tr_mysql_complete, .offset = tr_mysql_offset };
+    source->base.catalog = (struct tr_catalog){ .arg = source,
+                                                .complete = tr_mysql_complete,
+                                                .offset = tr_mysql_offset };
     source->base.decoder_format = &source->format;
     source->group = tr_mysql_group_new(env->stop_fd);
     source->interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "decoders/binlog/scan.h"
+#include "decoders/binlog/text.h"
 #include "decoders/binlog/types.h"
 
 struct definition {
@@ -183,27 +183,20 @@ moment(struct definition *d, bool utc, bool day, int digits)
     enum tr_logical logical = d->column.logical;
     const struct tr_event *event = d->s->event;
     int64_t offset = 0;
-    char text[48], fraction[16] = "";
-    struct tm tm;
+    uint32_t us = (uint32_t)(event->ddl.began_us % 1000000), kept = 1000000;
+    struct tr_buffer text;
     bool dated = logical == TR_DATE || logical == TR_TIMESTAMP || logical == TR_TIMESTAMPTZ;
     if (event->ddl.began_us <= 0 || !dated || (day && logical == TR_TIMESTAMPTZ) ||
         (logical != TR_TIMESTAMPTZ && !utc && !read_offset(event->ddl.offset, &offset)))
         return NULL;
-    time_t seconds = (time_t)(event->ddl.began_us / 1000000 + offset);
-    if (gmtime_r(&seconds, &tm) == NULL)
-        return NULL;
-    if (digits > 0)
-        snprintf(fraction, sizeof fraction, ".%06d", (int)(event->ddl.began_us % 1000000));
-    if (digits > 0)
-        fraction[digits < 6 ? digits + 1 : 7] = '\0';
-    size_t n = strftime(text, sizeof text,
-                        logical == TR_DATE ? "%Y-%m-%d"
-                        : day              ? "%Y-%m-%d 00:00:00"
-                                           : "%Y-%m-%d %H:%M:%S",
-                        &tm);
-    if (logical != TR_DATE && !day)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s", fraction);
-    return tr_arena_copy(d->arena, text, n);
+    for (int i = 0; i < digits && i < 6; i++)
+        kept /= 10;
+    tr_buffer_init(&text, 4096);
+    binlog_write_moment(&text, (uint32_t)(event->ddl.began_us / 1000000 + offset), us - us % kept);
+    size_t n = logical == TR_DATE || day ? 10 : text.len;
+    const char *copy = tr_arena_copy(d->arena, text.data, n);
+    tr_buffer_fini(&text);
+    return copy;
 }
 
 /* A call of the clock, in parentheses or not: the default as the catalogue prints it, and what rows that are there got. */

@@ -28,6 +28,8 @@ bool binlog_write_decimal(struct tr_buffer *out, const uint8_t *bytes, size_t le
 void binlog_write_date(struct tr_buffer *out, const struct moment *m);
 void binlog_write_time(struct tr_buffer *out, const struct moment *m);
 void binlog_write_fraction(struct tr_buffer *out, uint32_t us);
+/* Date and time of so many seconds since 1970. */
+void binlog_write_moment(struct tr_buffer *out, uint32_t seconds, uint32_t us);
 
 /* The temporal types; false = not a value of that type. */
 bool binlog_text_temporal(struct tr_buffer *out, uint8_t type, const uint8_t *bytes, size_t len,

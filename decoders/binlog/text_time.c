@@ -73,20 +73,26 @@ civil_from_days(uint32_t days, struct moment *m)
     m->year = yoe + era * 400 + (m->month <= 2);
 }
 
-/* Seconds since 1970 in UTC; 0 is MySQL's zero timestamp. */
-static bool
-write_timestamp(struct tr_buffer *out, uint32_t seconds, uint32_t us)
+void
+binlog_write_moment(struct tr_buffer *out, uint32_t seconds, uint32_t us)
 {
     struct moment m = { .us = us };
-    if (seconds == 0 && us == 0) {
-        tr_buffer_text(out, "0000-00-00 00:00:00");
-        return true;
-    }
     civil_from_days(seconds / 86400, &m);
     m.hour = seconds / 3600 % 24;
     m.minute = seconds / 60 % 60;
     m.second = seconds % 60;
     write_datetime(out, &m);
+}
+
+/* Seconds since 1970 in UTC; 0 is MySQL's zero timestamp. */
+static bool
+write_timestamp(struct tr_buffer *out, uint32_t seconds, uint32_t us)
+{
+    if (seconds == 0 && us == 0) {
+        tr_buffer_text(out, "0000-00-00 00:00:00");
+        return true;
+    }
+    binlog_write_moment(out, seconds, us);
     tr_buffer_text(out, "+00");
     return us < 1000000;
 }

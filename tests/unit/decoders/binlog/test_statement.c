@@ -108,7 +108,7 @@ test_columns_that_are_added_are_read(void **state)
     check_definitions(
         "ALTER TABLE t ADD a datetime(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), ADD b timestamp NOT NULL DEFAULT now(), ADD c date DEFAULT (CURDATE())",
         0,
-        "+a datetime(3) current_timestamp(3) <2009-02-14 01:31:30.500; +b timestamp ! current_timestamp() <2009-02-13 23:31:30; +c date curdate() <2009-02-14");
+        "+a datetime(3) current_timestamp(3) <2009-02-14 01:31:30.5; +b timestamp ! current_timestamp() <2009-02-13 23:31:30; +c date curdate() <2009-02-14");
     check_definitions(
         "ALTER TABLE t ADD u varchar(36) DEFAULT (uuid()), ADD n int DEFAULT NULL, ADD x int DEFAULT (1 + (2)), ADD y datetime DEFAULT (now() + interval 1 day)",
         0, "+u varchar(36) (uuid()); +n int; +x int (1 + (2)); +y datetime (now() + interval 1 day)");
