@@ -324,6 +324,33 @@ record_new_table(struct carry *c, struct tr_error *err)
     return rc;
 }
 
+/* Rows and checkpoint share a transaction, which only InnoDB has part in: as in the load, a table of another engine is one of InnoDB here. */
+static int
+make_transactional(struct carry *c, struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &c->event->ddl.tables[0];
+    struct tr_my_table *made = NULL;
+    if (c->event->ddl.verb != TR_VERB_CREATE_TABLE && c->event->ddl.verb != TR_VERB_ALTER_TABLE)
+        return 0;
+    int rc = tr_my_table_read(c->sink->meta, table->target_schema, table->target_name, &made, err);
+    if (rc == 0 && made != NULL && !made->transactional) {
+        tr_buffer_reset(&c->sql);
+        tr_buffer_text(&c->sql, "ALTER TABLE ");
+        tr_mysql_qualified(&c->sql, table->target_schema, table->target_name);
+        tr_buffer_text(&c->sql, " ENGINE=InnoDB");
+        rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+        if (rc == 0)
+            tr_log(
+                c->sink->base.env->log, TR_LOG_WARNING, "sink",
+                "the source made table %s.%s in %s, which has no transactions: it is one of InnoDB at the target",
+                table->target_schema, table->target_name, made->engine);
+        else if (err->class != TR_RETRY)
+            rc = refuse(c, err);
+    }
+    tr_my_table_free(made);
+    return rc;
+}
+
 static int
 carry(struct carry *c, struct tr_error *err)
 {
@@ -337,6 +364,8 @@ carry(struct carry *c, struct tr_error *err)
     write_statement(c);
     if (rc == 0 && before == now)
         rc = run(c, begun, before, err);
+    if (rc == 0)
+        rc = make_transactional(c, err);
     if (rc == 0)
         rc = record_new_table(c, err);
     for (uint32_t i = 0; i < c->event->ddl.ntables; i++)

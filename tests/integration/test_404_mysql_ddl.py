@@ -127,6 +127,21 @@ def test_a_statement_is_run_as_in_its_session(engines, tailrace):
     assert_same(source, target, "shop")
 
 
+def test_tables_without_transactions_are_made_in_innodb(engines, tailrace):
+    """The checkpoint is only worth something in the transaction of the rows."""
+    source, target = engines
+    prepare(source, target, "shop")
+    settings = config(source, target.url(), "shop")
+    drain(tailrace, settings)
+    for statement in ("CREATE TABLE isam (id int PRIMARY KEY) ENGINE=MyISAM", "INSERT INTO isam VALUES (1)", "CREATE TABLE alike LIKE isam",
+                      "ALTER TABLE t ENGINE=MyISAM", "INSERT INTO t (id) VALUES (90)"):
+        source.sql(statement, database="shop")
+    result = tailrace.run("run", config={**settings, "stop": "drained"})
+    assert result.status == 0 and "it is one of InnoDB at the target" in result.stderr, result
+    assert target.sql("SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = 'shop'") == [("InnoDB",)]
+    assert target.sql("SELECT (SELECT count(*) FROM isam), (SELECT count(*) FROM t WHERE id = 90)", database="shop") == [(1, 1)]
+
+
 @pytest.mark.matrix
 def test_a_statement_is_run_once_whenever_the_process_dies(engines, make_tailrace):
     """ADD COLUMN would fail the second time; a second DROP and ADD of one name would lose the new one's values."""
