@@ -397,7 +397,7 @@ def test_a_registry_that_never_answers_does_not_hold_up_an_end(source, kafka, ma
     wait_until(asked.is_set, 60, "the registry to be asked", give_up=tailrace.check_running)
     began = time.monotonic()
     assert tailrace.stop(60) == 0, tailrace.stderr
-    assert time.monotonic() - began < 5, "the registry's time-out was waited for"
+    assert time.monotonic() - began < 10, "the registry's time-out was waited for"
     silence.set()
     well = fake()
     drain(tailrace, config(well))
