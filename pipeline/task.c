@@ -19,6 +19,7 @@
 
 #define END_US 4250000 /* what is told to stop waits no longer for anybody: it ends within 5 s */
 #define FIRST_BACKOFF_US 100000
+#define ENCODED_AHEAD (16 << 20) /* bytes that wait for a sink that encodes: more is only memory */
 #define LONGEST_BACKOFF_US (30 * TR_US_PER_S)
 #define QUICK_BACKOFF_US \
     (1 * TR_US_PER_S) /* the longest while a server has been away for less than half a minute */
@@ -461,6 +462,15 @@ back_off(struct tr_task *task, int64_t wait_us)
     return !tr_task_stopping(task);
 }
 
+/* A database's sink makes large groups of what waits; one that encodes takes changes one by one. */
+static int64_t
+queue_limit(const struct tr_task *task)
+{
+    int64_t half = tr_setting_int(task->config.settings, "memory") / 2;
+    bool encodes = (task->config.sink->capabilities & TR_SINK_ENCODES) != 0;
+    return encodes && half > ENCODED_AHEAD ? ENCODED_AHEAD : half;
+}
+
 static int
 attempt(struct tr_task *task, struct tr_error *err)
 {
@@ -468,7 +478,7 @@ attempt(struct tr_task *task, struct tr_error *err)
     task->progressed = false;
     atomic_store(&task->turn, false);
     tr_ledger_init(&task->ledger);
-    int r = tr_queue_init(&task->queue, tr_setting_int(task->config.settings, "memory") / 2) < 0
+    int r = tr_queue_init(&task->queue, queue_limit(task)) < 0
                 ? tr_fail(err, TR_FATAL, "task: no eventfd: %s", strerror(errno))
                 : run_attempt(task, err);
     close_attempt(task);
