@@ -93,7 +93,8 @@ class Engine:
 
     def figures(self):
         """What Capture said, once it has said it."""
-        lines = self.out.read_text(encoding="utf-8").splitlines()
+        said = self.out.read_text(encoding="utf-8")
+        lines = said.splitlines() if said.endswith("\n") else []   # a line may be under way
         if lines and '"error":""' not in lines[0]:
             raise Wrong(f"Debezium: {lines[0][:1000]}")
         if not lines and self.process.poll() is not None:
