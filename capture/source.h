@@ -136,6 +136,9 @@ struct tr_source_class {
     /* The full description for making the target's tables: constraints, indexes, sequences, types. Caller owns *schema. */
     int (*schema)(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
 
+    /* Do its foreign keys change rows (CASCADE, SET NULL) without a word in the log? NULL = never. */
+    bool (*hides_cascades)(struct tr_source *source);
+
     /*
      * The values of the schema's sequences, as they are now: the log does not tell them. Returns 1 when one has changed, else 0. The schema is one that this source has
      * made; nobody else looks at it meanwhile. NULL = its values are known by schema() only.

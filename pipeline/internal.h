@@ -75,6 +75,7 @@ struct tr_task {
     _Atomic uint32_t nguarded;   /* relations whose cut the stream has not passed */
     int64_t retain_warned;       /* bytes of the last warning; capture thread */
     bool joins;                  /* tables are loaded while this stream runs */
+    bool told_cascades;          /* of foreign keys that the target lacks; upkeep's thread */
     bool takes_new;              /* also those that the task has never seen (ddl: apply) */
     _Atomic bool look;           /* the stream met such a table */
     _Atomic bool hold;           /* nothing more is acknowledged: the stream will go back to a cut */

@@ -1,6 +1,7 @@
 /*
  * upkeep.c - what a stream needs beside the log, while it runs.
  *
+ * - What foreign keys change is in no log of some sources: where the target lacks such a key, that is said, once.
  * - The values of sequences are in no log: every now and then, and when the stop is reached, they are asked for and set.
  * - Foreign keys between tables of different cuts hold only when the stream has passed the newest cut: then they are checked.
  * - A table that joins (new at the source, or to be loaded again) is copied while the others are followed. Until it is complete its changes are passed over and
@@ -199,6 +200,30 @@ settle(struct tr_upkeep *u, struct tr_error *err)
     if (r == 0)
         r = sink_class(u)->settle(u->sink, u->schema, err);
     return r;
+}
+
+/* Once in a process, beside the stream that begins. A server that cannot be asked now is asked by the next attempt. */
+static void
+tell_cascades(struct tr_upkeep *u)
+{
+    struct tr_error failure;
+    if (u->task->told_cascades || sink_class(u)->compare_cascades == NULL ||
+        source_class(u)->hides_cascades == NULL)
+        return;
+    int r = open_ends(u, &failure);
+    if (r == 0 && source_class(u)->hides_cascades(u->source)) {
+        r = read_schema(u, &failure);
+        if (r == 0)
+            r = sink_class(u)->compare_cascades(u->sink, u->schema, &failure);
+        tr_schema_free(u->schema);
+        u->schema = NULL;
+    }
+    u->task->told_cascades = r != -TR_RETRY;
+    if (r < 0 && !atomic_load(&u->cancel))
+        tr_log_error(u->task->config.log, r == -TR_RETRY ? TR_LOG_DEBUG : TR_LOG_WARNING, "pipeline",
+                     &failure);
+    if (r < 0 || sink_class(u)->join == NULL)
+        close_ends(u);
 }
 
 /* --- tables that join --- */
@@ -426,6 +451,7 @@ upkeep_loop(struct tr_upkeep *u)
 {
     bool able = sink_class(u)->join != NULL;
     struct pollfd fds[2] = { { .fd = u->stop_fd, .events = POLLIN }, { .fd = u->wake_fd, .events = POLLIN } };
+    tell_cascades(u);
     for (;;) {
         if (poll(fds, 2, (int)(TICK_US / 1000)) < 0 && errno != EINTR)
             return tr_fail(&u->error, TR_FATAL, "upkeep: cannot wait: %s", strerror(errno));

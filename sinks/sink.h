@@ -130,6 +130,11 @@ struct tr_sink_class {
     int (*set_sequences)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
     /* The rows of every cut are complete: make and check the foreign keys that had to wait for that. Never holds up the changes for longer than a moment. NULL = none wait. */
     int (*settle)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+    /*
+     * Warn of foreign keys of the source that change rows of which its log does not tell, where the target has none that does the same. Needs no join(). NULL = the
+     * target has no keys at all.
+     */
+    int (*compare_cascades)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 
     /* Forget the task: its checkpoint and cuts. */
     int (*drop)(struct tr_sink *sink, struct tr_error *err);

@@ -257,6 +257,7 @@ void tr_mysql_reader_close(struct tr_table_reader *reader);
 
 /* ---- schema.c */
 int tr_mysql_schema(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
+bool tr_mysql_hides_cascades(struct tr_source *source);
 
 /* ---- parts.c: tables that are split by the values of an index */
 

@@ -316,6 +316,22 @@ link_references(struct tr_schema *schema)
         }
 }
 
+/* MySQL logs them from 9.6 on, unless it leaves them to InnoDB. */
+bool
+tr_mysql_hides_cascades(struct tr_source *base)
+{
+    struct tr_mysql_source *source = tr_mysql(base);
+    struct tr_error ignored;
+    char *native = NULL;
+    if (source->mariadb || source->version < 90600)
+        return true;
+    bool hides = tr_mysql_ask_text(source, "SELECT @@global.innodb_native_foreign_keys", &native, &ignored) ==
+                     0 &&
+                 native != NULL && strcmp(native, "1") == 0;
+    free(native);
+    return hides;
+}
+
 int
 tr_mysql_schema(struct tr_source *base, struct tr_schema **out, struct tr_error *err)
 {

@@ -195,5 +195,6 @@ const struct tr_sink_class tr_postgres_sink = {
     .join = sink_join,
     .set_sequences = tr_pg_set_sequences,
     .settle = tr_pg_settle,
+    .compare_cascades = tr_pg_compare_cascades,
     .drop = tr_pg_drop,
 };

@@ -11,5 +11,6 @@ int tr_pg_finish_table(struct tr_sink *sink, const struct tr_schema *schema,
 int tr_pg_finish_tables(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 int tr_pg_set_sequences(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 int tr_pg_settle(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+int tr_pg_compare_cascades(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 
 #endif

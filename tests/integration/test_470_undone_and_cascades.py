@@ -119,6 +119,32 @@ def mariadb_target():
         yield server.database("shop")
 
 
+@pytest.mark.parametrize("engine", ["target", pytest.param("mariadb_target", marks=pytest.mark.matrix)])
+def test_a_key_that_the_target_lacks_is_said_at_the_start(engine, shop, tailrace, request):
+    """Once, with the statement that makes it; keys that are there, under whatever name, and those that restrict are none of it."""
+    target = request.getfixturevalue(engine)
+    shop.sql("CREATE TABLE p (id int PRIMARY KEY)")
+    shop.sql("CREATE TABLE elsewhere (id int PRIMARY KEY)")
+    shop.sql("CREATE TABLE c (id int PRIMARY KEY, p int, q int, r int, e int, CONSTRAINT kept FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE,"
+             " CONSTRAINT lost FOREIGN KEY (q) REFERENCES p (id) ON DELETE SET NULL ON UPDATE CASCADE, CONSTRAINT holds FOREIGN KEY (r) REFERENCES p (id),"
+             " CONSTRAINT abroad FOREIGN KEY (e) REFERENCES elsewhere (id) ON DELETE CASCADE)")
+    config = config_for(shop, target)
+    config["tables"] = {"include": [f"{shop.name}.p", f"{shop.name}.c"]}
+    first = drain(tailrace, config).stderr
+    assert "foreign key abroad of" in first and f"take table {shop.name}.elsewhere into the task" in first and "foreign key lost" not in first, first
+    word = "CONSTRAINT" if engine == "target" else "FOREIGN KEY"
+    target.sql(f"ALTER TABLE {shop.name}.c DROP {word} lost, DROP {word} kept, DROP {word} holds")
+    target.sql(f"ALTER TABLE {shop.name}.c ADD CONSTRAINT other FOREIGN KEY (p) REFERENCES {shop.name}.p (id) ON DELETE CASCADE")
+    said = drain(tailrace, config).stderr
+    assert said.count("foreign key lost of") == 1 and said.count("acts at the source") == 2, said
+    hint = said[said.index("foreign key lost of"):].split("run at the target: ")[1].split("; then load")[0]
+    target.sql(hint)
+    assert "foreign key lost" not in drain(tailrace, config).stderr
+    target.sql(f"ALTER TABLE {shop.name}.c DROP {word} other")
+    target.sql(f"ALTER TABLE {shop.name}.c ADD CONSTRAINT other FOREIGN KEY (p) REFERENCES {shop.name}.p (id)")
+    assert "the target's key does something else" in drain(tailrace, config).stderr
+
+
 @pytest.mark.parametrize("engine", ["target", "mariadb_target"])
 def test_what_cascades_at_the_source_does_so_at_the_target(engine, shop, tailrace, request):
     """Nothing is in the log of what a foreign key did to children; a session without foreign key checks has them stay."""
