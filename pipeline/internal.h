@@ -66,7 +66,8 @@ struct tr_task {
     char *saved;          /* owned; newest saved position, for the capture thread to acknowledge */
     char acknowledged[256];
     char message[256];
-    uint64_t saved_count; /* counts the changes of `saved`, under lock */
+    struct tr_checkpoint exchanged; /* tables whose indexes are to be compared: names only */
+    uint64_t saved_count;           /* counts the changes of `saved`, under lock */
     uint64_t acknowledged_count;
     int64_t lag_due_us;            /* monotonic, capture thread */
     struct tr_table_state *tables; /* by relation->number - 1; capture thread, and control before it starts */

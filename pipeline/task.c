@@ -97,6 +97,17 @@ on_misfit(void *arg, uint64_t count)
     atomic_fetch_add(&task->count.misfits, count);
 }
 
+static void
+on_exchanged(void *arg, const char *schema, const char *table)
+{
+    struct tr_task *task = arg;
+    char *name = tr_asprintf("%s.%s", schema, table);
+    pthread_mutex_lock(&task->lock);
+    tr_checkpoint_set_table(&task->exchanged, name, "", true);
+    pthread_mutex_unlock(&task->lock);
+    free(name);
+}
+
 static bool
 setting_is(const struct tr_task *task, const char *name, const char *value)
 {
@@ -142,7 +153,8 @@ tr_task_new(const struct tr_task_config *config, struct tr_task **out, struct tr
                                            .arg = task,
                                            .durable = on_durable,
                                            .conflict = on_conflict,
-                                           .misfit = on_misfit };
+                                           .misfit = on_misfit,
+                                           .exchanged = on_exchanged };
     *out = task;
     return 0;
 }
@@ -157,6 +169,7 @@ tr_task_free(struct tr_task *task)
     tr_mapping_free(task->mapping);
     pthread_mutex_destroy(&task->lock);
     free(task->saved);
+    tr_checkpoint_fini(&task->exchanged);
     free(task);
 }
 

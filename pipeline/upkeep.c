@@ -226,6 +226,43 @@ tell_cascades(struct tr_upkeep *u)
         close_ends(u);
 }
 
+/* The exchange is behind us at the target. Names that could not be looked at now wait for another time. */
+static void
+tell_indexes(struct tr_upkeep *u)
+{
+    struct tr_task *task = u->task;
+    struct tr_error failure;
+    pthread_mutex_lock(&task->lock);
+    struct tr_checkpoint due = task->exchanged;
+    task->exchanged = (struct tr_checkpoint){ 0 };
+    pthread_mutex_unlock(&task->lock);
+    if (due.ntables == 0 || sink_class(u)->compare_indexes == NULL) {
+        tr_checkpoint_fini(&due);
+        return;
+    }
+    int r = open_ends(u, &failure);
+    if (r == 0)
+        r = read_schema(u, &failure);
+    for (uint32_t i = 0; r == 0 && i < u->schema->ntables; i++) {
+        const struct tr_relation *relation = u->schema->tables[i].relation;
+        char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+        if (!relation->skip && tr_checkpoint_table(&due, name) != NULL)
+            r = sink_class(u)->compare_indexes(u->sink, &u->schema->tables[i], &failure);
+        free(name);
+    }
+    tr_schema_free(u->schema);
+    u->schema = NULL;
+    pthread_mutex_lock(&task->lock);
+    for (size_t i = 0; r == -TR_RETRY && i < due.ntables; i++)
+        tr_checkpoint_set_table(&task->exchanged, due.tables[i].table, "", true);
+    pthread_mutex_unlock(&task->lock);
+    tr_checkpoint_fini(&due);
+    if (r < 0 && !atomic_load(&u->cancel))
+        tr_log_error(task->config.log, r == -TR_RETRY ? TR_LOG_DEBUG : TR_LOG_WARNING, "pipeline", &failure);
+    if (r < 0 || sink_class(u)->join == NULL)
+        close_ends(u);
+}
+
 /* --- tables that join --- */
 
 static void
@@ -457,6 +494,7 @@ upkeep_loop(struct tr_upkeep *u)
             return tr_fail(&u->error, TR_FATAL, "upkeep: cannot wait: %s", strerror(errno));
         if (atomic_load(&u->cancel))
             return 0;
+        tell_indexes(u);
         if (atomic_load(&u->final))
             return sink_class(u)->set_sequences != NULL ? last_round(u, &u->error) : 0;
         int r = able ? rounds(u, &u->error) : tr_reload_asked(u->task);

@@ -21,6 +21,7 @@
 
 struct tr_sink;
 struct tr_schema;
+struct tr_table;
 
 /* What a sink can do; the pipeline asks for nothing else. */
 #define TR_SINK_KEEPS_CHECKPOINT 1 /* commits the checkpoint with the rows; load_checkpoint is the truth */
@@ -55,6 +56,11 @@ struct tr_sink_env {
     void (*conflict)(void *arg, const char *table, const char *what);
     /* The same for values that the target's columns cannot hold, stored otherwise by `on_value`. thread: any. */
     void (*misfit)(void *arg, uint64_t count);
+    /*
+     * The source has put another table in the place of this one (its names there), and the statements that shaped it were left out: compare_indexes() is to be called
+     * for it. thread: sink.
+     */
+    void (*exchanged)(void *arg, const char *schema, const char *table);
 };
 
 struct tr_loader; /* one writer of a bulk load: connection and COPY of its own */
@@ -135,6 +141,8 @@ struct tr_sink_class {
      * target has no keys at all.
      */
     int (*compare_cascades)(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+    /* Warn of a table's indexes that are not the source's, with the statement that mends it: for a sink that calls env->exchanged(). Needs no join(). NULL = it does not. */
+    int (*compare_indexes)(struct tr_sink *sink, const struct tr_table *table, struct tr_error *err);
 
     /* Forget the task: its checkpoint and cuts. */
     int (*drop)(struct tr_sink *sink, struct tr_error *err);

@@ -433,12 +433,28 @@ carry_columns(struct tr_mysql_sink *sink, const struct tr_sql_group *group, cons
     return rc;
 }
 
+/* A table that was left out has taken the place of one of ours: what was done to its indexes has passed us by. */
+static void
+tell_exchange(const struct tr_mysql_sink *sink, const struct tr_event *event)
+{
+    const struct tr_sink_env *env = sink->base.env;
+    if (event->ddl.verb != TR_VERB_RENAME_TABLE || !tr_my_carries_statements(sink) || env->exchanged == NULL)
+        return;
+    for (uint32_t i = 0; i + 1 < event->ddl.ntables; i += 2)
+        if (!event->ddl.tables[i].wanted && event->ddl.tables[i + 1].wanted)
+            env->exchanged(env->arg, event->ddl.tables[i + 1].schema, event->ddl.tables[i + 1].name);
+}
+
 int
 tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                       const struct tr_event *event, struct tr_error *err)
 {
-    if (event->ddl.ntables == 0 || event != &group->first->events[0] || !is_wanted(event))
+    if (event->ddl.ntables == 0 || event != &group->first->events[0])
         return 0;
+    if (!is_wanted(event)) {
+        tell_exchange(sink, event);
+        return 0;
+    }
     if (sink->ddl == TR_MY_DDL_STOP) {
         tr_fail(err, TR_REFUSED, "the source changed table %s.%s: %.300s", event->ddl.tables[0].schema,
                 event->ddl.tables[0].name, event->ddl.text);

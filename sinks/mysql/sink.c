@@ -207,7 +207,8 @@ open_mariadb(const struct tr_sink_env *env, struct tr_sink **out, struct tr_erro
     .loader_write = tr_my_loader_write, .loader_rows = tr_my_loader_rows,                                \
     .loader_finish = tr_my_loader_finish, .loader_close = tr_my_loader_close,                            \
     .finish_tables = tr_my_finish_tables, .finish_table = tr_my_finish_table,                            \
-    .set_sequences = tr_my_set_sequences, .compare_cascades = tr_my_compare_cascades, .drop = tr_my_drop
+    .set_sequences = tr_my_set_sequences, .compare_cascades = tr_my_compare_cascades,                    \
+    .compare_indexes = tr_my_compare_indexes, .drop = tr_my_drop
 
 const struct tr_sink_class tr_mysql_sink = {
     .name = "mysql", .schemes = "mysql", .dialect = "mysql", .open = open_mysql, FUNCTIONS

@@ -11,5 +11,6 @@ int tr_my_finish_table(struct tr_sink *sink, const struct tr_schema *schema,
 int tr_my_finish_tables(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 int tr_my_set_sequences(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 int tr_my_compare_cascades(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+int tr_my_compare_indexes(struct tr_sink *sink, const struct tr_table *table, struct tr_error *err);
 
 #endif

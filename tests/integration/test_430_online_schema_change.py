@@ -240,7 +240,8 @@ def test_a_target_of_the_same_engine_keeps_its_rows(server, shop, tailrace, twin
     if server.sql("SELECT @@global.binlog_row_metadata")[0][0] != "FULL":
         pytest.skip("the target has nothing to do with it")
     config = task_config(shop.url, twin.url(), tables={"include": [f"{shop.name}.%"]})
-    alter = ALTER + ", MODIFY n bigint NOT NULL DEFAULT 3, ADD INDEX (v)"
+    shop.sql("ALTER TABLE t ADD INDEX gone (n), ADD UNIQUE one (id, n)")
+    alter = ALTER + ", MODIFY n bigint NOT NULL DEFAULT 3, ADD INDEX `by``v` (v), ADD UNIQUE (extra, id), DROP INDEX gone, RENAME INDEX one TO two"
     try:
         drain(tailrace, config)
         if running:
@@ -249,10 +250,19 @@ def test_a_target_of_the_same_engine_keeps_its_rows(server, shop, tailrace, twin
         WAYS[way](shop, alter, changes_of(shop))
         shop.sql("INSERT INTO t (v, n) VALUES ('large', 5000000000)")
         shop.sql("UPDATE t SET extra = 8 WHERE id = 1")
+        said = ""
         if running:
+            tailrace.wait_log("exchanged for a copy")
             assert tailrace.stop() == 0, tailrace.stderr
-        drain(tailrace, config)
+            said = tailrace.stderr
+        said += drain(tailrace, config).stderr
         query = "SELECT * FROM {}t ORDER BY id"
+        mend = said[said.index("exchanged for a copy"):].split("columns are there: ")[1].split("; leave out")[0]
+        assert "two" not in mend, "the same under another name"
+        twin.sql(mend)
+        columns = "SELECT non_unique, GROUP_CONCAT(column_name ORDER BY seq_in_index) FROM information_schema.statistics WHERE table_schema = %s"
+        indexes = [s.sql(f"{columns} GROUP BY index_name, non_unique ORDER BY 1, 2", (shop.name,)) for s in (server, twin)]
+        assert indexes[0] == indexes[1]
         assert twin.sql(query.format(shop.name + ".")) == shop.sql(query.format(""))
         assert [name for (name,) in twin.sql(f"SHOW TABLES FROM {shop.name}")] == ["t"]
     finally:
