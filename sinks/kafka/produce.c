@@ -406,10 +406,12 @@ produce_heartbeat(struct kafka_sink *sink, struct tr_error *err)
     int rc = sink->exactly_once ? txn_begin(sink, err) : 0;
     if (rc < 0)
         return rc;
-    newest_flight(sink);
-    bool skipping = sink->skipping;
-    sink->skipping = false;
+    /* The encoder may wait for a registry, and what has arrived is reported meanwhile: the flight stays until the message is in it. */
+    struct flight *flight = newest_flight(sink);
+    bool skipping = sink->skipping, complete = flight->complete;
+    flight->complete = sink->skipping = false;
     rc = sink->encoder->class->heartbeat(sink->encoder, &sink->emit, err);
     sink->skipping = skipping;
+    flight->complete = complete;
     return rc;
 }
