@@ -42,11 +42,20 @@ txn_note_begin(struct kafka_sink *sink, int64_t now_us)
     sink->txn_began_bytes = sink->bytes_handed;
 }
 
+/* Brokers whose patience is shorter than the interval would abort each transaction, for ever. */
+static int64_t
+old_enough_us(const struct kafka_sink *sink)
+{
+    int64_t most_us = sink->timeout_us / 2;
+    return sink->txn_began_us + (sink->interval_us < most_us ? sink->interval_us : most_us);
+}
+
 int64_t
 txn_due_us(const struct kafka_sink *sink)
 {
     bool streams = sink->txn_follows && sink->bytes_handed - sink->stream_bytes >= STREAM_BYTES;
-    return streams ? sink->txn_fed_us + sink->interval_us / PAUSE_PART : 0;
+    int64_t pause_us = sink->txn_fed_us + sink->interval_us / PAUSE_PART, old_us = old_enough_us(sink);
+    return !streams ? 0 : pause_us < old_us ? pause_us : old_us;
 }
 
 int
@@ -256,9 +265,9 @@ txn_advance(struct kafka_sink *sink, bool idle, struct tr_error *err)
 {
     if (sink->txn != TXN_OPEN)
         return push_on(sink, err);
-    int64_t age = tr_clock_us() - sink->txn_began_us;
+    int64_t now = tr_clock_us(), age = now - sink->txn_began_us;
     bool full = sink->written.nruns > RUNS_MAX;
-    if (sink->txn_at_checkpoint && (idle || full || age >= sink->interval_us))
+    if (sink->txn_at_checkpoint && (idle || full || now >= old_enough_us(sink)))
         return commit(sink, err);
     if (sink->txn_at_checkpoint || (age < sink->timeout_us / 2 && !full))
         return 0;
