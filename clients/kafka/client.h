@@ -72,7 +72,7 @@ bool tr_kafka_is_ending(const struct tr_kafka_client *client);
 /* What is left until the deadline, or until the end that it was told; 0 = nothing. */
 int tr_kafka_left_ms(const struct tr_kafka_client *client, int64_t deadline_us);
 
-/* One of librdkafka's calls that wait, and that can be called again after a time-out: for wait_ms at most, and not beyond the end. */
+/* One of librdkafka's calls that wait, and that can be called again after a passing error: for wait_ms at most, and not beyond the end. */
 rd_kafka_error_t *tr_kafka_call(const struct tr_kafka_client *client, rd_kafka_t *rk,
                                 rd_kafka_error_t *(*call)(rd_kafka_t *rk, int timeout_ms), int wait_ms);
 

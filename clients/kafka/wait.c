@@ -5,6 +5,7 @@
 #include "core/clock.h"
 
 #define SLICE_MS 100
+#define PAUSE_MS 10
 
 static int64_t
 end_of(const struct tr_kafka_client *client)
@@ -34,9 +35,14 @@ tr_kafka_call(const struct tr_kafka_client *client, rd_kafka_t *rk,
     for (;;) {
         int left = tr_kafka_left_ms(client, deadline_us);
         rd_kafka_error_t *error = call(rk, left > SLICE_MS ? SLICE_MS : left > 0 ? left : 1);
+        rd_kafka_resp_err_t code = error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+        /* A call that is under way (a commit, where an abort is asked for) stays so. */
         if (error == NULL || left <= SLICE_MS || !rd_kafka_error_is_retriable(error) ||
-            rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT)
+            code == RD_KAFKA_RESP_ERR__CONFLICT)
             return error;
+        /* The end of a slice is told as what the brokers answered in it, if they did: a coordinator that is not ready yet is asked on. */
+        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT)
+            rd_kafka_poll(rk, PAUSE_MS);
         rd_kafka_error_destroy(error);
     }
 }
