@@ -304,6 +304,7 @@ def test_rows_are_counted_as_they_are(source, target, tailrace):
     assert "7001 rows loaded in 3 tables" in load(tailrace, load_config(source, target)).stderr
 
 
+@pytest.mark.matrix  # twenty seconds of making tables
 def test_more_tables_than_the_server_has_locks_for(source_server, target, tailrace):
     """Each reader holds the lock of the table it reads and of no other."""
     source = source_server.database()

@@ -12,7 +12,7 @@ from harness.topics import Replay, assert_exact
 from harness.wait import wait_until
 from harness.workload import Workload
 
-KILLS = int(os.environ.get("KILLS", "25"))  # two hundred of them: tests/faults/test_kafka_kills.py
+KILLS = int(os.environ.get("KILLS", "10"))  # two hundred of them: tests/faults/test_kafka_kills.py
 BROKER_KILLS = max(2, KILLS // 10)
 
 
