@@ -161,6 +161,8 @@ binlog_text_of(const struct scan *s, const struct token *t, struct tr_buffer *ou
             p++; /* doubled */
         } else if (c == '\\' && !without_backslashes(s) && p + 1 < t->to - 1) {
             c = *++p;
+            if (c == '%' || c == '_') /* of patterns: outside of them the backslash stays */
+                tr_buffer_byte(out, '\\');
             c = (char)(c == 'n'   ? '\n'
                        : c == 't' ? '\t'
                        : c == 'r' ? '\r'

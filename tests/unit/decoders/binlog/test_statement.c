@@ -112,6 +112,8 @@ test_columns_that_are_added_are_read(void **state)
     check_definitions(
         "ALTER TABLE t ADD u varchar(36) DEFAULT (uuid()), ADD n int DEFAULT NULL, ADD x int DEFAULT (1 + (2)), ADD y datetime DEFAULT (now() + interval 1 day)",
         0, "+u varchar(36) (uuid()); +n int; +x int (1 + (2)); +y datetime (now() + interval 1 day)");
+    check_definitions("ALTER TABLE t ADD p varchar(9) DEFAULT 'a\\_b\\%\\x'", 0,
+                      "+p varchar(9) 'a\\\\_b\\\\%x'");
     check_definitions("ALTER TABLE t ADD \"q\" varchar(3) DEFAULT '\\'", 0x100004, "+q varchar(3) '\\\\'");
     check_definitions(
         "ALTER TABLE t MODIFY id bigint unsigned NOT NULL AUTO_INCREMENT, CHANGE COLUMN a b varchar(40) NULL, MODIFY e enum('a','b','c') DEFAULT 'b'",
