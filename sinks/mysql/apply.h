@@ -233,6 +233,9 @@ int tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *rela
 /* Is a type of the target's narrower than the source's? */
 bool tr_my_falls_short(struct tr_mysql_sink *sink, const struct tr_relation *relation,
                        const struct tr_my_table *table);
+/* Has the target's table any? */
+int tr_my_has_rows(struct tr_mysql_sink *sink, const struct tr_my_table *table, bool *any,
+                   struct tr_error *err);
 /* The column's type here; "type NOT NULL DEFAULT 5" as the source's statement has it. */
 void tr_my_write_type(struct tr_mysql_sink *sink, const struct tr_column *column, struct tr_buffer *out);
 void tr_my_write_definition(struct tr_mysql_sink *sink, const struct tr_column *column,
@@ -256,6 +259,8 @@ int tr_my_write_retyped(MYSQL *conn, const struct tr_my_table *table, const char
                         struct tr_buffer *out, struct tr_error *err);
 int tr_my_write_dropped(MYSQL *conn, const struct tr_my_table *table, const char *column,
                         struct tr_buffer *out, struct tr_error *err);
+/* The last, of the line as tr_my_column_line() has it; it is cut up. */
+void tr_my_write_dropped_line(char *line, struct tr_buffer *out);
 /* Has it been written so? */
 int tr_my_is_dropped(MYSQL *conn, const struct tr_my_table *table, const char *column, bool *dropped,
                      struct tr_error *err);

@@ -166,7 +166,7 @@ write_add(struct change *c, const struct tr_column *column)
     } else if (column->older == TR_OLDER_UNKNOWN && column->default_expression != NULL) {
         known = filled = write_default(c, column, &value) && !is_evaluated(value.data);
     } else if (column->older == TR_OLDER_UNKNOWN) {
-        known = !column->default_unknown && !(column->auto_increment && c->sink->from_postgresql);
+        known = !column->default_unknown && !column->auto_increment;
     }
     alter(c, "ADD COLUMN", column->name);
     define(c, column, filled && known, filled && value.len > 0 ? value.data : NULL);
@@ -210,6 +210,16 @@ has_rows(struct change *c, bool *any, struct tr_error *err)
     int rc = tr_mysql_query_text(c->sink->meta, c->sql.data, &answer, err);
     *any = answer == NULL || strcmp(answer, "0") != 0;
     free(answer);
+    return rc;
+}
+
+int
+tr_my_has_rows(struct tr_mysql_sink *sink, const struct tr_my_table *table, bool *any, struct tr_error *err)
+{
+    struct change c;
+    change_init(&c, sink, NULL, (struct tr_my_table *)(uintptr_t)table);
+    int rc = has_rows(&c, any, err);
+    change_fini(&c);
     return rc;
 }
 

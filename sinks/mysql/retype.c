@@ -242,6 +242,40 @@ tr_my_write_retyped(MYSQL *conn, const struct tr_my_table *table, const char *co
 
 #define MARK "tailrace: the source has dropped this column"
 
+/* The words where they stand outside of texts and names; NULL = nowhere. */
+static char *
+outside_quotes(char *text, const char *words)
+{
+    char quote = '\0';
+    for (char *p = text; *p != '\0'; p++) {
+        if (quote == '\0' && strncmp(p, words, strlen(words)) == 0)
+            return p;
+        if (quote == '\0' ? *p == '\'' || *p == '`' : *p == quote)
+            quote = quote == '\0' ? *p : '\0';
+    }
+    return NULL;
+}
+
+void
+tr_my_write_dropped_line(char *line, struct tr_buffer *out)
+{
+    char *comment = outside_quotes(line, " COMMENT '");
+    if (comment != NULL)
+        *comment = '\0';
+    char *check = outside_quotes(line,
+                                 " CHECK ("); /* MariaDB takes no comment behind it, and NULL needs none */
+    if (check != NULL)
+        *check = '\0';
+    char *strict = outside_quotes(line, " NOT NULL"), *counts = outside_quotes(line, " AUTO_INCREMENT");
+    if (counts != NULL && strcmp(counts, " AUTO_INCREMENT") == 0)
+        strict = NULL; /* it fills itself */
+    if (strict != NULL)
+        tr_buffer_printf(out, "%.*s NULL%s", (int)(strict - line), line, strict + strlen(" NOT NULL"));
+    else
+        tr_buffer_text(out, line);
+    tr_buffer_text(out, " COMMENT '" MARK "'");
+}
+
 int
 tr_my_write_dropped(MYSQL *conn, const struct tr_my_table *table, const char *column, struct tr_buffer *out,
                     struct tr_error *err)
@@ -249,19 +283,8 @@ tr_my_write_dropped(MYSQL *conn, const struct tr_my_table *table, const char *co
     struct tr_buffer line;
     tr_buffer_init(&line, TR_BUFFER_MAX);
     int rc = tr_my_column_line(conn, table, column, &line, err);
-    if (rc == 0) {
-        char *text = line.data, *comment = strstr(text, " COMMENT '"), *strict = strstr(text, " NOT NULL"),
-             *counts = strstr(text, " AUTO_INCREMENT");
-        if (comment != NULL)
-            *comment = '\0';
-        if (counts != NULL && strcmp(counts, " AUTO_INCREMENT") == 0)
-            strict = NULL; /* it fills itself */
-        if (strict != NULL && (comment == NULL || strict < comment))
-            tr_buffer_printf(out, "%.*s NULL%s", (int)(strict - text), text, strict + strlen(" NOT NULL"));
-        else
-            tr_buffer_text(out, text);
-        tr_buffer_text(out, " COMMENT '" MARK "'");
-    }
+    if (rc == 0)
+        tr_my_write_dropped_line(line.data, out);
     tr_buffer_fini(&line);
     return rc;
 }

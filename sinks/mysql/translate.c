@@ -97,9 +97,14 @@ add(struct translation *t, const struct tr_column *column, struct tr_error *err)
                       " and has dropped one that the target still has: the source has a new one of this name",
                       err);
     }
-    if (is_volatile(column->default_expression))
+    if (is_volatile(column->default_expression)) {
+        bool rows = true;
+        int rc = tr_my_has_rows(t->sink, t->table, &rows, err);
+        if (rc < 0 || !rows)
+            return rc; /* it comes with the first of them: MySQL may call such a statement unsafe */
         return refuse(t, column, "ADD COLUMN",
                       "; only the source knows what its default gave the rows that were there", err);
+    }
     clause(t, "ADD COLUMN", column->name);
     tr_my_write_definition(t->sink, column, t->out);
     return 0;
@@ -142,6 +147,31 @@ define(struct translation *t, const char *from, const struct tr_column *column, 
     return rc;
 }
 
+/* Onto a column that the target keeps of one that was dropped: its values are not those of the renamed one. */
+static int
+rename_column(struct translation *t, const struct tr_ddl_rename *rename, struct tr_error *err)
+{
+    int from = tr_my_table_column(t->table, rename->from), to = tr_my_table_column(t->table, rename->to);
+    bool left_over = false;
+    if (from < 0)
+        return 0; /* done by the operator or by a process that died, or not carried */
+    for (uint32_t i = 0; to >= 0 && i < t->event->ddl.nrenames; i++) /* itself, in other letters, too */
+        to = tr_my_table_column(t->table, t->event->ddl.renames[i].from) == to ? -1 : to;
+    int rc = to >= 0 ? tr_my_is_dropped(t->sink->meta, t->table, t->table->columns[to].name, &left_over, err)
+                     : 0;
+    if (rc == 0 && left_over) {
+        const struct tr_column column = { .name = rename->to };
+        return refuse(t, &column, "DROP COLUMN",
+                      ", renamed to this name, and has dropped one that the target still has", err);
+    }
+    if (rc < 0)
+        return rc;
+    clause(t, "RENAME COLUMN", rename->from);
+    tr_buffer_text(t->out, " TO ");
+    tr_mysql_identifier(t->out, rename->to);
+    return 0;
+}
+
 int
 tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, const struct tr_my_table *table,
                 struct tr_buffer *out, bool *any, struct tr_error *err)
@@ -157,14 +187,8 @@ tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, const 
         default: rc = define(&t, event->ddl.columns[i].from, column, err); break;
         }
     }
-    for (uint32_t i = 0; rc == 0 && i < event->ddl.nrenames; i++) {
-        const struct tr_ddl_rename *rename = &event->ddl.renames[i];
-        if (tr_my_table_column(table, rename->from) < 0)
-            continue; /* done by the operator or by a process that died, or not carried */
-        clause(&t, "RENAME COLUMN", rename->from);
-        tr_buffer_text(out, " TO ");
-        tr_mysql_identifier(out, rename->to);
-    }
+    for (uint32_t i = 0; rc == 0 && i < event->ddl.nrenames; i++)
+        rc = rename_column(&t, &event->ddl.renames[i], err);
     *any = t.any;
     return rc;
 }
