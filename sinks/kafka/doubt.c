@@ -29,7 +29,7 @@
 #include "core/memory.h"
 #include "sinks/kafka/internal.h"
 
-#define ASK_MS 5000 /* an answer that comes later than it is asked for again from the start */
+#define ASK_MS 4000 /* an answer that comes later than it is asked for again from the start */
 #define PAUSE_MS 20
 #define ANSWER_US (60 * TR_US_PER_S)
 #define OTHERS_US (1 * TR_US_PER_S) /* others' transactions, which end by themselves */
@@ -197,7 +197,7 @@ whole_end(struct kafka_sink *sink, const char *topic, int32_t partition)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition);
-    rd_kafka_resp_err_t code = look_ends(sink->look, list, ASK_MS);
+    rd_kafka_resp_err_t code = look_ends(sink, sink->look, list, ASK_MS);
     bool good = code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
     int64_t end = good ? list->elems[0].offset : -1;
     rd_kafka_topic_partition_list_destroy(list);
@@ -274,7 +274,7 @@ whole_topic(struct kafka_sink *sink, const struct topic *topic, struct ranges *w
     int rc = look_all(sink, err);
     rd_kafka_topic_partition_list_add_range(ends, topic->name, 0, topic->partitions - 1);
     while (rc == 0) {
-        rd_kafka_resp_err_t code = look_ends(sink->look, ends, ASK_MS);
+        rd_kafka_resp_err_t code = look_ends(sink, sink->look, ends, ASK_MS);
         for (int i = 0; i < ends->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
             code = ends->elems[i].err;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -8,7 +8,7 @@
 #include "sinks/kafka/internal.h"
 
 #define POLL_MS 100
-#define METADATA_MS 5000
+#define METADATA_MS 4000
 #define PATIENCE_US (30 * TR_US_PER_S) /* without any record */
 #define GROUP 64                       /* partitions that are read at once */
 
@@ -45,25 +45,35 @@ look_all(struct kafka_sink *sink, struct tr_error *err)
     return sink->look != NULL ? 0 : -(int)err->class;
 }
 
+/* Brokers that do not answer are waited for no longer than an end that we are told allows. */
+static int
+patience_ms(const struct kafka_sink *sink, int timeout_ms)
+{
+    int left = tr_kafka_left_ms(&sink->client, tr_clock_us() + (int64_t)timeout_ms * 1000);
+    return left > 0 ? left : 1;
+}
+
 rd_kafka_resp_err_t
-look_ends(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int timeout_ms)
+look_ends(const struct kafka_sink *sink, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+          int timeout_ms)
 {
     for (int i = 0; i < list->cnt; i++) {
         list->elems[i].offset = RD_KAFKA_OFFSET_END; /* taken for a time, as the protocol does */
         list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    return list->cnt > 0 ? rd_kafka_offsets_for_times(rk, list, timeout_ms) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    return list->cnt > 0 ? rd_kafka_offsets_for_times(rk, list, patience_ms(sink, timeout_ms))
+                         : RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* Asked together; one by one where a topic is not known, for then no answer comes for any. */
 static rd_kafka_resp_err_t
-ends_of(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int timeout_ms)
+ends_of(const struct kafka_sink *sink, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
-    rd_kafka_resp_err_t code = look_ends(rk, list, timeout_ms);
+    rd_kafka_resp_err_t code = look_ends(sink, rk, list, timeout_ms);
     for (int i = 0; topic_is_unknown(code) && list->cnt > 1 && i < list->cnt; i++) {
         rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
         rd_kafka_topic_partition_list_add(one, list->elems[i].topic, list->elems[i].partition);
-        list->elems[i].err = look_ends(rk, one, timeout_ms);
+        list->elems[i].err = look_ends(sink, rk, one, timeout_ms);
         if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
             list->elems[i].err = one->elems[0].err;
         list->elems[i].offset = one->elems[0].offset;
@@ -85,7 +95,7 @@ look_passed(struct kafka_sink *sink, struct ranges *ranges, int timeout_ms, rd_k
             rd_kafka_topic_partition_list_add(list, ranges->parts[i].topic, ranges->parts[i].partition);
     }
     /* The producer's isolation level is librdkafka's default: committed. */
-    *code = ends_of(sink->rk, list, timeout_ms);
+    *code = ends_of(sink, sink->rk, list, timeout_ms);
     const rd_kafka_topic_partition_t *end = list->elems;
     for (size_t i = 0; *code == RD_KAFKA_RESP_ERR_NO_ERROR && i < ranges->count; i++) {
         struct part *part = &ranges->parts[i];
@@ -106,13 +116,13 @@ look_passed(struct kafka_sink *sink, struct ranges *ranges, int timeout_ms, rd_k
 }
 
 static rd_kafka_topic_t *
-topic_of(rd_kafka_t *rk, const char *name)
+topic_of(const struct kafka_sink *sink, rd_kafka_t *rk, const char *name)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
     /* A leader that is known when the reading begins spares half a second of asking again. */
-    if (topic != NULL &&
-        rd_kafka_metadata(rk, 0, topic, &metadata, METADATA_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (topic != NULL && rd_kafka_metadata(rk, 0, topic, &metadata, patience_ms(sink, METADATA_MS)) ==
+                             RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
     return topic;
 }
@@ -160,7 +170,7 @@ int
 look_read(struct kafka_sink *sink, rd_kafka_t *rk, const struct part *part, struct run run, look_take take,
           void *arg, struct tr_error *err)
 {
-    rd_kafka_topic_t *topic = topic_of(rk, part->topic);
+    rd_kafka_topic_t *topic = topic_of(sink, rk, part->topic);
     int rc;
     if (topic == NULL || rd_kafka_consume_start(topic, part->partition, run.first) < 0) {
         rc = kafka_fail(sink, err, rd_kafka_last_error(), NULL, "cannot read topic %s", part->topic);
@@ -228,7 +238,7 @@ judge_group(const struct kafka_sink *sink, rd_kafka_t *rk, struct ranges *ranges
         part->visible = false;
         if (part->gone || part->nruns == 0)
             continue;
-        rd_kafka_topic_t *topic = topic_of(rk, part->topic);
+        rd_kafka_topic_t *topic = topic_of(sink, rk, part->topic);
         if (topic == NULL ||
             rd_kafka_consume_start_queue(topic, part->partition, ranges_end(part), group.queue) < 0) {
             code = rd_kafka_last_error();
