@@ -70,7 +70,7 @@ static bool
 drops(const struct tr_event *event, const char *column)
 {
     const struct tr_relation *defined = event->ddl.defined;
-    for (uint16_t i = 0; i < defined->ncolumns; i++)
+    for (uint16_t i = 0; defined != NULL && i < defined->ncolumns; i++)
         if (event->ddl.columns[i].action == TR_DDL_DROP && strcmp(defined->columns[i].name, column) == 0)
             return true;
     return false;
@@ -157,8 +157,11 @@ rename_column(struct translation *t, const struct tr_ddl_rename *rename, struct 
         return 0; /* done by the operator or by a process that died, or not carried */
     for (uint32_t i = 0; to >= 0 && i < t->event->ddl.nrenames; i++) /* itself, in other letters, too */
         to = tr_my_table_column(t->table, t->event->ddl.renames[i].from) == to ? -1 : to;
-    int rc = to >= 0 ? tr_my_is_dropped(t->sink->meta, t->table, t->table->columns[to].name, &left_over, err)
-                     : 0;
+    if (to >= 0)
+        left_over = drops(t->event, rename->to);
+    int rc = to >= 0 && !left_over
+                 ? tr_my_is_dropped(t->sink->meta, t->table, t->table->columns[to].name, &left_over, err)
+                 : 0;
     if (rc == 0 && left_over) {
         const struct tr_column column = { .name = rename->to };
         return refuse(t, &column, "DROP COLUMN",
