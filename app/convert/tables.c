@@ -99,6 +99,8 @@ compare_lists(struct conversion *c, const char *key, const char *value)
 {
     char **parts;
     size_t count = split_list(value, ',', &parts);
+    if (count == 0) /* an empty list is none */
+        return;
     struct line *line = NULL;
     bool good = true;
     for (size_t i = 0; i < c->nlines; i++)

@@ -403,6 +403,8 @@ what_stands_around_a_connector_is_known(void **state)
         { POSTGRES JSON_VALUES, "producer.override.send.buffer.bytes=9\nssl.protocol=TLSv1.3\n", NULL, 0 },
         { POSTGRES JSON_VALUES, "schema.include.list=a,b\ntable.include.list=.*\\\\.t,a.u\n",
           "include: [a.t, b.t, a.u]", 0 },
+        { POSTGRES JSON_VALUES, "schema.include.list=\ntable.include.list=.*\\\\.t\n", "include: [\"%.t\"]",
+          0 },
         { POSTGRES JSON_VALUES,
           "transforms=r\ntransforms.r.type=org.apache.kafka.connect.transforms.RegexRouter\n"
           "transforms.r.regex=srv.public.(.*)\ntransforms.r.replacement=$1\ntransforms.r.predicate=p\n",
