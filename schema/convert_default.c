@@ -480,8 +480,8 @@ tr_convert_quoted_default(struct tr_arena *arena, const char *dialect, const str
     tr_buffer_init(&out, (size_t)1 << 20);
     tr_buffer_byte(&out, '\'');
     for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '\'')
-            tr_buffer_byte(&out, '\'');
+        if (*p == '\'' || *p == '\\')
+            tr_buffer_byte(&out, *p);
         tr_buffer_byte(&out, *p);
     }
     tr_buffer_byte(&out, '\'');

@@ -329,6 +329,24 @@ test_a_mariadb_table_for_postgresql(void **state)
     tr_buffer_fini(&report);
 }
 
+/* A backslash is one in MySQL's catalogue, and begins something else between quotes. */
+static void
+test_a_constant_of_the_catalogue_gets_its_quotes(void **state)
+{
+    struct tr_column column = { .logical = TR_TEXT, .default_expression = "C:\\new 'a'" };
+    struct tr_arena arena;
+    struct tr_buffer out;
+    (void)state;
+    tr_arena_init(&arena);
+    tr_buffer_init(&out, 4096);
+    column.default_expression = tr_convert_quoted_default(&arena, "mysql", &column);
+    assert_string_equal(column.default_expression, "'C:\\\\new ''a'''");
+    assert_true(tr_convert_default_to_postgresql(&column, "text", &out));
+    assert_string_equal(out.data, "E'C:\\\\new ''a'''");
+    tr_buffer_fini(&out);
+    tr_arena_fini(&arena);
+}
+
 int
 main(void)
 {
@@ -338,6 +356,7 @@ main(void)
         cmocka_unit_test(test_keys_have_room),
         cmocka_unit_test(test_mysql_types_for_postgresql),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_a_constant_of_the_catalogue_gets_its_quotes),
         cmocka_unit_test(test_a_table_without_transactions_is_made_in_innodb),
         cmocka_unit_test(test_a_postgresql_table_for_mariadb),
         cmocka_unit_test(test_a_mysql_table_for_mariadb),
