@@ -37,20 +37,22 @@ INSERT INTO tellers SELECT n, n % 20, 0, 'teller' FROM seq WHERE n <= 200;
 INSERT INTO branches SELECT n, 0, 'branch' FROM seq WHERE n <= 20;
 """
 
-# Four rows a transaction, as TPC-B has them.
-WORK = """
-CREATE PROCEDURE work (transactions int)
-BEGIN
-    DECLARE i int DEFAULT 0;
-    DECLARE a, t, b, d int;
-    WHILE i < transactions DO
+# Four rows, as TPC-B has them.
+TRANSACTION = """
         SET a = 1 + floor(rand() * {accounts}), t = 1 + floor(rand() * 200), b = 1 + floor(rand() * 20), d = 1 + floor(rand() * 5000);
         START TRANSACTION;
         UPDATE accounts SET balance = balance + d WHERE id = a;
         UPDATE tellers SET balance = balance + d WHERE id = t;
         UPDATE branches SET balance = balance + d WHERE id = b;
         INSERT INTO history (teller, branch, account, delta, at, filler) VALUES (t, b, a, d, now(6), 'history');
-        COMMIT;
+        COMMIT;"""
+WORK = """
+CREATE PROCEDURE work (transactions int)
+BEGIN
+    DECLARE i int DEFAULT 0;
+    DECLARE a, t, b, d int;
+    WHILE i < transactions DO
+{transaction}
         SET i = i + 1;
     END WHILE;
 END
@@ -92,7 +94,7 @@ class Binlog:
         self.database = self.server.database("bench")
         accounts = lab.size(400_000, 20_000)
         statements(self.database, SCHEMA.format(accounts=accounts))
-        self.database.sql(WORK.format(accounts=accounts))
+        self.database.sql(WORK.format(transaction=TRANSACTION.format(accounts=accounts)))
         self.dump = new_dir("dump") / "base.sql"
         with open(self.dump, "wb") as out:
             subprocess.run([self.program("mariadb-dump", "mysqldump"), "--socket", str(self.server.sockets / "m"), "-uroot",

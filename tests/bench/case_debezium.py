@@ -17,6 +17,7 @@ import pytest
 from lab import Process, Run, Skip, Wrong, client, new_dir, pg_client, server_cpu, tailrace, wait_until
 
 from case_capture import tpcb_backlog
+from case_latency import ranks
 from differential.peers import class_path, mysql_properties, offsets
 from harness.kafka import JVM_OF_SCRIPTS, Kafka
 from harness.registry import FakeRegistry
@@ -389,11 +390,10 @@ class CommitToConsumer(IntoKafka):
         except Wrong:
             if side == "tailrace":
                 raise
-        rank = sorted(max(0.0, arrivals.at[n] - begun) for n, begun in times.items())
+        taken = [max(0.0, arrivals.at[n] - begun) for n, begun in times.items()]
         wait_until(lambda: not database.one("SELECT active FROM pg_replication_slots WHERE slot_name = %s", (slot,)), 60, "the slot to be free")
         database.drop()
-        return Run(seconds, len(rank), process.cpu, 0, 0, process.rss,
-                   {"p50 ms": 1e3 * rank[len(rank) // 2], "p99 ms": 1e3 * rank[len(rank) * 99 // 100], "max ms": 1e3 * rank[-1]})
+        return Run(seconds, len(taken), process.cpu, 0, 0, process.rss, ranks(taken))
 
 
 class Arrivals:

@@ -11,6 +11,31 @@ TABLES = ["public.pgbench_accounts", "public.pgbench_branches", "public.pgbench_
           "public.probe"]
 
 
+def ranks(times):
+    """What is told of the seconds that commits took."""
+    rank = sorted(times)
+    return {"p50 ms": 1e3 * rank[len(rank) // 2], "p99 ms": 1e3 * rank[len(rank) * 99 // 100], "max ms": 1e3 * rank[-1]}
+
+
+def lone_commits(writer, seen, seconds, process):
+    """Lone commits at random moments, about 25 a second, each followed to the target: how long until seen(number), asked every 0.2 ms."""
+    pause, rng, times = threading.Event(), random.Random(1), []
+    end = time.monotonic() + seconds
+    pause.wait(1)
+    while time.monotonic() < end:
+        number = len(times) + 1
+        writer.execute("INSERT INTO probe (id) VALUES (%s)", (number,))
+        begun = time.perf_counter()
+        while not seen(number):
+            alive(process)
+            if time.perf_counter() - begun > 30:
+                raise Wrong("a commit did not arrive within 30 s")
+            pause.wait(0.0002)
+        times.append(time.perf_counter() - begun)
+        pause.wait(rng.uniform(0.01, 0.06))
+    return times
+
+
 class Latency:
     name, goal = "latency", {}
     title = (f"a lone commit until it is visible at the target, at {RATE:,} tx/s; from the return of COMMIT at the source until"
@@ -40,10 +65,8 @@ class Latency:
         done = source.one("SELECT count(*) FROM pgbench_history")
         source.drop()
         target.drop()
-        rank = sorted(times)
         return Run(seconds, len(times), process.cpu if process else 0, rss=process.rss if process else 0,
-                   extra={"p50 ms": 1e3 * rank[len(rank) // 2], "p99 ms": 1e3 * rank[len(rank) * 99 // 100],
-                          "max ms": 1e3 * rank[-1], "probes": len(rank), "tx/s": done / (seconds + 3)})
+                   extra={**ranks(times), "probes": len(times), "tx/s": done / (seconds + 3)})
 
     def begin_tailrace(self, source, target):
         process = tailrace(source.url, target.url, mode="full-load-and-cdc", tables=",".join(TABLES))
@@ -80,32 +103,16 @@ class Latency:
             return True
         return target.one("SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel")
 
-    def probe(self, source, target, seconds, process):
-        """Lone commits at random moments, about 25 a second, each followed to the target."""
-        pause, rng, times = threading.Event(), random.Random(1), []
-        writer, reader = source.connect(), target.connect()
-        write, read = writer.cursor(), reader.cursor()
-        read.execute("PREPARE seen (int) AS SELECT 1 FROM probe WHERE id = $1")
-        end = time.monotonic() + seconds
-        pause.wait(1)
-        number = 0
-        while time.monotonic() < end:
-            number += 1
-            write.execute("INSERT INTO probe (id) VALUES (%s)", (number,))
-            begun = time.perf_counter()
-            while True:
-                read.execute(f"EXECUTE seen ({number})")
-                if read.fetchone():
-                    break
-                alive(process)
-                if time.perf_counter() - begun > 30:
-                    raise Wrong("a commit did not arrive within 30 s")
-                pause.wait(0.0002)
-            times.append(time.perf_counter() - begun)
-            pause.wait(rng.uniform(0.01, 0.06))
-        writer.close()
-        reader.close()
-        return times
+    @staticmethod
+    def probe(source, target, seconds, process):
+        reader = target.connect().cursor()
+        reader.execute("PREPARE seen (int) AS SELECT 1 FROM probe WHERE id = $1")
+
+        def seen(number):
+            reader.execute(f"EXECUTE seen ({number})")
+            return reader.fetchone()
+
+        return lone_commits(source.connect().cursor(), seen, seconds, process)
 
     @staticmethod
     def wait_equal(source, target, process):

@@ -1,11 +1,9 @@
 """The same as case_latency.py between MariaDB's servers and between MySQL's, beside the server's own replica."""
 
-import random
 import threading
-import time
 
-from case_binlog import SCHEMA, TABLES, new_server, rows_of, statements
-from case_latency import RATE, alive
+from case_binlog import SCHEMA, TABLES, TRANSACTION, new_server, rows_of, statements
+from case_latency import RATE, alive, lone_commits, ranks
 from lab import Run, Wrong, tailrace, wait_until
 
 from harness.servers import Database  # lab has made the harness importable
@@ -21,13 +19,7 @@ BEGIN
     DECLARE begun datetime(6) DEFAULT sysdate(6);
     WHILE i < transactions DO
         DO sleep(greatest(0, i * pause_us - timestampdiff(MICROSECOND, begun, sysdate(6))) / 1e6);
-        SET a = 1 + floor(rand() * {accounts}), t = 1 + floor(rand() * 200), b = 1 + floor(rand() * 20), d = 1 + floor(rand() * 5000);
-        START TRANSACTION;
-        UPDATE accounts SET balance = balance + d WHERE id = a;
-        UPDATE tellers SET balance = balance + d WHERE id = t;
-        UPDATE branches SET balance = balance + d WHERE id = b;
-        INSERT INTO history (teller, branch, account, delta, at, filler) VALUES (t, b, a, d, now(6), 'history');
-        COMMIT;
+{transaction}
         SET i = i + 1;
     END WHILE;
 END
@@ -65,7 +57,7 @@ class Latency:
         load = [threading.Thread(target=source.sql, args=(f"CALL paced({transactions}, {CLIENTS * 1000000 // RATE})",)) for _ in range(CLIENTS)]
         for thread in load:
             thread.start()
-        times = sorted(self.probe(source, target, seconds, process))
+        times = self.probe(source, target, seconds, process)
         for thread in load:
             thread.join()
         wait_until(lambda: alive(process) or target.one("SELECT count(*) FROM history") == transactions * CLIENTS, 120, "the target to catch up")
@@ -75,14 +67,13 @@ class Latency:
         if rows_of(source, TABLES) != rows_of(target, TABLES):
             raise Wrong(f"{side}: the target's rows are not the source's")
         return Run(seconds, len(times), process.cpu if process else 0, rss=process.rss if process else 0,
-                   extra={"p50 ms": 1e3 * times[len(times) // 2], "p99 ms": 1e3 * times[len(times) * 99 // 100], "max ms": 1e3 * times[-1],
-                          "probes": len(times)})
+                   extra={**ranks(times), "probes": len(times)})
 
     def fill(self, source):
         accounts = self.lab.size(100_000, 20_000)
         statements(source, SCHEMA.format(accounts=accounts))
         source.sql("CREATE TABLE probe (id int PRIMARY KEY, at timestamp(6) NOT NULL DEFAULT now(6))")
-        source.sql(PACED.format(accounts=accounts))
+        source.sql(PACED.format(transaction=TRANSACTION.format(accounts=accounts)))
 
     def follow(self, source, target):
         """The server's own replica, from the beginning of the source's log."""
@@ -108,25 +99,8 @@ class Latency:
 
     @staticmethod
     def probe(source, target, seconds, process):
-        """Lone commits at random moments, about 25 a second, each followed to the target."""
-        pause, rng, times = threading.Event(), random.Random(1), []
-        writer, reader = source.connect(), target.connect()
-        write, read = writer.cursor(), reader.cursor()
-        end = time.monotonic() + seconds
-        pause.wait(1)
-        while time.monotonic() < end:
-            write.execute("INSERT INTO probe (id) VALUES (%s)", (len(times) + 1,))
-            begun = time.perf_counter()
-            while not read.execute("SELECT 1 FROM probe WHERE id = %s", (len(times) + 1,)):
-                alive(process)
-                if time.perf_counter() - begun > 30:
-                    raise Wrong("a commit did not arrive within 30 s")
-                pause.wait(0.0002)
-            times.append(time.perf_counter() - begun)
-            pause.wait(rng.uniform(0.01, 0.06))
-        writer.close()
-        reader.close()
-        return times
+        reader = target.connect().cursor()
+        return lone_commits(source.connect().cursor(), lambda number: reader.execute("SELECT 1 FROM probe WHERE id = %s", (number,)), seconds, process)
 
 
 class MariadbLatency(Latency):
