@@ -93,6 +93,7 @@ test_columns_that_are_added_are_read(void **state)
 {
     (void)state;
     check_definitions("ALTER TABLE t ADD c int", 0, "+c int");
+    check_definitions("ALTER TABLE t ADD j json NOT NULL", 0, "+j json ! ?");
     check_definitions(
         "ALTER TABLE t ADD COLUMN IF NOT EXISTS `a``b` INTEGER(5) UNSIGNED ZEROFILL NOT NULL AFTER `x`, ALGORITHM=INSTANT",
         0, "+a`b int(5) unsigned zerofill ! <0");
