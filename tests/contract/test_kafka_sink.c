@@ -24,6 +24,7 @@
 #include "core/memory.h"
 #include "encoders/debezium/debezium.h"
 #include "sinks/kafka/internal.h"
+#include "tests/contract/librdkafka.h"
 #include "tests/unit/encoders/sample.h"
 
 #define TOPIC "shop.public.t"
@@ -423,27 +424,9 @@ murmur2_is_javas(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-#ifdef __SANITIZE_THREAD__
-#define THREAD_SANITIZER 1
-#else
-#define THREAD_SANITIZER 0
-#endif
-
-static void
-not_under_the_thread_sanitizer(void **state)
-{
-    (void)state;
-    print_message(
-        "skip: librdkafka's threads are not instrumented, the thread sanitizer cannot follow them\n");
-    skip();
-}
-
 int
 main(void)
 {
-    const struct CMUnitTest none[] = { cmocka_unit_test(not_under_the_thread_sanitizer) };
-    if (THREAD_SANITIZER)
-        return cmocka_run_group_tests(none, NULL, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(murmur2_is_javas),
         TEST(what_was_flushed_is_durable),
@@ -460,5 +443,5 @@ main(void)
         TEST(properties_that_break_a_promise_are_refused),
         TEST(brokers_that_nobody_knows),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    RUN_WITH_LIBRDKAFKA(tests);
 }

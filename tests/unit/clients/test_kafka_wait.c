@@ -9,6 +9,7 @@
 
 #include "clients/kafka/client.h"
 #include "core/clock.h"
+#include "tests/contract/librdkafka.h"
 
 #define INIT_PRODUCER_ID 22
 
@@ -65,5 +66,5 @@ main(void)
         cmocka_unit_test(a_coordinator_that_is_not_ready_is_waited_for),
         cmocka_unit_test(an_end_is_the_end),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    RUN_WITH_LIBRDKAFKA(tests);
 }

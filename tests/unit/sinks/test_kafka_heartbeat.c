@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "sinks/kafka/internal.h"
+#include "tests/contract/librdkafka.h"
 
 /* What an encoder that waits makes the sink do meanwhile, and then its message. */
 static int
@@ -50,5 +51,5 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(one_that_waits_has_its_flight) };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    RUN_WITH_LIBRDKAFKA(tests);
 }

@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "sinks/kafka/internal.h"
+#include "tests/contract/librdkafka.h"
 
 /* A port that takes connections and says nothing. */
 static int
@@ -54,5 +55,5 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(an_end_bounds_what_is_asked) };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    RUN_WITH_LIBRDKAFKA(tests);
 }
