@@ -60,7 +60,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct tr_binlog_format format = { .checksum = size > 0 && (data[0] & 1), .max_payload = 1 << 22 };
-    struct tr_decoder_config config = { .catalog = { NULL, complete },
+    struct tr_decoder_config config = { .catalog = { .complete = complete },
                                         .max_value = 1 << 20,
                                         .source_format = &format };
     struct tr_decoder *decoder;
