@@ -70,18 +70,22 @@ carefully(struct tr_sql_apply *base, struct tr_sql_group *group, struct tr_error
 
 /* ------------------------------------------------------------------------------------------- planning */
 
-/* Nothing is in flight when a new group changes a table's shape: that is done now, before its rows. */
+/*
+ * Nothing is in flight when a new group changes a table's shape: that is done now, before its rows. A large transaction of which slices were written already gives way to the
+ * change: it is rolled back and read again, and then finds the change done.
+ */
 static int
 change_shapes(struct tr_my_apply *apply, const struct tr_sql_group *group, struct tr_error *err)
 {
-    if (group->worker != NULL) {
-        tr_fail(err, TR_REFUSED,
-                "the source changed a table's shape inside a transaction that is too large to be held");
-        return tr_error_hint(
-            err, "raise `memory`, or change the target's table by hand and start again with ddl: ignore");
-    }
+    apply->open = group->worker != NULL ? group : NULL;
+    apply->gave_way = false;
     int rc = tr_my_apply_shapes(apply->sink, group, err);
+    apply->open = NULL;
     tr_cascades_clear(&apply->cascades);
+    if (rc == 0 && apply->gave_way)
+        rc = tr_fail(
+            err, TR_RETRY,
+            "a large transaction was rolled back at the target, where a table's shape had to be changed before; it is read again");
     return rc;
 }
 

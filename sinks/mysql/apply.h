@@ -283,6 +283,8 @@ struct tr_my_apply {
     struct tr_cascades cascades;
     bool cascades_warned;
     struct tr_my_values values; /* of whoever writes a statement just now */
+    const struct tr_sql_group *open; /* whose earlier slices hold locks while shapes are changed, or NULL */
+    bool gave_way;                   /* and were undone for it */
 };
 
 /* Ends all connections; the servers roll back what was not committed. NULL is allowed. */

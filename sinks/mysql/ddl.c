@@ -57,11 +57,43 @@ write_type(struct change *c, const struct tr_column *column)
                         column->key > 0 ? TR_CONVERT_KEYED : TR_CONVERT_PLAIN, 1, &c->type, &c->note);
 }
 
+/* Did earlier slices of the open transaction write this table? Of one that goes change by change that is not known. */
+static bool
+is_written(const struct change *c)
+{
+    const struct tr_my_apply *apply = c->sink->apply;
+    if (apply == NULL || apply->open == NULL)
+        return false;
+    const struct tr_sql_table *known = tr_sql_maps_table(&apply->maps, c->table->database, c->table->name);
+    return apply->open->careful || (known != NULL && known->last_any == apply->open->plan.number);
+}
+
+/* Slices of a large transaction that are written but not committed hold locks that a change of shape would wait for. */
+static int
+give_way(struct tr_my_apply *apply, struct tr_error *err)
+{
+    if (apply == NULL || apply->open == NULL || apply->gave_way)
+        return 0;
+    apply->gave_way = true;
+    return tr_my_worker_ask((struct tr_my_worker *)apply->open->worker, "ROLLBACK", err);
+}
+
+static int
+refuse_within(struct tr_error *err)
+{
+    tr_fail(err, TR_REFUSED,
+            "the source changed a table's shape inside a transaction that is too large to be held");
+    return tr_error_hint(
+        err, "raise `memory`, or change the target's table by hand and start again with ddl: ignore");
+}
+
 static int
 run(struct change *c, struct tr_error *err)
 {
     TR_FAILPOINT("sink.mysql.shape");
-    int rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+    int rc = give_way(c->sink->apply, err);
+    if (rc == 0)
+        rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
     if (rc == 0) {
         tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s",
                c->table->database, c->table->name, c->sql.data);
@@ -203,6 +235,9 @@ static int
 has_rows(struct change *c, bool *any, struct tr_error *err)
 {
     char *answer = NULL;
+    *any = true;
+    if (is_written(c))
+        return 0;
     tr_buffer_reset(&c->sql);
     tr_buffer_text(&c->sql, "SELECT EXISTS (SELECT 1 FROM ");
     tr_mysql_qualified(&c->sql, c->table->database, c->table->name);
@@ -335,6 +370,8 @@ carry_name(struct change *c, const struct tr_column *before, const struct tr_col
     if (strcmp(before->name, after->name) == 0)
         return 0;
     if (tr_my_table_column(c->table, before->name) >= 0 && tr_my_table_column(c->table, after->name) < 0) {
+        if (is_written(c)) /* read again, its first rows would not find the column by its old name */
+            return refuse_within(err);
         alter(c, "RENAME COLUMN", before->name);
         tr_buffer_text(&c->sql, " TO ");
         tr_mysql_identifier(&c->sql, after->name);
@@ -505,7 +542,8 @@ tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
             if (batch->events[i].kind == TR_SCHEMA)
                 rc = apply_shape(sink, &batch->events[i], err);
             else if (batch->events[i].kind == TR_DDL)
-                rc = tr_my_carry_statement(sink, group, &batch->events[i], err);
+                rc = group->worker != NULL ? refuse_within(err)
+                                           : tr_my_carry_statement(sink, group, &batch->events[i], err);
     return rc;
 }
 

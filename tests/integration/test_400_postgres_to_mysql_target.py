@@ -232,6 +232,30 @@ def test_types_that_grew_while_nobody_looked(source, maria, tailrace):
         (1, 1, "one", "1.500", "a", "k"), (2, 5000000000, "www", "123456789.125", "b", "l"), (3, 3, "x", None, None, None)]
 
 
+@pytest.mark.matrix
+def test_shapes_that_change_within_a_large_transaction(source, maria, tailrace):
+    """More than can be held is written in slices; it gives way to the change, and is read again."""
+    settings = config(source, maria, memory="16MiB")
+    source.sql("CREATE TABLE big (id int PRIMARY KEY, v text); ALTER TABLE big ALTER v SET STORAGE EXTERNAL;"
+               " CREATE TABLE other (id int PRIMARY KEY, a int); CREATE TABLE third (id int PRIMARY KEY, a smallint); INSERT INTO other VALUES (1, 1)")
+    drain(tailrace, settings)
+    fill = "INSERT INTO big SELECT i, repeat('x', 20000) FROM generate_series({}, {}) i"
+    # a row each, or the shapes before would not be known
+    source.sql("INSERT INTO big VALUES (0, 'x'); INSERT INTO other VALUES (2, 2); INSERT INTO third VALUES (1, 1)")
+    source.sql("ALTER TABLE other ADD COLUMN b int DEFAULT 7")
+    with source.connect(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute(fill.format(1, 500))
+        cursor.execute("INSERT INTO other VALUES (3, 3, 3)")
+        cursor.execute(fill.format(501, 1000))
+        cursor.execute("ALTER TABLE big ADD COLUMN n int DEFAULT 5; ALTER TABLE third ALTER a TYPE int")
+        cursor.execute("UPDATE big SET n = 6 WHERE id % 2 = 0; INSERT INTO third VALUES (2, 100000)")
+        connection.commit()
+    assert "it is read again" in drain(tailrace, settings).stderr
+    assert maria.sql("SELECT * FROM other ORDER BY id") == [(1, 1, 7), (2, 2, 7), (3, 3, 3)]
+    assert maria.sql("SELECT * FROM third ORDER BY id") == [(1, 1), (2, 100000)]
+    assert maria.sql("SELECT count(*), sum(n), sum(length(v)) FROM big") == [(1001, 5 * 500 + 6 * 501, 20000 * 1000 + 1)]
+
+
 def test_a_rename_that_nobody_saw_is_known_or_refused(source, maria, tailrace):
     """It must not be taken for a dropped column and a new one."""
     source.sql("CREATE TABLE t (id int PRIMARY KEY, old int)")
