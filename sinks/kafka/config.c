@@ -278,6 +278,9 @@ kafka_configure(struct kafka_sink *sink, rd_kafka_conf_t *conf, bool producer, s
         return rc;
     if (url.hosts[0] == '\0')
         rc = tr_fail(err, TR_CONFIG, "the target's URL names no broker: kafka://host:port,host:port");
+    /* a request of few messages does not wait for the acknowledgement of the one before */
+    if (rc == 0)
+        rc = tr_kafka_set(conf, "socket.nagle.disable", "true", err);
     size_t count = tr_setting_list(settings, "kafka", &items);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = set_users(conf, items[i], err);
