@@ -343,6 +343,7 @@ class MariaBacklog(IntoKafka):
 
 class CommitToConsumer(IntoKafka):
     name, goal = "debezium-latency", {}
+    warm_up = True                     # small requests and fetches are other code of the broker than the backlogs' large ones
     title = ("a lone commit of PostgreSQL until a consumer has its message, at 1,000 tx/s, from the return of COMMIT; peers: Debezium 3.6.1, default and tuned")
     tables = ["public.pgbench_accounts", "public.pgbench_branches", "public.pgbench_tellers", "public.pgbench_history", "public.probe"]
 
