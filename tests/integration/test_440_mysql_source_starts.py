@@ -167,3 +167,20 @@ def test_a_time_before_the_log_is_refused(server, shop, tailrace):
     config = task_config(shop.url, f"file://{tailrace.dir}/out", tables=None, mode="cdc", start=f"time:{int(before.timestamp()) - 100}")
     result = tailrace.run("run", config={**config, "stop": "drained"})
     assert result.status == 1 and "made after that time" in result.stderr and "full-load-and-cdc" in result.stderr, result
+
+
+@pytest.mark.matrix
+def test_a_table_is_dropped_while_the_lock_is_waited_for(server, shop, make_tailrace):
+    shop.sql("CREATE TABLE gone (id int PRIMARY KEY)")
+    shop.sql("INSERT INTO t (v) VALUES ('loaded')")
+    tailrace = make_tailrace()
+    with shop.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLES gone WRITE")
+        config = task_config(shop.url, f"file://{tailrace.dir}/out", tables={"include": [f"{shop.name}.%"]}, stop="drained")
+        config["source"]["cut_lock"] = "tables"
+        tailrace.start("run", config=config)
+        wait_until(lambda: server.sql("SELECT 1 FROM information_schema.processlist WHERE info LIKE 'LOCK TABLES%' AND state LIKE '%lock%'"), 60, lambda: tailrace.stderr)
+        cursor.execute("DROP TABLE gone")
+        cursor.execute("UNLOCK TABLES")
+    assert tailrace.wait_exit(60) == 0, tailrace.stderr
+    assert [event["after"]["v"] for event in task_events(tailrace.dir / "out")] == ["loaded"]
