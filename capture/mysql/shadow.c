@@ -11,22 +11,6 @@
 #include "capture/mysql/internal.h"
 #include "core/memory.h"
 
-#define MOST_UNDERSCORES 10 /* pt-osc puts one more in front while the name is taken */
-
-/* The table that a name says it is the shadow of. */
-static bool
-base_of(const char *table, char *base, size_t size)
-{
-    static const char *const endings[] = { "_gho", "_ghc", "_del", "_new", "_old" };
-    size_t len = strlen(table), front = strspn(table, "_");
-    if (front == 0 || front > MOST_UNDERSCORES || len - front <= 4)
-        return false;
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
-        if (strcmp(table + len - 4, endings[i]) == 0)
-            return snprintf(base, size, "%.*s", (int)(len - front - 4), table + front) < (int)size;
-    return false;
-}
-
 /* A server that cannot be asked makes nothing a shadow. */
 static bool
 exists(struct tr_mysql_source *source, const char *database, const char *table)
@@ -67,7 +51,8 @@ bool
 tr_mysql_is_shadow(struct tr_mysql_source *source, const char *database, const char *table)
 {
     char base[260];
-    if (source->carry_shadows || !base_of(table, base, sizeof base) || !exists(source, database, base))
+    if (source->carry_shadows || !tr_mysql_copied_table(table, base, sizeof base) ||
+        !exists(source, database, base))
         return false;
     say(source, database, table, base);
     return true;

@@ -75,6 +75,8 @@ enum tr_error_class tr_mysql_classify(unsigned number, const char *sqlstate);
 void tr_mysql_identifier(struct tr_buffer *buf, const char *name);
 /* `database`.`name` */
 void tr_mysql_qualified(struct tr_buffer *buf, const char *database, const char *name);
+/* The table that a name of gh-ost's or pt-online-schema-change's kind ("_t_gho", "__t_new") says it is the copy of; false when it is none. */
+bool tr_mysql_copied_table(const char *name, char *table, size_t size);
 /* 'text' with backslash escapes, for a session whose sql_mode lacks NO_BACKSLASH_ESCAPES (ours do). */
 void tr_mysql_literal(struct tr_buffer *buf, const char *text, size_t len);
 

@@ -27,6 +27,20 @@ tr_mysql_qualified(struct tr_buffer *buf, const char *database, const char *name
     tr_mysql_identifier(buf, name);
 }
 
+bool
+tr_mysql_copied_table(const char *name, char *table, size_t size)
+{
+    static const char *const endings[] = { "_gho", "_ghc", "_del", "_new", "_old" };
+    static const size_t most_underscores = 10; /* pt-osc puts one more in front while the name is taken */
+    size_t len = strlen(name), front = strspn(name, "_");
+    if (front == 0 || front > most_underscores || len - front <= 4)
+        return false;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (strcmp(name + len - 4, endings[i]) == 0)
+            return snprintf(table, size, "%.*s", (int)(len - front - 4), name + front) < (int)size;
+    return false;
+}
+
 static char
 escape_of(char c)
 {

@@ -222,6 +222,19 @@ int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *gr
 /* carry.c: a statement that begins the group's first batch, when it is for this engine and the policy allows it. Run at most once, over crashes too. */
 int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                           const struct tr_event *event, struct tr_error *err);
+/*
+ * copies.c: columns of an online schema change's copy are kept from its ALTER TABLE to the exchange of names, which gives them to the table. For every statement that begins a
+ * group's first batch.
+ */
+int tr_my_copies(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
+                 struct tr_error *err);
+/*
+ * ALTER TABLE `of` and the clauses, under its target's name, in the session of `session` (moment and zone), at most once like a statement of the source. part: tells several at one
+ * place of the log apart.
+ */
+int tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
+                        const struct tr_event *session, const struct tr_ddl_table *of, const char *clauses,
+                        uint32_t part, struct tr_error *err);
 /* Do the source's statements come along? Then shapes that differ in the log have been brought together by them. */
 bool tr_my_carries_statements(const struct tr_mysql_sink *sink);
 /*
@@ -243,6 +256,8 @@ void tr_my_write_definition(struct tr_mysql_sink *sink, const struct tr_column *
 
 /* ------------------------------------------------------------------------------------------- translate.c */
 
+/* What the server makes of a default that says so differs from call to call: what it was at the source is in no log. */
+bool tr_my_is_volatile(const char *expression);
 /* Appends the clauses of ALTER TABLE that do here what the other engine's statement does to columns; *any: there are some. */
 int tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, const struct tr_my_table *table,
                     struct tr_buffer *out, bool *any, struct tr_error *err);
@@ -282,7 +297,7 @@ struct tr_my_apply {
     int64_t asked_flush_us;
     struct tr_cascades cascades;
     bool cascades_warned;
-    struct tr_my_values values; /* of whoever writes a statement just now */
+    struct tr_my_values values;      /* of whoever writes a statement just now */
     const struct tr_sql_group *open; /* whose earlier slices hold locks while shapes are changed, or NULL */
     bool gave_way;                   /* and were undone for it */
 };

@@ -374,15 +374,19 @@ carry(struct carry *c, struct tr_error *err)
     return rc;
 }
 
+/* part: of several statements that one of the source becomes; 0 = the first, or all of it */
 static void
-name_place(struct carry *c)
+name_place(struct carry *c, uint32_t part)
 {
     const struct tr_txn *txn = &c->group->first->txns[0];
+    char suffix[16] = "";
+    if (part > 0)
+        snprintf(suffix, sizeof suffix, "/%u", part);
     if (txn->gtid != NULL)
-        snprintf(c->place, sizeof c->place, "%s", txn->gtid);
+        snprintf(c->place, sizeof c->place, "%s%s", txn->gtid, suffix);
     else
-        snprintf(c->place, sizeof c->place, "%s:%llu", txn->file != NULL ? txn->file : "",
-                 (unsigned long long)txn->commit_order);
+        snprintf(c->place, sizeof c->place, "%s:%llu%s", txn->file != NULL ? txn->file : "",
+                 (unsigned long long)txn->commit_order, suffix);
 }
 
 bool
@@ -391,44 +395,53 @@ tr_my_carries_statements(const struct tr_mysql_sink *sink)
     return sink->ddl == TR_MY_DDL_APPLY && same_engine(sink);
 }
 
+int
+tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
+                    const struct tr_event *session, const struct tr_ddl_table *of, const char *clauses,
+                    uint32_t part, struct tr_error *err)
+{
+    static const char head[] = "ALTER TABLE ";
+    struct tr_ddl_table named = *of;
+    struct tr_event own = { .kind = TR_DDL };
+    struct carry c = { .sink = sink, .group = group, .event = &own };
+    char *text = tr_asprintf("%st%s", head, clauses);
+    named.at = sizeof head - 1;
+    named.len = 1;
+    own.ddl.text = text;
+    own.ddl.tables = &named;
+    own.ddl.ntables = 1;
+    own.ddl.verb = TR_VERB_ALTER_TABLE;
+    own.ddl.began_us = session->ddl.began_us;
+    own.ddl.time_zone = session->ddl.time_zone;
+    own.ddl.offset = session->ddl.offset;
+    own.ddl.sql_mode = -1;
+    tr_buffer_init(&c.sql, TR_BUFFER_MAX);
+    tr_buffer_init(&c.text, TR_BUFFER_MAX);
+    name_place(&c, part);
+    int rc = carry(&c, err);
+    tr_buffer_fini(&c.sql);
+    tr_buffer_fini(&c.text);
+    free(text);
+    return rc;
+}
+
 /* Of another engine of the family: what the statement says of columns, in this server's words. */
 static int
 carry_columns(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
               struct tr_error *err)
 {
     const struct tr_ddl_table *of = &event->ddl.tables[0];
-    static const char head[] = "ALTER TABLE ";
-    struct tr_ddl_table named = *of;
     struct tr_my_table *table = NULL;
-    struct tr_event own = { .kind = TR_DDL };
-    struct carry c = { .sink = sink, .group = group, .event = &own };
-    struct tr_buffer text;
+    struct tr_buffer clauses;
     bool any = false;
     int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
     if (rc < 0 || table == NULL)
         return rc;
-    tr_buffer_init(&text, TR_BUFFER_MAX);
-    tr_buffer_init(&c.sql, TR_BUFFER_MAX);
-    tr_buffer_init(&c.text, TR_BUFFER_MAX);
-    tr_buffer_printf(&text, "%st", head);
-    named.at = sizeof head - 1;
-    named.len = 1;
-    rc = tr_my_translate(sink, event, table, &text, &any, err);
-    if (rc == 0 && any) {
-        own.ddl.text = text.data;
-        own.ddl.tables = &named;
-        own.ddl.ntables = 1;
-        own.ddl.verb = TR_VERB_ALTER_TABLE;
-        own.ddl.began_us = event->ddl.began_us;
-        own.ddl.time_zone = event->ddl.time_zone;
-        own.ddl.offset = event->ddl.offset;
-        own.ddl.sql_mode = -1;
-        name_place(&c);
-        rc = carry(&c, err);
-    }
-    tr_buffer_fini(&c.sql);
-    tr_buffer_fini(&c.text);
-    tr_buffer_fini(&text);
+    tr_buffer_init(&clauses, TR_BUFFER_MAX);
+    rc = tr_my_translate(sink, event, table, &clauses, &any, err);
+    if (rc == 0 && any)
+        rc = tr_my_carry_clauses(sink, group, event, of, clauses.data, 0, err);
+    tr_buffer_fini(&clauses);
     tr_my_table_free(table);
     return rc;
 }
@@ -451,6 +464,9 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
 {
     if (event->ddl.ntables == 0 || event != &group->first->events[0])
         return 0;
+    int rc = tr_my_copies(sink, group, event, err);
+    if (rc < 0)
+        return rc;
     if (!is_wanted(event)) {
         tell_exchange(sink, event);
         return 0;
@@ -468,10 +484,10 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
         return columns ? carry_columns(sink, group, event, err) : 0;
     }
     struct carry c = { .sink = sink, .group = group, .event = event };
-    name_place(&c);
+    name_place(&c, 0);
     tr_buffer_init(&c.sql, TR_BUFFER_MAX);
     tr_buffer_init(&c.text, TR_BUFFER_MAX);
-    int rc = carry(&c, err);
+    rc = carry(&c, err);
     tr_buffer_fini(&c.sql);
     tr_buffer_fini(&c.text);
     return rc;

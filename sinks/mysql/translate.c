@@ -25,9 +25,8 @@ clause(struct translation *t, const char *what, const char *column)
     t->any = true;
 }
 
-/* What the server makes of it differs from call to call: what it was at the source is in no log. */
-static bool
-is_volatile(const char *expression)
+bool
+tr_my_is_volatile(const char *expression)
 {
     static const char *const calls[] = { "uuid",         "rand",          "sys_guid",      "nextval",
                                          "next value",   "sysdate",       "connection_id", "user",
@@ -97,7 +96,7 @@ add(struct translation *t, const struct tr_column *column, struct tr_error *err)
                       " and has dropped one that the target still has: the source has a new one of this name",
                       err);
     }
-    if (is_volatile(column->default_expression)) {
+    if (tr_my_is_volatile(column->default_expression)) {
         bool rows = true;
         int rc = tr_my_has_rows(t->sink, t->table, &rows, err);
         if (rc < 0 || !rows)

@@ -105,6 +105,24 @@ messages_hold_no_values(void **state)
     assert_string_equal(err.sqlstate, "42S02");
 }
 
+static void
+names_of_copies_tell_their_table(void **state)
+{
+    static const char *const names[][2] = {
+        { "_t_gho", "t" },  { "__t_new", "t" }, { "_a_b_old", "a_b" }, { "_t_del", "t" },
+        { "_t_ghc", "t" },  { "t_new", NULL },  { "_new", NULL },      { "__new", NULL },
+        { "_t_tmp", NULL }, { "_", NULL },      { "", NULL },          { "___________t_new", NULL },
+    };
+    char table[260];
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(tr_mysql_copied_table(names[i][0], table, sizeof table), names[i][1] != NULL);
+        if (names[i][1] != NULL)
+            assert_string_equal(table, names[i][1]);
+    }
+    assert_false(tr_mysql_copied_table("_longer_new", table, 4));
+}
+
 int
 main(void)
 {
@@ -113,6 +131,7 @@ main(void)
         cmocka_unit_test(grants_are_read),
         cmocka_unit_test(failures_have_classes),
         cmocka_unit_test(messages_hold_no_values),
+        cmocka_unit_test(names_of_copies_tell_their_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,241 @@
+/*
+ * copies.c - columns that an online schema change gives to its copy of a table, which takes the table's place in the end.
+ *
+ * The copy's rows and statements are left out, and its table is never made at the target. But what a column that it adds gave the rows that are there is told by its ALTER TABLE
+ * alone: by the time of the exchange the catalogue may know a later default, or the column no more. So tailrace.copy_column keeps such columns, from the statement, which may be
+ * many hours and several runs of the task before the exchange, to the exchange, which adds them to the target's table at once.
+ */
+#include <mysqld_error.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/memory.h"
+#include "sinks/mysql/apply.h"
+
+static const char make_sql[] =
+    "CREATE TABLE IF NOT EXISTS tailrace.copy_column (task VARCHAR(128) NOT NULL, copy VARCHAR(130) NOT NULL, name VARCHAR(64) NOT NULL,"
+    " definition LONGTEXT NOT NULL, began_us BIGINT NOT NULL, time_zone VARCHAR(64), utc_offset VARCHAR(8), number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,"
+    " PRIMARY KEY (task, copy, name), KEY (number)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+
+struct copies {
+    struct tr_mysql_sink *sink;
+    const struct tr_event *event;
+    char *copy; /* "database.table" at the source */
+    struct tr_buffer sql;
+};
+
+static void
+copies_init(struct copies *c, struct tr_mysql_sink *sink, const struct tr_event *event,
+            const struct tr_ddl_table *table)
+{
+    *c = (struct copies){ .sink = sink, .event = event };
+    c->copy = tr_asprintf("%s.%s", table->schema, table->name);
+    tr_buffer_init(&c->sql, TR_BUFFER_MAX);
+}
+
+static void
+copies_fini(struct copies *c)
+{
+    free(c->copy);
+    tr_buffer_fini(&c->sql);
+}
+
+static void
+literal(struct copies *c, const char *text)
+{
+    if (text != NULL)
+        tr_mysql_literal(&c->sql, text, strlen(text));
+    else
+        tr_buffer_text(&c->sql, "NULL");
+}
+
+/* "... WHERE task = ... AND copy = ... [AND name = ...]" */
+static void
+begin(struct copies *c, const char *what, const char *column)
+{
+    tr_buffer_reset(&c->sql);
+    tr_buffer_printf(&c->sql, "%s WHERE task = ", what);
+    literal(c, c->sink->base.env->task);
+    tr_buffer_text(&c->sql, " AND copy = ");
+    literal(c, c->copy);
+    if (column == NULL)
+        return;
+    tr_buffer_text(&c->sql, " AND name = ");
+    literal(c, column);
+}
+
+/* Nothing is known of any copy as long as there is no table. */
+static int
+run(struct copies *c, MYSQL_RES **res, struct tr_error *err)
+{
+    int rc = tr_mysql_query(c->sink->meta, c->sql.data, res, err);
+    if (rc == 0 ||
+        (mysql_errno(c->sink->meta) != ER_NO_SUCH_TABLE && mysql_errno(c->sink->meta) != ER_BAD_DB_ERROR))
+        return rc;
+    tr_error_clear(err);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------- what the copy's statements say */
+
+static int
+forget(struct copies *c, const char *column, struct tr_error *err)
+{
+    begin(c, "DELETE FROM tailrace.copy_column", column);
+    return run(c, NULL, err);
+}
+
+static int
+keep(struct copies *c, const struct tr_column *column, struct tr_error *err)
+{
+    struct tr_buffer definition;
+    const struct tr_event *event = c->event;
+    int rc = tr_mysql_query(c->sink->meta, make_sql, NULL, err);
+    if (rc < 0)
+        return tr_error_prefix(err, "making table tailrace.copy_column at the target");
+    tr_buffer_init(&definition, TR_BUFFER_MAX);
+    tr_my_write_definition(c->sink, column, &definition);
+    tr_buffer_reset(&c->sql);
+    tr_buffer_text(
+        &c->sql,
+        "REPLACE INTO tailrace.copy_column (task, copy, name, definition, time_zone, utc_offset, began_us) VALUES (");
+    const char *values[] = { c->sink->base.env->task, c->copy,          column->name, definition.data,
+                             event->ddl.time_zone,    event->ddl.offset };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        literal(c, values[i]);
+        tr_buffer_text(&c->sql, ", ");
+    }
+    tr_buffer_printf(&c->sql, "%" PRId64 ")", event->ddl.began_us);
+    tr_buffer_fini(&definition);
+    return tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+}
+
+static int
+is_kept(struct copies *c, const char *column, bool *kept, struct tr_error *err)
+{
+    MYSQL_RES *res = NULL;
+    begin(c, "SELECT 1 FROM tailrace.copy_column", column);
+    int rc = run(c, &res, err);
+    *kept = res != NULL && mysql_num_rows(res) > 0;
+    mysql_free_result(res);
+    return rc;
+}
+
+/* Defined anew, a column of the copy that was kept is kept so: the copy is altered before it is filled. */
+static int
+keep_defined(struct copies *c, const char *from, const struct tr_column *column, struct tr_error *err)
+{
+    bool kept;
+    int rc = is_kept(c, from, &kept, err);
+    if (rc == 0 && kept)
+        rc = forget(c, from, err);
+    return rc == 0 && kept ? keep(c, column, err) : rc;
+}
+
+static int
+keep_renamed(struct copies *c, const struct tr_ddl_rename *rename, struct tr_error *err)
+{
+    struct tr_buffer set;
+    tr_buffer_init(&set, (size_t)1 << 16);
+    tr_buffer_text(&set, "UPDATE tailrace.copy_column SET name = ");
+    tr_mysql_literal(&set, rename->to, strlen(rename->to));
+    begin(c, set.data, rename->from);
+    tr_buffer_fini(&set);
+    return run(c, NULL, err);
+}
+
+/* CHANGE is told both as a renaming and as a definition: the definition comes first, and leaves nothing to rename. */
+static int
+note_columns(struct copies *c, struct tr_error *err)
+{
+    const struct tr_event *event = c->event;
+    const struct tr_relation *defined = event->ddl.defined;
+    int rc = 0;
+    for (uint16_t i = 0; defined != NULL && rc == 0 && i < defined->ncolumns; i++) {
+        const struct tr_column *column = &defined->columns[i];
+        switch (event->ddl.columns[i].action) {
+        case TR_DDL_ADD: rc = tr_my_is_volatile(column->default_expression) ? 0 : keep(c, column, err); break;
+        case TR_DDL_DROP: rc = forget(c, column->name, err); break;
+        default: rc = keep_defined(c, event->ddl.columns[i].from, column, err); break;
+        }
+    }
+    for (uint32_t i = 0; rc == 0 && i < event->ddl.nrenames; i++)
+        rc = keep_renamed(c, &event->ddl.renames[i], err);
+    return rc;
+}
+
+/* ------------------------------------------------------------------------------------------- the exchange */
+
+/* The columns that the target's table lacks, as clauses of ALTER TABLE; the session of the last of them in `own`. */
+static int
+write_clauses(struct copies *c, const struct tr_my_table *table, struct tr_batch *texts, struct tr_event *own,
+              struct tr_buffer *clauses, struct tr_error *err)
+{
+    MYSQL_RES *res = NULL;
+    MYSQL_ROW row;
+    begin(c, "SELECT name, definition, began_us, time_zone, utc_offset FROM tailrace.copy_column", NULL);
+    tr_buffer_text(&c->sql, " ORDER BY number");
+    int rc = run(c, &res, err);
+    while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
+        if (tr_my_table_column(table, row[0]) >= 0)
+            continue;
+        tr_buffer_text(clauses, clauses->len > 0 ? ", ADD COLUMN " : " ADD COLUMN ");
+        tr_mysql_identifier(clauses, row[0]);
+        tr_buffer_text(clauses, row[1]);
+        own->ddl.began_us = strtoll(row[2], NULL, 10);
+        own->ddl.time_zone = tr_arena_strdup(&texts->arena, row[3]);
+        own->ddl.offset = tr_arena_strdup(&texts->arena, row[4]);
+    }
+    mysql_free_result(res);
+    return rc;
+}
+
+/* A table of ours gets what its copy, which takes its place, had more. */
+static int
+take_over(struct copies *c, const struct tr_sql_group *group, uint32_t at, struct tr_error *err)
+{
+    const struct tr_ddl_table *of = &c->event->ddl.tables[at + 1];
+    struct tr_event own = { .kind = TR_DDL };
+    struct tr_my_table *table = NULL;
+    struct tr_buffer clauses;
+    int rc = tr_my_table_read(c->sink->meta, of->target_schema, of->target_name, &table, err);
+    if (rc < 0)
+        return rc;
+    tr_buffer_init(&clauses, TR_BUFFER_MAX);
+    if (table != NULL)
+        rc = write_clauses(c, table, group->first, &own, &clauses, err);
+    if (rc == 0 && clauses.len > 0)
+        rc = tr_my_carry_clauses(c->sink, group, &own, of, clauses.data, at, err);
+    tr_buffer_fini(&clauses);
+    tr_my_table_free(table);
+    return rc < 0 ? rc : forget(c, NULL, err);
+}
+
+int
+tr_my_copies(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
+             struct tr_error *err)
+{
+    char base[260];
+    int rc = 0;
+    if (sink->ddl != TR_MY_DDL_APPLY || sink->from_postgresql)
+        return 0;
+    for (uint32_t i = 0; rc == 0 && i < event->ddl.ntables; i++) {
+        const struct tr_ddl_table *table = &event->ddl.tables[i];
+        struct copies c;
+        bool exchange = event->ddl.verb == TR_VERB_RENAME_TABLE && i % 2 == 0 && i + 1 < event->ddl.ntables &&
+                        event->ddl.tables[i + 1].wanted;
+        if (!table->left_out || !tr_mysql_copied_table(table->name, base, sizeof base))
+            continue;
+        copies_init(&c, sink, event, table);
+        if (exchange)
+            rc = take_over(&c, group, i, err);
+        else if (event->ddl.verb == TR_VERB_ALTER_TABLE && i == 0)
+            rc = note_columns(&c, err);
+        else if (event->ddl.verb == TR_VERB_CREATE_TABLE || event->ddl.verb == TR_VERB_DROP_TABLE)
+            rc = i == 0 || event->ddl.verb == TR_VERB_DROP_TABLE ? forget(&c, NULL, err) : 0;
+        copies_fini(&c);
+    }
+    return rc;
+}
