@@ -4,7 +4,10 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "core/clock.h"
 #include "sinks/kafka/internal.h"
+
+#define SILENCE_US (5 * TR_US_PER_S)
 
 int
 kafka_fail(struct kafka_sink *sink, struct tr_error *err, rd_kafka_resp_err_t code, const char *detail,
@@ -55,4 +58,27 @@ kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *
     if (sink != NULL && sink->base.env->log != NULL)
         tr_log(sink->base.env->log, tells ? TR_LOG_WARNING : TR_LOG_DEBUG, "sink", "kafka %s: %s", facility,
                text);
+}
+
+/* librdkafka's own word that all brokers are down does not always come: it counts connections, and that to a coordinator comes and goes. */
+void
+kafka_note_silence(struct kafka_sink *sink, int64_t now_us)
+{
+    struct silence *silence = &sink->silence;
+    struct tr_log *log = sink->base.env->log;
+    int64_t age_us = now_us - silence->since_us;
+    if ((sink->bytes_out == 0 && sink->txn <= TXN_OPEN) || silence->confirmed != silence->seen) {
+        if (silence->told_us > 0 && log != NULL)
+            tr_log(log, TR_LOG_INFO, "sink", "brokers %s confirm again, after %d s", sink->brokers,
+                   (int)(age_us / TR_US_PER_S));
+        if (silence->confirmed != silence->seen)
+            sink->client.broken = RD_KAFKA_RESP_ERR_NO_ERROR;
+        *silence = (struct silence){ silence->confirmed, silence->confirmed, now_us, 0 };
+    } else if (age_us >= SILENCE_US && age_us >= 2 * silence->told_us && log != NULL) {
+        silence->told_us = age_us;
+        tr_log(log, TR_LOG_WARNING, "sink",
+               "brokers %s have confirmed nothing for %d s, what was sent is waited for: %s", sink->brokers,
+               (int)(age_us / TR_US_PER_S),
+               sink->client.broken != RD_KAFKA_RESP_ERR_NO_ERROR ? sink->client.broken_text : "no answer");
+    }
 }

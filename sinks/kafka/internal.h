@@ -67,6 +67,13 @@ struct topic {
     int64_t opened_us;     /* when that was (monotonic) */
 };
 
+/* How long the brokers have confirmed nothing of what is on its way. */
+struct silence {
+    uint64_t confirmed, seen; /* messages and commits: all so far, and when it was looked last */
+    int64_t since_us;         /* monotonic */
+    int64_t told_us;          /* how old it was when it was told last; 0 = it was not */
+};
+
 #define TOPIC_GUESSES 512
 
 enum partition_by { BY_KEY, BY_TABLE, BY_TRANSACTION };
@@ -122,6 +129,7 @@ struct kafka_sink {
     struct tr_error failure;       /* class TR_NO_ERROR = none */
     rd_kafka_topic_t *doubtful;    /* it failed because a broker does not know this topic, or not yet */
     struct tr_kafka_client client; /* for messages: what the connections last complained of */
+    struct silence silence;
 
     /* exactly_once */
     bool exactly_once;
@@ -181,6 +189,8 @@ int kafka_fail_error(struct kafka_sink *sink, struct tr_error *err, rd_kafka_err
                      const char *what);
 void kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque);
 void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
+/* Tells the operator, now and then, that nothing of what is on its way is confirmed; and when it goes on. */
+void kafka_note_silence(struct kafka_sink *sink, int64_t now_us);
 
 /* check.c */
 int kafka_check(struct tr_sink *base, const struct tr_schema *schema, const struct tr_findings *findings,

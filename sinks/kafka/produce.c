@@ -115,6 +115,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     keep_headers(sink, report);
     if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight->outstanding--;
+        sink->silence.confirmed++;
         if (sink->exactly_once && !ranges_note(&sink->written, report) && sink->failure.class == TR_NO_ERROR)
             tr_fail(&sink->failure, TR_RETRY,
                     "topic %s, partition %d: the brokers do not say where a message stands",
@@ -203,10 +204,12 @@ hand_over_patiently(struct kafka_sink *sink, struct topic *topic, int32_t partit
 {
     for (;;) {
         *code = hand_over(sink, topic, partition, message, sink->newest);
-        if (*code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        if (*code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
             rd_kafka_poll(sink->rk, FULL_WAIT_MS);
-        else if (!topic_is_unknown(*code) || !topic_settles(sink, topic->handle))
+            kafka_note_silence(sink, tr_clock_us());
+        } else if (!topic_is_unknown(*code) || !topic_settles(sink, topic->handle)) {
             return 0;
+        }
         if (failure(sink, err) < 0)
             return -(int)err->class;
     }

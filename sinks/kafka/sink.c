@@ -219,6 +219,7 @@ pump(struct kafka_sink *sink, struct tr_error *err)
     if (sink->look != NULL)
         rd_kafka_poll(sink->look, 0); /* its errors would gather */
     flights_report(sink);
+    kafka_note_silence(sink, tr_clock_us());
     int rc = failure(sink, err);
     if (rc == 0 && (!sink->exactly_once || sink->ready))
         rc = produce_heartbeat(sink, err);

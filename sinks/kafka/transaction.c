@@ -87,6 +87,7 @@ static void
 settled(struct kafka_sink *sink)
 {
     sink->txn = TXN_NONE;
+    sink->silence.confirmed++;
     TR_FAILPOINT("sink.kafka.settled");
     if (sink->txn_sequence != 0)
         sink->base.env->durable(sink->base.env->arg, sink->txn_sequence, NULL);
@@ -134,6 +135,7 @@ static int
 committed(struct kafka_sink *sink, struct tr_error *err)
 {
     sink->txn = TXN_SETTLING;
+    sink->silence.confirmed++;
     sink->unseen_us = sink->unknown_us = 0;
     sink->settle_tries = sink->settle_slow = 0;
     forget_position(sink);
