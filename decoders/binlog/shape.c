@@ -34,6 +34,7 @@ struct shape {
     struct tr_arena *arena;
     struct tr_column *columns;
     struct storage *storage;
+    size_t **label_sizes; /* of each column, until its labels are converted: UCS-2 has zeros inside */
     uint16_t n;
     bool named;
 };
@@ -261,12 +262,13 @@ read_labels(struct shape *s, struct tr_cursor *cur, picks *pick)
         if (cur->failed || n > tr_cursor_left(cur))
             return false;
         const char **labels = tr_arena_zalloc(s->arena, (size_t)n * sizeof(char *) + 1);
+        size_t *sizes = s->label_sizes[i] = tr_arena_zalloc(s->arena, (size_t)n * sizeof *sizes + 1);
         for (uint64_t k = 0; k < n; k++) {
-            size_t len = binlog_packed(cur);
-            const uint8_t *label = tr_cursor_bytes(cur, len);
+            sizes[k] = binlog_packed(cur);
+            const uint8_t *label = tr_cursor_bytes(cur, sizes[k]);
             if (label == NULL)
                 return false;
-            labels[k] = tr_arena_copy(s->arena, label, len);
+            labels[k] = tr_arena_copy(s->arena, label, sizes[k]);
         }
         s->columns[i].labels = labels;
         s->columns[i].nlabels = (uint32_t)n;
@@ -359,8 +361,9 @@ read_fields(struct shape *s, struct binlog_frame *f, struct tr_cursor *cur, cons
 
 /* Labels come in the character set of their column. */
 static int
-convert_labels(struct shape *s, struct tr_column *column, const struct storage *st, struct tr_error *err)
+convert_labels(struct shape *s, uint16_t i, const struct storage *st, struct tr_error *err)
 {
+    struct tr_column *column = &s->columns[i];
     if (column->nlabels == 0 || st->charset == NULL || st->charset->kind == CHARSET_UTF8 ||
         st->charset->kind == CHARSET_BINARY)
         return 0;
@@ -370,7 +373,7 @@ convert_labels(struct shape *s, struct tr_column *column, const struct storage *
     int rc = 0;
     for (uint32_t k = 0; k < column->nlabels && rc == 0; k++) {
         tr_buffer_reset(&text);
-        rc = binlog_to_utf8(st->charset, labels[k], strlen(labels[k]), &text, err);
+        rc = binlog_to_utf8(st->charset, labels[k], s->label_sizes[i][k], &text, err);
         labels[k] = tr_arena_copy(s->arena, text.data != NULL ? text.data : "", text.len);
     }
     tr_buffer_fini(&text);
@@ -501,7 +504,7 @@ describe(struct shape *s, uint16_t i, struct tr_error *err)
         column->charset = st->charset != NULL ? st->charset->name : NULL;
     describe_numbers(column, st);
     column->native = spell(s->arena, column, st);
-    int rc = convert_labels(s, column, st, err);
+    int rc = convert_labels(s, i, st, err);
     if (rc == 0 && column->nlabels > 0)
         column->native = spell_labels(s->arena, column);
     return rc;
@@ -558,6 +561,7 @@ binlog_fill_relation(struct binlog *d, struct binlog_frame *f, struct table *tab
     struct shape s = { .d = d, .arena = &relation->arena, .n = (uint16_t)n };
     s.columns = tr_arena_zalloc(s.arena, n * sizeof *s.columns);
     s.storage = tr_arena_zalloc(s.arena, n * sizeof *s.storage);
+    s.label_sizes = tr_arena_zalloc(s.arena, n * sizeof *s.label_sizes);
     for (uint64_t i = 0; i < n; i++)
         s.columns[i].length = s.columns[i].precision = s.columns[i].scale = -1;
     char name[540];

@@ -115,6 +115,28 @@ a_transaction_by_hand(void **state)
     log_close(&log);
 }
 
+/* The same with e enum('a','b'), set('a','b') in UCS-2 (collation 35), where half of each label is zeros. */
+static void
+labels_in_wide_characters(void **state)
+{
+    (void)state;
+    static const uint8_t map[] = { 5,  0,   0,   0, 0,   0,   1,   0, 1,   'm', 0,   1,   't', 0, 3,
+                                   3,  254, 254, 4, 247, 1,   248, 1, 6,   1,   1,   0,   5,   7, 2,
+                                   2,  0,   'a', 2, 0,   'b', 6,   7, 2,   2,   0,   'a', 2,   0, 'b',
+                                   10, 1,   35,  4, 6,   1,   'a', 1, 'e', 1,   's', 8,   1,   0 };
+    static const uint8_t rows[] = { 5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 3, 7, 0, 9, 0, 0, 0, 2, 3 };
+    struct log log = log_open(NULL);
+    assert_int_equal(feed_query(&log, "m", "BEGIN"), TR_DECODED_BEGIN);
+    assert_int_equal(feed(&log, 19, 0, map, sizeof map), 0);
+    assert_int_equal(feed(&log, 30, 0, rows, sizeof rows), TR_DECODED_ROW);
+    const struct tr_event *event = &log.batch->events[0];
+    const struct tr_column *columns = event->relation->columns;
+    assert_string_equal(columns[1].native, "enum('a','b')");
+    assert_string_equal(columns[2].native, "set('a','b')");
+    assert_string_equal(columns[2].labels[1], "b");
+    log_close(&log);
+}
+
 static void
 undone_rows_leave_the_batch(void **state)
 {
@@ -635,6 +657,7 @@ main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transaction_by_hand),
+        cmocka_unit_test(labels_in_wide_characters),
         cmocka_unit_test(undone_rows_leave_the_batch),
         cmocka_unit_test(undoing_what_has_left_asks_for_larger_batches),
         cmocka_unit_test(a_server_that_died_in_a_transaction_undid_it),
