@@ -83,6 +83,47 @@ binary_collation(const struct tr_convert_target *target)
     return target->mariadb ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin";
 }
 
+static bool
+holds(const char *text, const char *word)
+{
+    return text != NULL && strstr(text, word) != NULL;
+}
+
+/* MariaDB has no gb18030, and none of MySQL's newer collations; MySQL has none of those that MariaDB has added. */
+static bool
+is_foreign(const struct tr_column *column, const struct tr_convert_target *target)
+{
+    const char *collation = column->collation;
+    if (target->mariadb)
+        return holds(column->charset, "gb18030") || holds(collation, "_0900_");
+    return holds(collation, "1400") || holds(collation, "nopad") || holds(collation, "_myanmar_") ||
+           holds(collation, "_thai_520_") || holds(collation, "_mysql561_");
+}
+
+/* Its nearest in the same character set, if the target has that one. */
+static void
+collate_foreign(const struct tr_column *column, const struct tr_convert_target *target,
+                struct tr_buffer *type, struct tr_buffer *note)
+{
+    const char *charset = column->charset;
+    const char *was = column->collation != NULL ? column->collation : charset;
+    bool binary = holds(column->collation, "_bin");
+    if (charset == NULL || strcmp(charset, "utf8mb4") == 0 ||
+        (target->mariadb && holds(charset, "gb18030"))) {
+        const char *nearest = binary ? binary_collation(target) : "utf8mb4_unicode_ci";
+        tr_buffer_printf(type, "%s COLLATE %s", charset != NULL ? " CHARACTER SET utf8mb4" : "", nearest);
+        tr_buffer_printf(note, "collation %s is not known to the target and becomes %s", was, nearest);
+    } else if (binary) {
+        tr_buffer_printf(type, " CHARACTER SET %s COLLATE %s_bin", charset, charset);
+        tr_buffer_printf(note, "collation %s is not known to the target and becomes %s_bin",
+                         column->collation, charset);
+    } else {
+        tr_buffer_printf(type, " CHARACTER SET %s", charset);
+        tr_buffer_printf(
+            note, "collation %s is not known to the target and becomes that of its character set", was);
+    }
+}
+
 /* The source's own collation where the target knows it; a PostgreSQL text compares by its bytes, unless it is citext. */
 static void
 collate(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
@@ -103,19 +144,14 @@ collate(const char *dialect, const struct tr_column *column, const struct tr_con
                              note->len > 0 ? "; " : "", collation);
         return;
     }
-    bool foreign = collation != NULL && (target->mariadb ? strstr(collation, "_0900_") != NULL
-                                                         : strstr(collation, "uca1400") != NULL ||
-                                                               strstr(collation, "nopad") != NULL);
+    if (is_foreign(column, target)) {
+        collate_foreign(column, target, type, note);
+        return;
+    }
     if (column->charset != NULL)
         tr_buffer_printf(type, " CHARACTER SET %s", column->charset);
-    if (collation != NULL && foreign) {
-        bool binary = strstr(collation, "_bin") != NULL;
-        tr_buffer_printf(type, " COLLATE %s", binary ? binary_collation(target) : "utf8mb4_unicode_ci");
-        tr_buffer_printf(note, "collation %s is not known to the target and becomes %s", collation,
-                         binary ? binary_collation(target) : "utf8mb4_unicode_ci");
-    } else if (collation != NULL) {
+    if (collation != NULL)
         tr_buffer_printf(type, " COLLATE %s", collation);
-    }
 }
 
 /* Characters (or bytes) that an index leaves to this column. */

@@ -111,6 +111,43 @@ test_keys_have_room(void **state)
                         "ENUM('a','it''s') CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
 }
 
+/* A collation that the other of the two lacks becomes one of the same character set, if that is there. */
+static void
+test_collations_that_the_other_lacks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *charset, *collation;
+        bool mariadb;
+        const char *type;
+    } cases[] = {
+        { "latin1", "latin1_swedish_ci", false, "varchar(9) CHARACTER SET latin1 COLLATE latin1_swedish_ci" },
+        { "latin1", "latin1_swedish_nopad_ci", false, "varchar(9) CHARACTER SET latin1" },
+        { "latin1", "latin1_nopad_bin", false, "varchar(9) CHARACTER SET latin1 COLLATE latin1_bin" },
+        { "ucs2", "ucs2_uca1400_ai_ci", false, "varchar(9) CHARACTER SET ucs2" },
+        { "utf8mb4", "utf8mb4_uca1400_ai_ci", false,
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci" },
+        { "utf8mb4", "utf8mb4_0900_bin", true, "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" },
+        { "gb18030", "gb18030_chinese_ci", true,
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tr_column column = { .name = "c", .logical = TR_TEXT, .length = 9 };
+        struct tr_convert_target target = { .mariadb = cases[i].mariadb, .version = 101100 };
+        struct tr_buffer type, note;
+        column.native = column.type_name = "varchar(9)";
+        column.charset = cases[i].charset;
+        column.collation = cases[i].collation;
+        tr_buffer_init(&type, 4096);
+        tr_buffer_init(&note, 4096);
+        tr_convert_to_mysql(cases[i].mariadb ? "mysql" : "mariadb", &column, &target, TR_CONVERT_PLAIN, 1,
+                            &type, &note);
+        assert_string_equal(take(type_text, sizeof type_text, &type), cases[i].type);
+        take(note_text, sizeof note_text, &note);
+        assert_true((strstr(note_text, cases[i].collation) != NULL) == (i > 0));
+    }
+}
+
 static void
 test_mysql_types_for_postgresql(void **state)
 {
@@ -354,6 +391,7 @@ main(void)
         cmocka_unit_test(test_every_type_has_a_form),
         cmocka_unit_test(test_postgresql_types_for_mysql),
         cmocka_unit_test(test_keys_have_room),
+        cmocka_unit_test(test_collations_that_the_other_lacks),
         cmocka_unit_test(test_mysql_types_for_postgresql),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_a_constant_of_the_catalogue_gets_its_quotes),
