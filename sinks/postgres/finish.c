@@ -211,10 +211,19 @@ tr_pg_finish_table(struct tr_sink *base, const struct tr_schema *schema, const s
     return rc;
 }
 
+/* An older table lacks columns that the source has added meanwhile: the stream brings them, and does not bring their indexes. */
+static bool
+is_too_new(const struct tr_schema *schema, const struct tr_ddl_statement *statement,
+           const struct tr_error *err)
+{
+    return strcmp(err->sqlstate, "42703") == 0 && statement->table != TR_DDL_NO_TABLE &&
+           schema->tables[statement->table].settled;
+}
+
 /* What finish_table of a killed run did not get to, and then what stands between tables. */
 static int
-make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl *ddl, struct keys *keys,
-          struct tr_error *err)
+make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_schema *schema,
+          const struct tr_ddl *ddl, struct keys *keys, struct tr_error *err)
 {
     int rc = 0;
     uint32_t at = UINT32_MAX;
@@ -232,7 +241,7 @@ make_rest(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl
         at = statement->table;
         if (!key_exists(keys, statement))
             rc = tr_pg_run_statements(sink, conn, &statement, 1, err);
-        if (rc < 0 && rc != -TR_RETRY && statement->optional) {
+        if (rc < 0 && rc != -TR_RETRY && (statement->optional || is_too_new(schema, statement, err))) {
             tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
                    "%s %s.%s is not made: %s; the rows are not touched by that",
                    tr_object_kind_name(statement->kind), statement->schema, statement->name, err->text);
@@ -436,7 +445,7 @@ finish_schema(struct tr_postgres_sink *sink, const struct tr_schema *schema, str
     if (rc == 0)
         rc = read_keys(sink, conn, schema, 0, schema->ntables, &keys, err);
     if (rc == 0)
-        rc = make_rest(sink, conn, ddl, &keys, err);
+        rc = make_rest(sink, conn, schema, ddl, &keys, err);
     if (rc == 0)
         rc = set_sequences(sink, conn, ddl, err);
     if (rc == 0)
@@ -570,7 +579,7 @@ tr_pg_settle(struct tr_sink *base, const struct tr_schema *schema, struct tr_err
     if (rc == 0)
         rc = read_keys(sink, conn, schema, 0, schema->ntables, &keys, err);
     if (rc == 0)
-        rc = make_rest(sink, conn, ddl, &keys, err);
+        rc = make_rest(sink, conn, schema, ddl, &keys, err);
     if (rc == 0)
         rc = find_unchecked(sink, conn, schema, &unchecked, err);
     for (int row = 0; rc == 0 && row < PQntuples(unchecked); row++)

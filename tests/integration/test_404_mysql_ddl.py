@@ -452,3 +452,20 @@ def test_an_exchange_of_names_that_the_log_does_not_tell_is_refused(engines, tar
         assert result.status == 1 and "binlog_row_metadata" in result.stderr and "shop.t was changed at" in result.stderr, result
     finally:
         source.sql("SET GLOBAL binlog_row_metadata = 'FULL'")
+
+
+@pytest.mark.matrix
+def test_an_index_of_a_column_that_the_stream_brings_does_not_stop_the_load_of_a_new_table(engines, target, tailrace):
+    """Both came while the task stood still: the older table has the column only when the stream has passed the statement."""
+    source, _ = engines
+    prepare(source, source, "shop")
+    settings = config(source, target.url, "shop")
+    drain(tailrace, settings)
+    source.sql("ALTER TABLE t ADD COLUMN late int DEFAULT 3, ADD INDEX by_late (late)", database="shop")
+    source.sql("CREATE TABLE fresh (id int PRIMARY KEY)", database="shop")
+    source.sql("INSERT INTO fresh VALUES (1)", database="shop")
+    source.sql("INSERT INTO t (id, a) VALUES (30, 1)", database="shop")
+    result = drain(tailrace, settings)
+    assert re.search(r'index shop\.t_by_late is not made: .*column "late" does not exist', result.stderr), result
+    assert target.sql("SELECT late FROM shop.t WHERE id IN (1, 30)") == [(3,), (3,)]
+    assert target.sql("SELECT id FROM shop.fresh") == [(1,)]
