@@ -50,6 +50,12 @@ tr_relation_index_keys(struct tr_relation *relation)
     relation->keys = keys;
 }
 
+bool
+tr_column_arrives(const struct tr_column *column)
+{
+    return !column->generated || column->logged != TR_LOGGED_NEVER;
+}
+
 static bool
 same_text(const char *a, const char *b)
 {

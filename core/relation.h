@@ -25,6 +25,13 @@ enum tr_older {
     TR_OLDER_VALUE, /* older_value */
 };
 
+/* Which rows of the log have a generated column's value. */
+enum tr_logged {
+    TR_LOGGED_ALWAYS = 0,
+    TR_LOGGED_IN_FULL, /* only full row images: a virtual column of MariaDB */
+    TR_LOGGED_NEVER,   /* none, or the source does not write such images: nothing may fill it */
+};
+
 struct tr_column {
     const char *name;
     const char
@@ -60,7 +67,9 @@ struct tr_column {
     bool
         default_unknown; /* it has one, and the catalogue tells only that of a later type: default_expression is NULL */
     bool not_null;
-    bool generated;       /* GENERATED ALWAYS AS (expression): never written by a sink */
+    bool
+        generated; /* GENERATED ALWAYS AS (expression): written only where the target's column is a plain one */
+    uint8_t logged;       /* of a generated column: enum tr_logged */
     bool identity_always; /* GENERATED ALWAYS AS IDENTITY: written with OVERRIDING SYSTEM VALUE */
     bool auto_increment;  /* serial, identity or AUTO_INCREMENT */
     bool invisible;
@@ -116,6 +125,9 @@ void tr_relation_index_keys(struct tr_relation *relation);
 
 /* Same columns (name, type, modifier, key, identity) in the same order? */
 bool tr_relation_same_shape(const struct tr_relation *a, const struct tr_relation *b);
+
+/* Do rows bring the column's value? Not that of a generated one which the log does not have. */
+bool tr_column_arrives(const struct tr_column *column);
 
 /* Index of a column by name, or -1. */
 int tr_relation_column(const struct tr_relation *relation, const char *name);

@@ -100,6 +100,18 @@ tr_ddl_short(struct tr_ddl_builder *builder, const char *text)
     return kept;
 }
 
+void
+tr_ddl_note_generated(struct tr_ddl_builder *builder, const struct tr_relation *relation,
+                      const struct tr_column *column, const char *expression, const char *reason)
+{
+    bool plain = tr_column_arrives(column);
+    tr_ddl_note(builder, relation, column->name, "is generated as %s: %s, for %s%s",
+                expression != NULL ? tr_ddl_short(builder, expression) : "nobody knows what",
+                plain ? "it becomes a plain column, filled with the source's values"
+                      : "the column is not made",
+                reason, plain ? "" : ", and the log does not have its values");
+}
+
 const char *
 tr_ddl_check_text(struct tr_ddl_builder *builder, const char *native, const char **tail)
 {

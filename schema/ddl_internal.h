@@ -35,6 +35,10 @@ void tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relat
 struct tr_column tr_ddl_plain_column(struct tr_arena *arena, const struct tr_table *table, uint16_t index,
                                      bool *json);
 
+/* What becomes of a generated column whose expression (NULL = not known) the target does not take, for this reason. */
+void tr_ddl_note_generated(struct tr_ddl_builder *builder, const struct tr_relation *relation,
+                           const struct tr_column *column, const char *expression, const char *reason);
+
 /* What is said of an expression that is not carried: its text, in one line and not too long. */
 const char *tr_ddl_short(struct tr_ddl_builder *builder, const char *text);
 

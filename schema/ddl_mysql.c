@@ -295,12 +295,20 @@ translate_generated(struct tr_ddl_builder *b, const struct tr_table *table, cons
                                .column = column };
     if (text == NULL || tr_expression_translate(&e, text, out))
         return text != NULL;
-    tr_ddl_note(b, table->relation, column->name, "is generated as %s: the column is not made, for %s",
-                tr_ddl_short(b, text), e.reason);
+    tr_ddl_note_generated(b, table->relation, column, text, e.reason);
     return false;
 }
 
-/* False when the column cannot be made. */
+bool
+tr_my_ddl_lacks(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column)
+{
+    struct tr_own_column own;
+    return !tr_column_arrives(&table->relation->columns[column]) &&
+           !(tr_own_column(&b->ddl->arena, table, table->relation->columns[column].name, &own) &&
+             own.generated != NULL && tr_expression_is_shared(own.generated));
+}
+
+/* False when the expression does not translate, which is said. */
 static bool
 write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column,
                 const char *type, const char *comment)
@@ -312,10 +320,8 @@ write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const st
     if (tr_my_ddl_is_family(b)) {
         known = tr_own_column(&b->ddl->arena, table, column->name, &own) && own.generated != NULL;
         if (known && !tr_expression_is_shared(own.generated)) {
-            tr_ddl_note(
-                b, table->relation, column->name,
-                "is generated as %s: the column is not made, for the target may not know its functions",
-                tr_ddl_short(b, own.generated));
+            tr_ddl_note_generated(b, table->relation, column, own.generated,
+                                  "the target may not know its functions");
             known = false;
         }
         tr_buffer_text(&expression, known ? tr_expression_bare(&b->ddl->arena, own.generated) : "");
@@ -371,8 +377,10 @@ write_column(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t in
     struct tr_column column = tr_ddl_plain_column(&b->ddl->arena, table, index, &json);
     const char *comment = table->column_comments != NULL ? table->column_comments[index] : NULL;
     struct tr_own_column own = { .default_text = NULL };
-    if (column.generated)
-        return write_generated(b, table, &column, type, comment);
+    if (column.generated && write_generated(b, table, &column, type, comment))
+        return true;
+    if (!tr_column_arrives(&column))
+        return false;
     if (tr_my_ddl_is_family(b) && tr_own_column(&b->ddl->arena, table, column.name, &own))
         column.default_expression = own.default_text;
     tr_my_ddl_identifier(&b->text, column.name);

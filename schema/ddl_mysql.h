@@ -24,6 +24,9 @@ void tr_my_ddl_comment(struct tr_ddl_builder *b, const struct tr_relation *relat
 /* The column that counts by itself: the first such integer; -1 = none. */
 int tr_my_ddl_counting_column(const struct tr_relation *relation);
 
+/* Is it a generated column of the family that the target is not given: neither its expression nor its values? */
+bool tr_my_ddl_lacks(const struct tr_ddl_builder *b, const struct tr_table *table, uint16_t column);
+
 /* ddl_mysql_keys.c */
 void tr_my_ddl_checks(struct tr_ddl_builder *b, uint32_t index); /* of the table that was just made */
 void tr_my_ddl_after(struct tr_ddl_builder *b, uint32_t index);

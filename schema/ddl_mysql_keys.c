@@ -399,6 +399,15 @@ is_json(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_
     return json;
 }
 
+static bool
+lacks_column(const struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_object *object)
+{
+    bool lacks = false;
+    for (uint16_t i = 0; i < object->ncolumns && !lacks && !makes_own(b, table); i++)
+        lacks = tr_my_ddl_lacks(b, table, object->columns[i]);
+    return lacks;
+}
+
 /* The line of the source's own CREATE TABLE: "KEY `n` (`a`(20)) USING BTREE". */
 static void
 build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
@@ -417,6 +426,8 @@ build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object
         why = "the target may not know its functions";
     else if (!b->target.mariadb && is_json(b, table, object))
         why = "a column of it becomes JSON, which cannot be indexed";
+    else if (lacks_column(b, table, object))
+        why = "a column of it is not made";
     if (why != NULL) {
         tr_ddl_note(b, table->relation, NULL, "%s %s is not made: %s, for %s",
                     tr_object_kind_name(object->kind), object->name, tr_ddl_short(b, object->native), why);

@@ -156,6 +156,7 @@ write_value(struct tr_ddl_builder *b, const struct tr_relation *relation, const 
     tr_buffer_fini(&value);
 }
 
+/* False when the expression does not translate, which is said. */
 static bool
 write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const struct tr_column *column,
                 const char *type, const struct tr_own_column *own)
@@ -175,9 +176,8 @@ write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const st
             tr_ddl_note(b, table->relation, column->name,
                         "is computed when it is read at the source, and stored at the target");
     } else {
-        tr_ddl_note(b, table->relation, column->name, "is generated as %s: the column is not made, for %s",
-                    own->generated != NULL ? tr_ddl_short(b, own->generated) : "nobody knows what",
-                    e.reason[0] != '\0' ? e.reason : "its expression is not known");
+        tr_ddl_note_generated(b, table->relation, column, own->generated,
+                              e.reason[0] != '\0' ? e.reason : "its expression is not known");
     }
     tr_buffer_fini(&expression);
     return known;
@@ -229,16 +229,16 @@ write_column(struct tr_ddl_builder *b, const struct tr_table *table, const struc
     tr_buffer_init(&type, (size_t)1 << 16);
     tr_buffer_init(&note, (size_t)1 << 16);
     tr_buffer_init(&name, 4096);
-    bool is_enum = fits_enum(column), made = true;
+    bool is_enum = fits_enum(column), made;
     if (is_enum)
         qualified(&name, relation->target_schema, joined(b, relation, column->name));
     tr_convert_to_postgresql(column, is_enum ? name.data : NULL, &type, &note);
     struct tr_column plain = *column;
     if (tr_own_column(&b->ddl->arena, table, column->name, &own))
         plain.default_expression = own.default_text;
-    if (column->generated) {
-        made = write_generated(b, table, column, type.data, &own);
-    } else {
+    made = column->generated && write_generated(b, table, column, type.data, &own);
+    if (!made && tr_column_arrives(column)) {
+        made = true;
         identifier(&b->text, column->name);
         tr_buffer_printf(&b->text, " %s", type.data);
         write_value(b, relation, &plain, type.data);
@@ -269,7 +269,7 @@ is_made(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t index)
                                .to = "postgresql",
                                .use = TR_EXPRESSION_GENERATED,
                                .column = column };
-    if (!column->generated)
+    if (tr_column_arrives(column))
         return true;
     tr_buffer_init(&unused, (size_t)1 << 20);
     bool made = tr_own_column(&b->ddl->arena, table, column->name, &own) && own.generated != NULL &&

@@ -34,8 +34,17 @@ static const char columns_query[] =
 static const char keys_query[] =
     "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, SEQ_IN_INDEX FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND ";
 
+/* MariaDB computes a virtual column for the log only where all of a row is to be in it. */
+static enum tr_logged
+logged(const struct tr_mysql_source *source, const char *extra)
+{
+    if (!source->mariadb || strcasestr(extra, "VIRTUAL GENERATED") == NULL)
+        return TR_LOGGED_ALWAYS;
+    return source->row_images_full ? TR_LOGGED_IN_FULL : TR_LOGGED_NEVER;
+}
+
 static void
-describe(struct tr_arena *arena, struct tr_column *column, char **row)
+describe(const struct tr_mysql_source *source, struct tr_arena *arena, struct tr_column *column, char **row)
 {
     const char *extra = row[C_EXTRA] != NULL ? row[C_EXTRA] : "";
     column->name = tr_arena_strdup(arena, row[C_NAME]);
@@ -48,6 +57,7 @@ describe(struct tr_arena *arena, struct tr_column *column, char **row)
                         strcasestr(extra, "STORED GENERATED") != NULL ||
                         strcasestr(extra, "PERSISTENT") != NULL ||
                         (row[C_GENERATION] != NULL && row[C_GENERATION][0] != '\0');
+    column->logged = logged(source, extra);
     column->auto_increment = strcasestr(extra, "auto_increment") != NULL;
     column->invisible = strcasestr(extra, "INVISIBLE") != NULL;
     if (!column->generated)
@@ -119,7 +129,7 @@ add_relation(struct tr_relation_list *list, const char *database, const char *ta
 
 /* Rows come by table, then by column. */
 static void
-read_columns(MYSQL_RES *res, struct tr_relation_list *list)
+read_columns(const struct tr_mysql_source *source, MYSQL_RES *res, struct tr_relation_list *list)
 {
     MYSQL_ROW row = mysql_fetch_row(res);
     while (row != NULL) {
@@ -134,7 +144,7 @@ read_columns(MYSQL_RES *res, struct tr_relation_list *list)
                     memcpy(more, columns, count * sizeof *more);
                 columns = more;
             }
-            describe(&relation->arena, &columns[count++], row);
+            describe(source, &relation->arena, &columns[count++], row);
             row = mysql_fetch_row(res);
         } while (row != NULL && strcmp(row[C_SCHEMA], relation->schema) == 0 &&
                  strcmp(row[C_TABLE], relation->name) == 0);
@@ -260,7 +270,7 @@ read_shapes(struct tr_mysql_source *source, const char *database, const char *ta
         rc = ask_filtered(source, keys_query, database, table, "TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX",
                           &keys, err);
     if (rc == 0) {
-        read_columns(columns, list);
+        read_columns(source, columns, list);
         read_keys(keys, list);
         for (size_t i = 0; i < list->count; i++)
             finish(list->items[i]);
@@ -387,6 +397,7 @@ take_from_catalog(struct tr_relation *relation, struct tr_column *to, const stru
     to->collation = tr_arena_strdup(arena, from->collation);
     to->default_expression = tr_arena_strdup(arena, from->default_expression);
     to->generated = from->generated;
+    to->logged = from->logged;
     to->auto_increment = from->auto_increment;
     to->invisible = to->invisible || from->invisible;
     to->not_null = from->not_null;

@@ -91,7 +91,7 @@ static const struct query_rule {
       " '%INVISIBLE%'",
       NULL },
     { "mysql-generated-column", TR_FINDING_NOTE, ANY, true,
-      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is generated: the target computes it') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is generated: the target computes it, or keeps the values of the source (tailrace schema says which)') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
       " '%VIRTUAL GENERATED%' OR EXTRA LIKE '%STORED GENERATED%'",
       NULL },
     { "mysql-system-versioned", TR_FINDING_WARNING, MARIADB_ONLY, true,

@@ -90,7 +90,8 @@ struct tr_mysql_source {
     char *database;  /* the URL's; NULL = all databases */
     char *user;      /* CURRENT_USER() */
     bool row_metadata_full;
-    int lower_case; /* lower_case_table_names */
+    bool row_images_full; /* binlog_row_image, of sessions that begin now */
+    int lower_case;       /* lower_case_table_names */
     int64_t heartbeat_us, lock_wait_us;
     int64_t part_bytes;
     int interrupt_fd;

@@ -153,7 +153,7 @@ learn_variables(struct tr_mysql_source *source, struct tr_error *err)
     int rc = tr_mysql_ask(
         source,
         "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('gtid_mode', 'server_uuid', 'server_uid', 'server_id',"
-        " 'binlog_row_metadata', 'lower_case_table_names')",
+        " 'binlog_row_metadata', 'binlog_row_image', 'lower_case_table_names')",
         &res, err);
     if (rc < 0)
         return tr_error_prefix(err, "source");
@@ -166,6 +166,8 @@ learn_variables(struct tr_mysql_source *source, struct tr_error *err)
             source->server_id = strtoull(row[1], NULL, 10);
         else if (strcasecmp(row[0], "binlog_row_metadata") == 0)
             source->row_metadata_full = strcasecmp(row[1], "FULL") == 0;
+        else if (strcasecmp(row[0], "binlog_row_image") == 0)
+            source->row_images_full = strcasecmp(row[1], "FULL") == 0;
         else if (strcasecmp(row[0], "lower_case_table_names") == 0)
             source->lower_case = atoi(row[1]);
     }

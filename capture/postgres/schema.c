@@ -364,7 +364,9 @@ add_computed(struct tr_schema_read *read, struct tr_table *table, const PGresult
     if (columns == NULL)
         columns = tr_arena_zalloc(arena, (size_t)(end - row) * sizeof(*columns));
     struct tr_column *column = &columns[table->ncomputed++];
-    *column = (struct tr_column){ .length = -1, .precision = -1, .scale = -1, .generated = true };
+    *column = (struct tr_column){
+        .length = -1, .precision = -1, .scale = -1, .generated = true, .logged = TR_LOGGED_NEVER
+    };
     column->name = tr_schema_cell(read, res, row, C_NAME);
     column->native = tr_schema_cell(read, res, row, C_TYPE);
     column->type_id = column->base_type_id = tr_schema_oid(res, row, C_TYPE_OID);

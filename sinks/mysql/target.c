@@ -368,6 +368,7 @@ watch_keys(struct tr_my_map *map)
     }
     if (!map->key_unique && map->nkey > 0)
         tr_sql_map_watch(&map->plan, tr_hash_mix(seed, UINT16_MAX), true, map->key, map->nkey);
+    tr_sql_map_want_full(&map->plan, map->relation, map->target);
     free(columns);
 }
 
@@ -386,7 +387,7 @@ lay_over(struct tr_my_map *map, const struct tr_my_apply *apply)
         map->target[i] = target;
         if (target < 0 && !column->generated && missing == NULL)
             missing = column;
-        if (target >= 0 && map->table->columns[target].generated)
+        if (target >= 0 && (map->table->columns[target].generated || !tr_column_arrives(column)))
             map->target[i] = -1;
     }
     return missing;

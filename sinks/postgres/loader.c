@@ -27,6 +27,7 @@ struct tr_loader {
     struct tr_pg_values values;
     struct tr_pg_fit *fits; /* per column, or NULL; their texts are in `types` */
     PGresult *types;
+    bool *filled;  /* decoded rows: the generated columns that are plain ones at the target; or NULL */
     size_t queued; /* bytes given to libpq since it was last drained */
     bool staged;   /* the rows go through a temporary table that has the source's types */
     bool copying;
@@ -80,7 +81,7 @@ tr_pg_loader_accepts(struct tr_sink *base, const struct tr_relation *relation, c
 static const char prepare_load[] =
     "PREPARE tr_columns(text) AS SELECT a.attname, coalesce(b.oid, t.oid), coalesce(b.typtype, t.typtype),"
     " CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, coalesce(b.typcategory, t.typcategory) = 'A', a.attnotnull,"
-    " coalesce(b.typname, t.typname), format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+    " coalesce(b.typname, t.typname), format_type(a.atttypid, a.atttypmod), a.attgenerated <> '' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
     " LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
 int
@@ -130,15 +131,21 @@ ask(struct tr_loader *loader, const char *sql, PGresult **res, struct tr_error *
     return tr_pg_exec(loader->conn, tr_pg_stop_fd(loader->sink), sql, res, err);
 }
 
+static bool
+is_written(const struct tr_loader *loader, uint16_t column)
+{
+    return !loader->relation->columns[column].generated || (loader->filled != NULL && loader->filled[column]);
+}
+
 static void
-column_names(const struct tr_relation *relation, struct tr_buffer *sql)
+column_names(const struct tr_loader *loader, struct tr_buffer *sql)
 {
     bool any = false;
-    for (uint16_t c = 0; c < relation->ncolumns; c++) {
-        if (relation->columns[c].generated)
+    for (uint16_t c = 0; c < loader->relation->ncolumns; c++) {
+        if (!is_written(loader, c))
             continue;
         tr_buffer_text(sql, any ? ", " : " (");
-        tr_pg_identifier(sql, relation->columns[c].name);
+        tr_pg_identifier(sql, loader->relation->columns[c].name);
         any = true;
     }
     tr_buffer_text(sql, any ? ")" : "");
@@ -157,16 +164,18 @@ target_type(const PGresult *res, int row)
                                        .text = PQgetvalue(res, row, 7) };
 }
 
-/* Decoded rows: which of their columns need a look. */
+/* Decoded rows: which of their columns are written, and which need a look. */
 static void
 choose_fits(struct tr_loader *loader, PGresult *res)
 {
     const struct tr_relation *relation = loader->relation;
     loader->types = res;
+    loader->filled = tr_calloc(relation->ncolumns + 1u, sizeof(*loader->filled));
     for (int row = 0; row < PQntuples(res); row++) {
         int c = tr_relation_column(relation, PQgetvalue(res, row, 0));
         if (c < 0)
             continue;
+        loader->filled[c] = tr_column_arrives(&relation->columns[c]) && PQgetvalue(res, row, 8)[0] != 't';
         struct tr_pg_target_type type = target_type(res, row);
         struct tr_pg_fit fit = tr_pg_fit_choose(&relation->columns[c], &type, loader->sink->from_postgresql);
         if (fit.kind != TR_PG_FIT_NONE && loader->fits == NULL)
@@ -253,7 +262,7 @@ begin_copy(struct tr_loader *loader, bool binary, struct tr_error *err)
         tr_buffer_text(&sql, "pg_temp.tailrace_load");
     } else {
         tr_pg_qualified(&sql, loader->relation->target_schema, loader->relation->target_name);
-        column_names(loader->relation, &sql);
+        column_names(loader, &sql);
     }
     tr_buffer_printf(&sql, " FROM STDIN%s", binary ? " (FORMAT binary)" : "");
     int rc = ask(loader, sql.data, &res, err);
@@ -452,8 +461,7 @@ render_row(struct tr_loader *loader, const struct tr_value *values, struct tr_er
 {
     bool any = false;
     for (uint16_t c = 0; c < loader->relation->ncolumns; c++) {
-        const struct tr_column *column = &loader->relation->columns[c];
-        if (column->generated)
+        if (!is_written(loader, c))
             continue;
         if (any)
             tr_buffer_byte(&loader->text, '\t');
@@ -533,7 +541,7 @@ unstage(struct tr_loader *loader, struct tr_error *err)
     tr_buffer_init(&sql, (size_t)1 << 20);
     tr_buffer_text(&sql, "INSERT INTO ");
     tr_pg_qualified(&sql, loader->relation->target_schema, loader->relation->target_name);
-    column_names(loader->relation, &sql);
+    column_names(loader, &sql);
     tr_buffer_text(&sql, " OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.tailrace_load");
     int rc = ask(loader, sql.data, NULL, err);
     tr_buffer_fini(&sql);
@@ -608,6 +616,7 @@ tr_pg_loader_close(struct tr_loader *loader)
     tr_buffer_fini(&loader->text);
     tr_pg_values_fini(&loader->values);
     free(loader->fits);
+    free(loader->filled);
     PQclear(loader->types);
     free(loader);
 }

@@ -277,6 +277,7 @@ watch_keys(struct tr_pg_map *map)
     }
     if (!map->key_unique && map->nkey > 0)
         tr_sql_map_watch(&map->plan, tr_hash_mix(map->table->oid, 0), false, map->key, map->nkey);
+    tr_sql_map_want_full(&map->plan, map->relation, map->target);
     free(columns);
 }
 
@@ -292,7 +293,7 @@ lay_over(struct tr_pg_map *map)
         map->target[i] = target;
         if (target < 0 && !column->generated && missing == NULL)
             missing = column;
-        if (target >= 0 && map->table->columns[target].generated)
+        if (target >= 0 && (map->table->columns[target].generated || !tr_column_arrives(column)))
             map->target[i] = -1;
         map->plan.bare = map->plan.bare && map->target[i] < 0;
         if (target >= 0 && map->table->columns[target].identity_always)

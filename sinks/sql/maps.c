@@ -132,8 +132,21 @@ tr_sql_map_watch(struct tr_sql_map *map, uint64_t seed, bool nulls_differ, const
 }
 
 void
+tr_sql_map_want_full(struct tr_sql_map *map, const struct tr_relation *relation, const int32_t *target)
+{
+    for (uint16_t i = 0; i < relation->ncolumns; i++) {
+        const struct tr_column *column = &relation->columns[i];
+        if (!column->generated || column->logged != TR_LOGGED_IN_FULL || target[i] < 0)
+            continue;
+        map->in_full = tr_realloc(map->in_full, (map->nin_full + 1u) * sizeof(*map->in_full));
+        map->in_full[map->nin_full++] = i;
+    }
+}
+
+void
 tr_sql_map_fini(struct tr_sql_map *map)
 {
+    free(map->in_full);
     for (uint16_t i = 0; i < map->nwatched; i++)
         free(map->watched[i].columns);
     free(map->watched);

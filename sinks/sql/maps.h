@@ -47,6 +47,9 @@ void tr_sql_map_show(struct tr_sql_map *map, struct tr_relation *relation, struc
 void tr_sql_map_watch(struct tr_sql_map *map, uint64_t seed, bool nulls_differ, const uint16_t *columns,
                       uint16_t ncolumns);
 /* What the functions above have allocated, and the net. */
+/* Without their values a change is refused: generated columns that go to a column of the target (>= 0), and which only full row images have. */
+void tr_sql_map_want_full(struct tr_sql_map *map, const struct tr_relation *relation, const int32_t *target);
+
 void tr_sql_map_fini(struct tr_sql_map *map);
 /* Is this source column certainly in an old row image? False for -1. */
 bool tr_sql_in_old_image(const struct tr_relation *relation, int column);

@@ -343,6 +343,23 @@ follow_cascades(struct work *work, const struct tr_event *event, struct tr_error
     return work->again;
 }
 
+/* A session that writes smaller row images than the server's own setting leaves out what the target has no other way to know. */
+static int
+find_missing(const struct tr_sql_map *map, const struct tr_value *row, struct tr_error *err)
+{
+    for (uint16_t i = 0; i < map->nin_full; i++) {
+        if (row[map->in_full[i]].state != TR_ABSENT)
+            continue;
+        tr_fail(err, TR_REFUSED,
+                "a change of %s came without the value of its generated column %s, which the target keeps",
+                map->label, map->relation->columns[map->in_full[i]].name);
+        return tr_error_hint(
+            err,
+            "binlog_row_image must be FULL in every session of the source; drop the column at the target, or set that and load the table again (tailrace reload)");
+    }
+    return 0;
+}
+
 static int
 plan_row(struct work *work, const struct tr_event *event, struct tr_error *err)
 {
@@ -356,6 +373,8 @@ plan_row(struct work *work, const struct tr_event *event, struct tr_error *err)
         return rc;
     enum tr_net_op op = net_op(event);
     tr_sql_event_images(event, &key, &row);
+    if (row != NULL && (rc = find_missing(map, row, err)) < 0)
+        return rc;
     touch(work, map);
     follow_run(work, map->table, op);
     if (map->nkey == 0 && op != TR_NET_INSERT) {

@@ -60,6 +60,8 @@ struct tr_sql_map {
     bool bare;           /* no column is written: the table has none, or only generated ones */
     struct tr_sql_watched *watched;
     uint16_t nwatched;
+    uint16_t *in_full; /* generated columns that the target's table takes, and only full row images have */
+    uint16_t nin_full;
     struct tr_net net; /* of the group that is being planned */
 };
 

@@ -366,6 +366,95 @@ test_a_mariadb_table_for_postgresql(void **state)
     tr_buffer_fini(&report);
 }
 
+/* What neither the expression nor the log can give is left out, with the indexes over it. */
+static void
+print_generated(const char *dialect, const char *source, const char *expression, enum tr_logged logged,
+                struct tr_buffer *out, struct tr_buffer *report)
+{
+    static const struct tr_object keys[] = {
+        { .kind = TR_OBJECT_UNIQUE,
+          .name = "u",
+          .columns = second,
+          .ncolumns = 1,
+          .native = "UNIQUE KEY `u` (`g`)" },
+    };
+    struct tr_column own[] = { columns[0], columns[1] };
+    char create[200];
+    struct tr_error err;
+    snprintf(create, sizeof create, "(\n  `id` bigint(20) NOT NULL,\n  `g` varchar(20) AS (%s) STORED\n)",
+             expression);
+    own[1] = (struct tr_column){ .name = "g",
+                                 .logical = TR_TEXT,
+                                 .length = 20,
+                                 .native = "varchar(20)",
+                                 .not_null = true,
+                                 .generated = true,
+                                 .logged = logged,
+                                 .default_expression = strcmp(source, "postgresql") == 0 ? expression
+                                                                                         : NULL };
+    struct tr_relation relation = { .schema = "s",
+                                    .name = "t",
+                                    .target_schema = "s",
+                                    .target_name = "t",
+                                    .columns = own,
+                                    .ncolumns = 2,
+                                    .keys = first,
+                                    .nkeys = 1,
+                                    .kind = 'r' };
+    struct tr_table table = { .relation = &relation, .create = create, .objects = keys, .nobjects = 1 };
+    struct tr_schema schema = { .dialect = source, .tables = &table, .ntables = 1 };
+    tr_buffer_init(out, 65536);
+    tr_buffer_init(report, 65536);
+    assert_int_equal(tr_schema_print_ddl(&schema, dialect, NULL, out, report, &err), 0);
+}
+
+static void
+test_a_generated_column_becomes_a_plain_one(void **state)
+{
+    static const struct {
+        const char *dialect, *source, *expression, *column;
+    } cases[] = {
+        { "postgresql", "mariadb", "upper(`id`)", "\"g\" varchar(20) NOT NULL" },
+        { "postgresql", "mysql", "soundex(`id`)", "\"g\" varchar(20) NOT NULL" },
+        { "mariadb", "mysql", "bin_to_uuid(`id`)", "`g` varchar(20) NOT NULL" },
+        { "mysql", "postgresql", "md5((id)::text)",
+          "`g` VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int logged = TR_LOGGED_ALWAYS; logged <= TR_LOGGED_NEVER; logged++) {
+            struct tr_buffer out, report;
+            bool arrives = logged != TR_LOGGED_NEVER;
+            print_generated(cases[i].dialect, cases[i].source, cases[i].expression, (enum tr_logged)logged,
+                            &out, &report);
+            assert_null(strstr(out.data, "GENERATED ALWAYS"));
+            assert_true((strstr(out.data, cases[i].column) != NULL) == arrives);
+            assert_non_null(strstr(report.data, "s.t.g: is generated as "));
+            assert_true((strstr(report.data, "it becomes a plain column") != NULL) == arrives);
+            assert_true((strstr(report.data, "and the log does not have its values") != NULL) == !arrives);
+            if (strcmp(cases[i].source, "postgresql") != 0)
+                assert_true((strstr(report.data, "u is not made") != NULL) == !arrives);
+            tr_buffer_fini(&out);
+            tr_buffer_fini(&report);
+        }
+}
+
+static void
+test_a_generated_column_stays_one_where_it_translates(void **state)
+{
+    struct tr_buffer out, report;
+    (void)state;
+    print_generated("postgresql", "mariadb", "concat(`id`,'x')", TR_LOGGED_NEVER, &out, &report);
+    assert_non_null(strstr(out.data, "\"g\" varchar(20) GENERATED ALWAYS AS ("));
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&report);
+    print_generated("mysql", "mariadb", "upper(`id`)", TR_LOGGED_NEVER, &out, &report);
+    assert_non_null(strstr(out.data, "`g` varchar(20) GENERATED ALWAYS AS (upper(`id`)) STORED"));
+    assert_non_null(strstr(out.data, "UNIQUE KEY `u`"));
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&report);
+}
+
 /* A backslash is one in MySQL's catalogue, and begins something else between quotes. */
 static void
 test_a_constant_of_the_catalogue_gets_its_quotes(void **state)
@@ -399,6 +488,8 @@ main(void)
         cmocka_unit_test(test_a_postgresql_table_for_mariadb),
         cmocka_unit_test(test_a_mysql_table_for_mariadb),
         cmocka_unit_test(test_a_mariadb_table_for_postgresql),
+        cmocka_unit_test(test_a_generated_column_becomes_a_plain_one),
+        cmocka_unit_test(test_a_generated_column_stays_one_where_it_translates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
