@@ -7,7 +7,6 @@
  * longer than lock_wait.
  */
 #include <inttypes.h>
-#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,10 +217,8 @@ lock_tables(struct tr_mysql_source *source, MYSQL *conn, struct tr_error *err)
     }
     if (list.count > 0)
         rc = tr_mysql_query(conn, sql.data, NULL, err);
-    if (rc < 0 && mysql_errno(conn) == ER_NO_SUCH_TABLE) {
-        err->class = TR_RETRY; /* dropped or renamed since it was listed: the next list does not have it */
-        rc = -TR_RETRY;
-    }
+    if (rc < 0)
+        rc = tr_mysql_vanished(err);
     tr_buffer_fini(&sql);
     tr_relation_list_free(&list);
     return rc;

@@ -106,9 +106,11 @@ add_table(struct definitions *d, const struct tr_relation *relation, struct tr_e
     tr_mysql_qualified(&sql, relation->schema, relation->name);
     int rc = tr_mysql_ask(d->source, sql.data, &res, err);
     tr_buffer_fini(&sql);
-    if (rc < 0)
+    if (rc < 0) {
+        tr_mysql_vanished(err);
         return tr_error_prefix(err, "source: reading the definition of %s.%s", relation->schema,
                                relation->name);
+    }
     MYSQL_ROW row = mysql_fetch_row(res);
     if (row != NULL && row[1] != NULL) {
         struct tr_event *event = add(d, relation->schema, row[1], relation, TR_VERB_CREATE_TABLE);

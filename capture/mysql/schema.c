@@ -232,9 +232,11 @@ read_create(struct builder *b, struct tr_error *err)
     tr_mysql_qualified(&sql, relation->schema, relation->name);
     int rc = tr_mysql_ask(b->source, sql.data, &res, err);
     tr_buffer_fini(&sql);
-    if (rc < 0)
+    if (rc < 0) {
+        tr_mysql_vanished(err);
         return tr_error_prefix(err, "source: reading the definition of %s.%s", relation->schema,
                                relation->name);
+    }
     MYSQL_ROW row = mysql_fetch_row(res);
     if (row != NULL && row[1] != NULL)
         take_statement(b, row[1]);

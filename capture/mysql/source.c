@@ -96,6 +96,14 @@ tr_mysql_wants(void *arg, const char *database, const char *table)
            !tr_mysql_is_shadow(source, database, table);
 }
 
+int
+tr_mysql_vanished(struct tr_error *err)
+{
+    if (strcmp(err->sqlstate, "42S02") == 0)
+        err->class = TR_RETRY;
+    return -(int)err->class;
+}
+
 /* --------------------------------------------------------------------------------------------------------- opening */
 
 static int
