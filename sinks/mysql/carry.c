@@ -31,18 +31,38 @@ same_engine(const struct tr_mysql_sink *sink)
     return dialect != NULL && strcmp(dialect, tr_my_dialect(sink)) == 0;
 }
 
-/* A renaming that brings in a table from outside, or takes one out, is no renaming here. */
+/* The pair at i of a renaming: a table takes a name under which the task has loaded it since. So its rows are there already, and the target's old one is to go. */
 static bool
-is_wanted(const struct tr_event *event)
+is_gone(const struct tr_event *event, uint32_t i)
 {
-    bool any = false, all = true;
-    for (uint32_t i = 0; i < event->ddl.ntables; i++) {
-        any = any || event->ddl.tables[i].wanted;
-        all = all && event->ddl.tables[i].wanted;
+    const struct tr_ddl_table *from = &event->ddl.tables[i], *to = from + 1;
+    return event->ddl.verb == TR_VERB_RENAME_TABLE && i % 2 == 0 && i + 1 < event->ddl.ntables &&
+           from->wanted && to->ours && !to->left_out && !to->wanted;
+}
+
+/* A renaming that brings in a table from outside, or takes one out, is no renaming here. */
+static int
+is_renaming(struct tr_mysql_sink *sink, const struct tr_event *event, bool *is, struct tr_error *err)
+{
+    int rc = 0;
+    *is = true;
+    for (uint32_t i = 0; rc == 0 && *is && i + 1 < event->ddl.ntables; i += 2) {
+        const struct tr_ddl_table *from = &event->ddl.tables[i], *to = from + 1;
+        if (is_gone(event, i))
+            rc = tr_my_is_loaded(sink, to->schema, to->name, is, err);
+        else
+            *is = from->wanted && to->wanted;
     }
-    return event->ddl.verb == TR_VERB_DROP_TABLE     ? any
-           : event->ddl.verb == TR_VERB_RENAME_TABLE ? all
-                                                     : event->ddl.tables[0].wanted;
+    return rc;
+}
+
+static int
+is_wanted(struct tr_mysql_sink *sink, const struct tr_event *event, bool *wanted, struct tr_error *err)
+{
+    *wanted = event->ddl.tables[0].wanted;
+    for (uint32_t i = 0; event->ddl.verb == TR_VERB_DROP_TABLE && i < event->ddl.ntables; i++)
+        *wanted = *wanted || event->ddl.tables[i].wanted;
+    return event->ddl.verb == TR_VERB_RENAME_TABLE ? is_renaming(sink, event, wanted, err) : 0;
 }
 
 /* ------------------------------------------------------------------------------------------- the statement */
@@ -60,6 +80,32 @@ write_drop(struct carry *c)
         tr_mysql_qualified(&c->sql, table->target_schema, table->target_name);
         comma = ", ";
     }
+}
+
+/* Out of the way first, so that other tables of the statement can take its name; dropped behind it. */
+static void
+write_gone(struct carry *c, uint32_t i)
+{
+    const struct tr_ddl_table *from = &c->event->ddl.tables[i];
+    char name[48];
+    snprintf(name, sizeof name, "tailrace_gone_%016llx",
+             (unsigned long long)tr_hash_bytes(i, from->target_name, strlen(from->target_name)));
+    tr_mysql_qualified(&c->sql, from->target_schema, name);
+}
+
+static int
+drop_gone(struct carry *c, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < c->event->ddl.ntables; i++) {
+        if (!is_gone(c->event, i))
+            continue;
+        tr_buffer_reset(&c->sql);
+        tr_buffer_text(&c->sql, "DROP TABLE IF EXISTS ");
+        write_gone(c, i);
+        rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+    }
+    return rc;
 }
 
 /* CREATE TABLE ... AS SELECT is logged with a clause for the server's own replicas: its rows come in the same transaction. */
@@ -86,7 +132,10 @@ write_statement(struct carry *c)
     for (uint32_t i = 0; i < c->event->ddl.ntables; i++) {
         const struct tr_ddl_table *table = &c->event->ddl.tables[i];
         tr_buffer_add(&c->sql, text + at, table->at - at);
-        tr_mysql_qualified(&c->sql, table->target_schema, table->target_name);
+        if (i > 0 && is_gone(c->event, i - 1))
+            write_gone(c, i - 1);
+        else
+            tr_mysql_qualified(&c->sql, table->target_schema, table->target_name);
         at = table->at + table->len;
     }
     tr_buffer_add(&c->sql, text + at, len > at ? len - at : 0);
@@ -351,12 +400,40 @@ make_transactional(struct carry *c, struct tr_error *err)
     return rc;
 }
 
+/* What the task made of a table whose load never came to an end is in the way of one that gets its name: the source had it no more at the next start. */
+static int
+clear_way(struct carry *c, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 1; rc == 0 && c->event->ddl.verb == TR_VERB_RENAME_TABLE && i < c->event->ddl.ntables;
+         i += 2) {
+        const struct tr_ddl_table *to = &c->event->ddl.tables[i];
+        struct tr_relation named = { .schema = to->schema, .name = to->name };
+        bool made = false, loaded = false;
+        if (to->wanted)
+            rc = tr_my_was_made(c->sink, &named, &made, err);
+        if (rc == 0 && made)
+            rc = tr_my_is_loaded(c->sink, to->schema, to->name, &loaded, err);
+        if (rc < 0 || !made || loaded)
+            continue;
+        tr_buffer_reset(&c->sql);
+        tr_buffer_text(&c->sql, "DROP TABLE IF EXISTS ");
+        tr_mysql_qualified(&c->sql, to->target_schema, to->target_name);
+        rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+        if (rc == 0) /* once: the next table of this name is another one */
+            rc = tr_my_unmark_made(c->sink, &named, err);
+    }
+    return rc;
+}
+
 static int
 carry(struct carry *c, struct tr_error *err)
 {
     uint64_t before = 0, now = 0;
-    bool begun;
-    int rc = read_step(c, &begun, &before, err);
+    bool begun = false;
+    int rc = clear_way(c, err);
+    if (rc == 0)
+        rc = read_step(c, &begun, &before, err);
     if (rc == 0)
         rc = look(c, &now, err);
     if (rc == 0 && !begun)
@@ -364,6 +441,8 @@ carry(struct carry *c, struct tr_error *err)
     write_statement(c);
     if (rc == 0 && before == now)
         rc = run(c, begun, before, err);
+    if (rc == 0)
+        rc = drop_gone(c, err);
     if (rc == 0)
         rc = make_transactional(c, err);
     if (rc == 0)
@@ -464,10 +543,13 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
 {
     if (event->ddl.ntables == 0 || event != &group->first->events[0])
         return 0;
+    bool wanted = false;
     int rc = tr_my_copies(sink, group, event, err);
+    if (rc == 0)
+        rc = is_wanted(sink, event, &wanted, err);
     if (rc < 0)
         return rc;
-    if (!is_wanted(event)) {
+    if (!wanted) {
         tell_exchange(sink, event);
         return 0;
     }

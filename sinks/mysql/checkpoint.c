@@ -121,6 +121,32 @@ tr_my_was_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, b
 }
 
 int
+tr_my_unmark_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err)
+{
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    const char *values[] = { sink->base.env->task, name };
+    int rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_made WHERE task = %s AND table_name = %s",
+                 values);
+    free(name);
+    return rc;
+}
+
+int
+tr_my_is_loaded(struct tr_mysql_sink *sink, const char *schema, const char *name, bool *loaded,
+                struct tr_error *err)
+{
+    char *full = tr_asprintf("%s.%s", schema, name);
+    const char *values[] = { sink->base.env->task, full };
+    MYSQL_RES *res = NULL;
+    int rc = run(sink->meta, &res, err,
+                 "SELECT 1 FROM tailrace.table_cut WHERE task = %s AND table_name = %s AND done", values);
+    *loaded = rc == 0 && mysql_num_rows(res) > 0;
+    mysql_free_result(res);
+    free(full);
+    return rc;
+}
+
+int
 tr_my_state_table_ddl(struct tr_mysql_sink *sink, struct tr_error *err)
 {
     if (sink->ddl_table)

@@ -61,6 +61,10 @@ int tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err);
 int tr_my_mark_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err);
 int tr_my_was_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *made,
                    struct tr_error *err);
+int tr_my_unmark_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err);
+/* Is the load of the source's table complete? */
+int tr_my_is_loaded(struct tr_mysql_sink *sink, const char *schema, const char *name, bool *loaded,
+                    struct tr_error *err);
 /* tailrace.ddl_step, made when a statement is carried for the first time. */
 int tr_my_state_table_ddl(struct tr_mysql_sink *sink, struct tr_error *err);
 int tr_my_load_checkpoint(struct tr_sink *sink, struct tr_checkpoint *checkpoint, struct tr_error *err);

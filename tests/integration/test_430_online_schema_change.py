@@ -295,3 +295,35 @@ def test_columns_of_a_copy_are_known_at_the_exchange(server, shop, tailrace, twi
     finally:
         twin.drop_database("tailrace")
         twin.drop_database(shop.name)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("way", ["rotated", "back", "killed"])
+def test_a_table_is_renamed_while_the_task_stands_still(server, shop, tailrace, twin, way):
+    """At the next start it is loaded under its new name, and the log has its renaming still."""
+    if server.sql("SELECT @@global.binlog_row_metadata")[0][0] != "FULL":
+        pytest.skip("the target has nothing to do with it")
+    config = task_config(shop.url, twin.url(), tables={"include": [f"{shop.name}.%"]})
+    try:
+        drain(tailrace, config)
+        shop.sql("RENAME TABLE t TO away")
+        shop.sql("INSERT INTO away (v) VALUES ('under the new name')")
+        if way == "rotated":
+            shop.sql("CREATE TABLE t LIKE away")
+            shop.sql("INSERT INTO t (v) VALUES ('of another table')")
+        elif way == "back":
+            drain(tailrace, config)
+            shop.sql("INSERT INTO away (v) VALUES ('by the stream')")
+        else:
+            tailrace.run("run", config={**config, "stop": "drained"}, env={"TAILRACE_FAILPOINT": "sink.mysql.tables.made:1"})
+        if way != "rotated":
+            shop.sql("RENAME TABLE away TO t")
+        shop.sql("INSERT INTO t (v) VALUES ('last')")
+        drain(tailrace, config)
+        tables = [name for (name,) in shop.sql("SHOW TABLES")]
+        assert [name for (name,) in twin.sql(f"SHOW TABLES FROM {shop.name}")] == tables
+        for table in tables:
+            assert twin.sql(f"SELECT * FROM {shop.name}.{table} ORDER BY id") == shop.sql(f"SELECT * FROM {table} ORDER BY id")
+    finally:
+        twin.drop_database("tailrace")
+        twin.drop_database(shop.name)
