@@ -223,13 +223,13 @@ int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *gr
 int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                           const struct tr_event *event, struct tr_error *err);
 /*
- * copies.c: columns of an online schema change's copy are kept from its ALTER TABLE to the exchange of names, which gives them to the table. For every statement that begins a
+ * copies.c: what ALTER TABLE does to an online schema change's copy is kept until the exchange of names, which does it to the table. For every statement that begins a
  * group's first batch.
  */
 int tr_my_copies(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
                  struct tr_error *err);
 /*
- * ALTER TABLE `of` and the clauses, under its target's name, in the session of `session` (moment and zone), at most once like a statement of the source. part: tells several at one
+ * ALTER TABLE `of` and the clauses, under its target's name, in the session of `session` (moment, zone, sql_mode or -1), at most once like a statement of the source. part: tells several at one
  * place of the log apart.
  */
 int tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *group,

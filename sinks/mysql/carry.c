@@ -350,8 +350,11 @@ run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
     rc = mysql_real_query(c->sink->meta, c->sql.data, (unsigned long)c->sql.len) != 0
              ? tr_mysql_fail(err, c->sink->meta, "statement failed")
              : 0;
-    if (rc < 0 && (rc = failed(c, begun, before, err)) < 0)
+    if (rc < 0 && (rc = failed(c, begun, before, err)) < 0) {
+        struct tr_error ignored;
+        leave_session(c, &ignored); /* an exchange goes on without it */
         return rc;
+    }
     if (leave_session(c, err) < 0)
         return -(int)err->class;
     TR_FAILPOINT("sink.mysql.ddl.after");
@@ -493,7 +496,7 @@ tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *group
     own.ddl.began_us = session->ddl.began_us;
     own.ddl.time_zone = session->ddl.time_zone;
     own.ddl.offset = session->ddl.offset;
-    own.ddl.sql_mode = -1;
+    own.ddl.sql_mode = session->ddl.sql_mode;
     tr_buffer_init(&c.sql, TR_BUFFER_MAX);
     tr_buffer_init(&c.text, TR_BUFFER_MAX);
     name_place(&c, part);
@@ -510,16 +513,18 @@ carry_columns(struct tr_mysql_sink *sink, const struct tr_sql_group *group, cons
               struct tr_error *err)
 {
     const struct tr_ddl_table *of = &event->ddl.tables[0];
+    struct tr_event session = *event;
     struct tr_my_table *table = NULL;
     struct tr_buffer clauses;
     bool any = false;
+    session.ddl.sql_mode = -1; /* the words are ours */
     int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
     if (rc < 0 || table == NULL)
         return rc;
     tr_buffer_init(&clauses, TR_BUFFER_MAX);
     rc = tr_my_translate(sink, event, table, &clauses, &any, err);
     if (rc == 0 && any)
-        rc = tr_my_carry_clauses(sink, group, event, of, clauses.data, 0, err);
+        rc = tr_my_carry_clauses(sink, group, &session, of, clauses.data, 0, err);
     tr_buffer_fini(&clauses);
     tr_my_table_free(table);
     return rc;

@@ -338,6 +338,7 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.ddl_step WHERE task = %s",
         values); /* it may be missing */
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.copy_column WHERE task = %s", values);
+    run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.copy_statement WHERE task = %s", values);
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.table_made WHERE task = %s", values);
     rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", values);
     if (rc == 0)
@@ -349,7 +350,8 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     if (rc == 0 && there == NULL &&
         tr_mysql_query(
             sink->meta,
-            "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.table_made, tailrace.ddl_step, tailrace.copy_column",
+            "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.table_made, tailrace.ddl_step, tailrace.copy_column,"
+            " tailrace.copy_statement",
             NULL, &ignored) == 0) {
         tr_mysql_query(sink->meta, "DROP DATABASE tailrace", NULL, &ignored);
         sink->state_tables = sink->made_table = sink->ddl_table = false;

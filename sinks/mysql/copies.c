@@ -1,9 +1,10 @@
 /*
- * copies.c - columns that an online schema change gives to its copy of a table, which takes the table's place in the end.
+ * copies.c - what an online schema change does to its copy of a table, which takes the table's place in the end.
  *
- * The copy's rows and statements are left out, and its table is never made at the target. But what a column that it adds gave the rows that are there is told by its ALTER TABLE
- * alone: by the time of the exchange the catalogue may know a later default, or the column no more. So tailrace.copy_column keeps such columns, from the statement, which may be
- * many hours and several runs of the task before the exchange, to the exchange, which adds them to the target's table at once.
+ * The copy's rows and statements are left out, and its table is never made at the target. Its ALTER TABLE may be many hours and several runs of the task before the exchange of
+ * names, and by then the source's catalogue may know other indexes and defaults, or a column no more. So two tables at the target keep what the statement says until the exchange:
+ * tailrace.copy_statement its words, for a target of the same engine, which then runs them on the table itself; tailrace.copy_column the columns that it adds, in the target's own
+ * words, for the other engine of the family, and where the statement cannot be run.
  */
 #include <mysqld_error.h>
 #include <inttypes.h>
@@ -14,6 +15,10 @@
 #include "core/memory.h"
 #include "sinks/mysql/apply.h"
 
+static const char make_statements[] =
+    "CREATE TABLE IF NOT EXISTS tailrace.copy_statement (number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL, copy VARCHAR(130) NOT NULL,"
+    " clauses LONGTEXT NOT NULL, began_us BIGINT NOT NULL, sql_mode BIGINT NOT NULL, time_zone VARCHAR(64), utc_offset VARCHAR(8), KEY (task, copy))"
+    " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 static const char make_sql[] =
     "CREATE TABLE IF NOT EXISTS tailrace.copy_column (task VARCHAR(128) NOT NULL, copy VARCHAR(130) NOT NULL, name VARCHAR(64) NOT NULL,"
     " definition LONGTEXT NOT NULL, began_us BIGINT NOT NULL, time_zone VARCHAR(64), utc_offset VARCHAR(8), number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,"
@@ -80,11 +85,66 @@ run(struct copies *c, MYSQL_RES **res, struct tr_error *err)
 
 /* ------------------------------------------------------------------------------------------- what the copy's statements say */
 
+/* What stands behind the copy's name, other tables under their names at the target. */
+static void
+write_words(const struct tr_event *event, struct tr_buffer *out)
+{
+    const struct tr_ddl_table *tables = event->ddl.tables;
+    size_t at = tables[0].at + tables[0].len;
+    for (uint32_t i = 1; i < event->ddl.ntables; i++) {
+        tr_buffer_add(out, event->ddl.text + at, tables[i].at - at);
+        tr_mysql_qualified(out, tables[i].target_schema, tables[i].target_name);
+        at = tables[i].at + tables[i].len;
+    }
+    tr_buffer_text(out, event->ddl.text + at);
+}
+
+/* The same statement again, after a crash, takes the place of itself. */
+static int
+keep_statement(struct copies *c, struct tr_error *err)
+{
+    const struct tr_event *event = c->event;
+    struct tr_buffer words;
+    for (uint32_t i = 1; i < event->ddl.ntables; i++)
+        if (event->ddl.tables[i].renamed)
+            return 0;
+    int rc = tr_mysql_query(c->sink->meta, make_statements, NULL, err);
+    if (rc < 0)
+        return tr_error_prefix(err, "making table tailrace.copy_statement at the target");
+    tr_buffer_init(&words, TR_BUFFER_MAX);
+    write_words(event, &words);
+    begin(c, "DELETE FROM tailrace.copy_statement", NULL);
+    tr_buffer_printf(&c->sql, " AND began_us = %" PRId64 " AND clauses = ", event->ddl.began_us);
+    literal(c, words.data);
+    rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+    tr_buffer_reset(&c->sql);
+    tr_buffer_text(
+        &c->sql,
+        "INSERT INTO tailrace.copy_statement (task, copy, clauses, time_zone, utc_offset, began_us, sql_mode) VALUES (");
+    const char *values[] = { c->sink->base.env->task, c->copy, words.data, event->ddl.time_zone,
+                             event->ddl.offset };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        literal(c, values[i]);
+        tr_buffer_text(&c->sql, ", ");
+    }
+    tr_buffer_printf(&c->sql, "%" PRId64 ", %" PRId64 ")", event->ddl.began_us, event->ddl.sql_mode);
+    tr_buffer_fini(&words);
+    return rc < 0 ? rc : tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+}
+
 static int
 forget(struct copies *c, const char *column, struct tr_error *err)
 {
     begin(c, "DELETE FROM tailrace.copy_column", column);
     return run(c, NULL, err);
+}
+
+static int
+forget_all(struct copies *c, struct tr_error *err)
+{
+    begin(c, "DELETE FROM tailrace.copy_statement", NULL);
+    int rc = run(c, NULL, err);
+    return rc < 0 ? rc : forget(c, NULL, err);
 }
 
 static int
@@ -192,6 +252,50 @@ write_clauses(struct copies *c, const struct tr_my_table *table, struct tr_batch
     return rc;
 }
 
+/* Rows of before may stand against a new key, where the tool has left some out; the table may be another than the source's. Then it is as for another engine, and that is said. */
+static int
+settle_failure(struct copies *c, const struct tr_ddl_table *of, int rc, struct tr_error *err)
+{
+    if (rc != -TR_REFUSED)
+        return rc;
+    tr_error_prefix(err, "table %s.%s has been exchanged for a copy by an online schema change", of->schema,
+                    of->name);
+    tr_error_hint(
+        err,
+        "columns that it adds are added; run the rest of the statement at the target, once it can be run there");
+    tr_log_error(c->sink->base.env->log, TR_LOG_WARNING, "sink", err);
+    tr_error_clear(err);
+    return 0;
+}
+
+/* The copy's statements, in their order, on the table whose place it takes; each is forgotten when it is done. */
+static int
+run_statements(struct copies *c, const struct tr_sql_group *group, const struct tr_ddl_table *of,
+               struct tr_error *err)
+{
+    MYSQL_RES *res = NULL;
+    MYSQL_ROW row;
+    begin(c, "SELECT number, clauses, began_us, sql_mode, time_zone, utc_offset FROM tailrace.copy_statement",
+          NULL);
+    tr_buffer_text(&c->sql, " ORDER BY number");
+    int rc = run(c, &res, err);
+    while (rc == 0 && res != NULL && (row = mysql_fetch_row(res)) != NULL) {
+        struct tr_event own = { .kind = TR_DDL };
+        own.ddl.began_us = strtoll(row[2], NULL, 10);
+        own.ddl.sql_mode = strtoll(row[3], NULL, 10);
+        own.ddl.time_zone = row[4];
+        own.ddl.offset = row[5];
+        uint32_t part = c->event->ddl.ntables + (uint32_t)strtoul(row[0], NULL, 10);
+        rc = settle_failure(c, of, tr_my_carry_clauses(c->sink, group, &own, of, row[1], part, err), err);
+        tr_buffer_reset(&c->sql);
+        tr_buffer_printf(&c->sql, "DELETE FROM tailrace.copy_statement WHERE number = %s", row[0]);
+        if (rc == 0)
+            rc = run(c, NULL, err);
+    }
+    mysql_free_result(res);
+    return rc;
+}
+
 /* A table of ours gets what its copy, which takes its place, had more. */
 static int
 take_over(struct copies *c, const struct tr_sql_group *group, uint32_t at, struct tr_error *err)
@@ -200,7 +304,10 @@ take_over(struct copies *c, const struct tr_sql_group *group, uint32_t at, struc
     struct tr_event own = { .kind = TR_DDL };
     struct tr_my_table *table = NULL;
     struct tr_buffer clauses;
-    int rc = tr_my_table_read(c->sink->meta, of->target_schema, of->target_name, &table, err);
+    own.ddl.sql_mode = -1;
+    int rc = tr_my_carries_statements(c->sink) ? run_statements(c, group, of, err) : 0;
+    if (rc == 0)
+        rc = tr_my_table_read(c->sink->meta, of->target_schema, of->target_name, &table, err);
     if (rc < 0)
         return rc;
     tr_buffer_init(&clauses, TR_BUFFER_MAX);
@@ -210,7 +317,14 @@ take_over(struct copies *c, const struct tr_sql_group *group, uint32_t at, struc
         rc = tr_my_carry_clauses(c->sink, group, &own, of, clauses.data, at, err);
     tr_buffer_fini(&clauses);
     tr_my_table_free(table);
-    return rc < 0 ? rc : forget(c, NULL, err);
+    return rc < 0 ? rc : forget_all(c, err);
+}
+
+static int
+note_alter(struct copies *c, struct tr_error *err)
+{
+    int rc = tr_my_carries_statements(c->sink) ? keep_statement(c, err) : 0;
+    return rc < 0 ? rc : note_columns(c, err);
 }
 
 int
@@ -232,9 +346,9 @@ tr_my_copies(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const
         if (exchange)
             rc = take_over(&c, group, i, err);
         else if (event->ddl.verb == TR_VERB_ALTER_TABLE && i == 0)
-            rc = note_columns(&c, err);
+            rc = note_alter(&c, err);
         else if (event->ddl.verb == TR_VERB_CREATE_TABLE || event->ddl.verb == TR_VERB_DROP_TABLE)
-            rc = i == 0 || event->ddl.verb == TR_VERB_DROP_TABLE ? forget(&c, NULL, err) : 0;
+            rc = i == 0 || event->ddl.verb == TR_VERB_DROP_TABLE ? forget_all(&c, err) : 0;
         copies_fini(&c);
     }
     return rc;

@@ -1,5 +1,5 @@
 /*
- * indexes.c - which indexes of a table are not the source's: after an online schema change, whose statements are about a copy and are left out.
+ * indexes.c - which indexes of a table are not the source's: after an online schema change, whose statements are about a copy and may not all have been kept.
  *
  * Both ends are of one engine and say them alike, line by line in SHOW CREATE TABLE. Their names do not count.
  */
@@ -106,7 +106,7 @@ warn(const struct tr_mysql_sink *sink, const struct tr_table *table, const char 
     tr_error_clear(&warning);
     tr_fail(
         &warning, TR_REFUSED,
-        "table %s.%s has been exchanged for a copy by an online schema change, whose statements are left out: its indexes at the target are not the source's",
+        "table %s.%s has been exchanged for a copy by an online schema change, of which not all was carried: its indexes at the target are not the source's",
         table->relation->schema, table->relation->name);
     tr_error_hint(
         &warning,
