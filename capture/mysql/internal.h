@@ -123,7 +123,7 @@ int tr_mysql_source_connect(const struct tr_mysql_source *source, const char *pu
 /* On the query connection, made anew when it was lost. */
 int tr_mysql_ask(struct tr_mysql_source *source, const char *sql, MYSQL_RES **res, struct tr_error *err);
 int tr_mysql_ask_text(struct tr_mysql_source *source, const char *sql, char **text, struct tr_error *err);
-/* A statement about a table that was listed has failed: when it has been dropped or renamed since, the next list does not have it. Returns the error, by its class. */
+/* A statement about a table that was listed has failed: when it, or a column of it, has been dropped or renamed since, the next list does not have it. Returns the error, by its class. */
 int tr_mysql_vanished(struct tr_error *err);
 /* Is the table of this source (its database, not the server's own) and of the task? */
 bool tr_mysql_wants(void *arg, const char *database, const char *table);

@@ -274,7 +274,7 @@ ask_row(struct split *s, struct range *out, bool *found, struct tr_error *err)
     *found = false;
     int rc = tr_mysql_ask(s->source, s->sql.data, &res, err);
     if (rc < 0)
-        return rc;
+        return tr_mysql_vanished(err);
     MYSQL_ROW row = mysql_fetch_row(res);
     const unsigned long *lengths = row != NULL ? mysql_fetch_lengths(res) : NULL;
     *found = row != NULL;
@@ -360,7 +360,7 @@ estimate(struct split *s, int at, struct tr_error *err)
             s->ranges[at].rows = strtod(row[i], NULL);
     if (rc == 0)
         mysql_free_result(res);
-    return rc;
+    return rc < 0 ? tr_mysql_vanished(err) : 0;
 }
 
 /* ------------------------------------------------------------------------------------------- halving */

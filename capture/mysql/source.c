@@ -99,7 +99,7 @@ tr_mysql_wants(void *arg, const char *database, const char *table)
 int
 tr_mysql_vanished(struct tr_error *err)
 {
-    if (strcmp(err->sqlstate, "42S02") == 0)
+    if (strcmp(err->sqlstate, "42S02") == 0 || strcmp(err->sqlstate, "42S22") == 0)
         err->class = TR_RETRY;
     return -(int)err->class;
 }
