@@ -31,6 +31,13 @@ worker_of(struct tr_sql_worker *base)
 
 /* ------------------------------------------------------------------------------------------- the head */
 
+/* Columns that were renamed in a large transaction get their names behind it. */
+static int
+catch_up(struct tr_my_apply *apply, struct tr_error *err)
+{
+    return apply->shapes.late && apply->base.head == NULL ? tr_my_shapes_catch_up(apply->sink, err) : 0;
+}
+
 /* A commit that was answered is on disk, or the server is told to put it there. */
 static int
 durable(struct tr_sql_apply *base, bool force, uint64_t *sequence, struct tr_error *err)
@@ -38,6 +45,8 @@ durable(struct tr_sql_apply *base, bool force, uint64_t *sequence, struct tr_err
     struct tr_my_apply *apply = of(base);
     const struct tr_mysql_sink *sink = apply->sink;
     int64_t now = tr_clock_us();
+    if (catch_up(apply, err) < 0)
+        return -(int)err->class;
     if (!sink->commits_are_safe && sink->flush_is_allowed) {
         if (!force && now - apply->asked_flush_us < ASK_FLUSH_US)
             return 0;
@@ -94,7 +103,9 @@ static int
 prepare(struct tr_sql_apply *base, struct tr_sql_group *group, struct tr_error *err)
 {
     struct tr_my_apply *apply = of(base);
-    int rc = group->ddl ? change_shapes(apply, group, err) : 0;
+    int rc = catch_up(apply, err);
+    if (rc == 0 && group->ddl)
+        rc = change_shapes(apply, group, err);
     if (rc == 0 && group->careful)
         return 1;
     if (rc == 0)
@@ -280,6 +291,8 @@ apply_open(struct tr_mysql_sink *sink, struct tr_error *err)
                                sizeof(*apply->workers));
     sink->apply = apply;
     tr_mysql_group_linger(sink->group, LINGER_US); /* what was read is applied before the end */
+    if (tr_my_shapes_load(sink, err) < 0)
+        return -(int)err->class;
     return tr_sql_apply_open(&apply->base, sink->base.env, &driver, apply->workers, sizeof(*apply->workers),
                              err);
 }
@@ -299,6 +312,7 @@ tr_my_apply_close(struct tr_my_apply *apply)
     }
     free(apply->renamed);
     tr_cascades_clear(&apply->cascades);
+    tr_my_shapes_free(&apply->shapes);
     tr_my_maps_free(apply);
     tr_my_values_fini(&apply->values);
     free(apply->workers);

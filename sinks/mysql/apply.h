@@ -8,6 +8,7 @@
 #define TR_SINKS_MYSQL_APPLY_H
 
 #include "sinks/mysql/internal.h"
+#include "sinks/mysql/shape.h"
 #include "sinks/sql/apply.h"
 #include "sinks/sql/cascade.h"
 #include "sinks/sql/maps.h"
@@ -219,6 +220,9 @@ bool tr_my_cascades(const struct tr_my_apply *apply, const struct tr_event *even
 
 /* Carry the changes of shape of a group to the target, before its rows: DDL commits by itself here, so each is such that the old rows fit too. */
 int tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *group, struct tr_error *err);
+/* One statement of it; an open large transaction gives way to it. */
+int tr_my_run_change(struct tr_mysql_sink *sink, const struct tr_my_table *table, const char *sql,
+                     struct tr_error *err);
 /* carry.c: a statement that begins the group's first batch, when it is for this engine and the policy allows it. Run at most once, over crashes too. */
 int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                           const struct tr_event *event, struct tr_error *err);
@@ -267,6 +271,8 @@ int tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, co
 /* By the types' texts as DDL has them; behind a type anything may stand. Is it the same type; does each of its values fit, unchanged? */
 bool tr_my_types_alike(const char *one, const char *other);
 bool tr_my_type_widens(const char *from, const char *to);
+/* Does every value of the source's older type keep its meaning in the new one? */
+bool tr_my_widens(const struct tr_column *from, const struct tr_column *to);
 /* What the target's column is, behind its name; the same with another type; the same as one that is no more at the source: it may be NULL, and says so. */
 int tr_my_column_line(MYSQL *conn, const struct tr_my_table *table, const char *column,
                       struct tr_buffer *line, struct tr_error *err);
@@ -292,6 +298,7 @@ struct tr_my_apply {
     struct tr_my_worker *workers;
     size_t call_bytes; /* of one statement */
     struct tr_sql_maps maps;
+    struct tr_my_shapes shapes;
     struct tr_my_renamed *renamed;
     uint32_t nrenamed;
     int64_t asked_flush_us;

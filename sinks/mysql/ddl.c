@@ -87,23 +87,50 @@ refuse_within(struct tr_error *err)
         err, "raise `memory`, or change the target's table by hand and start again with ddl: ignore");
 }
 
-static int
-run(struct change *c, struct tr_error *err)
+int
+tr_my_run_change(struct tr_mysql_sink *sink, const struct tr_my_table *table, const char *sql,
+                 struct tr_error *err)
 {
     TR_FAILPOINT("sink.mysql.shape");
-    int rc = give_way(c->sink->apply, err);
+    int rc = give_way(sink->apply, err);
     if (rc == 0)
-        rc = tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+        rc = tr_mysql_query(sink->meta, sql, NULL, err);
     if (rc == 0) {
-        tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s",
-               c->table->database, c->table->name, c->sql.data);
+        tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s",
+               table->database, table->name, sql);
     } else if (err->class != TR_RETRY) {
         err->class = TR_REFUSED;
-        tr_error_prefix(err, "carrying a change of table %s.%s (%s)", c->table->database, c->table->name,
-                        c->sql.data);
+        tr_error_prefix(err, "carrying a change of table %s.%s (%s)", table->database, table->name, sql);
         rc = -TR_REFUSED;
     }
     return rc;
+}
+
+static int
+run(struct change *c, struct tr_error *err)
+{
+    return tr_my_run_change(c->sink, c->table, c->sql.data, err);
+}
+
+static const struct tr_my_shape *
+shape_of(const struct change *c)
+{
+    const struct tr_my_apply *apply = c->sink->apply;
+    return apply != NULL ? tr_my_shape_find(&apply->shapes, c->relation) : NULL;
+}
+
+/* Where the target has the source's column, or -1. */
+static int
+place_of(const struct change *c, const struct tr_column *column)
+{
+    return tr_my_shape_column(shape_of(c), c->table, column);
+}
+
+/* Has it to come? Not one that was replaced. */
+static bool
+is_lacking(const struct change *c, const struct tr_column *column)
+{
+    return !column->generated && place_of(c, column) < 0 && !tr_my_shape_lost(shape_of(c), column);
 }
 
 static int
@@ -315,42 +342,7 @@ static int
 carry_new(struct change *c, const struct tr_relation *before, const struct tr_column *column,
           struct tr_error *err)
 {
-    if (column->generated || tr_my_table_column(c->table, column->name) >= 0)
-        return 0;
-    return add_column(c, before, column, err);
-}
-
-/* A column keeps its labels by their texts, whatever their order is. */
-static bool
-has_labels(const struct tr_column *from, const struct tr_column *to)
-{
-    for (uint32_t i = 0, k = 0; i < from->nlabels; i++) {
-        for (k = 0; k < to->nlabels && strcmp(from->labels[i], to->labels[k]) != 0;)
-            k++;
-        if (k == to->nlabels)
-            return false;
-    }
-    return true;
-}
-
-/* Does every value of the old type keep its meaning in the new one? */
-static bool
-widens(const struct tr_column *from, const struct tr_column *to)
-{
-    bool integers = from->logical >= TR_INT8 && from->logical <= TR_UINT64 && to->logical >= TR_INT8 &&
-                    to->logical <= TR_UINT64;
-    if (integers)
-        return to->logical > from->logical &&
-               (from->logical % 2 == to->logical % 2 || to->logical % 2 == TR_INT8 % 2);
-    if ((from->logical == TR_TEXT || from->logical == TR_CHAR) && to->logical == TR_TEXT)
-        return to->length < 0 || (from->length >= 0 && to->length >= from->length);
-    if (from->logical == TR_DECIMAL && to->logical == TR_DECIMAL)
-        return to->precision < 0 || (from->precision >= 0 && to->scale >= from->scale &&
-                                     to->precision - to->scale >= from->precision - from->scale);
-    if (from->nlabels > 0 && from->logical == to->logical)
-        return has_labels(from, to);
-    return (from->logical == TR_TIMESTAMP || from->logical == TR_TIME || from->logical == TR_TIMESTAMPTZ) &&
-           from->logical == to->logical && to->scale >= from->scale;
+    return is_lacking(c, column) ? add_column(c, before, column, err) : 0;
 }
 
 static void
@@ -367,9 +359,11 @@ carry_name(struct change *c, const struct tr_column *before, const struct tr_col
            struct tr_error *err)
 {
     int rc = 0;
-    if (strcmp(before->name, after->name) == 0)
+    bool here = tr_my_table_column(c->table, before->name) >= 0;
+    bool followed = c->sink->keeps_shapes && after->number > 0; /* follow.c has done it, or will */
+    if (strcmp(before->name, after->name) == 0 || (followed && here))
         return 0;
-    if (tr_my_table_column(c->table, before->name) >= 0 && tr_my_table_column(c->table, after->name) < 0) {
+    if (here && tr_my_table_column(c->table, after->name) < 0) {
         if (is_written(c)) /* read again, its first rows would not find the column by its old name */
             return refuse_within(err);
         alter(c, "RENAME COLUMN", before->name);
@@ -423,25 +417,26 @@ carry_changed(struct change *c, const struct tr_column *before, const struct tr_
                    before->nlabels != after->nlabels;
     if (rc < 0 || after->generated || !retyped || same_type(c, before, after))
         return rc;
-    int at = tr_my_table_column(c->table, before->name);
+    int at = c->sink->keeps_shapes ? place_of(c, after) : tr_my_table_column(c->table, before->name);
     at = at >= 0 ? at : tr_my_table_column(c->table, after->name);
     if (at < 0 || (tr_my_carries_statements(c->sink) && !is_still(c, at, before)))
         return 0; /* the statement has done it */
     write_type(c, after);
     if (tr_my_types_alike(c->table->columns[at].type, c->type.data))
         return 0; /* a statement or the operator has done it */
-    alter(c, "MODIFY COLUMN", after->name);
+    const char *name = c->sink->keeps_shapes ? c->table->columns[at].name : after->name;
+    alter(c, "MODIFY COLUMN", name);
     tr_buffer_byte(&c->sql, ' ');
-    rc = tr_my_write_retyped(c->sink->meta, c->table, after->name, c->type.data, &c->sql, err);
+    rc = tr_my_write_retyped(c->sink->meta, c->table, name, c->type.data, &c->sql, err);
     if (rc < 0)
         return rc;
-    return widens(before, after) ? run(c, err) : refuse(c, "another type for", after->name, err);
+    return tr_my_widens(before, after) ? run(c, err) : refuse(c, "another type for", after->name, err);
 }
 
 static int
 carry_dropped(struct change *c, const struct tr_column *column, struct tr_error *err)
 {
-    int at = tr_my_table_column(c->table, column->name);
+    int at = place_of(c, column);
     if (at < 0)
         return 0;
     tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
@@ -449,7 +444,7 @@ carry_dropped(struct change *c, const struct tr_column *column, struct tr_error 
            c->table->name);
     if (!c->table->columns[at].not_null || c->table->columns[at].has_default)
         return 0;
-    alter(c, "MODIFY COLUMN", column->name);
+    alter(c, "MODIFY COLUMN", c->table->columns[at].name);
     tr_buffer_printf(&c->sql, " %s NULL", c->table->columns[at].type);
     return run(c, err);
 }
@@ -509,7 +504,8 @@ carry(struct change *c, const struct tr_relation *before, const struct tr_relati
 static int
 apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err)
 {
-    const struct tr_relation *before = event->schema.previous, *after = event->relation;
+    const struct tr_relation *before = event->schema.previous;
+    struct tr_relation *after = event->relation;
     struct tr_my_table *table = NULL;
     int rc = 0;
     if (before == NULL || after->skip || tr_relation_same_shape(before, after))
@@ -522,6 +518,8 @@ apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_
     /* of the same engine, too: a table that an online schema change has exchanged is left alone by the statements */
     if (sink->ddl == TR_MY_DDL_APPLY)
         rc = tr_my_table_read(sink->meta, tr_my_database(sink, after), after->target_name, &table, err);
+    if (rc == 0 && table != NULL)
+        rc = tr_my_shape_follow(sink, before, after, table, err);
     if (rc == 0 && table != NULL) {
         struct change c;
         change_init(&c, sink, after, table);
@@ -554,9 +552,12 @@ tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
 static int
 refuse_unseen(struct change *c, const struct tr_column *come, struct tr_error *err)
 {
+    const struct tr_my_shape *shape = shape_of(c);
     const char *gone = NULL;
     for (uint16_t i = 0; i < c->table->ncolumns && gone == NULL; i++)
-        if (!c->table->columns[i].generated && tr_relation_column(c->relation, c->table->columns[i].name) < 0)
+        if (!c->table->columns[i].generated &&
+            (come->number == 0 || tr_my_shape_owner(shape, c->table->columns[i].name) == NULL) &&
+            tr_relation_column(c->relation, c->table->columns[i].name) < 0)
             gone = c->table->columns[i].name;
     if (gone == NULL || !c->sink->from_postgresql)
         return 0;
@@ -579,7 +580,7 @@ refuse_unseen(struct change *c, const struct tr_column *come, struct tr_error *e
 static bool
 has_grown(struct change *c, const struct tr_column *column)
 {
-    int at = column->generated ? -1 : tr_my_table_column(c->table, column->name);
+    int at = column->generated ? -1 : place_of(c, column);
     if (at < 0 ||
         (c->sink->from_postgresql && strncasecmp(c->table->columns[at].type, "tinyint(1)", 10) == 0))
         return false;
@@ -615,9 +616,10 @@ widen_types(struct change *c, bool *changed, struct tr_error *err)
         const struct tr_column *column = &c->relation->columns[i];
         if (!has_grown(c, column))
             continue;
-        alter(c, "MODIFY COLUMN", column->name);
+        const char *name = c->table->columns[place_of(c, column)].name;
+        alter(c, "MODIFY COLUMN", name);
         tr_buffer_byte(&c->sql, ' ');
-        rc = tr_my_write_retyped(c->sink->meta, c->table, column->name, c->type.data, &c->sql, err);
+        rc = tr_my_write_retyped(c->sink->meta, c->table, name, c->type.data, &c->sql, err);
         if (rc == 0)
             rc = run(c, err);
         *changed = *changed || rc == 0;
@@ -674,7 +676,7 @@ tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation
     change_init(&c, sink, relation, (struct tr_my_table *)table);
     for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++) {
         const struct tr_column *column = &relation->columns[i];
-        if (column->generated || tr_my_table_column(table, column->name) >= 0)
+        if (!is_lacking(&c, column))
             continue;
         rc = refuse_unseen(&c, column, err);
         if (rc == 0)

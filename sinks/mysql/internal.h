@@ -36,6 +36,9 @@ struct tr_mysql_sink {
     bool state_tables;     /* tailrace.checkpoint and tailrace.table_cut are known to exist */
     bool made_table;       /* tailrace.table_made too */
     bool ddl_table;        /* and tailrace.ddl_step */
+    bool shape_table;      /* and tailrace.column_place */
+    bool keeps_shapes;     /* the source numbers its columns, and changes of them are carried */
+    bool shapes_are_lost;  /* that table cannot be made: they are kept as long as the process */
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_sql_conflict_policy on_conflict;
     enum tr_my_value_policy on_value;

@@ -300,3 +300,35 @@ tr_my_is_dropped(MYSQL *conn, const struct tr_my_table *table, const char *colum
     tr_buffer_fini(&line);
     return rc;
 }
+
+/* A column keeps its labels by their texts, whatever their order is. */
+static bool
+has_labels(const struct tr_column *from, const struct tr_column *to)
+{
+    for (uint32_t i = 0, k = 0; i < from->nlabels; i++) {
+        for (k = 0; k < to->nlabels && strcmp(from->labels[i], to->labels[k]) != 0;)
+            k++;
+        if (k == to->nlabels)
+            return false;
+    }
+    return true;
+}
+
+bool
+tr_my_widens(const struct tr_column *from, const struct tr_column *to)
+{
+    bool whole = from->logical >= TR_INT8 && from->logical <= TR_UINT64 && to->logical >= TR_INT8 &&
+                 to->logical <= TR_UINT64;
+    if (whole)
+        return to->logical > from->logical &&
+               (from->logical % 2 == to->logical % 2 || to->logical % 2 == TR_INT8 % 2);
+    if ((from->logical == TR_TEXT || from->logical == TR_CHAR) && to->logical == TR_TEXT)
+        return to->length < 0 || (from->length >= 0 && to->length >= from->length);
+    if (from->logical == TR_DECIMAL && to->logical == TR_DECIMAL)
+        return to->precision < 0 || (from->precision >= 0 && to->scale >= from->scale &&
+                                     to->precision - to->scale >= from->precision - from->scale);
+    if (from->nlabels > 0 && from->logical == to->logical)
+        return has_labels(from, to);
+    return (from->logical == TR_TIMESTAMP || from->logical == TR_TIME || from->logical == TR_TIMESTAMPTZ) &&
+           from->logical == to->logical && to->scale >= from->scale;
+}

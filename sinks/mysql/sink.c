@@ -170,6 +170,7 @@ open_as(const struct tr_sink_class *class, const struct tr_sink_env *env, struct
     sink->from_postgresql = env->source_dialect == NULL || strcmp(env->source_dialect, "postgresql") == 0;
     sink->group = tr_mysql_group_new(env->stop_fd);
     policies(sink, env->settings);
+    sink->keeps_shapes = sink->from_postgresql && sink->ddl == TR_MY_DDL_APPLY;
     int rc = tr_url_parse(sink->url, &url, err);
     if (rc == 0) {
         sink->database = url.path != NULL && url.path[0] != '\0' ? tr_strdup(url.path) : NULL;

@@ -431,7 +431,9 @@ tr_my_prepare_tables(struct tr_sink *base, const struct tr_schema *schema, struc
         rc = create_tables(sink, schema, err);
     if (rc == 0)
         rc = compare_tables(sink, schema, err);
-    return rc < 0 ? rc : existing_rows(sink, schema, err);
+    if (rc == 0)
+        rc = existing_rows(sink, schema, err);
+    return rc < 0 ? rc : tr_my_shapes_prepare(sink, schema, err);
 }
 
 int

@@ -377,15 +377,16 @@ static const struct tr_column *
 lay_over(struct tr_my_map *map, const struct tr_my_apply *apply)
 {
     const struct tr_column *missing = NULL;
+    const struct tr_my_shape *shape = apply != NULL ? tr_my_shape_find(&apply->shapes, map->relation) : NULL;
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
         const struct tr_column *column = &map->relation->columns[i];
-        int target = tr_my_table_column(map->table, column->name);
+        int target = tr_my_shape_column(shape, map->table, column);
         for (uint32_t r = 0; apply != NULL && r < apply->nrenamed && target < 0; r++)
             if (strcmp(apply->renamed[r].table, map->label) == 0 &&
                 strcmp(apply->renamed[r].from, column->name) == 0)
                 target = tr_my_table_column(map->table, apply->renamed[r].to);
         map->target[i] = target;
-        if (target < 0 && !column->generated && missing == NULL)
+        if (target < 0 && !column->generated && missing == NULL && !tr_my_shape_lost(shape, column))
             missing = column;
         if (target >= 0 && (map->table->columns[target].generated || !tr_column_arrives(column)))
             map->target[i] = -1;
@@ -507,6 +508,13 @@ fill_map(struct tr_mysql_sink *sink, struct tr_my_map *map, struct tr_error *err
             err,
             "make it there, or leave it out of the task's tables; the stream goes on from where it stands");
     }
+    rc = tr_my_shape_first_use(sink, relation, map->table, &added, err);
+    if (rc == 0 && added) {
+        tr_my_map_forget(sink->apply, tr_my_database(sink, relation), relation->target_name);
+        rc = table_get(sink, relation, &map->table, err);
+    }
+    if (rc < 0 || map->table == NULL)
+        return rc < 0 ? rc : tr_fail(err, TR_RETRY, "the target's table %s has gone", map->label);
     missing = lay_over(map, sink->apply);
     if (missing != NULL || tr_my_falls_short(sink, relation, map->table)) {
         rc = tr_my_reach_shape(sink, relation, map->table, &added, err);
