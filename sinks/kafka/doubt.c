@@ -274,9 +274,7 @@ whole_topic(struct kafka_sink *sink, const struct topic *topic, struct ranges *w
     int rc = look_all(sink, err);
     rd_kafka_topic_partition_list_add_range(ends, topic->name, 0, topic->partitions - 1);
     while (rc == 0) {
-        rd_kafka_resp_err_t code = look_ends(sink, sink->look, ends, ASK_MS);
-        for (int i = 0; i < ends->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-            code = ends->elems[i].err;
+        rd_kafka_resp_err_t code = look_all_ends(sink, sink->look, ends, ASK_MS);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
             break;
         if (is_refusal(code))

@@ -265,6 +265,9 @@ int look_all(struct kafka_sink *sink, struct tr_error *err);
 /* Sets each partition's offset to its end: of what is stable with the producer or a consumer of what is committed, else of all. May fail for single partitions. */
 rd_kafka_resp_err_t look_ends(const struct kafka_sink *sink, rd_kafka_t *rk,
                               rd_kafka_topic_partition_list_t *list, int timeout_ms);
+/* The same, and the first failure of any of them. */
+rd_kafka_resp_err_t look_all_ends(const struct kafka_sink *sink, rd_kafka_t *rk,
+                                  rd_kafka_topic_partition_list_t *list, int timeout_ms);
 /* Which parts, of those not yet visible, no open transaction holds back; how many are held is returned, or -1 with *code when the brokers do not answer. */
 int look_passed(struct kafka_sink *sink, struct ranges *ranges, int timeout_ms, rd_kafka_resp_err_t *code);
 typedef int (*look_take)(void *arg, const rd_kafka_message_t *record, struct tr_error *err);

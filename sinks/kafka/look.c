@@ -65,6 +65,16 @@ look_ends(const struct kafka_sink *sink, rd_kafka_t *rk, rd_kafka_topic_partitio
                          : RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+rd_kafka_resp_err_t
+look_all_ends(const struct kafka_sink *sink, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+              int timeout_ms)
+{
+    rd_kafka_resp_err_t code = look_ends(sink, rk, list, timeout_ms);
+    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        code = list->elems[i].err;
+    return code;
+}
+
 /* Asked together; one by one where a topic is not known, for then no answer comes for any. */
 static rd_kafka_resp_err_t
 ends_of(const struct kafka_sink *sink, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, int timeout_ms)

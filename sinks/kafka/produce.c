@@ -116,7 +116,12 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight->outstanding--;
         sink->silence.confirmed++;
-        if (sink->exactly_once && !ranges_note(&sink->written, report) && sink->failure.class == TR_NO_ERROR)
+        /*
+         * No offset: the brokers never confirmed it. librdkafka concludes that it arrived because one behind it did; but a leader that refuses a request,
+         * and has seen nothing of this producer, accepts the one behind it.
+         */
+        bool placed = sink->exactly_once ? ranges_note(&sink->written, report) : report->offset >= 0;
+        if (!placed && sink->failure.class == TR_NO_ERROR)
             tr_fail(&sink->failure, TR_RETRY,
                     "topic %s, partition %d: the brokers do not say where a message stands",
                     rd_kafka_topic_name(report->rkt), report->partition);

@@ -256,6 +256,26 @@ topic_settles(struct kafka_sink *sink, rd_kafka_topic_t *handle)
     }
 }
 
+/*
+ * A leader that does not know its partition yet refuses a first request, and may accept the one right behind it (on_delivery tells what comes of that): so
+ * each is asked something first. With exactly_once doubt_topic does.
+ */
+static void
+meet_leaders(struct kafka_sink *sink, const char *name, int32_t partitions)
+{
+    int64_t deadline = tr_clock_us() + YOUTH_US;
+    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_new(partitions);
+    rd_kafka_topic_partition_list_add_range(ends, name, 0, partitions - 1);
+    for (;;) {
+        rd_kafka_resp_err_t code = look_all_ends(sink, sink->rk, ends, METADATA_MS);
+        bool waits = may_pass(code) || code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        if (!waits || tr_clock_us() > deadline || topic_wants_stop(sink))
+            break; /* what stands in the way is told of when the first message meets it */
+        rd_kafka_poll(sink->rk, SETTLE_MS);
+    }
+    rd_kafka_topic_partition_list_destroy(ends);
+}
+
 static int
 open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struct tr_error *err)
 {
@@ -286,6 +306,8 @@ open_topic(struct kafka_sink *sink, const char *name, struct topic *topic, struc
         free(topic->places);
         return rc;
     }
+    if (!sink->exactly_once)
+        meet_leaders(sink, name, topic->partitions);
     topic->name = tr_strdup(name);
     topic->places->count = topic->partitions;
     topic->places->of = tr_calloc((size_t)topic->partitions, sizeof(uint32_t));

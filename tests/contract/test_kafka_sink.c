@@ -262,6 +262,32 @@ passing_errors_pass(void **state)
     assert_int_equal(fx->durable, 5);
 }
 
+/*
+ * A leader that does not know a new partition yet refuses the first request and takes the second, which was on its way too: it knows nothing of the producer,
+ * and accepts any first number. To librdkafka the first has then arrived as well.
+ */
+static void
+what_was_refused_is_not_taken_for_arrived(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    /* Few messages, for librdkafka sends a second request to a partition only while less than five are on their way. */
+    assert_int_equal(write_rows(fx, 1), 0);
+    assert_int_equal(poll_on(fx), 0);
+    rd_kafka_mock_broker_set_rtt(fx->mock, 1, 500);
+    rd_kafka_mock_push_request_errors(fx->mock, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 3; i++) {
+        rc = write_rows(fx, 2);
+        rd_kafka_flush(((struct kafka_sink *)fx->sink)->rk, 50);
+    }
+    if (rc == 0)
+        rc = poll_on(fx);
+    assert_int_equal(rc, -TR_RETRY);
+    assert_non_null(strstr(fx->err.text, "do not say where a message stands"));
+    assert_int_equal(fx->durable, 1);
+}
+
 static void
 a_refused_message_stops_everything_behind_it(void **state)
 {
@@ -435,6 +461,7 @@ main(void)
         TEST(headers_are_used_again),
         TEST(a_broker_that_is_away_holds_back_the_source),
         TEST(passing_errors_pass),
+        TEST(what_was_refused_is_not_taken_for_arrived),
         TEST(a_refused_message_stops_everything_behind_it),
         TEST(closing_with_work_in_flight_says_nothing_more),
         TEST(a_missing_topic_is_refused),

@@ -16,6 +16,8 @@ AUTHORIZER = {"authorizer_class_name": "org.apache.kafka.metadata.authorizer.Sta
               "allow_everyone_if_no_acl_found": "true", "early_start_listeners": "CONTROLLER"}
 
 
+pytestmark = pytest.mark.time_limit(400)  # brokers that end and come back, on a machine that others use
+
 ANY, ALL, WRITE, DENY, ALLOW = 1, 2, 4, 2, 3
 
 
@@ -176,7 +178,7 @@ def test_a_broker_whose_disk_is_full(source, tailrace, config, exactly_once):
         tailrace.wait_log("have confirmed nothing for .*, what was sent is waited for", timeout=60)
         kafka.up()
         source.sql("INSERT INTO t VALUES (20001, 'last')")
-        wait_until(lambda: tailrace.running() and len({r.key for r in kafka.read([topic])}) == 20001, 120, "all rows")
+        wait_until(lambda: tailrace.running() and len({r.key for r in kafka.read([topic])}) == 20001, 120, "all rows", interval=1)
         assert tailrace.stop() == 0, tailrace.stderr
         ids = [json.loads(r.key)["id"] for r in kafka.read([topic])]
         assert ids == list(range(1, 20002)) if exactly_once else sorted(set(ids)) == list(range(1, 20002))
