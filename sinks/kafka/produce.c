@@ -11,6 +11,7 @@
 
 #define FULL_WAIT_MS 100
 #define SPARE_MAX 16384
+#define SPARE_AHEAD 4
 #define ARRIVE_US (30 * TR_US_PER_S)
 
 int
@@ -82,7 +83,7 @@ flights_free(struct kafka_sink *sink)
 
 /*
  * A copy of the context's headers is six allocations, more than all else that a message costs: librdkafka's copy is taken back from the report, and the
- * next message gets it.
+ * next message gets it. By then it has left the processor's caches, so it is not looked at before its turn comes near.
  */
 static void
 keep_headers(struct kafka_sink *sink, const rd_kafka_message_t *report)
@@ -90,10 +91,9 @@ keep_headers(struct kafka_sink *sink, const rd_kafka_message_t *report)
     rd_kafka_headers_t *headers;
     bool copies = sink->exactly_once && !sink->ready; /* of what an earlier run wrote, with its headers */
     if (copies || sink->context == NULL || sink->nspare == SPARE_MAX ||
-        rd_kafka_message_headers(report, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        rd_kafka_header_cnt(headers) != sink->ncontext)
+        rd_kafka_message_detach_headers((rd_kafka_message_t *)(uintptr_t)report, &headers) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    rd_kafka_message_detach_headers((rd_kafka_message_t *)(uintptr_t)report, &headers);
     if (sink->spare == NULL)
         sink->spare = tr_calloc(SPARE_MAX, sizeof(rd_kafka_headers_t *));
     sink->spare[sink->nspare++] = headers;
@@ -102,7 +102,15 @@ keep_headers(struct kafka_sink *sink, const rd_kafka_message_t *report)
 static rd_kafka_headers_t *
 take_headers(struct kafka_sink *sink)
 {
-    return sink->nspare > 0 ? sink->spare[--sink->nspare] : rd_kafka_headers_copy(sink->context);
+    while (sink->nspare > 0) {
+        rd_kafka_headers_t *headers = sink->spare[--sink->nspare];
+        if (sink->nspare >= SPARE_AHEAD)
+            __builtin_prefetch(sink->spare[sink->nspare - SPARE_AHEAD]);
+        if (rd_kafka_header_cnt(headers) == sink->ncontext)
+            return headers;
+        rd_kafka_headers_destroy(headers); /* of a change of key, which has one more */
+    }
+    return rd_kafka_headers_copy(sink->context);
 }
 
 void
