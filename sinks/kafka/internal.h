@@ -100,7 +100,7 @@ struct kafka_sink {
 
     struct tr_batch *first, **last; /* taken, not yet encoded: still charged to the task's budget */
     struct flight *oldest, *newest;
-    uint64_t bytes_out; /* of messages without a delivery report */
+    uint64_t bytes_out; /* of messages without a delivery report, with what each costs besides */
     uint64_t bytes_max;
     uint64_t bytes_handed; /* of all messages so far */
     uint64_t bytes_seen;   /* as of the last time when there was nothing more to do */

@@ -12,6 +12,8 @@
 #define FULL_WAIT_MS 100
 #define SPARE_MAX 16384
 #define SPARE_AHEAD 4
+#define MESSAGE_COST \
+    512 /* what librdkafka keeps of a message beside its bytes, with the headers of context */
 #define ARRIVE_US (30 * TR_US_PER_S)
 
 int
@@ -119,7 +121,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     struct kafka_sink *sink = opaque;
     struct flight *flight = report->_private;
     (void)rk;
-    sink->bytes_out -= report->len + report->key_len;
+    sink->bytes_out -= MESSAGE_COST + report->len + report->key_len;
     keep_headers(sink, report);
     if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight->outstanding--;
@@ -254,7 +256,7 @@ produce_message(void *arg, const struct tr_message *message, struct tr_error *er
                           row[0] != '\0' ? ": " : "", message->key_len + message->value_len, message->topic);
     }
     flight->outstanding++;
-    sink->bytes_out += message->key_len + message->value_len;
+    sink->bytes_out += MESSAGE_COST + message->key_len + message->value_len;
     sink->bytes_handed += message->key_len + message->value_len;
     TR_FAILPOINT("sink.kafka.produced");
     return 0;
@@ -347,7 +349,7 @@ produce_copy(struct kafka_sink *sink, rd_kafka_topic_t *topic, int32_t partition
         return kafka_fail(sink, err, code, NULL, "cannot write to topic %s, partition %d",
                           rd_kafka_topic_name(topic), partition);
     flight->outstanding++;
-    sink->bytes_out += record->key_len + record->len;
+    sink->bytes_out += MESSAGE_COST + record->key_len + record->len;
     return 0;
 }
 

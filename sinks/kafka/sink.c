@@ -19,9 +19,9 @@
 #define CONNECT_MS 10000
 #define PUSH_MS 1 /* long enough for librdkafka's thread to take notice; what comes meanwhile waits */
 #define PUSH_PAUSE_MIN_US 1000
-#define CALM_BYTES 65536 /* more at once is a stream */
+#define CALM_BYTES 131072 /* more at once is a stream */
 #define BYTES_MAX \
-    ((uint64_t)8 << 20)      /* on their way: 80 MB/s to brokers that answer after a tenth of a second */
+    ((uint64_t)8 << 20) /* on their way: 40 MB/s of rows to brokers that answer after a tenth of a second */
 #define COMMIT_POLL_US 20000 /* a commit under way is asked for this often */
 #define WAIT_TOLD_US (3 * TR_US_PER_S)
 #define SETTLE_POLL_US 1000 /* whether readers see it at first; each time twice as long */
