@@ -76,6 +76,9 @@ struct silence {
 
 #define TOPIC_GUESSES 512
 
+/* What librdkafka keeps of a message on its way beside its bytes, with the headers of context. */
+#define MESSAGE_COST 512
+
 enum partition_by { BY_KEY, BY_TABLE, BY_TRANSACTION };
 
 /* librdkafka's own patience, which should never be needed: see keep_moving. */

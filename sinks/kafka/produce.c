@@ -12,8 +12,6 @@
 #define FULL_WAIT_MS 100
 #define SPARE_MAX 16384
 #define SPARE_AHEAD 4
-#define MESSAGE_COST \
-    512 /* what librdkafka keeps of a message beside its bytes, with the headers of context */
 #define ARRIVE_US (30 * TR_US_PER_S)
 
 int
