@@ -75,8 +75,11 @@ make_parts(struct avro_encoder *enc, const struct tr_txn *txn, int snapshot)
     tr_buffer_reset(&parts->sequence);
     if (snapshot != TR_SNAPSHOT_FALSE || enc->json.last_commit == 0)
         tr_buffer_text(&parts->sequence, "[null,\"");
-    else
-        tr_buffer_printf(&parts->sequence, "[\"%llu\",\"", (unsigned long long)enc->json.last_commit);
+    else {
+        tr_buffer_add(&parts->sequence, "[\"", 2);
+        tr_buffer_uint(&parts->sequence, enc->json.last_commit);
+        tr_buffer_add(&parts->sequence, "\",\"", 3);
+    }
     tr_buffer_reset(&parts->times);
     optional_long(&parts->times, us);
     optional_long(&parts->times, us * 1000);

@@ -202,13 +202,15 @@ struct json_encoder {
     struct tr_txn
         head_txn; /* the transaction that they were made of; only its facts, no borrowed text is read */
     int64_t head_us;
-    uint64_t head_number; /* how often they were made */
-    int head_snapshot;    /* -1 = none made */
-    uint64_t last_commit; /* where the transaction before ended, 0 = not known */
+    uint64_t head_number;  /* counts these transactions */
+    uint64_t parts_number; /* of the one whose parts stand above */
+    int head_snapshot;     /* -1 = none made */
+    uint64_t last_commit;  /* where the transaction before ended, 0 = not known */
 
     int64_t clock_us; /* read again for each transaction, and now and then in a long one */
     unsigned clock_uses;
-    struct tr_buffer tail;
+    struct tr_buffer tail; /* `,"ts_ms":...,"ts_us":...,"ts_ns":...` at tail_us */
+    int64_t tail_us;
 
     uint64_t txn_number; /* counts transactions */
     uint64_t txn_events; /* of this one, emitted */

@@ -56,10 +56,6 @@ encoder_clock(struct json_encoder *enc)
     if (enc->clock_uses-- == 0) {
         enc->clock_us = tr_wall_clock_us();
         enc->clock_uses = 64;
-        tr_buffer_reset(&enc->tail);
-        json_literal(&enc->tail, ",\"ts_ms\":");
-        tr_buffer_int(&enc->tail, floor_ms(enc->clock_us));
-        ts_us_ns(&enc->tail, enc->clock_us);
     }
     return enc->clock_us;
 }
@@ -68,12 +64,19 @@ void
 tail_append(struct json_encoder *enc, bool only_ms, struct tr_buffer *out)
 {
     int64_t now = encoder_clock(enc);
-    if (!only_ms) {
-        tr_buffer_add(out, enc->tail.data, enc->tail.len);
+    if (only_ms) {
+        json_literal(out, ",\"ts_ms\":");
+        tr_buffer_int(out, floor_ms(now));
         return;
     }
-    json_literal(out, ",\"ts_ms\":");
-    tr_buffer_int(out, floor_ms(now));
+    if (enc->tail_us != now) {
+        enc->tail_us = now;
+        tr_buffer_reset(&enc->tail);
+        json_literal(&enc->tail, ",\"ts_ms\":");
+        tr_buffer_int(&enc->tail, floor_ms(now));
+        ts_us_ns(&enc->tail, now);
+    }
+    tr_buffer_add(out, enc->tail.data, enc->tail.len);
 }
 
 /* What PostgreSQL's block has behind the LSN. */
@@ -89,15 +92,12 @@ make_end(struct json_encoder *enc, const struct tr_txn *txn)
     tr_buffer_byte(end, '}');
 }
 
+/* Only where they are written: other forms have parts of their own. */
 static void
-make_head(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
+make_parts(struct json_encoder *enc, const struct tr_txn *txn)
 {
     struct tr_buffer *head = &enc->source_head, *commit = &enc->source_commit;
-    enc->clock_uses = 0;
-    enc->head_number++;
-    enc->head_us = txn != NULL && txn->commit_us != 0 ? txn->commit_us : encoder_clock(enc);
-    enc->head_snapshot = snapshot;
-    enc->head_txn = txn != NULL ? *txn : (struct tr_txn){ 0 };
+    enc->parts_number = enc->head_number;
     tr_buffer_reset(head);
     json_literal(head, "\"source\":{\"version\":\"" TR_VERSION "\",\"connector\":");
     json_text(head, enc->base.env->connector);
@@ -106,10 +106,10 @@ make_head(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
     json_literal(head, ",\"ts_ms\":");
     tr_buffer_int(head, floor_ms(enc->head_us));
     json_literal(head, ",\"snapshot\":");
-    json_text(head, snapshot_marks[snapshot]);
+    json_text(head, snapshot_marks[enc->head_snapshot]);
     json_literal(head, ",\"db\":");
     tr_buffer_reset(commit);
-    if (snapshot != TR_SNAPSHOT_FALSE || enc->last_commit == 0) {
+    if (enc->head_snapshot != TR_SNAPSHOT_FALSE || enc->last_commit == 0) {
         json_literal(commit, ",\"sequence\":\"[null,\\\"");
     } else {
         json_literal(commit, ",\"sequence\":\"[\\\"");
@@ -119,6 +119,16 @@ make_head(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
     tr_buffer_reset(&enc->source_time);
     ts_us_ns(&enc->source_time, enc->head_us);
     make_end(enc, txn);
+}
+
+static void
+make_head(struct json_encoder *enc, const struct tr_txn *txn, int snapshot)
+{
+    enc->clock_uses = 0;
+    enc->head_number++;
+    enc->head_us = txn != NULL && txn->commit_us != 0 ? txn->commit_us : encoder_clock(enc);
+    enc->head_snapshot = snapshot;
+    enc->head_txn = txn != NULL ? *txn : (struct tr_txn){ 0 };
 }
 
 static bool
@@ -215,6 +225,8 @@ source_append(struct json_encoder *enc, const struct tr_batch *batch, const stru
 {
     txn = source_txn(batch, txn);
     source_refresh(enc, txn, event->snapshot);
+    if (enc->parts_number != enc->head_number)
+        make_parts(enc, txn);
     if (enc->renderer.modes.mysql)
         append_mysql(enc, txn, event, table_part, table_len, out);
     else

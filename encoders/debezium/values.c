@@ -38,7 +38,10 @@ put_digits(const struct renderer *r, const char *text, size_t len, struct tr_buf
     }
     uint64_t number = 0;
     bool negative = *text == '-';
-    for (size_t i = negative; i < len; i++) {
+    size_t i = negative;
+    for (; i < len && i < 18; i++)
+        number = number * 10 + (uint64_t)(text[i] - '0');
+    for (; i < len; i++) {
         if (__builtin_mul_overflow(number, 10, &number) ||
             __builtin_add_overflow(number, (uint64_t)(text[i] - '0'), &number))
             return false;
