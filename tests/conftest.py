@@ -13,7 +13,7 @@ from harness.kafka import Kafka, need_kafka  # noqa: E402
 from harness.servers import MariaDB, Postgres  # noqa: E402
 from harness.tailrace import Tailrace  # noqa: E402
 
-DEFAULT_TIME_LIMIT = 120
+DEFAULT_TIME_LIMIT = 300  # servers start in it, on a machine that others may use
 # For servers that no test kills: the same behaviour, and nothing waits for the disk.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_prepared_transactions": 10,
         "logical_decoding_work_mem": "64kB", "max_replication_slots": 40, "max_wal_senders": 40}
