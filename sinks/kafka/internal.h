@@ -65,6 +65,9 @@ struct topic {
     bool checked;          /* no transaction stood open there when the first message came */
     int32_t partitions;    /* as of its first use: a key stays where it is while we run */
     int64_t opened_us;     /* when that was (monotonic) */
+    char *table;           /* schema.name of the first table whose rows came, or NULL */
+    const void *relation;  /* of the last row, only to be compared */
+    bool told;             /* that rows of another table came, too */
 };
 
 /* How long the brokers have confirmed nothing of what is on its way. */
@@ -207,6 +210,8 @@ struct topic *topic_get(struct kafka_sink *sink, const char *name, struct tr_err
 /* The same without a look at what stands open. */
 struct topic *topic_open(struct kafka_sink *sink, const char *name, struct tr_error *err);
 bool topic_wants_stop(const struct kafka_sink *sink);
+/* Rows of this table come. Warns, once, when their names alone brought two tables into one topic. */
+void topic_note_table(struct kafka_sink *sink, struct topic *topic, const struct tr_relation *relation);
 void topics_free(struct kafka_sink *sink);
 bool topic_exists(const struct kafka_sink *sink, const char *name);
 /* partitions or replication -1 = the broker's default; config: n "name=value" texts. An existing topic is left as it is. */

@@ -241,6 +241,9 @@ produce_message(void *arg, const struct tr_message *message, struct tr_error *er
         describe_row(message, row, sizeof(row));
         return row[0] != '\0' ? tr_error_prefix(err, "%s", row) : -(int)err->class;
     }
+    if (message->event != NULL && message->event->relation != NULL &&
+        message->event->relation != topic->relation)
+        topic_note_table(sink, topic, message->event->relation);
     int32_t partition = choose_partition(sink, topic, message);
     rd_kafka_resp_err_t code;
     if (hand_over_patiently(sink, topic, partition, message, &code, err) < 0)

@@ -353,11 +353,43 @@ topic_get(struct kafka_sink *sink, const char *name, struct tr_error *err)
     return topic;
 }
 
+static bool
+is_set(const struct kafka_sink *sink, const char *option)
+{
+    const char *text = tr_setting_string(sink->base.env->settings, option);
+    return text != NULL && text[0] != '\0';
+}
+
+void
+topic_note_table(struct kafka_sink *sink, struct topic *topic, const struct tr_relation *relation)
+{
+    const char *const *routes;
+    topic->relation = relation;
+    if (topic->told)
+        return;
+    char *table = tr_asprintf("%s.%s", relation->schema, relation->name);
+    if (topic->table == NULL) {
+        topic->table = table;
+        return;
+    }
+    topic->told = strcmp(topic->table, table) != 0;
+    bool meant = is_set(sink, "topic") ||
+                 tr_setting_list(sink->base.env->settings, "topic_routes", &routes) > 0;
+    if (topic->told && !meant && sink->base.env->log != NULL)
+        tr_log(
+            sink->base.env->log, TR_LOG_WARNING, "sink",
+            "tables %s and %s are one topic to Kafka, %s: their rows come mixed, with keys that may be the same; topic_routes "
+            "tells them apart",
+            topic->table, table, topic->name);
+    free(table);
+}
+
 void
 topics_free(struct kafka_sink *sink)
 {
     for (size_t i = 0; i < sink->ntopics; i++) {
         free(sink->topics[i].name);
+        free(sink->topics[i].table);
         rd_kafka_topic_destroy(sink->topics[i].handle);
         free(sink->topics[i].places->of);
         free(sink->topics[i].places);

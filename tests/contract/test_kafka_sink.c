@@ -268,6 +268,37 @@ passing_errors_pass(void **state)
     assert_int_equal(fx->durable, 5);
 }
 
+static void
+tables_that_are_one_topic_are_told_of(void **state)
+{
+    struct fixture *fx = *state;
+    int fds[2];
+    char text[1024] = "";
+    struct tr_log log;
+    assert_int_equal(pipe(fds), 0);
+    tr_log_init(&log, fds[1], TR_LOG_WARNING, TR_LOG_TEXT, "shop");
+    fx->env.log = &log;
+    open_sink(fx);
+    assert_int_equal(write_rows(fx, 3), 0);
+    struct tr_relation *first = fx->relation, *other;
+    other = fx->relation = sample_relation(2, "public", "t", 2,
+                                           (const char *[]){ "id:int32:k", "note:text" });
+    assert_int_equal(write_rows(fx, 3), 0); /* the same, in another shape */
+    ((struct kafka_sink *)fx->sink)->topics[0].table[0] = 'P';
+    assert_int_equal(write_rows(fx, 3), 0);
+    assert_int_equal(poll(&(struct pollfd){ .fd = fds[0], .events = POLLIN }, 1, 0), 0);
+    fx->relation = first;
+    assert_int_equal(write_rows(fx, 3), 0);
+    assert_int_equal(flush_for(fx, 10 * TR_US_PER_S), 0);
+    assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+    assert_non_null(strstr(text, "tables Public.t and public.t are one topic to Kafka, " TOPIC));
+    assert_null(strstr(strstr(text, "topic_routes"), "are one topic"));
+    tr_relation_unref(other);
+    close(fds[0]);
+    close(fds[1]);
+    fx->env.log = NULL;
+}
+
 /*
  * A leader that does not know a new partition yet refuses the first request and takes the second, which was on its way too: it knows nothing of the producer,
  * and accepts any first number. To librdkafka the first has then arrived as well.
@@ -467,6 +498,7 @@ main(void)
         TEST(headers_are_used_again),
         TEST(a_broker_that_is_away_holds_back_the_source),
         TEST(passing_errors_pass),
+        TEST(tables_that_are_one_topic_are_told_of),
         TEST(what_was_refused_is_not_taken_for_arrived),
         TEST(a_refused_message_stops_everything_behind_it),
         TEST(closing_with_work_in_flight_says_nothing_more),
