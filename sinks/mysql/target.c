@@ -347,6 +347,17 @@ choose_key(struct tr_my_map *map)
 }
 
 static void
+tell_lacking(const struct tr_mysql_sink *sink, const struct tr_my_map *map)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        const struct tr_column *column = &map->relation->columns[i];
+        if (column->generated && tr_column_arrives(column) &&
+            tr_my_table_column(map->table, column->name) < 0)
+            tr_sql_tell_lacking(sink->base.env->log, map->relation, column);
+    }
+}
+
+static void
 watch_keys(struct tr_my_map *map)
 {
     const struct tr_my_table *table = map->table;
@@ -541,6 +552,7 @@ map_make(struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_
     }
     choose_key(map);
     watch_keys(map);
+    tell_lacking(sink, map);
     tr_sql_map_show(&map->plan, relation, &map->table->plan, map->label, map->key, map->nkey);
     *out = map;
     return 0;

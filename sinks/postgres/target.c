@@ -256,6 +256,17 @@ choose_key(struct tr_pg_map *map)
     key_from_identity(map);
 }
 
+static void
+tell_lacking(const struct tr_postgres_sink *sink, const struct tr_pg_map *map)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
+        const struct tr_column *column = &map->relation->columns[i];
+        if (column->generated && tr_column_arrives(column) &&
+            tr_pg_table_column(map->table, column->name) < 0)
+            tr_sql_tell_lacking(sink->base.env->log, map->relation, column);
+    }
+}
+
 /* Which keys tell that two rows have to do with each other. */
 static void
 watch_keys(struct tr_pg_map *map)
@@ -383,6 +394,7 @@ map_make(struct tr_postgres_sink *sink, struct tr_relation *relation, struct tr_
     choose_fits(sink, map);
     choose_key(map);
     watch_keys(map);
+    tell_lacking(sink, map);
     tr_sql_map_show(&map->plan, relation, &map->table->plan, map->label, map->key, map->nkey);
     *out = map;
     return 0;

@@ -132,6 +132,22 @@ tr_sql_map_watch(struct tr_sql_map *map, uint64_t seed, bool nulls_differ, const
 }
 
 void
+tr_sql_tell_lacking(struct tr_log *log, const struct tr_relation *relation, const struct tr_column *column)
+{
+    struct tr_error warning;
+    tr_error_clear(&warning);
+    tr_fail(
+        &warning, TR_REFUSED,
+        "table %s.%s: the target has no column %s, which is generated at the source; its values are not carried",
+        relation->schema, relation->name, column->name);
+    tr_error_hint(
+        &warning,
+        "to have it, stop the task, add a plain column at the target with the type that tailrace schema shows, then tailrace reload --table %s.%s",
+        relation->schema, relation->name);
+    tr_log_error(log, TR_LOG_WARNING, "sink", &warning);
+}
+
+void
 tr_sql_map_want_full(struct tr_sql_map *map, const struct tr_relation *relation, const int32_t *target)
 {
     for (uint16_t i = 0; i < relation->ncolumns; i++) {

@@ -7,6 +7,7 @@
 #ifndef TR_SINKS_SQL_MAPS_H
 #define TR_SINKS_SQL_MAPS_H
 
+#include "core/log.h"
 #include "sinks/sql/plan.h"
 
 struct tr_sql_maps { /* zeroed at first; all owned */
@@ -47,6 +48,10 @@ void tr_sql_map_show(struct tr_sql_map *map, struct tr_relation *relation, struc
 void tr_sql_map_watch(struct tr_sql_map *map, uint64_t seed, bool nulls_differ, const uint16_t *columns,
                       uint16_t ncolumns);
 /* What the functions above have allocated, and the net. */
+/* Warns of a generated column whose values come, and which the target's table lacks: of one that was added under way no log tells what it gave the rows that are there. */
+void tr_sql_tell_lacking(struct tr_log *log, const struct tr_relation *relation,
+                         const struct tr_column *column);
+
 /* Without their values a change is refused: generated columns that go to a column of the target (>= 0), and which only full row images have. */
 void tr_sql_map_want_full(struct tr_sql_map *map, const struct tr_relation *relation, const int32_t *target);
 
