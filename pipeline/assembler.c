@@ -24,8 +24,8 @@ covered(struct tr_task *task, const char *cut, const struct tr_txn *txn)
     return task->config.source->covers(task->source, cut, txn);
 }
 
-static void
-unguard(struct tr_task *task, struct tr_table_state *table)
+void
+tr_table_unguard(struct tr_task *task, struct tr_table_state *table)
 {
     free(table->cut);
     table->cut = NULL;
@@ -38,7 +38,7 @@ unguard_passed(struct tr_task *task, const char *position)
 {
     for (uint32_t i = 0; i < task->ntables && atomic_load(&task->nguarded) > 0; i++)
         if (task->tables[i].cut != NULL && task->config.source->compare(task->tables[i].cut, position) <= 0)
-            unguard(task, &task->tables[i]);
+            tr_table_unguard(task, &task->tables[i]);
 }
 
 static int
@@ -70,7 +70,7 @@ wanted_hook(void *arg, const struct tr_relation *relation, const struct tr_txn *
     if (table->cut != NULL) {
         if (covered(task, table->cut, txn))
             return false;
-        unguard(task, table);
+        tr_table_unguard(task, table);
     }
     atomic_store(&((struct tr_relation *)(uintptr_t)relation)->guarded, false);
     return true;

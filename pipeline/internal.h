@@ -30,6 +30,8 @@ struct tr_task_counters {
 struct tr_table_state {
     char *name; /* "schema.table" */
     char *cut;  /* changes up to here are contained in its load; NULL = none */
+    bool
+        cut_short; /* that load never came to its end: with the stream under way, the source has the table no more */
     bool known; /* it stands in the checkpoint */
     bool
         pending; /* it is to be loaded beside the stream: its changes are passed over until it is taken over */
@@ -90,6 +92,8 @@ int tr_load_run(struct tr_task *task, const struct tr_cut *first_cut, struct tr_
 /* What makes the tables, without their rows; first_cut->position may be empty. */
 int tr_load_definitions(struct tr_task *task, const struct tr_cut *first_cut, struct tr_error *err);
 
+/* assembler.c: its changes are not passed over any more. thread: assembler. */
+void tr_table_unguard(struct tr_task *task, struct tr_table_state *table);
 /* load.c: the tables that `known` does not call done, while the stream runs: with a source and a sink of their own, whose filter lets nothing else through. Their cut is told, nothing is called done. */
 struct tr_beside {
     struct tr_source *source;

@@ -18,6 +18,18 @@ is_wanted(struct tr_task *task, const struct tr_relation *relation, const struct
     return table->cut == NULL || !task->config.source->covers(task->source, table->cut, txn);
 }
 
+/* A table gets the name of one whose load was cut short, and which is gone: what that load held is void, and this one comes by the log. */
+static void
+replace_lost(struct tr_task *task, const struct tr_event *event)
+{
+    for (uint32_t i = 1; event->ddl.verb == TR_VERB_RENAME_TABLE && i < event->ddl.ntables; i += 2) {
+        uint32_t number = tr_task_table_number(task, event->ddl.tables[i].schema, event->ddl.tables[i].name);
+        struct tr_table_state *table = &task->tables[number - 1];
+        if (table->cut != NULL && table->cut_short)
+            tr_table_unguard(task, table);
+    }
+}
+
 static void
 route(struct tr_task *task, struct tr_batch *batch, struct tr_ddl_table *table, const struct tr_txn *txn)
 {
@@ -119,6 +131,7 @@ tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch
         return 0;
     struct tr_batch *own = batch->ntxns > 1 ? split(batch) : batch;
     struct tr_event *event = &own->events[0];
+    replace_lost(task, event);
     for (uint32_t i = 0; i < event->ddl.ntables; i++)
         route(task, own, &event->ddl.tables[i], &own->txns[0]);
     if (event->ddl.defined != NULL)

@@ -329,6 +329,7 @@ guard_tables(struct tr_task *task)
         table->pending = task->joins && !cut->done;
         if (passed)
             continue;
+        table->cut_short = !cut->done && !table->pending;
         set_text(&table->cut, cut->position);
         atomic_fetch_add(&task->nguarded, 1);
     }
