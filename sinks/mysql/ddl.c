@@ -51,10 +51,11 @@ static void
 write_type(struct change *c, const struct tr_column *column)
 {
     const char *dialect = c->sink->base.env->source_dialect;
+    unsigned share = c->relation != NULL && c->relation->nkeys > 1 ? c->relation->nkeys : 1;
     tr_buffer_reset(&c->type);
     tr_buffer_reset(&c->note);
     tr_convert_to_mysql(dialect != NULL ? dialect : "postgresql", column, &c->sink->target,
-                        column->key > 0 ? TR_CONVERT_KEYED : TR_CONVERT_PLAIN, 1, &c->type, &c->note);
+                        column->key > 0 ? TR_CONVERT_KEYED : TR_CONVERT_PLAIN, share, &c->type, &c->note);
 }
 
 /* Did earlier slices of the open transaction write this table? Of one that goes change by change that is not known. */
@@ -98,10 +99,10 @@ tr_my_run_change(struct tr_mysql_sink *sink, const struct tr_my_table *table, co
     if (rc == 0) {
         tr_log(sink->base.env->log, TR_LOG_INFO, "sink", "the source changed table %s.%s: %s",
                table->database, table->name, sql);
-    } else if (err->class != TR_RETRY) {
-        err->class = TR_REFUSED;
+    } else {
+        err->class = err->class == TR_RETRY ? TR_RETRY : TR_REFUSED;
         tr_error_prefix(err, "carrying a change of table %s.%s (%s)", table->database, table->name, sql);
-        rc = -TR_REFUSED;
+        rc = -(int)err->class;
     }
     return rc;
 }
