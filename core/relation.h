@@ -73,6 +73,8 @@ struct tr_column {
     bool identity_always; /* GENERATED ALWAYS AS IDENTITY: written with OVERRIDING SYSTEM VALUE */
     bool auto_increment;  /* serial, identity or AUTO_INCREMENT */
     bool invisible;
+    bool
+        row_end; /* MariaDB's system versioning: until when the row held; of a row that is there the latest time there is */
     bool is_unsigned;
     const void *detail; /* what relation->codec needs (binlog metadata); NULL elsewhere */
 };

@@ -60,6 +60,7 @@ describe(const struct tr_mysql_source *source, struct tr_arena *arena, struct tr
     column->logged = logged(source, extra);
     column->auto_increment = strcasestr(extra, "auto_increment") != NULL;
     column->invisible = strcasestr(extra, "INVISIBLE") != NULL;
+    column->row_end = row[C_GENERATION] != NULL && strcasecmp(row[C_GENERATION], "ROW END") == 0;
     if (!column->generated)
         column->default_expression = tr_arena_strdup(arena, row[C_DEFAULT]);
 }
@@ -177,7 +178,7 @@ read_keys(MYSQL_RES *res, const struct tr_relation_list *list)
         if (c < 0)
             continue;
         struct tr_column *column = (struct tr_column *)(uintptr_t)&relation->columns[c]; /* not shared yet */
-        column->key = (uint16_t)strtoul(row[3], NULL, 10);
+        column->key = column->row_end ? 0 : (uint16_t)strtoul(row[3], NULL, 10);
     }
 }
 
@@ -398,6 +399,7 @@ take_from_catalog(struct tr_relation *relation, struct tr_column *to, const stru
     to->default_expression = tr_arena_strdup(arena, from->default_expression);
     to->generated = from->generated;
     to->logged = from->logged;
+    to->row_end = from->row_end;
     to->auto_increment = from->auto_increment;
     to->invisible = to->invisible || from->invisible;
     to->not_null = from->not_null;

@@ -94,10 +94,26 @@ static const struct query_rule {
       "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is generated: the target computes it, or keeps the values of the source (tailrace schema says which)') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
       " '%VIRTUAL GENERATED%' OR EXTRA LIKE '%STORED GENERATED%'",
       NULL },
-    { "mysql-system-versioned", TR_FINDING_WARNING, MARIADB_ONLY, true,
-      "SELECT TABLE_SCHEMA, TABLE_NAME, 'the table is system versioned: the log shows a deletion as an update of its row_end' FROM information_schema.TABLES"
-      " WHERE TABLE_TYPE = 'SYSTEM VERSIONED'",
-      "ALTER TABLE %s DROP SYSTEM VERSIONING;" },
+    { "mysql-sequence-default", TR_FINDING_WARNING, MARIADB_ONLY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' takes its numbers from a sequence, and sequences are not carried: a MariaDB target must have it before the"
+      " table is made, and any other makes the column without this default') FROM information_schema.COLUMNS WHERE COLUMN_DEFAULT LIKE '%nextval(%'",
+      "CREATE SEQUENCE ...; -- at the target, as SHOW CREATE SEQUENCE has it at the source; SELECT SETVAL(...) before you move over" },
+    { "mysql-not-carried", TR_FINDING_NOTE, ANY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('the ', LOWER(TABLE_TYPE), ' is not carried') FROM information_schema.TABLES WHERE TABLE_TYPE IN ('VIEW', 'SEQUENCE')",
+      NULL },
+    { "mysql-not-carried", TR_FINDING_NOTE, ANY, true,
+      "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, CONCAT('trigger ', TRIGGER_NAME, ' is not carried: what it does at the source comes as changes') FROM"
+      " information_schema.TRIGGERS",
+      NULL },
+    { "mysql-not-carried", TR_FINDING_NOTE, ANY, true,
+      "SELECT ROUTINE_SCHEMA, ROUTINE_NAME, CONCAT('the ', LOWER(ROUTINE_TYPE), ' is not carried') FROM information_schema.ROUTINES",
+      NULL },
+    { "mysql-not-carried", TR_FINDING_NOTE, ANY, true,
+      "SELECT EVENT_SCHEMA, EVENT_NAME, 'the event is not carried' FROM information_schema.EVENTS", NULL },
+    { "mysql-system-versioned", TR_FINDING_NOTE, MARIADB_ONLY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, 'the table is system versioned: the rows that are there are carried, those of its history are not' FROM"
+      " information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED'",
+      NULL },
 };
 
 static bool

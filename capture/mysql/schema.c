@@ -67,7 +67,7 @@ read_columns(struct builder *b, struct tr_object *object, const char **p)
         if (*at == '`' && depth == 1) {
             const char *name = read_name(b, &at);
             int c = tr_relation_column(b->table->relation, name);
-            if (c >= 0 && n < 64)
+            if (c >= 0 && n < 64 && !b->table->relation->columns[c].row_end)
                 columns[n++] = (uint16_t)c;
             at--;
         } else if (*at == '(') {

@@ -137,7 +137,7 @@ take_value(struct rows *r, const struct step *step, struct tr_value *value)
 static uint32_t
 take_row(struct rows *r, const struct image *image, const struct tr_value **row)
 {
-    uint32_t n = r->relation->ncolumns;
+    uint32_t n = r->table->logged;
     size_t null_bytes = (image->count + 7) / 8;
     if ((size_t)(r->end - r->at) < null_bytes)
         return 0;
@@ -195,7 +195,7 @@ take_differences(struct rows *r, const struct tr_value *old, struct tr_value *va
 static uint32_t
 take_partial_row(struct rows *r, const struct tr_value *before, const struct tr_value **row)
 {
-    uint32_t n = r->relation->ncolumns, njson = 0;
+    uint32_t n = r->table->logged, njson = 0;
     struct tr_cursor cur = tr_cursor(r->at, (size_t)(r->end - r->at));
     uint64_t options = binlog_packed(&cur);
     for (uint32_t i = 0; i < n; i++)
@@ -248,7 +248,8 @@ static int
 take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_event_kind kind,
           struct tr_error *err)
 {
-    uint32_t n = r->relation->ncolumns;
+    uint32_t n = r->table->logged;
+    int result = 0;
     for (uint32_t row = 0; r->at < r->end; row++) {
         const struct tr_value *before = NULL, *after = NULL;
         const uint8_t *start = r->at;
@@ -264,18 +265,22 @@ take_rows(struct binlog *d, struct binlog_frame *f, struct rows *r, enum tr_even
         if (r->at == start) /* no column at all: endless */
             return binlog_fail(d, f, err, "table %s.%s: its rows are empty", r->relation->schema,
                                r->relation->name);
-        struct tr_event *event = binlog_add_event(d, f, kind);
+        enum tr_event_kind is = kind;
+        if (r->table->row_end > 0 && !binlog_is_of_present(r->table, before, &after, &is))
+            continue;
+        struct tr_event *event = binlog_add_event(d, f, is);
+        result = TR_DECODED_ROW;
         event->row = row;
         event->flags = r->flags;
         event->relation = r->table->relation;
-        event->before_kind = kind == TR_INSERT ? TR_BEFORE_NONE
-                             : r->before.all   ? TR_BEFORE_FULL
-                                               : TR_BEFORE_KEY;
-        event->before = before;
+        event->before_kind = is == TR_INSERT ? TR_BEFORE_NONE
+                             : r->before.all ? TR_BEFORE_FULL
+                                             : TR_BEFORE_KEY;
+        event->before = is == TR_INSERT ? NULL : before;
         event->after = after;
         f->batch->rows++;
     }
-    return TR_DECODED_ROW;
+    return result;
 }
 
 /*
@@ -293,10 +298,10 @@ read_head(struct binlog *d, struct binlog_frame *f, struct rows_kind kind, struc
         tr_cursor_bytes(&f->cur, extra - 2);
     }
     uint64_t n = binlog_packed(&f->cur);
-    if (f->cur.failed || n != r->relation->ncolumns)
-        return binlog_fail(
-            d, f, err, "table %s.%s: the rows have %llu columns, the table was described with %u",
-            r->relation->schema, r->relation->name, (unsigned long long)n, r->relation->ncolumns);
+    if (f->cur.failed || n != r->table->logged)
+        return binlog_fail(d, f, err,
+                           "table %s.%s: the rows have %llu columns, the table was described with %u",
+                           r->relation->schema, r->relation->name, (unsigned long long)n, r->table->logged);
     r->before = r->after = read_image(&f->cur, (uint32_t)n);
     if (kind.kind == TR_UPDATE)
         r->after = read_image(&f->cur, (uint32_t)n);

@@ -252,6 +252,8 @@ build(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_r
         rc = complete(d, relation, table->relation, err);
     if (rc == 0)
         rc = binlog_plan(d, table, relation, steps, err);
+    if (rc == 0)
+        binlog_leave_history_out(d, table, relation);
     return rc == 0 ? introduce(d, relation, table->relation, err) : rc;
 }
 

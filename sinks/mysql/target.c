@@ -260,7 +260,7 @@ tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct tr_
     *out = NULL;
     tr_buffer_init(&sql, (size_t)1 << 16);
     int rc = ask(conn, &sql, "SELECT engine FROM information_schema.tables", "table", database, name,
-                 " AND table_type = 'BASE TABLE'", &res, err);
+                 " AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')", &res, err);
     MYSQL_ROW row = rc == 0 ? mysql_fetch_row(res) : NULL;
     if (row != NULL) {
         struct tr_my_table *table = tr_calloc(1, sizeof(*table));

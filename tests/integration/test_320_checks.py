@@ -76,7 +76,9 @@ EXPECTED = {
         "mysql-cascade": ("warning", "shop.child", "ALTER TABLE `shop`.`child` DROP FOREIGN KEY"),
         "mysql-invisible-column": ("note", "shop.columns_of_note", None),
         "mysql-generated-column": ("note", "shop.columns_of_note", None),
-        "mysql-system-versioned": ("warning", "shop.versioned", "ALTER TABLE `shop`.`versioned` DROP SYSTEM VERSIONING"),
+        "mysql-system-versioned": ("note", "shop.versioned", None),
+        "mysql-sequence-default": ("warning", "shop.numbered", "CREATE SEQUENCE"),
+        "mysql-not-carried": ("note", "shop.numbers", None),
         "mysql-replication-privileges": ("error", "poor@localhost", "GRANT REPLICATION SLAVE ON *.* TO 'poor'@'localhost';"),
         "mysql-replication-client": ("error", "poor@localhost", "GRANT BINLOG MONITOR ON *.* TO 'poor'@'localhost';"),
         "tables-unmatched": ("warning", "shop.heer", None),
@@ -245,7 +247,8 @@ def test_mariadb_source(wrong_mariadb, target, tailrace):
                  "CREATE TABLE parent (id int PRIMARY KEY)",
                  "CREATE TABLE child (id int PRIMARY KEY, p int, CONSTRAINT fk FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE)",
                  "CREATE TABLE columns_of_note (id int PRIMARY KEY, unseen int INVISIBLE, twice int AS (id * 2) STORED)",
-                 "CREATE TABLE versioned (id int PRIMARY KEY) WITH SYSTEM VERSIONING")
+                 "CREATE TABLE versioned (id int PRIMARY KEY) WITH SYSTEM VERSIONING", "CREATE SEQUENCE numbers",
+                 "CREATE TABLE numbered (id int PRIMARY KEY DEFAULT nextval(numbers))")
     wrong_mariadb.sql("GRANT SELECT, REPLICATION SLAVE ADMIN, INSERT ON *.* TO poor@localhost")
     check(tailrace, config, "mysql source")
     wrong_mariadb.sql("CHANGE MASTER TO master_host = '127.0.0.1'")  # it need not run to be a replica

@@ -469,3 +469,37 @@ def test_an_index_of_a_column_that_the_stream_brings_does_not_stop_the_load_of_a
     assert re.search(r'index shop\.t_by_late is not made: .*column "late" does not exist', result.stderr), result
     assert target.sql("SELECT late FROM shop.t WHERE id IN (1, 30)") == [(3,), (3,)]
     assert target.sql("SELECT id FROM shop.fresh") == [(1,)]
+
+
+@pytest.mark.matrix
+def test_of_tables_with_a_history_the_rows_that_are_there_are_carried(engines, target, tailrace):
+    """MariaDB logs a deletion as an update of the time until which the row held, and each row that is over once more."""
+    source, own = engines
+    if source.kind != "mariadb":
+        pytest.skip("MariaDB's")
+    prepare(source, own, "shop")
+    for statement in ("CREATE TABLE v (id int PRIMARY KEY, a int) WITH SYSTEM VERSIONING", "INSERT INTO v VALUES (1, 1), (2, 2)",
+                      "CREATE TABLE p (id int PRIMARY KEY, a int, s timestamp(6) GENERATED ALWAYS AS ROW START, e timestamp(6) GENERATED ALWAYS AS"
+                      " ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING", "INSERT INTO p (id, a) VALUES (1, 1), (2, 2)",
+                      "CREATE TABLE k (id int, a int) WITH SYSTEM VERSIONING", "INSERT INTO k VALUES (1, 1), (1, 1), (2, 2)"):
+        source.sql(statement, database="shop")
+    ends = [(own, "shop", "", {**config(source, own.url(), "shop"), "state": "./own"}),
+            (target.server, target.name, "shop.", {**config(source, target.url, "shop"), "state": "./other"})]
+    for _ in range(2):
+        for *_, settings in ends:
+            drain(tailrace, settings)
+        for table in "vpk":
+            source.sql(f"UPDATE {table} SET a = a + 10 WHERE id = 1", database="shop")
+            source.sql(f"DELETE FROM {table} WHERE id = 2", database="shop")
+            source.sql(f"INSERT INTO {table} (id, a) VALUES (2, 5), (3, 3)", database="shop")
+            source.sql(f"DELETE FROM {table} WHERE id = 3", database="shop")
+        source.sql("REPLACE INTO v VALUES (1, 77)", database="shop")
+        with source.connect("shop") as connection, connection.cursor() as cursor:
+            cursor.execute("SET system_versioning_alter_history = KEEP")
+            cursor.execute("ALTER TABLE k ADD COLUMN IF NOT EXISTS c int DEFAULT 4")
+    for *_, settings in ends:
+        drain(tailrace, settings)
+    for end, database, prefix, _ in ends:
+        for table in "vpk":
+            query = f"SELECT id, a{', c' if table == 'k' else ''} FROM {{}}{table} ORDER BY id, a"
+            assert [tuple(row) for row in end.sql(query.format(prefix), database=database)] == list(source.sql(query.format(""), database="shop")), table

@@ -407,6 +407,58 @@ the_catalogue_completes_a_shape(void **state)
     log_close(&log);
 }
 
+static int
+no_such_columns(void *arg, struct tr_relation *relation, struct tr_error *err)
+{
+    (void)arg, (void)err;
+    for (uint16_t i = 1; i < relation->ncolumns; i++)
+        ((struct tr_column *)(uintptr_t)&relation->columns[i])->default_unknown = true;
+    return 0;
+}
+
+/* t (id int PRIMARY KEY) WITH SYSTEM VERSIONING, of MariaDB: id, row_start, row_end, key (id, row_end); no catalogue lists the last two. */
+static const uint8_t map_versioned[] = { 5,   0, 0,   0,   0,   0,   1,   0,   1,   'm', 0,   1,   't',
+                                         0,   3, 3,   17,  17,  2,   6,   6,   0,   1,   1,   0,   4,
+                                         21,  2, 'i', 'd', 9,   'r', 'o', 'w', '_', 's', 't', 'a', 'r',
+                                         't', 7, 'r', 'o', 'w', '_', 'e', 'n', 'd', 8,   2,   0,   2 };
+#define PRESENT 1, 1, 1, 1, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0x0f, 0x42, 0x3f
+#define LATEST_OF_64_BITS 1, 1, 1, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x42, 0x3f
+#define OVER 1, 1, 1, 1, 0, 0, 0, 2, 2, 2, 2, 0, 0, 0
+#define HEAD 5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 3, 7
+
+static void
+rows_that_are_over_are_left_out(void **state)
+{
+    (void)state;
+    static const uint8_t written[] = { HEAD, 0, 1, 0, 0, 0, PRESENT,          0, 2, 0, 0, 0,
+                                       OVER, 0, 3, 0, 0, 0, LATEST_OF_64_BITS };
+    static const uint8_t updated[] = { HEAD,    7, 0, 1, 0, 0, 0,       PRESENT, 0, 9, 0, 0, 0,
+                                       PRESENT, 0, 3, 0, 0, 0, PRESENT, 0,       3, 0, 0, 0, OVER };
+    static const uint8_t deleted[] = { HEAD, 0, 9, 0, 0, 0, PRESENT, 0, 2, 0, 0, 0, OVER };
+    static const uint8_t over[] = { HEAD, 0, 2, 0, 0, 0, OVER };
+    static const enum tr_event_kind kinds[] = { TR_INSERT, TR_INSERT, TR_UPDATE, TR_DELETE, TR_DELETE };
+    struct log log = { .order = 4 };
+    struct tr_binlog_format format = { .flavour = TR_BINLOG_MARIADB };
+    struct tr_decoder_config config = { .catalog = { NULL, no_such_columns }, .source_format = &format };
+    assert_int_equal(tr_binlog_decoder.open(&config, &log.decoder, &log.err), 0);
+    log.batch = tr_batch_new();
+    feed_query(&log, "m", "BEGIN");
+    assert_int_equal(feed(&log, 19, 0, map_versioned, sizeof map_versioned), 0);
+    assert_int_equal(feed(&log, 30, 0, written, sizeof written), TR_DECODED_ROW);
+    assert_int_equal(feed(&log, 31, 0, updated, sizeof updated), TR_DECODED_ROW);
+    assert_int_equal(feed(&log, 32, 0, deleted, sizeof deleted), TR_DECODED_ROW);
+    assert_int_equal(feed(&log, 32, 0, over, sizeof over), 0);
+    assert_int_equal(log.batch->nevents, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(log.batch->events[i].kind, kinds[i]);
+    assert_null(log.batch->events[3].after);
+    assert_int_equal(log.batch->events[0].relation->ncolumns, 1);
+    assert_int_equal(log.batch->events[0].relation->nkeys, 1);
+    expect_text(&log.batch->events[1], 0, "3");
+    expect_text(&log.batch->events[2], 0, "9");
+    log_close(&log);
+}
+
 static void
 another_number_of_columns_in_the_catalogue_is_refused(void **state)
 {
@@ -671,6 +723,7 @@ main(void)
         cmocka_unit_test(strings_of_json_are_escaped_as_the_server_does),
         cmocka_unit_test(differences_of_json_are_applied),
         cmocka_unit_test(the_catalogue_completes_a_shape),
+        cmocka_unit_test(rows_that_are_over_are_left_out),
         cmocka_unit_test(another_number_of_columns_in_the_catalogue_is_refused),
         ON(rows_cut_short_are_errors, "mariadb-10.11-types"),
         ON(rows_cut_short_are_errors, "mysql-9.7-types"),
