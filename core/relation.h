@@ -29,7 +29,7 @@ enum tr_older {
 enum tr_logged {
     TR_LOGGED_ALWAYS = 0,
     TR_LOGGED_IN_FULL, /* only full row images: a virtual column of MariaDB */
-    TR_LOGGED_NEVER,   /* none, or the source does not write such images: nothing may fill it */
+    TR_LOGGED_NEVER,   /* none, or the source does not write such images now: no column is made for it */
 };
 
 struct tr_column {

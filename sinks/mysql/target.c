@@ -399,7 +399,7 @@ lay_over(struct tr_my_map *map, const struct tr_my_apply *apply)
         map->target[i] = target;
         if (target < 0 && !column->generated && missing == NULL && !tr_my_shape_lost(shape, column))
             missing = column;
-        if (target >= 0 && (map->table->columns[target].generated || !tr_column_arrives(column)))
+        if (target >= 0 && map->table->columns[target].generated)
             map->target[i] = -1;
     }
     return missing;

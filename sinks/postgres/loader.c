@@ -175,7 +175,7 @@ choose_fits(struct tr_loader *loader, PGresult *res)
         int c = tr_relation_column(relation, PQgetvalue(res, row, 0));
         if (c < 0)
             continue;
-        loader->filled[c] = tr_column_arrives(&relation->columns[c]) && PQgetvalue(res, row, 8)[0] != 't';
+        loader->filled[c] = PQgetvalue(res, row, 8)[0] != 't';
         struct tr_pg_target_type type = target_type(res, row);
         struct tr_pg_fit fit = tr_pg_fit_choose(&relation->columns[c], &type, loader->sink->from_postgresql);
         if (fit.kind != TR_PG_FIT_NONE && loader->fits == NULL)

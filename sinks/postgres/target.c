@@ -304,7 +304,7 @@ lay_over(struct tr_pg_map *map)
         map->target[i] = target;
         if (target < 0 && !column->generated && missing == NULL)
             missing = column;
-        if (target >= 0 && (map->table->columns[target].generated || !tr_column_arrives(column)))
+        if (target >= 0 && map->table->columns[target].generated)
             map->target[i] = -1;
         map->plan.bare = map->plan.bare && map->target[i] < 0;
         if (target >= 0 && map->table->columns[target].identity_always)

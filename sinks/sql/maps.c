@@ -152,7 +152,7 @@ tr_sql_map_want_full(struct tr_sql_map *map, const struct tr_relation *relation,
 {
     for (uint16_t i = 0; i < relation->ncolumns; i++) {
         const struct tr_column *column = &relation->columns[i];
-        if (!column->generated || column->logged != TR_LOGGED_IN_FULL || target[i] < 0)
+        if (!column->generated || column->logged == TR_LOGGED_ALWAYS || target[i] < 0)
             continue;
         map->in_full = tr_realloc(map->in_full, (map->nin_full + 1u) * sizeof(*map->in_full));
         map->in_full[map->nin_full++] = i;

@@ -369,6 +369,17 @@ test_a_row_without_a_virtual_column_is_refused(void **state)
     change(b, TR_DELETE, row(b, "1", "x"), NULL);
     assert_int_equal(plan(b, 1), 0);
     free(b->map.in_full);
+    /* The source wrote full images when the target's table was made, and does not any more. */
+    b->map.in_full = NULL;
+    b->map.nin_full = 0;
+    v->logged = TR_LOGGED_NEVER;
+    tr_sql_map_want_full(&b->map, b->relation, there);
+    next_group(b);
+    short_row = (struct tr_value *)(uintptr_t)row(b, "1", "x");
+    short_row[1].state = TR_ABSENT;
+    change(b, TR_INSERT, NULL, short_row);
+    assert_int_equal(plan(b, 1), -TR_REFUSED);
+    free(b->map.in_full);
 }
 
 int
