@@ -383,6 +383,8 @@ write_column(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t in
         return false;
     if (tr_my_ddl_is_family(b) && tr_own_column(&b->ddl->arena, table, column.name, &own))
         column.default_expression = own.default_text;
+    else if (column.generated) /* PostgreSQL's catalogue has the expression there */
+        column.default_expression = NULL;
     tr_my_ddl_identifier(&b->text, column.name);
     tr_buffer_printf(&b->text, " %s%s", type, column.not_null || column.key > 0 ? " NOT NULL" : " NULL");
     if (counting) {
