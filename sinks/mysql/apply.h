@@ -262,6 +262,8 @@ void tr_my_write_definition(struct tr_mysql_sink *sink, const struct tr_column *
 
 /* What the server makes of a default that says so differs from call to call: what it was at the source is in no log. */
 bool tr_my_is_volatile(const char *expression);
+/* The same, or the clock: rows that are there would get a value of their own, unless the statement is run in its session. */
+bool tr_my_is_evaluated(const char *expression);
 /* Appends the clauses of ALTER TABLE that do here what the other engine's statement does to columns; *any: there are some. */
 int tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, const struct tr_my_table *table,
                     struct tr_buffer *out, bool *any, struct tr_error *err);

@@ -99,12 +99,40 @@ write_words(const struct tr_event *event, struct tr_buffer *out)
     tr_buffer_text(out, event->ddl.text + at);
 }
 
+/*
+ * Does the tool, as it copies, give the new column other values than the statement would in the table itself? The copy was empty: a default is evaluated as the rows come, and a column that
+ * was dropped for another of its name gets the old one's values.
+ */
+static bool
+is_filled_by_tool(const struct tr_event *event, const struct tr_column *column)
+{
+    const struct tr_relation *defined = event->ddl.defined;
+    for (uint16_t i = 0; i < defined->ncolumns; i++)
+        if (event->ddl.columns[i].action == TR_DDL_DROP &&
+            strcasecmp(defined->columns[i].name, column->name) == 0)
+            return true;
+    return column->auto_increment || tr_my_is_evaluated(column->default_expression);
+}
+
+/* Can it be run on the table itself? */
+static bool
+is_repeatable(const struct tr_event *event)
+{
+    const struct tr_relation *defined = event->ddl.defined;
+    for (uint16_t i = 0; defined != NULL && i < defined->ncolumns; i++)
+        if (event->ddl.columns[i].action == TR_DDL_ADD && is_filled_by_tool(event, &defined->columns[i]))
+            return false;
+    return true;
+}
+
 /* The same statement again, after a crash, takes the place of itself. */
 static int
 keep_statement(struct copies *c, struct tr_error *err)
 {
     const struct tr_event *event = c->event;
     struct tr_buffer words;
+    if (!is_repeatable(event))
+        return 0;
     for (uint32_t i = 1; i < event->ddl.ntables; i++)
         if (event->ddl.tables[i].renamed)
             return 0;
@@ -216,7 +244,7 @@ note_columns(struct copies *c, struct tr_error *err)
     for (uint16_t i = 0; defined != NULL && rc == 0 && i < defined->ncolumns; i++) {
         const struct tr_column *column = &defined->columns[i];
         switch (event->ddl.columns[i].action) {
-        case TR_DDL_ADD: rc = tr_my_is_volatile(column->default_expression) ? 0 : keep(c, column, err); break;
+        case TR_DDL_ADD: rc = is_filled_by_tool(event, column) ? 0 : keep(c, column, err); break;
         case TR_DDL_DROP: rc = forget(c, column->name, err); break;
         default: rc = keep_defined(c, event->ddl.columns[i].from, column, err); break;
         }

@@ -159,18 +159,6 @@ own_default(struct change *c, const struct tr_column *column, struct tr_buffer *
     tr_arena_fini(&arena);
 }
 
-/* Rows that are there would get a value of their own. */
-static bool
-is_evaluated(const char *value)
-{
-    static const char *const calls[] = { "UUID()", "CURRENT_TIMESTAMP", "UTC_TIMESTAMP", "CURDATE",
-                                         "CURTIME" };
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (strcasestr(value, calls[i]) != NULL && value[0] != '\'')
-            return true;
-    return false;
-}
-
 /* The source's default as this server says it; false when it has none, or one that cannot be said. */
 static bool
 write_default(struct change *c, const struct tr_column *column, struct tr_buffer *out)
@@ -224,7 +212,7 @@ write_add(struct change *c, const struct tr_column *column)
     if (filled) {
         known = write_older(c, column, &value);
     } else if (column->older == TR_OLDER_UNKNOWN && column->default_expression != NULL) {
-        known = filled = write_default(c, column, &value) && !is_evaluated(value.data);
+        known = filled = write_default(c, column, &value) && !tr_my_is_evaluated(value.data);
     } else if (column->older == TR_OLDER_UNKNOWN) {
         known = !column->default_unknown && !column->auto_increment;
     }

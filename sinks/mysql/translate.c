@@ -40,6 +40,18 @@ tr_my_is_volatile(const char *expression)
     return false;
 }
 
+bool
+tr_my_is_evaluated(const char *expression)
+{
+    static const char *const clocks[] = { "current_", "now(", "localtime", "utc_", "curdate", "curtime" };
+    if (expression == NULL || expression[0] == '\'')
+        return false;
+    for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++)
+        if (strcasestr(expression, clocks[i]) != NULL)
+            return true;
+    return tr_my_is_volatile(expression);
+}
+
 /* `then`: "DROP COLUMN", or "ADD COLUMN" and the type. */
 static int
 refuse(struct translation *t, const struct tr_column *column, const char *then, const char *why,

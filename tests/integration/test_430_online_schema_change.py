@@ -320,6 +320,25 @@ def test_a_key_that_rows_stand_against_is_said(server, shop, tailrace, twin, twi
 
 
 @pytest.mark.matrix
+@pytest.mark.parametrize("alter", ["ADD COLUMN seen datetime DEFAULT CURRENT_TIMESTAMP, ADD INDEX (n)", "DROP COLUMN n, ADD COLUMN n bigint NOT NULL DEFAULT 9"])
+def test_values_that_only_the_copying_gave(server, shop, tailrace, twin, twins, alter):
+    """Run on the table itself the statement would give the rows other ones: the column is refused, or keeps what it holds."""
+    drain(tailrace, twins)
+    shop.sql("CREATE TABLE _t_new LIKE t")
+    shop.sql(f"ALTER TABLE _t_new {alter}")
+    shop.sql("INSERT INTO _t_new (id, v, n) SELECT id, v, n FROM t")
+    shop.sql("RENAME TABLE t TO _t_old, _t_new TO t")
+    shop.sql("INSERT INTO t (id, v) VALUES (50, 'behind')")
+    result = tailrace.run("run", "--stop", "drained", config=twins, timeout=100)
+    if "seen" in alter:
+        assert result.status == 1 and 'a new column "seen"' in result.stderr, result
+        assert len(twin.sql(f"SELECT * FROM {shop.name}.t")[0]) == 3
+    else:
+        assert result.status == 0, result
+        check_twins(server, shop, twin)
+
+
+@pytest.mark.matrix
 def test_killed_at_the_exchange(server, shop, tailrace, twin, twins):
     """Two statements of one copy, each run once: the second one of the same words would fail."""
     shop.sql("ALTER TABLE t ADD UNIQUE single (v)")
