@@ -528,7 +528,7 @@ tr_my_apply_shapes(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
         for (uint32_t i = 0; rc == 0 && i < batch->nevents; i++)
             if (batch->events[i].kind == TR_SCHEMA)
                 rc = apply_shape(sink, &batch->events[i], err);
-            else if (batch->events[i].kind == TR_DDL)
+            else if (tr_my_changes_shape(&batch->events[i]))
                 rc = group->worker != NULL ? refuse_within(err)
                                            : tr_my_carry_statement(sink, group, &batch->events[i], err);
     return rc;

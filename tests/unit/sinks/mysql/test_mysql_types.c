@@ -95,6 +95,42 @@ test_columns_that_are_no_more_at_the_source(void **state)
     }
 }
 
+static void
+test_defaults_that_are_evaluated(void **state)
+{
+    static const char *const evaluated[] = { "current_timestamp(3)",
+                                             "(now() + interval 1 day)",
+                                             "curdate()",
+                                             "utc_timestamp()",
+                                             "(uuid())",
+                                             "rand()" };
+    static const char *const constants[] = { "'now() and current_user'", "7", "NULL", "(1 + 2)" };
+    (void)state;
+    for (size_t i = 0; i < sizeof evaluated / sizeof *evaluated; i++)
+        assert_true(tr_my_is_evaluated(evaluated[i]));
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        assert_false(tr_my_is_evaluated(constants[i]));
+    assert_false(tr_my_is_evaluated(NULL));
+}
+
+/* As of a temporary table, in the middle of a large transaction: it is not carried, and in nobody's way. */
+static void
+test_a_statement_about_no_table_of_the_task(void **state)
+{
+    struct tr_event statements[2] = { { .kind = TR_DDL }, { .kind = TR_DDL } };
+    struct tr_ddl_table table = { .schema = "d", .name = "t" };
+    struct tr_batch batch = { .events = statements, .nevents = 1 };
+    struct tr_sql_worker worker = { 0 };
+    struct tr_sql_group group = { .first = &batch, .worker = &worker };
+    struct tr_error err;
+    (void)state;
+    assert_int_equal(tr_my_apply_shapes(NULL, &group, &err), 0);
+    statements[1].ddl.tables = &table;
+    statements[1].ddl.ntables = 1;
+    batch.nevents = 2;
+    assert_int_equal(tr_my_apply_shapes(NULL, &group, &err), -TR_REFUSED);
+}
+
 int
 main(void)
 {
@@ -102,6 +138,8 @@ main(void)
         cmocka_unit_test(test_types_that_hold_all_that_they_held),
         cmocka_unit_test(test_types_that_are_one),
         cmocka_unit_test(test_columns_that_are_no_more_at_the_source),
+        cmocka_unit_test(test_defaults_that_are_evaluated),
+        cmocka_unit_test(test_a_statement_about_no_table_of_the_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
