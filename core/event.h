@@ -120,8 +120,9 @@ struct tr_event {
             struct tr_relation *defined;
             const struct tr_ddl_column *columns; /* for each of its columns */
             const char *offset;                  /* of time_zone at that moment: "+02:00"; NULL = not known */
-            bool reshapes; /* which column stands where, or is of which type, may be another than before */
-            uint8_t verb;  /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
+            bool moves_rows; /* with a partition, or a table's file: the log has no events of them */
+            bool reshapes;   /* which column stands where, or is of which type, may be another than before */
+            uint8_t verb;    /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;
     };
 };

@@ -90,11 +90,24 @@ take_columns(struct scan *s, const struct token *t)
     return false;
 }
 
+/* DROP PARTITION p, EXCHANGE PARTITION p WITH TABLE t, CONVERT PARTITION p TO TABLE t and back, IMPORT TABLESPACE: rows come or go with what holds them. */
+static bool
+moves_rows(const struct scan *s, const struct token *t)
+{
+    static const char *const actions[] = { "DROP",   "TRUNCATE", "EXCHANGE", "CONVERT",
+                                           "IMPORT", "DISCARD",  NULL };
+    static const char *const things[] = { "PARTITION", "TABLE", "TABLESPACE", NULL };
+    struct scan ahead = *s;
+    struct token what = binlog_next(&ahead);
+    return binlog_is_any(t, actions) && binlog_is_any(&what, things);
+}
+
 /* Another table that an action of ALTER TABLE names: RENAME TO t, EXCHANGE PARTITION p WITH TABLE t. */
 static bool
 take_action(struct scan *s, const struct token *t)
 {
     static const char *const parts[] = { "COLUMN", "INDEX", "KEY", "CONSTRAINT", "PARTITION", NULL };
+    s->event->ddl.moves_rows = s->event->ddl.moves_rows || moves_rows(s, t);
     if (binlog_is_word(t, "TABLE"))
         return take_table(s);
     if (take_columns(s, t))

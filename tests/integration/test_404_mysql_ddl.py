@@ -472,6 +472,30 @@ def test_an_index_of_a_column_that_the_stream_brings_does_not_stop_the_load_of_a
 
 
 @pytest.mark.matrix
+def test_rows_that_move_with_a_partition_are_told_of(engines, target, tailrace):
+    """Another engine keeps them; the same engine runs the statement, or refuses it on tables that were loaded before and after it."""
+    source, own = engines
+    prepare(source, own, "shop")
+    source.sql("CREATE TABLE pt (id int PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))", database="shop")
+    source.sql("INSERT INTO pt VALUES (1), (11), (12)", database="shop")
+    other, same = {**config(source, target.url, "shop"), "state": "./other"}, config(source, own.url(), "shop")
+    drain(tailrace, other)
+    drain(tailrace, same)
+    source.sql("CREATE TABLE ptx (id int PRIMARY KEY)", database="shop")
+    source.sql("INSERT INTO ptx VALUES (13)", database="shop")
+    source.sql("ALTER TABLE pt DROP PARTITION p0", database="shop")
+    told = drain(tailrace, other)
+    assert re.search(r"warning .*moved rows of shop\.pt .*DROP PARTITION p0", told.stderr), told
+    assert target.sql("SELECT id FROM shop.pt ORDER BY id") == [(1,), (11,), (12,)]
+    source.sql("ALTER TABLE pt EXCHANGE PARTITION p1 WITH TABLE ptx", database="shop")
+    refused = tailrace.run("run", "--stop", "drained", config=same)
+    assert refused.status != 0 and re.search(r"between shop\.pt and shop\.ptx.*EXCHANGE", refused.stderr) and "reload" in refused.stderr, refused
+    assert tailrace.run("reload", "--table", "shop.pt,shop.ptx", config=same).status == 0
+    drain(tailrace, same)
+    assert_same(source, own, "shop")
+
+
+@pytest.mark.matrix
 def test_of_tables_with_a_history_the_rows_that_are_there_are_carried(engines, target, tailrace):
     """MariaDB logs a deletion as an update of the time until which the row held, and each row that is over once more."""
     source, own = engines

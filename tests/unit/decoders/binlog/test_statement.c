@@ -204,6 +204,37 @@ test_other_statements_name_no_table(void **state)
     check("/*", "other:");
 }
 
+static void
+test_rows_that_move_with_their_partition_are_noticed(void **state)
+{
+    static const struct {
+        const char *text;
+        bool moves;
+    } cases[] = {
+        { "ALTER TABLE t DROP PARTITION p1, p2", true },
+        { "alter table t truncate partition all", true },
+        { "ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", true },
+        { "ALTER TABLE t CONVERT PARTITION p TO TABLE u", true },
+        { "ALTER TABLE t CONVERT TABLE u TO PARTITION p VALUES LESS THAN (5)", true },
+        { "ALTER TABLE t IMPORT TABLESPACE", true },
+        { "ALTER TABLE t ADD PARTITION (PARTITION p3 VALUES LESS THAN (9))", false },
+        { "ALTER TABLE t REORGANIZE PARTITION p INTO (PARTITION a VALUES LESS THAN (1))", false },
+        { "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", false },
+        { "ALTER TABLE t DROP COLUMN `partition`", false },
+        { "ALTER TABLE t COMMENT 'DROP PARTITION p'", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tr_arena arena;
+        struct tr_event event = { .ddl = { .database = "d", .text = cases[i].text } };
+        tr_arena_init(&arena);
+        binlog_read_tables(&arena, &event);
+        assert_int_equal(event.ddl.moves_rows, cases[i].moves);
+        tr_relation_unref(event.ddl.defined);
+        tr_arena_fini(&arena);
+    }
+}
+
 int
 main(void)
 {
@@ -213,6 +244,7 @@ main(void)
         cmocka_unit_test(test_columns_that_are_added_are_read),
         cmocka_unit_test(test_definitions_that_are_not_understood_are_left_out),
         cmocka_unit_test(test_other_statements_name_no_table),
+        cmocka_unit_test(test_rows_that_move_with_their_partition_are_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
