@@ -171,6 +171,32 @@ def test_a_statement_is_run_once_whenever_the_process_dies(engines, make_tailrac
         assert_same(source, target, name)
 
 
+@pytest.mark.matrix
+def test_an_exchange_of_what_looks_the_same_is_run_once(engines, make_tailrace):
+    """Twice would be not at all."""
+    source, target = engines
+    name, tailrace = "swap-1", make_tailrace()
+    for server in (source, target):
+        server.drop_database(name)
+    target.drop_database("tailrace")
+    source.sql(f"CREATE DATABASE `{name}`")
+    parts = "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN (20))"
+    for statement in ("CREATE TABLE `live-a` (id int PRIMARY KEY, v int)", "CREATE TABLE stage_b LIKE `live-a`", "INSERT INTO `live-a` VALUES (1, 1)",
+                      "INSERT INTO stage_b VALUES (1, 2)", f"CREATE TABLE pt (id int PRIMARY KEY, v int) {parts}", "INSERT INTO pt VALUES (1, 1), (11, 1)"):
+        source.sql(statement, database=name)
+    settings = {**config(source, target.url(), name), "stop": "drained"}
+    assert tailrace.run("run", config=settings).status == 0
+    for statement in ("RENAME TABLE `live-a` TO away, stage_b TO `live-a`, away TO stage_b", "ALTER TABLE pt EXCHANGE PARTITION p0 WITH TABLE stage_b"):
+        source.sql(statement, database=name)
+        died = tailrace.run("run", config=settings, env={"TR_FAILPOINT": "sink.mysql.ddl.after:1"}, timeout=60)
+        if died.status == 0:
+            pytest.skip("this build has no fail points")
+        assert died.status == -signal.SIGKILL, died
+        drain(tailrace, settings)
+        assert_same(source, target, name)
+    assert target.sql("SELECT v FROM `live-a`", database=name) == [(2,)] and target.sql("SELECT v FROM pt ORDER BY id", database=name) == [(1,), (1,)]
+
+
 def test_a_statement_that_fails_at_the_target_is_refused(engines, tailrace):
     source, target = engines
     prepare(source, target, "shop")
