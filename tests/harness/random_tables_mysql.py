@@ -210,7 +210,8 @@ class Client(RandomClient):
                        + self.rng.choice(["", f", uq = {self.rng.randrange(200)}", f", {table.keys[0]} = {table.key_values(self.rng)[0]}"]))
 
     def do_shift_keys(self, cursor, table):
-        if table.key_kinds[0] in ("int", "smallint", "decimal(20,5)"):
+        # without a key each row of the target is found by reading the whole table
+        if table.keyed and table.key_kinds[0] in ("int", "smallint", "decimal(20,5)"):
             cursor.execute(f"UPDATE {table.name} SET k0 = k0 + 1 ORDER BY k0 DESC")
 
     def do_swap_unique(self, cursor, table):
@@ -238,7 +239,7 @@ class Client(RandomClient):
             first = self.rng.randrange(1000, 10**8)
             rest = table.key_values(self.rng)[1:]
             number = table.key_kinds[0] == "int"
-            rows = [f"({', '.join([str(first + i) if number else table.key_values(self.rng)[0], *rest])})" for i in range(self.rng.choice([50, 600, 2000]))]
+            rows = [f"({', '.join([str(first + i) if number else table.key_values(self.rng)[0], *rest])})" for i in range(self.rng.choice([50, 600, 2000] if table.keyed else [50]))]
             cursor.execute(f"INSERT INTO {table.name} ({', '.join(table.keys)}) VALUES {', '.join(rows)}")
             if number and self.rng.random() < 0.8:
                 cursor.execute(f"DELETE FROM {table.name} WHERE k0 >= {first + 20}")
