@@ -314,8 +314,9 @@ class Client(RandomClient):
             table.grows = kind
 
     def shape_label(self, cursor, table, _new):
-        table.labels = [*table.labels, f"'l{table.added}'"]
-        self.alter(cursor, f"ALTER TABLE {table.name} MODIFY COLUMN mood enum({', '.join(table.labels)})")
+        labels = [*table.labels, f"'l{table.added}'"]
+        self.alter(cursor, f"ALTER TABLE {table.name} MODIFY COLUMN mood enum({', '.join(labels)})")
+        table.labels = labels    # INSERT IGNORE of one that is not there yet leaves a value that PostgreSQL has no form for
 
     def shape_index(self, cursor, table, _new):
         self.alter(cursor, f"CREATE INDEX i{table.added} ON {table.name} (uq, {table.keys[0]})")
