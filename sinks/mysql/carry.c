@@ -381,12 +381,18 @@ leave_session(struct carry *c, struct tr_error *err)
 }
 
 static int
+limit_wait(struct carry *c, struct tr_error *err)
+{
+    char sql[80];
+    snprintf(sql, sizeof sql, "SET SESSION lock_wait_timeout = %d", LOCK_SECONDS);
+    return tr_mysql_query(c->sink->meta, sql, NULL, err);
+}
+
+static int
 run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
 {
-    char lock_wait[80];
     const struct tr_ddl_table *table = &c->event->ddl.tables[0];
-    snprintf(lock_wait, sizeof lock_wait, "SET SESSION lock_wait_timeout = %d", LOCK_SECONDS);
-    int rc = tr_mysql_query(c->sink->meta, lock_wait, NULL, err);
+    int rc = limit_wait(c, err);
     if (rc == 0 && c->event->ddl.verb == TR_VERB_CREATE_TABLE) {
         tr_buffer_reset(&c->text);
         tr_buffer_text(&c->text, "CREATE DATABASE IF NOT EXISTS ");
@@ -481,6 +487,30 @@ clear_way(struct carry *c, struct tr_error *err)
     return rc;
 }
 
+/*
+ * An earlier process may have been killed while the server was at the statement, and the server goes on with it: whoever gets the table's lock comes after it. What may
+ * not be locked is not waited for.
+ */
+static int
+wait_for_earlier(struct carry *c, struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &c->event->ddl.tables[0];
+    int rc = limit_wait(c, err);
+    tr_buffer_reset(&c->text);
+    tr_buffer_text(&c->text, "LOCK TABLES ");
+    tr_mysql_qualified(&c->text, table->target_schema, table->target_name);
+    tr_buffer_text(&c->text, " WRITE");
+    if (rc == 0)
+        rc = tr_mysql_query(c->sink->meta, c->text.data, NULL, err);
+    if (rc == 0)
+        return tr_mysql_query(c->sink->meta, "UNLOCK TABLES", NULL, err);
+    unsigned number = mysql_errno(c->sink->meta);
+    if (err->class == TR_RETRY || number == ER_LOCK_WAIT_TIMEOUT)
+        return -(int)(err->class = TR_RETRY);
+    tr_error_clear(err);
+    return 0;
+}
+
 static int
 carry(struct carry *c, struct tr_error *err)
 {
@@ -489,6 +519,8 @@ carry(struct carry *c, struct tr_error *err)
     int rc = clear_way(c, err);
     if (rc == 0)
         rc = read_step(c, &begun, &before, err);
+    if (rc == 0 && begun)
+        rc = wait_for_earlier(c, err);
     if (rc == 0)
         rc = look(c, &now, err);
     if (rc == 0 && !begun)

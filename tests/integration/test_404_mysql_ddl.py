@@ -2,6 +2,7 @@
 
 import re
 import signal
+import threading
 
 import pytest
 
@@ -169,6 +170,38 @@ def test_a_statement_is_run_once_whenever_the_process_dies(engines, make_tailrac
         if died == 0:
             pytest.skip("this build has no fail points")
         assert_same(source, target, name)
+
+
+@pytest.mark.matrix
+def test_a_statement_that_the_target_is_still_at_is_waited_for(engines, make_tailrace):
+    """An index without a name would be made twice."""
+    source, target = engines
+    name, tailrace = "still", make_tailrace()
+    prepare(source, target, name)
+    settings = {**config(source, target.url(), name), "stop": "drained"}
+    drain(tailrace, settings)
+    statement = "ALTER TABLE t ADD INDEX (a)"
+    source.sql(statement, database=name)
+    died = tailrace.run("run", config=settings, env={"TR_FAILPOINT": "sink.mysql.ddl.before:1"}, timeout=60)
+    if died.status == 0:
+        pytest.skip("this build has no fail points")
+
+    def waiting(count):
+        sql = "SELECT count(*) FROM information_schema.processlist WHERE state LIKE '%metadata lock%'"
+        wait_until(lambda: target.sql(sql)[0][0] == count, 60, f"{count} statements that wait for the table")
+
+    with target.connect(name) as reader, reader.cursor() as reading:
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM t")
+        earlier = threading.Thread(target=target.sql, args=(statement,), kwargs={"database": name})
+        earlier.start()
+        waiting(1)
+        tailrace.start("run", config=settings)
+        waiting(2)
+        reading.execute("COMMIT")
+    earlier.join(60)
+    assert tailrace.wait_exit() == 0, tailrace.stderr
+    assert_same(source, target, name)
 
 
 @pytest.mark.matrix
