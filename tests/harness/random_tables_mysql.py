@@ -239,7 +239,8 @@ class Client(RandomClient):
             first = self.rng.randrange(1000, 10**8)
             rest = table.key_values(self.rng)[1:]
             number = table.key_kinds[0] == "int"
-            rows = [f"({', '.join([str(first + i) if number else table.key_values(self.rng)[0], *rest])})" for i in range(self.rng.choice([50, 600, 2000] if table.keyed else [50]))]
+            count = self.rng.choice([50, 600, 2000] if table.keyed else [50])
+            rows = [f"({', '.join([str(first + i) if number else table.key_values(self.rng)[0], *rest])})" for i in range(count)]
             cursor.execute(f"INSERT INTO {table.name} ({', '.join(table.keys)}) VALUES {', '.join(rows)}")
             if number and self.rng.random() < 0.8:
                 cursor.execute(f"DELETE FROM {table.name} WHERE k0 >= {first + 20}")
