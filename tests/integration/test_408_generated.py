@@ -124,6 +124,7 @@ def test_postgresql_logs_them_since_18(made, tailrace, logged):
         assert [name for name, *_ in target.sql("SHOW COLUMNS FROM g")] == ["id", "s", "n", "twice", "len"]
     assert list(target.sql(query)) == source.sql(query)
     target.server.drop_database("tailrace")
+    target.drop()
     source.drop()  # with its slot, which the server keeps under one name
 
 
