@@ -515,6 +515,27 @@ read_table_charset(struct tr_mysql_source *source, struct tr_relation *relation,
     return 0;
 }
 
+/*
+ * MySQL's log has a statement a moment before its server is done with it, and until then the catalogue is that of before. Whoever asks for the table's lock waits for it; one
+ * that is held for longer is somebody else's.
+ */
+static void
+let_it_finish(struct tr_mysql_source *source, const char *schema, const char *name)
+{
+    struct tr_error ignored;
+    struct tr_buffer sql;
+    MYSQL_RES *res = NULL;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SELECT 1 FROM ");
+    tr_mysql_qualified(&sql, schema, name);
+    tr_buffer_text(&sql, " LIMIT 0");
+    if (tr_mysql_ask(source, "SET SESSION lock_wait_timeout = 2", NULL, &ignored) == 0 &&
+        tr_mysql_ask(source, sql.data, &res, &ignored) == 0)
+        mysql_free_result(res);
+    tr_mysql_ask(source, "SET SESSION lock_wait_timeout = DEFAULT", NULL, &ignored);
+    tr_buffer_fini(&sql);
+}
+
 int
 tr_mysql_describe(struct tr_source *base, const char *schema, const char *name, struct tr_relation **relation,
                   struct tr_error *err)
@@ -522,6 +543,7 @@ tr_mysql_describe(struct tr_source *base, const char *schema, const char *name, 
     struct tr_mysql_source *source = (struct tr_mysql_source *)base;
     struct tr_relation_list list;
     *relation = NULL;
+    let_it_finish(source, schema, name);
     int rc = read_shapes(source, schema, name, &list, err);
     if (rc == 0 && list.count == 1)
         rc = read_table_charset(source, list.items[0], err);
