@@ -123,35 +123,18 @@ describe(struct tr_task *task, struct tr_batch *own, struct tr_event *event, str
     return rc;
 }
 
-/*
- * Rows that move with their partition are in the log by the statement alone. A target of the same engine runs it, but not on two tables of which one was loaded after it, and
- * one before; another engine's keeps what it has.
- */
-static int
-check_moved(struct tr_task *task, const struct tr_event *event, struct tr_error *err)
+/* Rows that move with their partition are in the log by the statement alone, which only a target of the same engine runs. */
+static void
+tell_moved(const struct tr_task *task, const struct tr_event *event)
 {
     const char *dialect = task->config.sink->dialect;
     const struct tr_ddl_table *table = &event->ddl.tables[0];
-    if (!event->ddl.moves_rows || dialect == NULL)
-        return 0;
-    for (uint32_t i = 1; i < event->ddl.ntables; i++) {
-        const struct tr_ddl_table *other = &event->ddl.tables[i];
-        if (!table->ours || !other->ours || table->left_out || other->left_out ||
-            table->wanted == other->wanted)
-            continue;
-        tr_fail(
-            err, TR_REFUSED,
-            "the source moved rows between %s.%s and %s.%s, of which one was loaded before that and the other after it: %.200s",
-            table->schema, table->name, other->schema, other->name, event->ddl.text);
-        return tr_error_hint(err, "order `tailrace reload --table %s.%s,%s.%s` and start again",
-                             table->schema, table->name, other->schema, other->name);
-    }
-    if (table->wanted && strcmp(dialect, task->config.source->dialect) != 0)
+    if (event->ddl.moves_rows && table->wanted && dialect != NULL &&
+        strcmp(dialect, task->config.source->dialect) != 0)
         tr_log(
             task->config.log, TR_LOG_WARNING, "pipeline",
             "the source moved rows of %s.%s of which the log tells nothing, and the target's stay as they are (do the same there, or tailrace reload the table): %.200s",
             table->schema, table->name, event->ddl.text);
-    return 0;
 }
 
 int
@@ -167,9 +150,8 @@ tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch
         route(task, own, &event->ddl.tables[i], &own->txns[0]);
     if (event->ddl.defined != NULL)
         tr_mapping_route(task->mapping, event->ddl.defined);
-    int rc = check_moved(task, event, err);
-    if (rc == 0)
-        rc = describe(task, own, event, err);
+    tell_moved(task, event);
+    int rc = describe(task, own, event, err);
     if (rc < 0 && own != batch)
         tr_batch_free(own);
     else

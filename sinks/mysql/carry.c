@@ -626,6 +626,28 @@ tell_exchange(const struct tr_mysql_sink *sink, const struct tr_event *event)
             env->exchanged(env->arg, event->ddl.tables[i + 1].schema, event->ddl.tables[i + 1].name);
 }
 
+/* Rows moved between a table that was loaded before the statement and one that was loaded after it: neither to run it nor to leave it out is right. */
+static int
+check_moved(const struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &event->ddl.tables[0];
+    if (!event->ddl.moves_rows || !tr_my_carries_statements(sink))
+        return 0;
+    for (uint32_t i = 1; i < event->ddl.ntables; i++) {
+        const struct tr_ddl_table *other = &event->ddl.tables[i];
+        if (!table->ours || !other->ours || table->left_out || other->left_out ||
+            table->wanted == other->wanted)
+            continue;
+        tr_fail(
+            err, TR_REFUSED,
+            "the source moved rows between %s.%s and %s.%s, of which one was loaded before that and the other after it: %.200s",
+            table->schema, table->name, other->schema, other->name, event->ddl.text);
+        return tr_error_hint(err, "order `tailrace reload --table %s.%s,%s.%s` and start again",
+                             table->schema, table->name, other->schema, other->name);
+    }
+    return 0;
+}
+
 int
 tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                       const struct tr_event *event, struct tr_error *err)
@@ -633,7 +655,9 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
     if (event->ddl.ntables == 0 || event != &group->first->events[0])
         return 0;
     bool wanted = false;
-    int rc = tr_my_copies(sink, group, event, err);
+    int rc = check_moved(sink, event, err);
+    if (rc == 0)
+        rc = tr_my_copies(sink, group, event, err);
     if (rc == 0)
         rc = is_wanted(sink, event, &wanted, err);
     if (rc < 0)
