@@ -226,6 +226,9 @@ int tr_my_run_change(struct tr_mysql_sink *sink, const struct tr_my_table *table
 /* carry.c: a statement that begins the group's first batch, when it is for this engine and the policy allows it. Run at most once, over crashes too. */
 int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                           const struct tr_event *event, struct tr_error *err);
+/* look.c: a hash of how the event's tables look at the target, without their counters; where tables are exchanged, of which they are as well. */
+int tr_my_look(struct tr_mysql_sink *sink, const struct tr_event *event, uint64_t *shape,
+               struct tr_error *err);
 /*
  * copies.c: what ALTER TABLE does to an online schema change's copy is kept until the exchange of names, which does it to the table. For every statement that begins a
  * group's first batch.

@@ -5,7 +5,6 @@
  * is and how its tables looked; a process that finds its own entry after a crash compares: tables that look different have seen it already.
  */
 #include <mysqld_error.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,96 +141,6 @@ write_statement(struct carry *c)
     tr_buffer_add(&c->sql, text + at, len > at ? len - at : 0);
 }
 
-/* ------------------------------------------------------------------------------------------- how the tables look */
-
-/* "AUTO_INCREMENT=7" is no part of a table's shape: a crash of the server may change it. */
-static void
-add_shape(struct tr_buffer *out, const char *create)
-{
-    const char *counter = strstr(create, " AUTO_INCREMENT=");
-    if (counter == NULL) {
-        tr_buffer_text(out, create);
-        return;
-    }
-    tr_buffer_add(out, create, (size_t)(counter - create));
-    counter += strlen(" AUTO_INCREMENT=");
-    tr_buffer_text(out, counter + strspn(counter, "0123456789"));
-}
-
-/* As InnoDB spells it in its dictionary; false for what its file system's character set has other words for. */
-static bool
-dictionary_name(struct tr_buffer *out, const char *name)
-{
-    for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++) {
-        if (*p >= 0x80)
-            return false;
-        tr_buffer_printf(out, isalnum(*p) || *p == '_' ? "%c" : "@%04x", *p);
-    }
-    return true;
-}
-
-/*
- * Tables and partitions that are exchanged may look the same before and after: then the numbers tell that InnoDB has given each of its tables. Whoever may not read them (without
- * PROCESS) does without.
- */
-static int
-add_numbers(struct carry *c, const struct tr_ddl_table *table, struct tr_buffer *out, struct tr_error *err)
-{
-    struct tr_buffer name;
-    char *numbers = NULL;
-    int rc = 0;
-    tr_buffer_init(&name, 4096);
-    bool known = dictionary_name(&name, table->target_schema);
-    tr_buffer_byte(&name, '/');
-    if (known && dictionary_name(&name, table->target_name)) {
-        tr_buffer_reset(&c->text);
-        tr_buffer_printf(
-            &c->text,
-            "SELECT SUM(CRC32(CONCAT(NAME, '=', TABLE_ID))) FROM information_schema.%s WHERE NAME = '%s' OR NAME LIKE '%s#p#%%'",
-            c->sink->target.mariadb ? "INNODB_SYS_TABLES" : "INNODB_TABLES", name.data, name.data);
-        rc = tr_mysql_query_text(c->sink->meta, c->text.data, &numbers, err);
-    }
-    if (rc < 0 && err->class != TR_RETRY) {
-        tr_error_clear(err);
-        rc = 0;
-    }
-    tr_buffer_text(out, numbers != NULL ? numbers : "");
-    free(numbers);
-    tr_buffer_fini(&name);
-    return rc;
-}
-
-static int
-look(struct carry *c, uint64_t *shape, struct tr_error *err)
-{
-    MYSQL *conn = c->sink->meta;
-    struct tr_buffer shown;
-    int rc = 0;
-    bool exchanges = c->event->ddl.ntables > 1 &&
-                     (c->event->ddl.verb == TR_VERB_RENAME_TABLE || c->event->ddl.moves_rows);
-    tr_buffer_init(&shown, TR_BUFFER_MAX);
-    for (uint32_t i = 0; rc == 0 && i < c->event->ddl.ntables; i++) {
-        const struct tr_ddl_table *table = &c->event->ddl.tables[i];
-        MYSQL_RES *res = NULL;
-        tr_buffer_reset(&c->text);
-        tr_buffer_text(&c->text, "SHOW CREATE TABLE ");
-        tr_mysql_qualified(&c->text, table->target_schema, table->target_name);
-        rc = tr_mysql_query(conn, c->text.data, &res, err);
-        unsigned number = rc < 0 ? mysql_errno(conn) : 0;
-        if (number == ER_NO_SUCH_TABLE || number == ER_BAD_DB_ERROR)
-            rc = 0;
-        MYSQL_ROW row = rc == 0 && res != NULL ? mysql_fetch_row(res) : NULL;
-        add_shape(&shown, row != NULL && row[1] != NULL ? row[1] : "none");
-        tr_buffer_byte(&shown, '\n');
-        mysql_free_result(res);
-        if (rc == 0 && exchanges)
-            rc = add_numbers(c, table, &shown, err);
-    }
-    *shape = tr_hash_bytes(0, shown.len > 0 ? shown.data : "", shown.len);
-    tr_buffer_fini(&shown);
-    return rc;
-}
-
 /* ------------------------------------------------------------------------------------------- the step in the state */
 
 /* Was this very statement begun before, and on which shape? */
@@ -311,7 +220,7 @@ failed(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
         return -TR_RETRY;
     }
     /* an earlier process was killed while the server went on with it */
-    if (begun && look(c, &now, &later) == 0 && now != before)
+    if (begun && tr_my_look(c->sink, c->event, &now, &later) == 0 && now != before)
         return 0;
     if (!is_so_already(number))
         return refuse(c, err);
@@ -522,7 +431,7 @@ carry(struct carry *c, struct tr_error *err)
     if (rc == 0 && begun)
         rc = wait_for_earlier(c, err);
     if (rc == 0)
-        rc = look(c, &now, err);
+        rc = tr_my_look(c->sink, c->event, &now, err);
     if (rc == 0 && !begun)
         rc = write_step(c, before = now, err);
     write_statement(c);
