@@ -17,12 +17,15 @@ encode_txn(struct tr_encoder *encoder, const struct tr_batch *batch, const struc
     const struct tr_encoder_class *class = encoder->class;
     int rc = 0;
     if (txn->begins) {
+        encoder->place = 0;
         edge(emit, txn, 0);
         rc = class->begin != NULL ? class->begin(encoder, batch, txn, emit, err) : 0;
     }
     for (uint32_t i = 0; rc == 0 && i < txn->nevents; i++) {
-        edge(emit, txn, txn->events_before + i + 1);
-        rc = class->event(encoder, batch, txn, &batch->events[txn->first_event + i], emit, err);
+        const struct tr_event *event = &batch->events[txn->first_event + i];
+        edge(emit, txn, encoder->place + 1);
+        encoder->place += event->kind != TR_SCHEMA;
+        rc = class->event(encoder, batch, txn, event, emit, err);
     }
     if (rc < 0 || !txn->ends)
         return rc;

@@ -50,7 +50,8 @@ struct tr_emit {
     int (*message)(void *arg, const struct tr_message *message, struct tr_error *err);
     /*
      * Before the messages of each event, for sinks that want to know; else NULL. place: the event's number within its transaction, from 1 over all
-     * batches that hold parts of it; 0 = its beginning, TR_PLACE_END = its commit. txn: NULL for rows of the full load.
+     * batches that hold parts of it; 0 = its beginning, TR_PLACE_END = its commit. It is the same when the transaction is read again: a TR_SCHEMA,
+     * which only a reader that knew the table before is told, has no number, but that of what follows. txn: NULL for rows of the full load.
      */
     void (*edge)(void *arg, const struct tr_txn *txn, uint64_t place);
 };
@@ -84,6 +85,7 @@ struct tr_encoder_class {
 struct tr_encoder {
     const struct tr_encoder_class *class;
     const struct tr_encoder_env *env;
+    uint64_t place; /* tr_encode_batch: of the newest event in its transaction */
 };
 
 /*

@@ -144,7 +144,7 @@ finish(const struct record *rec, char op, struct tr_buffer *out)
         uint64_t total, order;
         metadata_next(json, rec->plan, &total, &order);
         tr_buffer_reset(&enc->text);
-        metadata_id(&json->head_txn, &enc->text);
+        metadata_id(rec->txn, &enc->text);
         avro_long(out, 1);
         avro_string(out, enc->text.data, enc->text.len);
         avro_long(out, (int64_t)total);

@@ -202,7 +202,7 @@ finish_envelope(const struct record *rec, char op)
     source_append(enc, rec->batch, rec->txn, rec->event, rec->plan->source, rec->plan->source_len, out);
     json_literal(out, ",\"transaction\":");
     if (enc->transaction_metadata && rec->txn != NULL && op != 'r')
-        metadata_count(enc, rec->plan, out);
+        metadata_count(enc, rec->plan, rec->txn, out);
     else
         json_literal(out, "null");
     char text[] = ",\"op\":\"?\"";
@@ -397,7 +397,7 @@ message_event(struct record *rec)
     source_append(enc, rec->batch, rec->txn, event, no_table, sizeof(no_table) - 1, value);
     json_literal(value, ",\"transaction\":");
     if (enc->transaction_metadata && (event->flags & TR_MESSAGE_TRANSACTIONAL))
-        metadata_count(enc, &enc->message_plan, value);
+        metadata_count(enc, &enc->message_plan, rec->txn, value);
     else
         json_literal(value, "null");
     json_literal(value, ",\"message\":{\"prefix\":");

@@ -200,7 +200,7 @@ struct json_encoder {
     struct tr_buffer source_time;   /* `,"ts_us":...,"ts_ns":...` */
     struct tr_buffer source_end;    /* behind the position */
     struct tr_txn
-        head_txn; /* the transaction that they were made of; only its facts, no borrowed text is read */
+        head_txn; /* the transaction that they were made of; its texts went with its batch and are not read */
     int64_t head_us;
     uint64_t head_number;  /* counts these transactions */
     uint64_t parts_number; /* of the one whose parts stand above */
@@ -249,7 +249,8 @@ void changes_append(const struct tr_event *event, uint32_t at, struct tr_buffer 
 /* Counts the event in: its place in the transaction, and among those of its table. */
 void metadata_next(struct json_encoder *enc, struct relation_plan *plan, uint64_t *total, uint64_t *order);
 void metadata_id(const struct tr_txn *txn, struct tr_buffer *out);
-void metadata_count(struct json_encoder *enc, struct relation_plan *plan, struct tr_buffer *out);
+void metadata_count(struct json_encoder *enc, struct relation_plan *plan, const struct tr_txn *txn,
+                    struct tr_buffer *out);
 int metadata_begin(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,
                    const struct tr_emit *emit, struct tr_error *err);
 int metadata_commit(struct tr_encoder *base, const struct tr_batch *batch, const struct tr_txn *txn,

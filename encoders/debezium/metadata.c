@@ -63,12 +63,13 @@ metadata_next(struct json_encoder *enc, struct relation_plan *plan, uint64_t *to
 
 /* Counts the event in, and appends what follows `"transaction":`. */
 void
-metadata_count(struct json_encoder *enc, struct relation_plan *plan, struct tr_buffer *out)
+metadata_count(struct json_encoder *enc, struct relation_plan *plan, const struct tr_txn *txn,
+               struct tr_buffer *out)
 {
     uint64_t total, order;
     metadata_next(enc, plan, &total, &order);
     json_literal(out, "{\"id\":");
-    append_id(&enc->head_txn, out);
+    append_id(txn, out);
     json_literal(out, ",\"total_order\":");
     tr_buffer_uint(out, total);
     json_literal(out, ",\"data_collection_order\":");
