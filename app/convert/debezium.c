@@ -81,37 +81,6 @@ add_value(struct line *line, const char *value)
     line->values[line->count++] = tr_strdup(value);
 }
 
-void
-convert_item(struct conversion *c, const char *section, const char *name, const char *value)
-{
-    struct line *line = line_of(c, section, name);
-    line->list = strcmp(name, "url") != 0;
-    add_value(line, value);
-}
-
-bool
-convert_has(const struct conversion *c, const char *section, const char *name)
-{
-    return tr_settings_find(c->settings, section, name) != NULL;
-}
-
-void
-convert_set(struct conversion *c, const char *section, const char *name, const char *value, const char *key)
-{
-    struct tr_error err;
-    if (!convert_has(c, section, name)) {
-        convert_lost(c, key, "there is no such option here");
-    } else if (tr_settings_set(c->settings, section, name, value, false, key, &err) < 0) {
-        convert_lost(c, key, "%s", err.text);
-    } else {
-        struct line *line = line_of(c, section, name);
-        free_list(line->values, line->count);
-        line->values = NULL;
-        line->count = 0;
-        add_value(line, value);
-    }
-}
-
 /* ${NAME}, as Debezium Server takes it out of the environment. */
 static bool
 is_variable(const char *text)
@@ -135,6 +104,79 @@ reference(struct conversion *c, const char *text, const char *variable, const ch
         c, key, "Connect's secret provider keeps it; set the environment variable %s, or write ${file:/path}",
         variable);
     return tr_asprintf("${%s}", variable);
+}
+
+/* The same for each reference in a value of the option `name`; what else has a ${ is no reference. The caller frees it. */
+static char *
+with_references(struct conversion *c, const char *name, const char *text, const char *key)
+{
+    struct tr_buffer out;
+    char *variable = tr_strdup(name);
+    for (char *at = variable; *at != '\0'; at++)
+        *at = (char)toupper((unsigned char)*at);
+    tr_buffer_init(&out, TR_BUFFER_MAX);
+    while (*text != '\0') {
+        size_t len = strncmp(text, "${", 2) == 0 ? strcspn(text, "}") : 0;
+        if (len == 0 || text[len] == '\0') {
+            tr_buffer_byte(&out, *text++);
+            continue;
+        }
+        char *theirs = tr_strndup(text, len + 1), *ours = reference(c, theirs, variable, key);
+        tr_buffer_text(&out, ours);
+        free(theirs);
+        free(ours);
+        text += len + 1;
+    }
+    char *made = tr_strndup(out.data != NULL ? out.data : "", out.len);
+    if (out.data != NULL)
+        tr_wipe(out.data, out.len);
+    tr_buffer_fini(&out);
+    free(variable);
+    return made;
+}
+
+static void
+free_secret(char *text)
+{
+    tr_wipe(text, strlen(text));
+    free(text);
+}
+
+void
+convert_item(struct conversion *c, const char *section, const char *name, const char *value)
+{
+    struct line *line = line_of(c, section, name);
+    char *ours = with_references(c, name, value, name);
+    line->list = strcmp(name, "url") != 0;
+    add_value(line, ours);
+    free_secret(ours);
+}
+
+bool
+convert_has(const struct conversion *c, const char *section, const char *name)
+{
+    return tr_settings_find(c->settings, section, name) != NULL;
+}
+
+void
+convert_set(struct conversion *c, const char *section, const char *name, const char *value, const char *key)
+{
+    struct tr_error err;
+    if (!convert_has(c, section, name)) {
+        convert_lost(c, key, "there is no such option here");
+        return;
+    }
+    char *ours = with_references(c, name, value, key);
+    if (tr_settings_set(c->settings, section, name, ours, false, key, &err) < 0) {
+        convert_lost(c, key, "%s", err.text);
+    } else {
+        struct line *line = line_of(c, section, name);
+        free_list(line->values, line->count);
+        line->values = NULL;
+        line->count = 0;
+        add_value(line, ours);
+    }
+    free_secret(ours);
 }
 
 char *

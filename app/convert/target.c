@@ -153,10 +153,13 @@ convert_registry(struct conversion *c)
     convert_note(
         c,
         "The registry's password stands in this file: chmod 600, or write ${ENV} or ${file:/path} in its place.");
-    char *name = tr_strndup(user, strcspn(user, ":"));
-    const char *password = strchr(user, ':');
+    /* The first colon that stands in no reference. */
+    const char *password = user;
+    while (*password != '\0' && *password != ':')
+        password += strncmp(password, "${", 2) == 0 ? strcspn(password, "}") : 1;
+    char *name = tr_strndup(user, (size_t)(password - user));
     convert_set(c, "target", "schema_registry_user", name, "value.converter.basic.auth.user.info");
-    if (password != NULL)
+    if (*password != '\0')
         convert_set(c, "target", "schema_registry_password", password + 1,
                     "value.converter.basic.auth.user.info");
     free(name);

@@ -273,6 +273,18 @@ secrets_by_reference_stay_so(void **state)
     has(&out, "repl:${DATABASE_PASSWORD}@");
     assert_int_equal(out.lost, 1);
     end(&out);
+    convert(&out,
+            POSTGRES "value.converter=io.confluent.connect.avro.AvroConverter\n"
+                     "value.converter.schema.registry.url=${env:SR_URL}\n"
+                     "value.converter.basic.auth.user.info=${env:SR_USER}:${vault:kv/sr:pw}\n"
+                     "topic.prefix=x-${env:STAGE}\n",
+            NULL);
+    has(&out, "topic_prefix: \"x-${STAGE}\"");
+    has(&out, "schema_registry: \"${SR_URL}\"");
+    has(&out, "schema_registry_user: \"${SR_USER}\"");
+    has(&out, "schema_registry_password: \"${SCHEMA_REGISTRY_PASSWORD}\"");
+    assert_int_equal(out.lost, 1);
+    end(&out);
 }
 
 static void
