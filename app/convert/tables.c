@@ -74,7 +74,17 @@ is_plain(const char *text)
     return *text == '\0';
 }
 
-/* "%.orders" with the schemas a and b is a.orders and b.orders. */
+/* Does the pattern's schema, which has a %, stand for this one, too? */
+static bool
+stands_for(const char *pattern, size_t len, const char *schema)
+{
+    char *whole = tr_asprintf("%.*s.%%", (int)len, pattern);
+    bool found = tr_pattern_match(whole, schema, "t");
+    free(whole);
+    return found;
+}
+
+/* "%.orders" with the schemas a and b is a.orders and b.orders; "a%.%" with the schema a is a.% */
 static void
 narrow_to(struct line *line, char **schemas, size_t count)
 {
@@ -84,10 +94,13 @@ narrow_to(struct line *line, char **schemas, size_t count)
             return;
     narrow.values = tr_calloc(line->count * (count + 1), sizeof(char *));
     for (size_t i = 0; i < line->count; i++) {
-        if (strncmp(line->values[i], "%.", 2) != 0)
-            narrow.values[narrow.count++] = tr_strdup(line->values[i]);
-        for (size_t k = 0; k < count && strncmp(line->values[i], "%.", 2) == 0; k++)
-            narrow.values[narrow.count++] = tr_asprintf("%s%s", schemas[k], line->values[i] + 1);
+        const char *value = line->values[i];
+        size_t len = strcspn(value, "."), before = narrow.count;
+        for (size_t k = 0; k < count && memchr(value, '%', len) != NULL; k++)
+            if (stands_for(value, len, schemas[k]))
+                narrow.values[narrow.count++] = tr_asprintf("%s%s", schemas[k], value + len);
+        if (narrow.count == before) /* else an empty list would mean all */
+            narrow.values[narrow.count++] = tr_strdup(value);
     }
     free_list(line->values, line->count);
     *line = narrow;

@@ -340,26 +340,39 @@ convert_creation(struct conversion *c, const char *key, const char *value)
 
 /* ------------------------------------------------------------------------------------- the producer */
 
-/* username="x" password="y" out of a line for JAAS; the caller frees it */
+/* The value of name="value" in a line for JAAS, where a backslash in quotes takes the next character as it is; the caller frees it */
 static char *
-jaas_word(const char *text, const char *name)
+jaas_value(const char *text, const char *name)
 {
-    const char *at = strstr(text, name);
-    if (at == NULL)
-        return NULL;
-    at += strlen(name);
-    at += strspn(at, " =");
-    char quote = *at == '"' || *at == '\'' ? *at++ : ' ';
-    size_t len = 0;
-    while (at[len] != '\0' && at[len] != quote && !(quote == ' ' && at[len] == ';'))
-        len++;
-    return tr_strndup(at, len);
+    static const char blank[] = " \t\r\n;";
+    for (const char *at = text + strspn(text, blank); *at != '\0'; at += strspn(at, blank)) {
+        const char *word = at;
+        size_t len = strcspn(at, " \t\r\n;=");
+        at += len + strspn(at + len, " \t\r\n");
+        if (*at != '=')
+            continue;
+        at++;
+        at += strspn(at, " \t\r\n");
+        char quote = *at == '"' || *at == '\'' ? *at++ : '\0';
+        char *value = tr_strdup(at), *to = value;
+        for (; *at != '\0' && (quote != '\0' ? *at != quote : strchr(blank, *at) == NULL); at++) {
+            if (*at == '\\' && quote != '\0' && at[1] != '\0')
+                at++;
+            *to++ = *at;
+        }
+        at += quote != '\0' && *at == quote;
+        *to = '\0';
+        if (len == strlen(name) && strncmp(word, name, len) == 0)
+            return value;
+        free(value);
+    }
+    return NULL;
 }
 
 static void
 convert_login(struct conversion *c, const char *key, const char *value)
 {
-    char *user = jaas_word(value, "username"), *password = jaas_word(value, "password");
+    char *user = jaas_value(value, "username"), *password = jaas_value(value, "password");
     if (user == NULL || password == NULL) {
         convert_lost(c, key,
                      "no user and password in it; put them into the target's url, or see sasl_mechanism");

@@ -418,6 +418,13 @@ what_stands_around_a_connector_is_known(void **state)
         { POSTGRES JSON_VALUES, "schema.include.list=\ntable.include.list=.*\\\\.t\n", "include: [\"%.t\"]",
           0 },
         { POSTGRES JSON_VALUES,
+          "sasl.mechanism=PLAIN\nsasl.jaas.config=a.PlainLoginModule required serviceName=\"password\" "
+          "username = \"password=\" password=\"a\\\\\"b\";\n",
+          "url: \"kafka://password%3D:a%22b@b1:9092\"", 0 },
+        { MYSQL, "database.include.list=shop\ntable.include.list=shop.*\n", "include: [\"shop.%\"]", 0 },
+        { MYSQL, "database.include.list=a,b\ntable.include.list=a.*x,c.*\n", "include: [\"a.%x\", \"c%.%\"]",
+          1 },
+        { POSTGRES JSON_VALUES,
           "transforms=r\ntransforms.r.type=org.apache.kafka.connect.transforms.RegexRouter\n"
           "transforms.r.regex=srv.public.(.*)\ntransforms.r.replacement=$1\ntransforms.r.predicate=p\n",
           "topic_routes: [\"public.%={table}\"]", 1 },
