@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "encoders/common/topic.h"
+
 static void
 edge(const struct tr_emit *emit, const struct tr_txn *txn, uint64_t place)
 {
@@ -46,4 +48,12 @@ tr_encode_batch(struct tr_encoder *encoder, const struct tr_batch *batch, const 
     for (uint32_t i = 0; rc == 0 && batch->ntxns == 0 && i < batch->nevents; i++)
         rc = encoder->class->event(encoder, batch, NULL, &batch->events[i], emit, err);
     return rc;
+}
+
+const char *
+tr_encoder_topic(const struct tr_encoder_env *env, struct tr_arena *arena, const struct tr_relation *relation,
+                 struct tr_error *err)
+{
+    struct topic_namer namer;
+    return topic_namer_init(&namer, env, err) < 0 ? NULL : topic_of_table(&namer, arena, relation);
 }

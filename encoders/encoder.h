@@ -89,6 +89,13 @@ struct tr_encoder {
 };
 
 /*
+ * The topic that a table's rows go to, which the settings name the same way for every format. In the arena; NULL for settings that cannot be read.
+ * thread: any.
+ */
+const char *tr_encoder_topic(const struct tr_encoder_env *env, struct tr_arena *arena,
+                             const struct tr_relation *relation, struct tr_error *err);
+
+/*
  * All messages of a batch, in order: the edges and events of its transactions, or the rows of the full load. Stops at the first failure of the
  * encoder or of `emit`. thread: the encoder's.
  */

@@ -50,14 +50,31 @@ add_unmatched(void *arg, const char *pattern)
                   "no table of the source fits this pattern, or the source's user may not see it", NULL);
 }
 
+/* The task's tables and nothing else of them, for a sink that makes none but looks at their names. */
+static struct tr_schema *
+only_tables(struct tr_task *task, const struct tr_relation_list *list)
+{
+    struct tr_schema *schema = tr_schema_new("");
+    schema->tables = tr_arena_zalloc(&schema->arena, (list->count + 1) * sizeof(*schema->tables));
+    for (size_t i = 0; i < list->count; i++) {
+        tr_mapping_route(task->mapping, list->items[i]);
+        if (!list->items[i]->skip)
+            schema->tables[schema->ntables++].relation = tr_relation_ref(list->items[i]);
+    }
+    return schema;
+}
+
 static int
-check_patterns(struct tr_task *task, const struct tr_findings *findings, struct tr_error *err)
+check_patterns(struct tr_task *task, const struct tr_findings *findings, struct tr_schema **schema,
+               struct tr_error *err)
 {
     struct tr_relation_list list = { 0 };
     int r = task->config.source->relations(task->source, &list, err);
     if (r == 0)
         tr_mapping_unmatched(task->mapping, list.items, list.count, add_unmatched,
                              (void *)(uintptr_t)findings);
+    if (r == 0 && task->config.sink->dialect == NULL)
+        *schema = only_tables(task, &list);
     tr_relation_list_free(&list);
     return r;
 }
@@ -71,7 +88,7 @@ check_source(struct tr_task *task, const struct tr_findings *findings, struct tr
     if (r == 0 && source->check != NULL)
         r = source->check(task->source, findings, err);
     if (r == 0)
-        r = check_patterns(task, findings, err);
+        r = check_patterns(task, findings, schema, err);
     if (r == 0 && task->config.sink->dialect != NULL && source->schema != NULL)
         r = source->schema(task->source, schema, err);
     return as_finding(findings, "source", r, err);

@@ -1,10 +1,12 @@
 /* check.c - what would hurt a task at these brokers. That they cannot be reached, or refuse the user, open has said already. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/finding.h"
 #include "core/memory.h"
 #include "core/url.h"
+#include "schema/schema.h"
 #include "sinks/kafka/internal.h"
 
 #define METADATA_MS 10000
@@ -75,13 +77,98 @@ check_topic(const struct kafka_sink *sink, const struct rd_kafka_metadata_topic 
             "it has one replica: what is confirmed is lost with that broker's disk");
 }
 
+/* ------------------------------------------------------------------------------------- topics of tables */
+
+struct named {
+    const char *topic, *flat; /* flat: with _ for each dot, which is how brokers compare names */
+    const struct tr_relation *relation;
+};
+
+static int
+by_flat_name(const void *a, const void *b)
+{
+    const struct named *one = a, *other = b;
+    int order = strcmp(one->flat, other->flat);
+    if (order == 0)
+        order = strcmp(one->topic, other->topic);
+    return order != 0 ? order : strcmp(one->relation->name, other->relation->name);
+}
+
+static void
+compare_names(const struct kafka_sink *sink, const struct named *one, const struct named *other,
+              const struct tr_findings *findings)
+{
+    char text[700], object[300];
+    const struct tr_relation *a = one->relation, *b = other->relation;
+    bool same = strcmp(one->topic, other->topic) == 0;
+    if (strcmp(one->flat, other->flat) != 0 || (same && topics_are_chosen(sink)))
+        return;
+    snprintf(object, sizeof(object), "%s", other->topic);
+    if (same)
+        snprintf(
+            text, sizeof(text),
+            "tables %.120s.%.120s and %.120s.%.120s are one topic to Kafka: their rows come mixed, with keys that may be "
+            "the same; topic_routes tells them apart",
+            a->schema, a->name, b->schema, b->name);
+    else
+        snprintf(
+            text, sizeof(text),
+            "the brokers take it for %.250s, of table %.120s.%.120s, since the names differ by dots and _ alone; "
+            "topic_routes tells them apart",
+            one->topic, a->schema, a->name);
+    add(findings, same ? TR_FINDING_WARNING : TR_FINDING_ERROR,
+        same ? "kafka-topic-shared" : "kafka-topic-name", object, text);
+}
+
+static bool
+is_listed(const struct rd_kafka_metadata *metadata, const char *topic)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (strcmp(metadata->topics[i].topic, topic) == 0)
+            return true;
+    return false;
+}
+
+int
+check_names(const struct kafka_sink *sink, const struct tr_schema *schema,
+            const struct rd_kafka_metadata *metadata, const struct tr_findings *findings,
+            struct tr_error *err)
+{
+    struct tr_arena arena;
+    size_t count = 0;
+    int rc = 0;
+    struct named *names = tr_calloc(schema->ntables + 1, sizeof(*names));
+    tr_arena_init(&arena);
+    for (uint32_t i = 0; rc == 0 && i < schema->ntables; i++) {
+        struct named *name = &names[count++];
+        name->relation = schema->tables[i].relation;
+        name->topic = tr_encoder_topic(&sink->encoder_env, &arena, name->relation, err);
+        if (name->topic == NULL) {
+            rc = -(int)err->class;
+            break;
+        }
+        char *flat = tr_arena_copy(&arena, name->topic, strlen(name->topic));
+        for (char *at = flat; *at != '\0'; at++)
+            *at = *at == '.' ? '_' : *at;
+        name->flat = flat;
+        if (!sink->create_topics && !is_listed(metadata, name->topic))
+            add(findings, TR_FINDING_ERROR, "kafka-topic-missing", name->topic,
+                "it does not exist, and create_topics is off");
+    }
+    qsort(names, count, sizeof(*names), by_flat_name);
+    for (size_t i = 1; i < count; i++)
+        compare_names(sink, &names[i - 1], &names[i], findings);
+    tr_arena_fini(&arena);
+    free(names);
+    return rc;
+}
+
 int
 kafka_check(struct tr_sink *base, const struct tr_schema *schema, const struct tr_findings *findings,
             struct tr_error *err)
 {
     struct kafka_sink *sink = (struct kafka_sink *)base;
     const struct rd_kafka_metadata *metadata;
-    (void)schema;
     check_settings(sink, findings);
     const struct tr_encoder_class *encoder = sink->encoder->class;
     int rc = encoder->check != NULL ? encoder->check(sink->encoder, findings, err) : 0;
@@ -96,6 +183,7 @@ kafka_check(struct tr_sink *base, const struct tr_schema *schema, const struct t
     for (int i = 0; i < metadata->topic_cnt; i++)
         if (is_ours(sink, metadata->topics[i].topic))
             check_topic(sink, &metadata->topics[i], metadata->broker_cnt, findings);
+    rc = schema != NULL ? check_names(sink, schema, metadata, findings, err) : 0;
     rd_kafka_metadata_destroy(metadata);
-    return 0;
+    return rc;
 }

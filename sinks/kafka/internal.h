@@ -210,8 +210,14 @@ struct topic *topic_get(struct kafka_sink *sink, const char *name, struct tr_err
 /* The same without a look at what stands open. */
 struct topic *topic_open(struct kafka_sink *sink, const char *name, struct tr_error *err);
 bool topic_wants_stop(const struct kafka_sink *sink);
+/* Do options say which tables go where, so that several in one topic are meant? */
+bool topics_are_chosen(const struct kafka_sink *sink);
 /* Rows of this table come. Warns, once, when their names alone brought two tables into one topic. */
 void topic_note_table(struct kafka_sink *sink, struct topic *topic, const struct tr_relation *relation);
+/* Findings about the topics that these tables' rows would go to: missing ones, and names that are one to Kafka. */
+int check_names(const struct kafka_sink *sink, const struct tr_schema *schema,
+                const struct rd_kafka_metadata *metadata, const struct tr_findings *findings,
+                struct tr_error *err);
 void topics_free(struct kafka_sink *sink);
 bool topic_exists(const struct kafka_sink *sink, const char *name);
 /* partitions or replication -1 = the broker's default; config: n "name=value" texts. An existing topic is left as it is. */

@@ -360,10 +360,16 @@ is_set(const struct kafka_sink *sink, const char *option)
     return text != NULL && text[0] != '\0';
 }
 
+bool
+topics_are_chosen(const struct kafka_sink *sink)
+{
+    const char *const *routes;
+    return is_set(sink, "topic") || tr_setting_list(sink->base.env->settings, "topic_routes", &routes) > 0;
+}
+
 void
 topic_note_table(struct kafka_sink *sink, struct topic *topic, const struct tr_relation *relation)
 {
-    const char *const *routes;
     topic->relation = relation;
     if (topic->told)
         return;
@@ -373,9 +379,7 @@ topic_note_table(struct kafka_sink *sink, struct topic *topic, const struct tr_r
         return;
     }
     topic->told = strcmp(topic->table, table) != 0;
-    bool meant = is_set(sink, "topic") ||
-                 tr_setting_list(sink->base.env->settings, "topic_routes", &routes) > 0;
-    if (topic->told && !meant && sink->base.env->log != NULL)
+    if (topic->told && !topics_are_chosen(sink) && sink->base.env->log != NULL)
         tr_log(
             sink->base.env->log, TR_LOG_WARNING, "sink",
             "tables %s and %s are one topic to Kafka, %s: their rows come mixed, with keys that may be the same; topic_routes "

@@ -23,6 +23,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "encoders/debezium/debezium.h"
+#include "schema/schema.h"
 #include "sinks/kafka/internal.h"
 #include "tests/contract/librdkafka.h"
 #include "tests/unit/encoders/sample.h"
@@ -299,6 +300,40 @@ tables_that_are_one_topic_are_told_of(void **state)
     fx->env.log = NULL;
 }
 
+static void
+note_finding(void *arg, enum tr_finding_level level, const char *id, const char *object, const char *text,
+             const char *sql)
+{
+    (void)sql;
+    tr_buffer_printf(arg, "%d %s %s: %s\n", level, id, object, text);
+}
+
+static void
+check_tells_of_topics_before_a_run_does(void **state)
+{
+    struct fixture *fx = *state;
+    static const char *const names[] = { "t", "a b", "a.b", "a_b", "T" };
+    struct tr_buffer told;
+    struct tr_findings findings = { .arg = &told, .add = note_finding };
+    struct tr_schema *schema = tr_schema_new("");
+    assert_int_equal(set(fx, "create_topics", "false"), 0);
+    open_sink(fx);
+    schema->tables = tr_arena_zalloc(&schema->arena, 5 * sizeof(*schema->tables));
+    for (; schema->ntables < 5; schema->ntables++)
+        schema->tables[schema->ntables].relation = sample_relation(
+            schema->ntables + 1, "public", names[schema->ntables], 1, (const char *[]){ "id:int32:k" });
+    tr_buffer_init(&told, TR_BUFFER_MAX);
+    assert_int_equal(tr_kafka_sink.check(fx->sink, schema, &findings, &fx->err), 0);
+    assert_non_null(
+        strstr(told.data, "kafka-topic-shared shop.public.a_b: tables public.a b and public.a_b are"));
+    assert_non_null(strstr(told.data, "kafka-topic-name shop.public.a_b: the brokers take it for "
+                                      "shop.public.a.b, of table public.a.b"));
+    assert_non_null(strstr(told.data, "kafka-topic-missing shop.public.T: "));
+    assert_null(strstr(told.data, "kafka-topic-missing " TOPIC ": "));
+    tr_buffer_fini(&told);
+    tr_schema_free(schema);
+}
+
 /*
  * A leader that does not know a new partition yet refuses the first request and takes the second, which was on its way too: it knows nothing of the producer,
  * and accepts any first number. To librdkafka the first has then arrived as well.
@@ -499,6 +534,7 @@ main(void)
         TEST(a_broker_that_is_away_holds_back_the_source),
         TEST(passing_errors_pass),
         TEST(tables_that_are_one_topic_are_told_of),
+        TEST(check_tells_of_topics_before_a_run_does),
         TEST(what_was_refused_is_not_taken_for_arrived),
         TEST(a_refused_message_stops_everything_behind_it),
         TEST(closing_with_work_in_flight_says_nothing_more),
