@@ -1,5 +1,5 @@
 /*
- * history.c - tables of MariaDB that keep the history of their rows (WITH SYSTEM VERSIONING).
+ * history.c - tables of MariaDB that keep the history of their rows (WITH SYSTEM VERSIONING), and the columns that no catalogue lists.
  *
  * Each row has a column that tells until when it held; a row that is there has the latest time there is. A deletion is logged as an update of that column, and
  * an update adds the old row once more, as one that is over. What is carried are the rows that are there.
@@ -27,13 +27,27 @@ has_period_of_its_own(const struct tr_relation *relation)
            (relation->nkeys == 0 || relation->columns[n - 1].key > 0);
 }
 
+/* A unique key over long texts adds a column with their hash, behind all others. */
+static bool
+ends_with_hash(const struct tr_relation *relation)
+{
+    if (relation->ncolumns < 2)
+        return false;
+    const struct tr_column *last = &relation->columns[relation->ncolumns - 1];
+    const struct storage *st = last->detail;
+    return strncmp(last->name, "DB_ROW_HASH_", 12) == 0 && st != NULL && st->type == TYPE_LONGLONG &&
+           last->default_unknown;
+}
+
 void
-binlog_leave_history_out(const struct binlog *d, struct table *table, struct tr_relation *relation)
+binlog_leave_hidden_out(const struct binlog *d, struct table *table, struct tr_relation *relation)
 {
     table->logged = relation->ncolumns;
     table->row_end = 0;
     if (d->format.flavour != TR_BINLOG_MARIADB)
         return;
+    while (ends_with_hash(relation))
+        relation->ncolumns--;
     if (has_period_of_its_own(relation)) {
         table->row_end = relation->ncolumns;
         relation->ncolumns = (uint16_t)(relation->ncolumns - 2);
@@ -41,12 +55,13 @@ binlog_leave_history_out(const struct binlog *d, struct table *table, struct tr_
     for (uint16_t i = 0; i < relation->ncolumns && table->row_end == 0; i++)
         if (relation->columns[i].row_end)
             table->row_end = (uint16_t)(i + 1);
-    if (table->row_end == 0)
-        return;
-    struct tr_column *end = (struct tr_column *)(uintptr_t)&relation->columns[table->row_end - 1];
-    end->key = 0; /* the rows that are there are told apart without it */
-    end->identity = relation->nkeys > 0 ? 0 : end->identity;
-    tr_relation_index_keys(relation);
+    if (table->row_end > 0) {
+        struct tr_column *end = (struct tr_column *)(uintptr_t)&relation->columns[table->row_end - 1];
+        end->key = 0; /* the rows that are there are told apart without it */
+        end->identity = relation->nkeys > 0 ? 0 : end->identity;
+    }
+    if (table->row_end > 0 || relation->ncolumns < table->logged)
+        tr_relation_index_keys(relation);
 }
 
 /* All bits of the seconds (31, or 32 in newer servers) and 999,999 millionths; or of a transaction's number all bits. */

@@ -82,7 +82,7 @@ struct table {
     struct tr_relation *relation; /* one reference; NULL until a row of it came */
     struct step *steps;           /* `logged` of them */
     uint16_t
-        logged; /* columns of its rows in the log: those of the relation, and two that MariaDB adds to rows with a history */
+        logged; /* columns of its rows in the log: those of the relation, and those that MariaDB has for itself (history.c) */
     uint16_t row_end; /* 1 + the column that tells until when a row held; 0 = the table keeps no history */
 };
 
@@ -209,8 +209,8 @@ int binlog_peek_query(struct binlog *d, struct binlog_frame *f, struct tr_frame_
 /* statement.c: verb, tables and columns of a TR_DDL event, from its text. The reference to event->ddl.defined is the caller's. */
 void binlog_read_tables(struct tr_arena *arena, struct tr_event *event);
 
-/* history.c: what only MariaDB's system versioning has is taken out of the table's relation, and remembered in the table. */
-void binlog_leave_history_out(const struct binlog *d, struct table *table, struct tr_relation *relation);
+/* history.c: columns that MariaDB has for itself (of system versioning, hashes of unique keys) are taken out of the table's relation, and remembered in the table. */
+void binlog_leave_hidden_out(const struct binlog *d, struct table *table, struct tr_relation *relation);
 /* Of a table that keeps history: false when the change is one of rows that are over. Else *kind is what it is for those that are there, and *after NULL when the row goes. */
 bool binlog_is_of_present(const struct table *table, const struct tr_value *before,
                           const struct tr_value **after, enum tr_event_kind *kind);

@@ -253,7 +253,7 @@ build(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_r
     if (rc == 0)
         rc = binlog_plan(d, table, relation, steps, err);
     if (rc == 0)
-        binlog_leave_history_out(d, table, relation);
+        binlog_leave_hidden_out(d, table, relation);
     return rc == 0 ? introduce(d, relation, table->relation, err) : rc;
 }
 

@@ -459,6 +459,33 @@ rows_that_are_over_are_left_out(void **state)
     log_close(&log);
 }
 
+/* t (id int PRIMARY KEY, t text, UNIQUE (t)) of MariaDB: the log has id, t, DB_ROW_HASH_1. */
+static void
+the_hash_of_a_long_unique_key_is_left_out(void **state)
+{
+    (void)state;
+    static const uint8_t map[] = { 5,   0,   0,   0,   0,   0,   1,   0,   1,   'm', 0,   1,   't',
+                                   0,   3,   3,   252, 8,   1,   2,   6,   1,   1,   0,   4,   19,
+                                   2,   'i', 'd', 1,   't', 13,  'D', 'B', '_', 'R', 'O', 'W', '_',
+                                   'H', 'A', 'S', 'H', '_', '1', 2,   1,   45,  8,   1,   0 };
+    static const uint8_t rows[] = { 5, 0, 0,   0,   0, 0, 1, 0, 2, 0, 3, 7, 0, 7, 0, 0, 0,
+                                    2, 0, 'h', 'i', 1, 2, 3, 4, 5, 6, 7, 8, 6, 8, 0, 0, 0 };
+    struct log log = { .order = 4 };
+    struct tr_binlog_format format = { .flavour = TR_BINLOG_MARIADB };
+    struct tr_decoder_config config = { .catalog = { NULL, no_such_columns }, .source_format = &format };
+    assert_int_equal(tr_binlog_decoder.open(&config, &log.decoder, &log.err), 0);
+    log.batch = tr_batch_new();
+    feed_query(&log, "m", "BEGIN");
+    assert_int_equal(feed(&log, 19, 0, map, sizeof map), 0);
+    assert_int_equal(feed(&log, 30, 0, rows, sizeof rows), TR_DECODED_ROW);
+    assert_int_equal(log.batch->nevents, 2);
+    assert_int_equal(log.batch->events[0].relation->ncolumns, 2);
+    assert_int_equal(log.batch->events[0].after[1].len, 2);
+    assert_memory_equal(log.batch->events[0].after[1].data, "hi", 2);
+    expect_text(&log.batch->events[1], 0, "8");
+    log_close(&log);
+}
+
 static void
 another_number_of_columns_in_the_catalogue_is_refused(void **state)
 {
@@ -724,6 +751,7 @@ main(void)
         cmocka_unit_test(differences_of_json_are_applied),
         cmocka_unit_test(the_catalogue_completes_a_shape),
         cmocka_unit_test(rows_that_are_over_are_left_out),
+        cmocka_unit_test(the_hash_of_a_long_unique_key_is_left_out),
         cmocka_unit_test(another_number_of_columns_in_the_catalogue_is_refused),
         ON(rows_cut_short_are_errors, "mariadb-10.11-types"),
         ON(rows_cut_short_are_errors, "mysql-9.7-types"),
