@@ -140,8 +140,9 @@ geometry_schema(const char *name, bool point, struct pieces out)
                      point ? "Geometry (POINT)" : name);
 }
 
+/* The servers' vectors hold numbers of four bytes; Debezium's connector for PostgreSQL widens those of pgvector's `vector`. */
 static void
-vector_schema(const char *type_name, struct pieces out)
+vector_schema(const struct value_modes *modes, const char *type_name, struct pieces out)
 {
     if (type_name != NULL && strcmp(type_name, "sparsevec") == 0) {
         semantic(out, "struct", DATA "SparseDoubleVector");
@@ -152,9 +153,10 @@ vector_schema(const char *type_name, struct pieces out)
             "\"optional\":false},\"optional\":false,\"field\":\"vector\"}]");
         return;
     }
-    bool half = type_name != NULL && strcmp(type_name, "halfvec") == 0;
-    semantic(out, "array", half ? DATA "FloatVector" : DATA "DoubleVector");
-    tr_buffer_printf(out.type, ",\"items\":{\"type\":\"%s\",\"optional\":false}", half ? "float" : "double");
+    bool narrow = modes->mysql || (type_name != NULL && strcmp(type_name, "halfvec") == 0);
+    semantic(out, "array", narrow ? DATA "FloatVector" : DATA "DoubleVector");
+    tr_buffer_printf(out.type, ",\"items\":{\"type\":\"%s\",\"optional\":false}",
+                     narrow ? "float" : "double");
 }
 
 /* Types whose form no mode changes. */
@@ -224,7 +226,7 @@ type_schema(const struct value_modes *modes, const struct column_plan *plan, str
     case TR_POINT: geometry_schema("Point", true, out); return;
     case TR_GEOMETRY: geometry_schema("Geometry", false, out); return;
     case TR_GEOGRAPHY: geometry_schema("Geography", false, out); return;
-    case TR_VECTOR: vector_schema(column->type_name, out); return;
+    case TR_VECTOR: vector_schema(modes, column->type_name, out); return;
     case TR_ARRAY:
         json_literal(out.type, "\"type\":\"array\",\"items\":{");
         whole_schema(modes, plan->element, true, out.type);

@@ -66,6 +66,13 @@ static const struct column_case cases[] = {
     { "postgresql", "decimal", "numeric", 10, 2, -1, false, "decimal_handling_mode", "string", "1.5", NULL,
       "\"default\":\"1.50\"", NULL },
     PG("point", NULL, "\"version\":1,\"doc\":\"Geometry (POINT)\",\"field\":\"v\""),
+    /* pgvector's numbers are widened, those of MySQL and MariaDB are not */
+    PG("vector", NULL,
+       "{\"type\":\"array\",\"items\":{\"type\":\"double\",\"optional\":false},\"optional\":true,\"name\":"
+       "\"io.debezium.data.DoubleVector\",\"version\":1,\"field\":\"v\"}"),
+    MY("mysql", "vector", -1, -1, 3, false, NULL, "[1,2.5,-3]",
+       "{\"type\":\"array\",\"items\":{\"type\":\"float\",\"optional\":false},\"optional\":true,\"name\":"
+       "\"io.debezium.data.FloatVector\",\"version\":1,\"field\":\"v\"}"),
     /* what is made anew for each row */
     PG("timestamptz", "now()", "\"default\":\"1970-01-01T00:00:00.000000Z\""),
     PG("int64", "nextval('s'::regclass)", "\"default\":0"),
