@@ -199,7 +199,7 @@ finish(struct tr_relation *relation)
 static void
 read_unique(MYSQL_RES *res, struct tr_relation *relation)
 {
-    enum { I_NON_UNIQUE = 1, I_NAME, I_SEQUENCE, I_COLUMN, I_PREFIX = 7, I_NULLABLE = 9 };
+    enum { I_NON_UNIQUE = 1, I_NAME, I_SEQUENCE, I_COLUMN, I_NULLABLE = 9 };
     char name[256] = "";
     bool good = false;
     MYSQL_ROW row = mysql_fetch_row(res);
@@ -213,8 +213,8 @@ read_unique(MYSQL_RES *res, struct tr_relation *relation)
             good = strcmp(row[I_NON_UNIQUE], "0") == 0;
         }
         int c = row[I_COLUMN] != NULL ? tr_relation_column(relation, row[I_COLUMN]) : -1;
-        good = good && c >= 0 && row[I_PREFIX] == NULL &&
-               (row[I_NULLABLE] == NULL || strcmp(row[I_NULLABLE], "YES") != 0);
+        /* Where the beginnings of values differ, so do the values. */
+        good = good && c >= 0 && (row[I_NULLABLE] == NULL || strcmp(row[I_NULLABLE], "YES") != 0);
         if (c >= 0)
             ((struct tr_column *)(uintptr_t)&relation->columns[c])->unique = (uint16_t)strtoul(
                 row[I_SEQUENCE], NULL, 10);

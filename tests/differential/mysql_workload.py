@@ -61,6 +61,7 @@ TYPES = {
     "coll": ("geometrycollection", ["ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1))')"]),
 }
 MARIADB_TYPES = {"uid": ("uuid", ["'00000000-0000-0000-0000-000000000001'"])}
+MYSQL_TYPES = {"vec": ("vector(3)", ["string_to_vector('[1,2.5,-3]')"])}
 # Where Debezium's snapshot and stream differ, or where it is wrong.
 ODD = {
     "flt": ("float", ["1.1", "3.4028235e38", "1e-20"]),
@@ -87,7 +88,7 @@ NO_DEFAULT_ALLOWED = ()
 
 
 def types_for(kind):
-    return {**TYPES, **(MARIADB_TYPES if kind == "mariadb" else {})}
+    return {**TYPES, **(MARIADB_TYPES if kind == "mariadb" else MYSQL_TYPES)}
 
 
 def table(name, types, suffix="", key="id int PRIMARY KEY"):
@@ -123,6 +124,7 @@ def setup(kind):
     yield "CREATE TABLE nokey (id int, v text)"
     yield "CREATE TABLE uniq (id int NOT NULL, v text, UNIQUE KEY u (id))"
     yield "CREATE TABLE uniq_null (id int, v text, UNIQUE KEY u (id))"
+    yield "CREATE TABLE uniq_part (v varchar(20) NOT NULL, id int, UNIQUE KEY u (v(3)))"
     yield "CREATE TABLE uniq_two (id int NOT NULL, w int NOT NULL, x int, UNIQUE KEY z (w), UNIQUE KEY a (id), UNIQUE KEY n (x))"
     yield "CREATE TABLE `Odd näme.$` (`Id` int PRIMARY KEY, `sp ace` text, `q``uote` int, `ü` int)"
     yield "CREATE TABLE shape (id int PRIMARY KEY, a int, b varchar(10) DEFAULT 'x')"
@@ -140,6 +142,7 @@ def setup(kind):
     yield "INSERT INTO nokey VALUES (1, 'a'), (2, NULL)"
     yield "INSERT INTO uniq VALUES (1, 'a')"
     yield "INSERT INTO uniq_null VALUES (1, 'a'), (NULL, 'b')"
+    yield "INSERT INTO uniq_part VALUES ('abcdef', 1)"
     yield "INSERT INTO uniq_two VALUES (1, 10, 100)"
     yield "INSERT INTO `Odd näme.$` VALUES (1, 'x', 2, 3)"
     yield "INSERT INTO shape VALUES (1, 1, 'one')"
@@ -162,6 +165,7 @@ def changes(kind):
     yield ["INSERT INTO nokey VALUES (3, 'c')", "UPDATE nokey SET v = 'd' WHERE id = 1", "DELETE FROM nokey WHERE id = 2"]
     yield ["INSERT INTO uniq VALUES (2, 'b')", "UPDATE uniq SET v = 'c' WHERE id = 1", "UPDATE uniq SET id = 3 WHERE id = 2", "DELETE FROM uniq"]
     yield ["INSERT INTO uniq_null VALUES (2, 'b')", "UPDATE uniq_null SET id = 3 WHERE id = 2", "DELETE FROM uniq_null"]
+    yield ["INSERT INTO uniq_part VALUES ('bcdefg', 2)", "UPDATE uniq_part SET id = 3 WHERE id = 2", "DELETE FROM uniq_part"]
     yield ["INSERT INTO uniq_two VALUES (2, 20, 200)", "UPDATE uniq_two SET id = 3 WHERE id = 2", "UPDATE uniq_two SET w = 21 WHERE w = 20", "DELETE FROM uniq_two"]
     yield ["INSERT INTO `Odd näme.$` VALUES (2, 'y', 3, 4)", "DELETE FROM `Odd näme.$` WHERE `Id` = 1"]
     yield ["INSERT INTO made (id, base) VALUES (2, 4)", "UPDATE made SET base = 5 WHERE id = 1", "DELETE FROM made WHERE id = 2"]
