@@ -121,6 +121,8 @@ struct tr_source_class {
 
     /* The tables of the task with their full shape, in a stable order. The caller frees the list. */
     int (*relations)(struct tr_source *source, struct tr_relation_list *list, struct tr_error *err);
+    /* Is there what the URL names? Refuses (TR_CONFIG) otherwise. Asked at a task's very first start. NULL = open() has looked. */
+    int (*exists)(struct tr_source *source, struct tr_error *err);
     /*
      * One table as it is now; *relation is the caller's reference, or NULL when there is no such table. thread: the one that reads the log. NULL = not
      * needed, since the log has no DDL statements.

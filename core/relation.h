@@ -53,7 +53,9 @@ struct tr_column {
     const char *const *labels; /* enum or set labels in order */
     uint32_t nlabels;
     const char *default_expression; /* SQL text, or NULL */
-    const char *older_value;        /* with TR_OLDER_VALUE: its canonical text (docs/values.md), else NULL */
+    const char *
+        generation; /* MySQL: what a generated column is computed from, as its catalogue or statement says it; or NULL */
+    const char *older_value; /* with TR_OLDER_VALUE: its canonical text (docs/values.md), else NULL */
     const char *
         target_type; /* the type it is to have at the target, by the task's `types` or `columns`; or NULL. Set by mapping, like the target names */
     uint16_t
@@ -69,6 +71,7 @@ struct tr_column {
     bool not_null;
     bool
         generated; /* GENERATED ALWAYS AS (expression): written only where the target's column is a plain one */
+    bool stored;   /* ... and kept with the row */
     uint8_t logged;       /* of a generated column: enum tr_logged */
     bool identity_always; /* GENERATED ALWAYS AS IDENTITY: written with OVERRIDING SYSTEM VALUE */
     bool auto_increment;  /* serial, identity or AUTO_INCREMENT */

@@ -38,7 +38,6 @@ warn_unmatched(void *arg, const char *pattern)
            "no table of the source fits \"%s\" of tables, or the source's user may not see it", pattern);
 }
 
-/* The tables of the task that the checkpoint does not call done. */
 /* A misspelt pattern, most likely. A stream may wait for tables to come; a copy of nothing is no success. */
 static int
 nothing_fits(struct tr_task *task, struct tr_error *err)
@@ -53,6 +52,7 @@ nothing_fits(struct tr_task *task, struct tr_error *err)
         err, "see `tables`: patterns are schema.table with %% for any text, and the case of letters counts");
 }
 
+/* The tables of the task that the checkpoint does not call done. */
 static int
 find_tables(struct load *load, struct tr_error *err)
 {

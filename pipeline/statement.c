@@ -102,20 +102,34 @@ tr_statement_shapes_wanted(const struct tr_task *task)
            task->config.source->describe != NULL && task->config.source->definitions != NULL;
 }
 
-/* The statement's tables as the catalogue has them, for an encoder that describes them: the log itself has no shape before the next row. */
+/* Does it define a generated column for a database of another engine? What its expression means there depends on the types of all columns. */
+static bool
+computes(const struct tr_task *task, const struct tr_event *event)
+{
+    const char *dialect = task->config.sink->dialect;
+    const struct tr_relation *defined = event->ddl.defined;
+    bool any = false;
+    for (uint16_t i = 0; defined != NULL && !any && i < defined->ncolumns; i++)
+        any = defined->columns[i].generated;
+    return any && dialect != NULL && strcmp(dialect, task->config.source->dialect) != 0 &&
+           task->config.source->describe != NULL && event->ddl.tables[0].wanted;
+}
+
+/* The statement's tables as the catalogue has them, where they are asked for: the log itself has no shape before the next row. */
 static int
 describe(struct tr_task *task, struct tr_batch *own, struct tr_event *event, struct tr_error *err)
 {
-    if (!tr_statement_shapes_wanted(task) || event->ddl.verb == TR_VERB_DROP_TABLE)
-        return 0;
+    bool all = tr_statement_shapes_wanted(task) && event->ddl.verb != TR_VERB_DROP_TABLE;
+    uint32_t count = all ? event->ddl.ntables : computes(task, event) ? 1 : 0;
     int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < event->ddl.ntables; i++) {
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
         struct tr_ddl_table *table = &event->ddl.tables[i];
         struct tr_relation *shape = NULL;
         if (table->ours)
             rc = task->config.source->describe(task->source, table->schema, table->name, &shape, err);
         if (shape == NULL)
             continue;
+        tr_mapping_route(task->mapping, shape);
         tr_batch_hold(own, shape);
         tr_relation_unref(shape);
         table->shape = shape;

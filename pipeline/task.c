@@ -356,6 +356,22 @@ load_only(struct tr_task *task, struct tr_error *err)
 /* The stream has a place to begin at, and the tables' definitions are still to be sent. */
 static const char phase_shapes[] = "shapes";
 
+static bool
+starts_now(const struct tr_task *task)
+{
+    const char *start = tr_setting_string(task->config.settings, "start");
+    return start == NULL || strcmp(start, "now") == 0;
+}
+
+/* Patterns may wait for tables to come; a misspelt database does not come, and a task without any tables would end as if all had been well. One that was left since is in the log. */
+static int
+check_place(struct tr_task *task, bool load, struct tr_error *err)
+{
+    const struct tr_source_class *source = task->config.source;
+    bool first = task->checkpoint.position == NULL && (load || starts_now(task));
+    return first && source->exists != NULL ? source->exists(task->source, err) : 0;
+}
+
 static int
 prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_error *err)
 {
@@ -363,7 +379,7 @@ prepare_stream(struct tr_task *task, bool load, struct tr_cut *cut, struct tr_er
     const struct tr_source_class *source = task->config.source;
     const char *start = tr_setting_string(task->config.settings, "start");
     /* Whoever begins elsewhere than now has been told of the tables before. */
-    bool shapes = !load && (start == NULL || strcmp(start, "now") == 0) && tr_statement_shapes_wanted(task);
+    bool shapes = !load && starts_now(task) && tr_statement_shapes_wanted(task);
     int r = source->prepare(task->source, load ? cut : NULL, err);
     if (r < 0 || task->checkpoint.position != NULL)
         return r;
@@ -422,6 +438,8 @@ run_attempt(struct tr_task *task, struct tr_error *err)
         r = task->config.source->drop(task->source, err);
     if (r == 0)
         r = resume_sink(task, err);
+    if (r == 0)
+        r = check_place(task, load, err);
     if (r < 0)
         return r;
     tr_task_phase_set(task, TR_PHASE_PREPARING);

@@ -58,6 +58,9 @@ describe(const struct tr_mysql_source *source, struct tr_arena *arena, struct tr
                         strcasestr(extra, "PERSISTENT") != NULL ||
                         (row[C_GENERATION] != NULL && row[C_GENERATION][0] != '\0');
     column->logged = logged(source, extra);
+    column->stored = strcasestr(extra, "STORED") != NULL || strcasestr(extra, "PERSISTENT") != NULL;
+    if (column->generated)
+        column->generation = tr_arena_strdup(arena, row[C_GENERATION]);
     column->auto_increment = strcasestr(extra, "auto_increment") != NULL;
     column->invisible = strcasestr(extra, "INVISIBLE") != NULL;
     column->row_end = row[C_GENERATION] != NULL && strcasecmp(row[C_GENERATION], "ROW END") == 0;
@@ -332,6 +335,29 @@ tr_mysql_relations(struct tr_source *base, struct tr_relation_list *list, struct
     return rc;
 }
 
+int
+tr_mysql_exists(struct tr_source *base, struct tr_error *err)
+{
+    struct tr_mysql_source *source = tr_mysql(base);
+    struct tr_buffer sql;
+    char *there = NULL;
+    if (source->database == NULL)
+        return 0;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_printf(&sql, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE %s = ",
+                     source->lower_case != 0 ? "SCHEMA_NAME" : "CAST(SCHEMA_NAME AS BINARY)");
+    tr_mysql_literal(&sql, source->database, strlen(source->database));
+    int rc = tr_mysql_ask_text(source, sql.data, &there, err);
+    tr_buffer_fini(&sql);
+    if (rc == 0 && there == NULL) {
+        tr_fail(err, TR_CONFIG, "source: there is no database \"%s\", or its user may not see it",
+                source->database);
+        rc = tr_error_hint(err, "name an existing database in the URL, or none for all of them");
+    }
+    free(there);
+    return rc;
+}
+
 /* ------------------------------------------------------------------------------------- what the log does not tell */
 
 static bool
@@ -398,6 +424,8 @@ take_from_catalog(struct tr_relation *relation, struct tr_column *to, const stru
     to->collation = tr_arena_strdup(arena, from->collation);
     to->default_expression = tr_arena_strdup(arena, from->default_expression);
     to->generated = from->generated;
+    to->generation = tr_arena_strdup(arena, from->generation);
+    to->stored = from->stored;
     to->logged = from->logged;
     to->row_end = from->row_end;
     to->auto_increment = from->auto_increment;

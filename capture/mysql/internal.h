@@ -227,6 +227,8 @@ int tr_mysql_identity_check(struct tr_source *source, const struct tr_identity *
 int tr_mysql_check(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
 
 /* ---- catalog.c */
+/* Is there the database of the URL? */
+int tr_mysql_exists(struct tr_source *source, struct tr_error *err);
 int tr_mysql_relations(struct tr_source *source, struct tr_relation_list *list, struct tr_error *err);
 int tr_mysql_describe(struct tr_source *source, const char *schema, const char *name,
                       struct tr_relation **relation, struct tr_error *err);

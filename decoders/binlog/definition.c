@@ -368,6 +368,63 @@ take_implicit(struct definition *d)
     column->default_unknown = value == NULL;
 }
 
+/* ------------------------------------------------------------------------------------------- generated columns */
+
+/* A token as every session reads it: names in back-ticks, texts in single quotes, backslashes doubled. */
+static void
+spell_token(struct definition *d, const struct token *t, struct tr_buffer *out)
+{
+    bool text = binlog_is_text(d->s, t);
+    struct tr_buffer value;
+    if (!text && t->kind != TOKEN_NAME) {
+        tr_buffer_add(out, t->from, (size_t)(t->to - t->from));
+        return;
+    }
+    char quote = text ? '\'' : '`';
+    tr_buffer_init(&value, TR_BUFFER_MAX);
+    if (text)
+        binlog_text_of(d->s, t, &value);
+    else
+        tr_buffer_text(&value, binlog_name_of(d->s, t));
+    tr_buffer_byte(out, quote);
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] == quote || (text && value.data[i] == '\\'))
+            tr_buffer_byte(out, value.data[i]);
+        tr_buffer_byte(out, value.data[i]);
+    }
+    tr_buffer_byte(out, quote);
+    tr_buffer_fini(&value);
+}
+
+/* [GENERATED ALWAYS] AS (expression) [VIRTUAL | STORED | PERSISTENT], of which AS (expression) is told here. `||` means one thing or another by the session. */
+static bool
+read_generated(struct definition *d)
+{
+    struct scan *s = d->s;
+    struct tr_buffer out;
+    struct token t = binlog_next(s);
+    const char *end = t.to;
+    bool known = binlog_is_mark(&t, '(');
+    int depth = known;
+    tr_buffer_init(&out, TR_BUFFER_MAX);
+    while (known && depth > 0) {
+        t = binlog_next(s);
+        depth += binlog_is_mark(&t, '(') ? 1 : binlog_is_mark(&t, ')') ? -1 : 0;
+        known = t.kind != TOKEN_END && !(binlog_is_mark(&t, '|') && *end == '|');
+        if (known && depth > 0) {
+            tr_buffer_text(&out, t.from > end && out.len > 0 ? " " : "");
+            spell_token(d, &t, &out);
+        }
+        end = t.to;
+    }
+    d->column.generated = true;
+    d->column.logged = TR_LOGGED_IN_FULL; /* until it is said to be stored */
+    d->column.generation = tr_arena_copy(d->arena, out.len > 0 ? out.data : "", out.len);
+    known = known && !out.overflow && out.len > 0 && memchr(out.data, '\0', out.len) == NULL;
+    tr_buffer_fini(&out);
+    return known;
+}
+
 /* ------------------------------------------------------------------------------------------- the clause */
 
 /* Over what bears neither on the type nor on values. */
@@ -467,10 +524,20 @@ read_definition(struct definition *d, enum tr_ddl_action action)
             known = read_default(d);
         else if (binlog_accept(s, "AUTO_INCREMENT"))
             d->column.auto_increment = true;
+        else if (binlog_accept(s, "GENERATED"))
+            known = binlog_accept(s, "ALWAYS");
+        else if (binlog_accept(s, "AS"))
+            known = read_generated(d);
+        else if (binlog_accept(s, "STORED") || binlog_accept(s, "PERSISTENT"))
+            d->column.stored = true;
+        else if (binlog_accept(s, "VIRTUAL"))
+            d->column.stored = false;
         else
             known = read_charset(d) || skip_attribute(d) || skip_rule(d);
     }
-    if (!known || action != TR_DDL_ADD)
+    if (d->column.stored)
+        d->column.logged = TR_LOGGED_ALWAYS;
+    if (!known || action != TR_DDL_ADD || d->column.generated)
         return known;
     if (d->column.not_null && !d->has_default)
         take_implicit(d);

@@ -114,6 +114,13 @@ is_filled_by_tool(const struct tr_event *event, const struct tr_column *column)
     return column->auto_increment || tr_my_is_evaluated(column->default_expression);
 }
 
+/* What the table itself is to get, and the tool has made in the copy. */
+static bool
+is_noted(const struct tr_event *event, const struct tr_column *column)
+{
+    return !column->generated && !is_filled_by_tool(event, column);
+}
+
 /* Can it be run on the table itself? */
 static bool
 is_repeatable(const struct tr_event *event)
@@ -244,9 +251,9 @@ note_columns(struct copies *c, struct tr_error *err)
     for (uint16_t i = 0; defined != NULL && rc == 0 && i < defined->ncolumns; i++) {
         const struct tr_column *column = &defined->columns[i];
         switch (event->ddl.columns[i].action) {
-        case TR_DDL_ADD: rc = is_filled_by_tool(event, column) ? 0 : keep(c, column, err); break;
+        case TR_DDL_ADD: rc = is_noted(event, column) ? keep(c, column, err) : 0; break;
         case TR_DDL_DROP: rc = forget(c, column->name, err); break;
-        default: rc = keep_defined(c, event->ddl.columns[i].from, column, err); break;
+        default: rc = column->generated ? 0 : keep_defined(c, event->ddl.columns[i].from, column, err); break;
         }
     }
     for (uint32_t i = 0; rc == 0 && i < event->ddl.nrenames; i++)

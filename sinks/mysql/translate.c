@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "schema/expression.h"
 #include "sinks/mysql/apply.h"
 
 struct translation {
@@ -96,11 +97,18 @@ passed_on(const struct tr_event *event, const char *column)
     return false;
 }
 
+static int add_computed(struct translation *t, const struct tr_column *column, struct tr_error *err);
+static int define_computed(struct translation *t, int at, const struct tr_column *column,
+                           struct tr_error *err);
+
 static int
 add(struct translation *t, const struct tr_column *column, struct tr_error *err)
 {
     bool left_over = drops(t->event, column->name);
     if (tr_my_table_column(t->table, column->name) >= 0 && !passed_on(t->event, column->name)) {
+        int at = tr_my_table_column(t->table, column->name);
+        if (column->generated && t->table->columns[at].generated && !left_over)
+            return define_computed(t, at, column, err);
         int rc = left_over ? 0 : tr_my_is_dropped(t->sink->meta, t->table, column->name, &left_over, err);
         if (rc < 0 || !left_over)
             return rc; /* made by the operator, or with a load that read a later catalogue */
@@ -108,6 +116,8 @@ add(struct translation *t, const struct tr_column *column, struct tr_error *err)
                       " and has dropped one that the target still has: the source has a new one of this name",
                       err);
     }
+    if (column->generated)
+        return add_computed(t, column, err);
     if (tr_my_is_volatile(column->default_expression)) {
         bool rows = true;
         int rc = tr_my_has_rows(t->sink, t->table, &rows, err);
@@ -139,12 +149,139 @@ drop(struct translation *t, const char *column, struct tr_error *err)
     return tr_my_write_dropped(t->sink->meta, t->table, column, t->out, err);
 }
 
+/* ------------------------------------------------------------------------------------------- generated columns */
+
+/* What it gave the rows that are there is in no log. A column that computes itself here, by another expression, has to go first; one that is too narrow is widened. */
+static int
+refuse_computed(struct translation *t, const struct tr_my_column *here, const struct tr_column *column,
+                struct tr_error *err)
+{
+    const struct tr_ddl_table *of = &t->event->ddl.tables[0];
+    struct tr_buffer type, first;
+    tr_buffer_init(&type, (size_t)1 << 20);
+    tr_buffer_init(&first, (size_t)1 << 20);
+    tr_my_write_type(t->sink, column, &type);
+    bool widens = tr_my_type_widens(here->type, type.data);
+    if (here->generated || widens) {
+        tr_buffer_text(&first, "run at the target: ALTER TABLE ");
+        tr_mysql_qualified(&first, t->table->database, t->table->name);
+        tr_buffer_text(&first, here->generated ? " DROP COLUMN " : " MODIFY COLUMN ");
+        tr_mysql_identifier(&first, here->name);
+        tr_buffer_printf(&first, here->generated ? ", ADD COLUMN " : " %s; ", type.data);
+    }
+    if (here->generated) {
+        tr_mysql_identifier(&first, column->name);
+        tr_buffer_printf(&first, " %s; ", type.data);
+    }
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s: the source computes column \"%s\" anew (%.200s), and what that gave the rows that are there is in no log",
+        t->table->database, t->table->name, column->name, column->generation);
+    tr_error_hint(err, "%sorder `tailrace reload --table %s.%s` and start again",
+                  first.len > 0 ? first.data : "", of->schema, of->name);
+    tr_buffer_fini(&first);
+    tr_buffer_fini(&type);
+    return -TR_REFUSED;
+}
+
+/* "name type GENERATED ALWAYS AS (...) STORED": as in tables that are made. False when the target may not know its functions. */
+static bool
+write_computed(struct translation *t, const struct tr_column *column, struct tr_buffer *out)
+{
+    if (!tr_expression_is_shared(column->generation))
+        return false;
+    struct tr_arena arena;
+    tr_arena_init(&arena);
+    tr_mysql_identifier(out, column->name);
+    tr_buffer_byte(out, ' ');
+    tr_my_write_type(t->sink, column, out);
+    tr_buffer_printf(out, " GENERATED ALWAYS AS (%s) %s", tr_expression_bare(&arena, column->generation),
+                     column->stored ? "STORED" : "VIRTUAL");
+    tr_arena_fini(&arena);
+    return true;
+}
+
+static int
+add_computed(struct translation *t, const struct tr_column *column, struct tr_error *err)
+{
+    struct tr_buffer definition;
+    bool rows = true;
+    int rc = 0;
+    tr_buffer_init(&definition, TR_BUFFER_MAX);
+    bool known = write_computed(t, column, &definition);
+    if (!known)
+        rc = tr_my_has_rows(t->sink, t->table, &rows, err);
+    if (rc == 0 && (known || !rows)) {
+        tr_buffer_text(t->out, t->any ? ", ADD COLUMN " : " ADD COLUMN ");
+        t->any = true;
+        if (known) {
+            tr_buffer_add(t->out, definition.data, definition.len);
+        } else {
+            tr_mysql_identifier(t->out, column->name);
+            tr_buffer_byte(t->out, ' ');
+            tr_my_write_type(t->sink, column, t->out);
+        }
+    } else if (rc == 0) {
+        tr_log(
+            t->sink->base.env->log, TR_LOG_WARNING, "sink",
+            "table %s.%s: the source's new column \"%s\" is generated as %.200s, whose functions the target may not know, and what it gave the rows that are there is in no log: it is not added",
+            t->table->database, t->table->name, column->name, column->generation);
+    }
+    tr_buffer_fini(&definition);
+    return rc;
+}
+
+/* at: the target's column of the name before the statement. */
+static int
+define_computed(struct translation *t, int at, const struct tr_column *column, struct tr_error *err)
+{
+    struct tr_buffer definition;
+    const struct tr_my_column *here = &t->table->columns[at];
+    bool refused = false;
+    int rc = 0;
+    tr_buffer_init(&definition, TR_BUFFER_MAX);
+    if (!column->generated) {
+        tr_mysql_identifier(&definition, column->name);
+        tr_my_write_definition(t->sink, column, &definition);
+    } else if (!here->generated) {
+        rc = tr_my_has_rows(t->sink, t->table, &refused, err);
+    } else {
+        refused = !write_computed(t, column, &definition);
+    }
+    if (rc == 0 && refused) {
+        rc = refuse_computed(t, here, column, err);
+    } else if (rc == 0 && definition.len > 0) {
+        clause(t, "CHANGE COLUMN", here->name);
+        tr_buffer_byte(t->out, ' ');
+        tr_buffer_add(t->out, definition.data, definition.len);
+    }
+    tr_buffer_fini(&definition);
+    return rc;
+}
+
+/* Is the renaming part of what define_computed() writes? */
+static bool
+is_redefined(const struct translation *t, const char *from)
+{
+    const struct tr_relation *defined = t->event->ddl.defined;
+    int at = tr_my_table_column(t->table, from);
+    for (uint16_t i = 0; at >= 0 && defined != NULL && i < defined->ncolumns; i++)
+        if (t->event->ddl.columns[i].action == TR_DDL_DEFINE &&
+            strcasecmp(t->event->ddl.columns[i].from, from) == 0)
+            return t->table->columns[at].generated;
+    return false;
+}
+
 /* A new name and a new type at once: the name comes now, the type with the rows. */
 static int
 define(struct translation *t, const char *from, const struct tr_column *column, struct tr_error *err)
 {
     struct tr_buffer type;
     int at = tr_my_table_column(t->table, from), rc = 0;
+    if (at < 0 && column->generated && tr_my_table_column(t->table, column->name) < 0)
+        return add_computed(t, column, err);
+    if (at >= 0 && (column->generated || t->table->columns[at].generated))
+        return define_computed(t, at, column, err);
     if (at < 0 || strcmp(from, column->name) != 0)
         return 0;
     tr_buffer_init(&type, (size_t)1 << 20);
@@ -164,7 +301,7 @@ rename_column(struct translation *t, const struct tr_ddl_rename *rename, struct 
 {
     int from = tr_my_table_column(t->table, rename->from), to = tr_my_table_column(t->table, rename->to);
     bool left_over = false;
-    if (from < 0)
+    if (from < 0 || is_redefined(t, rename->from))
         return 0; /* done by the operator or by a process that died, or not carried */
     for (uint32_t i = 0; to >= 0 && i < t->event->ddl.nrenames; i++) /* itself, in other letters, too */
         to = tr_my_table_column(t->table, t->event->ddl.renames[i].from) == to ? -1 : to;

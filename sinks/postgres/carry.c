@@ -59,8 +59,10 @@ drop_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg_
         if (event->ddl.columns[i].action != TR_DDL_DROP)
             continue;
         rc = tr_pg_change_drop(c, defined->columns[i].name, err);
-        if (rc == 0 && shape != NULL)
+        if (rc == 0 && shape != NULL) {
             tr_pg_shape_lose(shape, defined->columns[i].name);
+            tr_pg_shape_forget(shape, defined->columns[i].name);
+        }
     }
     return rc;
 }
@@ -77,6 +79,39 @@ add_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_erro
             rc = tr_pg_change_add(c, column, err);
     }
     return rc;
+}
+
+/* What computes itself, at the source or here, and the log does not tell apart. */
+static int
+define_generated(struct tr_pg_change *c, const struct tr_event *event, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint16_t i = 0; c->after != NULL && rc == 0 && i < c->after->ncolumns; i++) {
+        bool define = event->ddl.columns[i].action == TR_DDL_DEFINE,
+             add = event->ddl.columns[i].action == TR_DDL_ADD;
+        if (define || (add && c->after->columns[i].generated))
+            rc = tr_pg_change_generated(c, i, event->ddl.tables[0].shape, err);
+    }
+    return rc;
+}
+
+/* Behind all of the statement. */
+static void
+remember_generated(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg_shape *shape)
+{
+    const struct tr_relation *now = event->ddl.tables[0].shape;
+    for (uint16_t i = 0; c->after != NULL && i < c->after->ncolumns; i++) {
+        const struct tr_column *column = &c->after->columns[i];
+        int at = now != NULL ? tr_relation_column(now, column->name) : -1;
+        if (event->ddl.columns[i].action == TR_DDL_DROP)
+            continue;
+        if (!column->generated)
+            tr_pg_shape_forget(shape, column->name);
+        else if (tr_pg_table_column(c->table, column->name) >= 0)
+            tr_pg_shape_compute(shape, at >= 0 && now->columns[at].generated
+                                           ? &now->columns[at]
+                                           : &(struct tr_column){ .name = column->name });
+    }
 }
 
 /* MariaDB's JSON is another word for longtext: rows and catalogue call it so. */
@@ -98,6 +133,13 @@ read_again(struct tr_pg_change *c, const struct tr_ddl_table *table, struct tr_e
     return tr_pg_table_read(c->sink, table->target_schema, table->target_name, &c->table, err);
 }
 
+/* A column that was generated before the statement is none that the shape has. */
+static bool
+gains(const struct tr_event *event, uint16_t i)
+{
+    return event->ddl.columns[i].action == TR_DDL_ADD || event->ddl.columns[i].action == TR_DDL_DEFINE;
+}
+
 /* What is dropped and renamed makes room for what is added. */
 static int
 alter_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg_shape *shape,
@@ -115,8 +157,14 @@ alter_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg
         rc = add_columns(c, event, err);
     if (rc == 0)
         rc = read_again(c, table, err);
+    if (rc == 0)
+        rc = define_generated(c, event, err);
+    if (rc == 0)
+        rc = read_again(c, table, err);
+    if (rc == 0 && shape != NULL)
+        remember_generated(c, event, shape);
     for (uint16_t i = 0; rc == 0 && shape != NULL && c->after != NULL && i < c->after->ncolumns; i++)
-        if (event->ddl.columns[i].action == TR_DDL_ADD &&
+        if (gains(event, i) && !c->after->columns[i].generated &&
             tr_pg_shape_then(shape, c->after, &c->after->columns[i]) == NULL)
             gain(c, shape, &c->after->columns[i]);
     return rc;

@@ -16,6 +16,13 @@ struct tr_pg_change {
     struct tr_buffer sql;
 };
 
+/* "ALTER TABLE schema.name " */
+void tr_pg_change_alter(struct tr_buffer *sql, const struct tr_pg_table *table);
+/* Runs c->sql and empties it; a refusal names it. */
+int tr_pg_change_run(struct tr_pg_change *c, struct tr_error *err);
+/* Has the target's table any? */
+int tr_pg_change_has_rows(struct tr_pg_change *c, bool *any, struct tr_error *err);
+
 /* Each runs its statements inside the open transaction, or refuses with those that the operator may run. */
 
 int tr_pg_change_rename(struct tr_pg_change *c, const char *from, const char *to, struct tr_error *err);
@@ -25,5 +32,12 @@ int tr_pg_change_refuse_name(struct tr_pg_change *c, const char *from, const cha
 int tr_pg_change_add(struct tr_pg_change *c, const struct tr_column *source, struct tr_error *err);
 /* The target keeps it, and it may be NULL from then on. */
 int tr_pg_change_drop(struct tr_pg_change *c, const char *column, struct tr_error *err);
+
+/*
+ * generated.c: c->after's column `index`, which a statement adds or defines anew, and which is generated at the source or at the target: the target computes it, too, or holds its values
+ * in a plain column. shape: the table behind the statement, or NULL. Refuses what would leave rows with old values.
+ */
+int tr_pg_change_generated(struct tr_pg_change *c, uint16_t index, const struct tr_relation *shape,
+                           struct tr_error *err);
 
 #endif

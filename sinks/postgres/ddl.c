@@ -13,8 +13,8 @@
 #include "sinks/postgres/change.h"
 
 /* "ALTER TABLE schema.name " */
-static void
-alter(struct tr_buffer *sql, const struct tr_pg_table *table)
+void
+tr_pg_change_alter(struct tr_buffer *sql, const struct tr_pg_table *table)
 {
     tr_buffer_text(sql, "ALTER TABLE ");
     tr_pg_qualified(sql, table->schema, table->name);
@@ -28,8 +28,8 @@ as_here(const struct tr_pg_change *c, const struct tr_column *column)
     return &c->translated->columns[column - c->after->columns];
 }
 
-static int
-run(struct tr_pg_change *c, struct tr_error *err)
+int
+tr_pg_change_run(struct tr_pg_change *c, struct tr_error *err)
 {
     const char *schema = c->table->schema, *name = c->table->name;
     int rc = tr_pg_ask(c->sink, c->conn, c->sql.data, NULL, err);
@@ -66,12 +66,12 @@ refuse(struct tr_pg_change *c, const char *what, const char *column, struct tr_e
 int
 tr_pg_change_rename(struct tr_pg_change *c, const char *from, const char *to, struct tr_error *err)
 {
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "RENAME COLUMN ");
     tr_pg_identifier(&c->sql, from);
     tr_buffer_text(&c->sql, " TO ");
     tr_pg_identifier(&c->sql, to);
-    return run(c, err);
+    return tr_pg_change_run(c, err);
 }
 
 /* ------------------------------------------------------------------------------------------- names */
@@ -104,7 +104,7 @@ tr_pg_change_refuse_name(struct tr_pg_change *c, const char *from, const char *t
             "table %s.%s: the source renamed column \"%s\" to \"%s\", and the target has both",
             c->table->schema, c->table->name, from, to);
     tr_buffer_reset(&c->sql);
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "DROP COLUMN ");
     tr_pg_identifier(&c->sql, to);
     return tr_error_hint(
@@ -175,12 +175,12 @@ carry_foreign_type(struct tr_pg_change *c, const struct tr_column *after, const 
     const char *wanted = as_here(c, after)->native;
     if (tr_pg_types_alike(now, wanted) || after->logical == TR_ENUM)
         return 0;
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, after->name);
     tr_buffer_printf(&c->sql, " TYPE %s", wanted);
     if (tr_pg_type_widens(now, wanted))
-        return run(c, err);
+        return tr_pg_change_run(c, err);
     if (tr_pg_type_widens(wanted, now)) { /* it was made wide enough */
         tr_buffer_reset(&c->sql);
         return 0;
@@ -196,11 +196,11 @@ carry_nullable(struct tr_pg_change *c, const struct tr_column *after, struct tr_
     if (c->sink->from_postgresql || at < 0 || after->not_null || after->key > 0 ||
         !c->table->columns[at].not_null || c->table->columns[at].generated)
         return 0;
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, after->name);
     tr_buffer_text(&c->sql, " DROP NOT NULL");
-    return run(c, err);
+    return tr_pg_change_run(c, err);
 }
 
 /* Has the target a cast? Only before a refusal: the answer no spoils the transaction. */
@@ -246,11 +246,11 @@ carry_type(struct tr_pg_change *c, const struct tr_pg_shape_column *before, cons
                c->table->schema, c->table->name, after->name, after->native, c->table->columns[at].native);
         return 0;
     }
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, after->name);
     tr_buffer_printf(&c->sql, " TYPE %s", after->native);
-    return widens(before, after) ? run(c, err) : refuse_type(c, before, after, err);
+    return widens(before, after) ? tr_pg_change_run(c, err) : refuse_type(c, before, after, err);
 }
 
 /* The type of a new column, when it is an enum that the target does not know. */
@@ -272,7 +272,7 @@ make_enum(struct tr_pg_change *c, const struct tr_column *column, struct tr_erro
         tr_pg_literal(&c->sql, column->labels[i]);
     }
     tr_buffer_byte(&c->sql, ')');
-    return run(c, err);
+    return tr_pg_change_run(c, err);
 }
 
 /* ------------------------------------------------------------------------------------------- columns that come and go */
@@ -297,7 +297,7 @@ refuse_left_over(struct tr_pg_change *c, const struct tr_column *column, struct 
         err, TR_REFUSED,
         "table %s.%s: the source dropped column \"%s\" and has a new one of this name; the target still has the old one",
         c->table->schema, c->table->name, column->name);
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "DROP COLUMN ");
     tr_pg_identifier(&c->sql, column->name);
     tr_buffer_text(&c->sql, "; ");
@@ -344,12 +344,12 @@ add_column(struct tr_pg_change *c, const struct tr_column *column, struct tr_err
     if (rc < 0)
         return rc;
     tr_pg_write_new_column(&c->sql, c->table, column);
-    rc = run(c, err);
+    rc = tr_pg_change_run(c, err);
     return rc < 0 ? rc : tr_pg_settle_default(c->sink, c->conn, c->table, column, err);
 }
 
-static int
-has_rows(struct tr_pg_change *c, bool *any, struct tr_error *err)
+int
+tr_pg_change_has_rows(struct tr_pg_change *c, bool *any, struct tr_error *err)
 {
     PGresult *res = NULL;
     tr_buffer_text(&c->sql, "SELECT EXISTS (SELECT FROM ");
@@ -367,7 +367,7 @@ static int
 carry_doubtful(struct tr_pg_change *c, struct tr_column *column, bool was_there, struct tr_error *err)
 {
     bool any;
-    int rc = has_rows(c, &any, err);
+    int rc = tr_pg_change_has_rows(c, &any, err);
     if (rc < 0)
         return rc;
     if (!any && column->native != NULL) {
@@ -389,7 +389,7 @@ tr_pg_change_add(struct tr_pg_change *c, const struct tr_column *source, struct 
     if (column.generated)
         return 0;
     if (there && c->table->columns[at].generated && c->before != NULL) {
-        alter(&c->sql, c->table);
+        tr_pg_change_alter(&c->sql, c->table);
         tr_buffer_text(&c->sql, "ALTER COLUMN ");
         tr_pg_identifier(&c->sql, column.name);
         tr_buffer_text(&c->sql, " DROP EXPRESSION");
@@ -416,11 +416,11 @@ tr_pg_change_drop(struct tr_pg_change *c, const char *column, struct tr_error *e
            c->table->name);
     if (!c->table->columns[at].not_null || c->table->columns[at].generated)
         return 0;
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, column);
     tr_buffer_text(&c->sql, " DROP NOT NULL");
-    return run(c, err);
+    return tr_pg_change_run(c, err);
 }
 
 /* ------------------------------------------------------------------------------------------- doubt */
@@ -432,7 +432,7 @@ refuse_doubt(struct tr_pg_change *c, const char *gone, const struct tr_column *c
         err, TR_REFUSED,
         "table %s.%s: the source has no column \"%s\" any more and has \"%s\", which the target lacks; whether it was renamed cannot be known",
         c->table->schema, c->table->name, gone, come->name);
-    alter(&c->sql, c->table);
+    tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "RENAME COLUMN ");
     tr_pg_identifier(&c->sql, gone);
     tr_buffer_text(&c->sql, " TO ");

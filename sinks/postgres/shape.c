@@ -29,6 +29,9 @@ static void
 shape_free(struct tr_pg_shape *shape)
 {
     clear_columns(shape);
+    for (uint16_t i = 0; i < shape->ngenerated; i++)
+        free(shape->generated[i].name);
+    free(shape->generated);
     tr_relation_unref(shape->relation);
     free(shape->table);
     free(shape);
@@ -101,6 +104,13 @@ tr_pg_shape_rename(struct tr_pg_shape *shape, const struct tr_ddl_table *of,
             if (!shape->columns[i].dropped && strcmp(shape->columns[i].name, renames[k].from) == 0) {
                 free(shape->columns[i].name);
                 shape->columns[i].name = tr_strdup(renames[k].to);
+                break;
+            }
+    for (uint16_t i = 0; i < shape->ngenerated; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (strcmp(shape->generated[i].name, renames[k].from) == 0) {
+                free(shape->generated[i].name);
+                shape->generated[i].name = tr_strdup(renames[k].to);
                 break;
             }
     struct tr_relation
@@ -270,6 +280,59 @@ tr_pg_shape_lose(struct tr_pg_shape *shape, const char *column)
             shape->columns[i].dropped = true;
 }
 
+void
+tr_pg_shape_forget(struct tr_pg_shape *shape, const char *column)
+{
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < shape->ngenerated; i++)
+        if (strcmp(shape->generated[i].name, column) == 0)
+            free(shape->generated[i].name);
+        else
+            shape->generated[kept++] = shape->generated[i];
+    shape->ngenerated = kept;
+}
+
+static void
+add_generated(struct tr_pg_shape *shape, const char *name, uint64_t print)
+{
+    shape->generated = tr_realloc(shape->generated, (shape->ngenerated + 1u) * sizeof(*shape->generated));
+    shape->generated[shape->ngenerated++] = (struct tr_pg_shape_generated){ tr_strdup(name), print };
+}
+
+static uint64_t
+print_of(const struct tr_column *column)
+{
+    return tr_hash_bytes(0, column->generation, strlen(column->generation));
+}
+
+void
+tr_pg_shape_compute(struct tr_pg_shape *shape, const struct tr_column *column)
+{
+    uint16_t kept = 0;
+    tr_pg_shape_forget(shape, column->name);
+    if (column->generation != NULL)
+        add_generated(shape, column->name, print_of(column));
+    for (uint16_t i = 0; i < shape->ncolumns; i++) {
+        struct tr_pg_shape_column *old = &shape->columns[i];
+        if (strcmp(old->name, column->name) != 0) {
+            shape->columns[kept++] = *old;
+            continue;
+        }
+        free(old->name);
+        free(old->native);
+    }
+    shape->ncolumns = kept;
+}
+
+bool
+tr_pg_shape_computes(const struct tr_pg_shape *shape, const struct tr_column *column)
+{
+    for (uint16_t i = 0; shape != NULL && column->generation != NULL && i < shape->ngenerated; i++)
+        if (strcmp(shape->generated[i].name, column->name) == 0)
+            return shape->generated[i].print == print_of(column);
+    return false;
+}
+
 struct tr_pg_shape *
 tr_pg_shape_set(struct tr_pg_apply *apply, struct tr_relation *relation, const struct tr_pg_table *table,
                 uint64_t writer)
@@ -323,7 +386,13 @@ shape_json(struct tr_buffer *out, const struct tr_pg_shape *shape)
             c->number, c->target, c->type, c->base, c->mod, c->length, c->precision, c->scale,
             c->dropped ? "true" : "false");
     }
-    tr_buffer_text(out, "]}");
+    tr_buffer_text(out, "],\"generated\":{");
+    for (uint16_t i = 0; i < shape->ngenerated; i++) {
+        tr_buffer_text(out, i > 0 ? "," : "");
+        json_text(out, shape->generated[i].name);
+        tr_buffer_printf(out, ":\"%016llx\"", (unsigned long long)shape->generated[i].print);
+    }
+    tr_buffer_text(out, "}}");
 }
 
 static void
@@ -374,6 +443,9 @@ static const char load_sql[] =
     " FROM tailrace.relation_shape s CROSS JOIN LATERAL jsonb_array_elements(s.shape->'columns') WITH ORDINALITY AS e(c, place)"
     " WHERE s.task = $1 ORDER BY s.table_name COLLATE \"C\", e.place";
 
+static const char load_generated_sql[] =
+    "SELECT s.table_name, g.key, g.value FROM tailrace.relation_shape s CROSS JOIN LATERAL jsonb_each_text(s.shape->'generated') g WHERE s.task = $1";
+
 static long long
 number(const PGresult *res, int row, int column)
 {
@@ -415,6 +487,15 @@ tr_pg_shapes_load(struct tr_postgres_sink *sink, struct tr_error *err)
     for (int i = 0; rc == 0 && i < PQntuples(res); i++)
         load_column(sink->apply, res, i);
     PQclear(res);
+    res = NULL;
+    if (rc == 0)
+        rc = tr_pg_ask_params(sink, sink->meta, load_generated_sql, 1, params, &res, err);
+    for (int i = 0; rc == 0 && i < PQntuples(res); i++) {
+        struct tr_pg_shape *shape = find(sink->apply, PQgetvalue(res, i, 0));
+        if (shape != NULL)
+            add_generated(shape, PQgetvalue(res, i, 1), strtoull(PQgetvalue(res, i, 2), NULL, 16));
+    }
+    PQclear(res);
     return rc < 0 ? tr_error_prefix(err, "reading the task's shapes at the target") : 0;
 }
 
@@ -445,8 +526,11 @@ tr_pg_prepare_shapes(struct tr_sink *base, const struct tr_schema *schema, struc
     for (uint32_t i = 0; rc == 0 && i < schema->ntables; i++) {
         struct tr_pg_apply memory = { 0 };
         if (!schema->tables[i].relation->skip) {
-            write_statement(sink, tr_pg_shape_set(&memory, schema->tables[i].relation, NULL, 0),
-                            unless_loaded, &sql);
+            struct tr_pg_shape *shape = tr_pg_shape_set(&memory, schema->tables[i].relation, NULL, 0);
+            for (uint16_t k = 0; k < schema->tables[i].relation->ncolumns; k++)
+                if (schema->tables[i].relation->columns[k].generated)
+                    tr_pg_shape_compute(shape, &schema->tables[i].relation->columns[k]);
+            write_statement(sink, shape, unless_loaded, &sql);
             tr_buffer_text(&sql, ";\n");
         }
         tr_pg_shapes_free(&memory);

@@ -22,6 +22,12 @@ struct tr_pg_shape_column {
     bool dropped;    /* at the source; the target keeps the column */
 };
 
+/* A generated column, by its name at the source: its expression, as the catalogue printed it, in the shortest form. */
+struct tr_pg_shape_generated {
+    char *name;
+    uint64_t print;
+};
+
 struct tr_pg_shape {
     char *table; /* the source's "schema.name" */
     uint64_t id; /* the source's own for the table; another one: the table was made anew */
@@ -29,6 +35,9 @@ struct tr_pg_shape {
         *relation; /* seen last and found to be of this shape: one reference; NULL = none yet */
     struct tr_pg_shape_column *columns;
     uint16_t ncolumns;
+    struct tr_pg_shape_generated
+        *generated; /* what the target's columns, plain ones too, have been computed by */
+    uint16_t ngenerated;
     uint64_t writer; /* the group whose transaction stores it; 0 = it is stored */
 };
 
@@ -72,6 +81,11 @@ void tr_pg_shape_rename(struct tr_pg_shape *shape, const struct tr_ddl_table *of
 void tr_pg_shape_gain(struct tr_pg_shape *shape, const struct tr_column *column,
                       const struct tr_pg_table *table);
 void tr_pg_shape_lose(struct tr_pg_shape *shape, const char *column);
+/* The column, generated from now on, is none that the log numbers; generated no more, it computes nothing. The shape is to be stored. */
+void tr_pg_shape_compute(struct tr_pg_shape *shape, const struct tr_column *column);
+void tr_pg_shape_forget(struct tr_pg_shape *shape, const char *column);
+/* Have the rows of the target been computed by the column's very expression? */
+bool tr_pg_shape_computes(const struct tr_pg_shape *shape, const struct tr_column *column);
 /* The relation is of the shape. */
 void tr_pg_shape_seen(struct tr_pg_shape *shape, struct tr_relation *relation);
 /* The statement that stores it. */

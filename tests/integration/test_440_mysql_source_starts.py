@@ -184,3 +184,12 @@ def test_a_table_is_dropped_while_the_lock_is_waited_for(server, shop, make_tail
         cursor.execute("UNLOCK TABLES")
     assert tailrace.wait_exit(60) == 0, tailrace.stderr
     assert [event["after"]["v"] for event in task_events(tailrace.dir / "out")] == ["loaded"]
+
+
+@pytest.mark.matrix
+def test_a_database_that_is_not_there(server, tailrace):
+    """A task without any table would end as if all had been well."""
+    for mode, start in (("full-load-and-cdc", None), ("cdc", None), ("full-load", None)):
+        config = task_config(server.url("nowhere"), f"file://{tailrace.dir}/{mode}", tables=None, mode=mode, start=start)
+        result = tailrace.run("run", "--stop", "drained", config=config, timeout=60)
+        assert result.status != 0 and 'there is no database "nowhere"' in result.stderr, result

@@ -1,0 +1,114 @@
+"""Generated columns that come, go and change under way, towards a target of another engine: the target's older rows are what the source's are, or the task stops with what is to be done."""
+
+import contextlib
+
+import pytest
+
+from harness import matrix
+from harness.replication import drain, task_config
+from harness.servers import MariaDB
+
+pytestmark = pytest.mark.matrix
+FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
+TABLE = "CREATE TABLE g (id int PRIMARY KEY, s varchar(20), n int, up varchar(20) AS (upper(s)) STORED, twice int AS (n * 2) STORED)"
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A fresh database on a server that the tests of the file share."""
+    servers = {"mariadb": lambda: MariaDB(options=FAST), "mysql": lambda: matrix.mysql("9", options=FAST),
+               "target": lambda: MariaDB(options=FAST)}
+    with contextlib.ExitStack() as stack:
+        started = {}
+
+        def database(name):
+            if name not in started:
+                started[name] = stack.enter_context(servers[name]())
+            return started[name].database()
+
+        yield database
+
+
+class Pair:
+    """A task between the two, and one table."""
+
+    def __init__(self, tailrace, source, target):
+        self.tailrace, self.source, self.target = tailrace, source, target
+        self.config = task_config(source.url, target.url, tables={"include": [f"{source.name}.g"]})
+        self.source.sql(TABLE)
+        self.run("INSERT INTO g (id, s, n) VALUES (1, 'one', 1), (2, 'two', 2), (3, NULL, NULL)")
+
+    def run(self, *statements):
+        for statement in statements:
+            self.source.sql(statement)
+        return drain(self.tailrace, self.config).stderr
+
+    def refused(self, *statements):
+        for statement in statements:
+            self.source.sql(statement)
+        result = self.tailrace.run("run", "--stop", "drained", config=self.config, timeout=100)
+        assert result.status != 0, result
+        return result.stderr
+
+    def reload(self):
+        result = self.tailrace.run("reload", "--table", f"{self.source.name}.g", config=self.config, timeout=60)
+        assert result.status == 0, result
+        return self.run()
+
+    def columns(self):
+        query = "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = 'g' ORDER BY 1"
+        return [name for name, in self.target.sql(query, (self.source.name,))]
+
+    def same(self, columns):
+        where = f'"{self.source.name}".' if self.target.url.startswith("postgres") else f"{self.source.name}."
+        theirs = self.target.sql(f"SELECT {columns} FROM {where}g ORDER BY id")
+        assert [tuple(row) for row in theirs] == [tuple(row) for row in self.source.sql(f"SELECT {columns} FROM g ORDER BY id")]
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "mysql"])
+def test_to_postgresql(made, target, tailrace, engine):
+    pair = Pair(tailrace, made(engine), target)
+    # added: at once, without a row behind it
+    pair.run("ALTER TABLE g ADD COLUMN sum int GENERATED ALWAYS AS (n + id /* both */) STORED, ADD COLUMN len int AS (COALESCE(N, 7)) VIRTUAL AFTER s")
+    pair.same("id, s, n, up, twice, sum, len")
+    said = pair.run("ALTER TABLE g ADD COLUMN low varchar(60) AS (lower(s)) STORED")
+    assert "is not added" in said and "low" not in pair.columns(), said
+    pair.run("INSERT INTO g (id, s, n) VALUES (4, 'four', 4)", "UPDATE g SET n = 20 WHERE id = 2", "DELETE FROM g WHERE id = 1")
+    pair.same("id, s, n, up, twice, sum, len")
+    # wider, computed by the source or here
+    pair.run("ALTER TABLE g MODIFY s varchar(50), MODIFY up varchar(50) AS (upper(s)) STORED",
+             "INSERT INTO g (id, s, n) VALUES (5, 'five and more letters than twenty, please', 5)")
+    pair.same("id, s, n, up, twice, sum, len")
+    # another expression: of one that the target computes, and of a plain one
+    pair.run("ALTER TABLE g MODIFY twice int AS (n * 3) STORED", "INSERT INTO g (id, s, n) VALUES (6, 'six', 6)")
+    pair.same("id, s, n, up, twice, sum, len")
+    pair.run("ALTER TABLE g MODIFY up varchar(50) AS (concat(s, '!')) STORED, ADD COLUMN m int", "UPDATE g SET n = 8 WHERE id = 5")
+    pair.same("id, s, n, up, twice, sum, len, m")
+    said = pair.refused("ALTER TABLE g MODIFY up varchar(50) AS (reverse(upper(s))) STORED")
+    assert "computes column \"up\" anew" in said and "reload" in said, said
+    pair.reload()
+    pair.same("id, s, n, up, twice, sum, len, m")
+    # a plain one makes way for a generated one of its name
+    pair.run("UPDATE g SET m = id", "ALTER TABLE g DROP COLUMN m, ADD COLUMN m int AS (id + 1) STORED", "INSERT INTO g (id) VALUES (9)")
+    pair.same("id, s, n, up, twice, sum, len, m")
+    # and the other way round
+    pair.run("ALTER TABLE g MODIFY sum int", "UPDATE g SET sum = -1 WHERE id = 9", "INSERT INTO g (id, sum) VALUES (10, 5)")
+    pair.same("id, s, n, up, twice, sum, len, m")
+    pair.run("ALTER TABLE g CHANGE sum total bigint AS (n * 5) STORED", "INSERT INTO g (id, n) VALUES (11, 5)")
+    pair.same("id, s, n, up, twice, total, len, m")
+
+
+def test_within_the_family(made, tailrace):
+    pair = Pair(tailrace, made("mysql"), made("target"))
+    pair.run("ALTER TABLE g ADD COLUMN sum int GENERATED ALWAYS AS (n + id) STORED, ADD COLUMN low varchar(60) AS (lower(s)) VIRTUAL AFTER s")
+    pair.same("id, s, n, up, twice, sum, low")
+    pair.run("INSERT INTO g (id, s, n) VALUES (4, 'four', 4)", "UPDATE g SET n = 20 WHERE id = 2")
+    pair.run("ALTER TABLE g MODIFY s varchar(50), MODIFY up varchar(50) AS (upper(s)) STORED, CHANGE low lower varchar(61) AS (concat(lower(s), '!')) VIRTUAL",
+             "INSERT INTO g (id, s, n) VALUES (5, 'five and more letters than twenty, please', 5)")
+    pair.same("id, s, n, up, twice, sum, lower")
+    pair.run("ALTER TABLE g MODIFY twice int AS (n * 3) STORED", "ALTER TABLE g MODIFY sum int", "UPDATE g SET sum = -1 WHERE id = 5")
+    pair.same("id, s, n, up, twice, sum, lower")
+    said = pair.run("ALTER TABLE g ADD COLUMN u varchar(40) AS (bin_to_uuid(unhex(rpad(hex(s), 32, '0')))) STORED")
+    assert "is not added" in said and "u" not in pair.columns(), said
+    said = pair.refused("ALTER TABLE g DROP COLUMN n, DROP COLUMN twice, ADD COLUMN n int AS (id * 2) STORED")
+    assert "DROP COLUMN" in said, said
