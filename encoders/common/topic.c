@@ -261,3 +261,15 @@ topic_key_columns(const struct topic_namer *namer, struct tr_arena *arena, const
                 list[(*nkeys)++] = i;
     return 0;
 }
+
+int
+topic_fail_key(const struct tr_relation *relation, const char *column, struct tr_error *err)
+{
+    tr_fail(err, TR_REFUSED, "table %s.%s: the source's log does not hold the key column %s of a changed row",
+            relation->schema, relation->name, column);
+    return tr_error_hint(
+        err,
+        "Columns of message_key_columns must be in the replica identity: ALTER TABLE %s.%s REPLICA "
+        "IDENTITY FULL (or USING INDEX).",
+        relation->schema, relation->name);
+}

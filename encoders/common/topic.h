@@ -62,4 +62,7 @@ int topic_key_columns(const struct topic_namer *namer, struct tr_arena *arena,
                       const struct tr_relation *relation, const uint16_t **keys, uint16_t *nkeys,
                       struct tr_error *err);
 
+/* A key that is not known would be another row's, or none's: refuses it. */
+int topic_fail_key(const struct tr_relation *relation, const char *column, struct tr_error *err);
+
 #endif

@@ -98,20 +98,6 @@ write_row(struct json_encoder *enc, const struct relation_plan *plan, const stru
     return 0;
 }
 
-/* A key that is not known would be another row's, or none's. */
-static int
-fail_key(const struct relation_plan *plan, const char *column, struct tr_error *err)
-{
-    const struct tr_relation *relation = plan->relation;
-    tr_fail(err, TR_REFUSED, "table %s.%s: the source's log does not hold the key column %s of a changed row",
-            relation->schema, relation->name, column);
-    return tr_error_hint(
-        err,
-        "Columns of message_key_columns must be in the replica identity: ALTER TABLE %s.%s REPLICA "
-        "IDENTITY FULL (or USING INDEX).",
-        relation->schema, relation->name);
-}
-
 /* The key struct; nothing is appended for a table without key. */
 static int
 write_json_key(struct json_encoder *enc, const struct relation_plan *plan, const struct tr_value *row,
@@ -141,7 +127,7 @@ write_key(struct json_encoder *enc, const struct relation_plan *plan, const stru
     for (uint16_t k = 0; k < plan->nkeys; k++) {
         uint16_t i = plan->keys[k];
         if (row[i].state == TR_ABSENT && (other == NULL || other[i].state == TR_ABSENT))
-            return fail_key(plan, plan->columns[i].column->name, err);
+            return topic_fail_key(plan->relation, plan->columns[i].column->name, err);
     }
     if (enc->form == NULL || plan->nkeys == 0)
         return write_json_key(enc, plan, row, other, out, err);
@@ -345,7 +331,8 @@ update_event(struct record *rec)
         return rc;
     /* The old key could be any other. */
     if (before == NULL && !rec->plan->keys_are_logged)
-        return fail_key(rec->plan, rec->plan->columns[rec->plan->keys[0]].column->name, rec->err);
+        return topic_fail_key(rec->plan->relation, rec->plan->columns[rec->plan->keys[0]].column->name,
+                              rec->err);
     if (before != NULL && rec->plan->nkeys > 0 && !same_key(rec->plan, before, after))
         return key_change(rec);
     return change(rec, 'u', before, after, before, &rec->enc->key);

@@ -89,6 +89,8 @@ primary_key(struct dms_encoder *enc, const struct dms_table *table, const struct
         const struct tr_value *value = &row[table->keys[k]];
         if (value->state == TR_ABSENT && other != NULL)
             value = &other[table->keys[k]];
+        if (value->state == TR_ABSENT)
+            return topic_fail_key(table->relation, table->relation->columns[table->keys[k]].name, err);
         if (k > 0)
             tr_buffer_byte(key, '.');
         int rc = dms_add_text(enc, table, table->keys[k], value, key, err);
