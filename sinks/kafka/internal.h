@@ -78,6 +78,7 @@ struct silence {
 };
 
 #define TOPIC_GUESSES 512
+#define PART_GTID 128
 
 /* What librdkafka keeps of a message on its way beside its bytes, with the headers of context. */
 #define MESSAGE_COST 512
@@ -167,6 +168,7 @@ struct kafka_sink {
         part_events; /* at hand: commit order and events so far of the transaction that the last batch ended in */
     uint64_t skip_order,
         skip_events; /* read back: leave out all before, and these many of this one; 0 = nothing */
+    char part_gtid[PART_GTID], skip_gtid[PART_GTID]; /* of the same, "" = it has none */
     bool skipping;
     bool part_saved; /* the state topic says so */
 };
@@ -176,6 +178,7 @@ struct kafka_state {
     struct tr_checkpoint checkpoint;
     char *owner;
     uint64_t part_order, part_events;
+    char part_gtid[PART_GTID];
     char *rows;          /* where the last transaction's messages stand, see ranges_text; or NULL */
     int64_t rows_offset; /* of that record, or -1 */
 };

@@ -263,7 +263,32 @@ produce_message(void *arg, const struct tr_message *message, struct tr_error *er
     return 0;
 }
 
-/* Before the messages of each event: is it one that an earlier run committed as part of a large transaction? */
+/*
+ * Is it one that an earlier run committed, or of the transaction of which that committed a part? Its GTID tells that one also where a failover has led to another
+ * server, which has it at another place of its log.
+ */
+static void
+skip_or_not(struct kafka_sink *sink, const struct tr_txn *txn, uint64_t place)
+{
+    bool named = sink->skip_gtid[0] != '\0' && txn->gtid != NULL;
+    bool part = named ? strcmp(sink->skip_gtid, txn->gtid) == 0 : txn->commit_order == sink->skip_order;
+    bool before = !part && txn->commit_order < sink->skip_order;
+    sink->skipping = before || (part && place <= sink->skip_events);
+    if (before || (part && place != TR_PLACE_END))
+        return;
+    /* Past it: from here on all is new. */
+    if (named && !part && sink->skip_order != 0 && sink->base.env->log != NULL)
+        tr_log(
+            sink->base.env->log, TR_LOG_WARNING, "sink",
+            "the source has transaction %s, of which a part was written, at another place than before or not "
+            "at all: what stood before it may be written twice",
+            sink->skip_gtid);
+    sink->skip_order = 0;
+    if (part)
+        sink->skip_gtid[0] = '\0';
+}
+
+/* Before the messages of each event. */
 void
 produce_edge(void *arg, const struct tr_txn *txn, uint64_t place)
 {
@@ -274,13 +299,9 @@ produce_edge(void *arg, const struct tr_txn *txn, uint64_t place)
         uint64_t number = txn->commit_order != 0 ? txn->commit_order : txn->xid;
         sink->txn_hash = kafka_murmur2(&number, sizeof(number));
     }
-    /* Past it: from here on all is new. */
-    if (txn->commit_order > sink->skip_order ||
-        (txn->commit_order == sink->skip_order && place == TR_PLACE_END))
-        sink->skip_order = 0;
-    sink->skipping = sink->skip_order != 0 &&
-                     (txn->commit_order < sink->skip_order ||
-                      (txn->commit_order == sink->skip_order && place <= sink->skip_events));
+    skip_or_not(sink, txn, place);
+    if (place == 0)
+        snprintf(sink->part_gtid, sizeof(sink->part_gtid), "%s", txn->gtid != NULL ? txn->gtid : "");
     sink->part_order = txn->commit_order;
     sink->part_events = place != TR_PLACE_END ? place : 0;
 }

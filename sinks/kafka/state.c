@@ -83,8 +83,9 @@ take_record(struct kafka_state *state, const char *key, const char *value)
         return take_table(state, key + 6, value);
     else if (strcmp(key, "part") == 0) {
         state->part_order = state->part_events = 0;
-        return value == NULL ||
-               sscanf(value, "%" SCNu64 " %" SCNu64, &state->part_order, &state->part_events) == 2;
+        state->part_gtid[0] = '\0';
+        return value == NULL || sscanf(value, "%" SCNu64 " %" SCNu64 " %127s", &state->part_order,
+                                       &state->part_events, state->part_gtid) >= 2;
     } else
         return false;
     return true;

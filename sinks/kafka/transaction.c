@@ -234,14 +234,17 @@ commit(struct kafka_sink *sink, struct tr_error *err)
 static int
 commit_part(struct kafka_sink *sink, struct tr_error *err)
 {
-    char text[64];
+    char text[64 + PART_GTID];
     uint64_t order = sink->part_order, events = sink->part_events;
+    const char *gtid = sink->part_gtid;
     /* Still skipping: what an earlier run said holds. */
-    if (sink->skip_order > order || (sink->skip_order == order && events < sink->skip_events)) {
-        order = sink->skip_order;
+    if (sink->skipping) {
+        order = sink->skip_order != 0 ? sink->skip_order : order;
         events = sink->skip_events;
+        gtid = sink->skip_gtid;
     }
-    snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64, order, events);
+    snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64 "%s%s", order, events, gtid[0] != '\0' ? " " : "",
+             gtid);
     int rc = produce_state(sink, "part", text, err);
     if (rc < 0)
         return rc;
@@ -392,6 +395,7 @@ kafka_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
     sink->ready = true;
     sink->skip_order = state.part_order;
     sink->skip_events = state.part_events;
+    memcpy(sink->skip_gtid, state.part_gtid, sizeof(sink->skip_gtid));
     sink->part_saved = state.part_order != 0;
     *checkpoint = state.checkpoint;
     memset(&state.checkpoint, 0, sizeof(state.checkpoint));
