@@ -1,6 +1,8 @@
 /* config.c - librdkafka's properties for connections and for readers of one topic. */
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "clients/kafka/client.h"
 
@@ -19,10 +21,44 @@ set_given(rd_kafka_conf_t *conf, const char *name, const char *value, struct tr_
     return value == NULL || value[0] == '\0' ? 0 : tr_kafka_set(conf, name, value, err);
 }
 
+/* librdkafka speaks of its own properties, and of a file that is not there as of an error in OpenSSL. */
+static int
+check_file(const char *option, const char *path, struct tr_error *err)
+{
+    if (path == NULL || path[0] == '\0' || access(path, R_OK) == 0)
+        return 0;
+    return tr_fail(err, TR_CONFIG, "%s: cannot read %s: %s", option, path, strerror(errno));
+}
+
+/* By its option, or by the property of librdkafka that takes the text instead of a file. */
+static bool
+is_given(const rd_kafka_conf_t *conf, const char *path, const char *pem)
+{
+    size_t size = 0;
+    return (path != NULL && path[0] != '\0') ||
+           (rd_kafka_conf_get(conf, pem, NULL, &size) == RD_KAFKA_CONF_OK && size > 1);
+}
+
+static int
+check_files(const rd_kafka_conf_t *conf, const struct tr_kafka_security *security, struct tr_error *err)
+{
+    bool certificate = is_given(conf, security->certificate, "ssl.certificate.pem"),
+         key = is_given(conf, security->key, "ssl.key.pem");
+    if (certificate != key)
+        return tr_fail(err, TR_CONFIG, "%s is given without %s", certificate ? "tls_certificate" : "tls_key",
+                       certificate ? "tls_key" : "tls_certificate");
+    int rc = check_file("tls_ca", security->ca, err);
+    if (rc == 0)
+        rc = check_file("tls_certificate", security->certificate, err);
+    return rc == 0 ? check_file("tls_key", security->key, err) : rc;
+}
+
 static int
 set_tls(rd_kafka_conf_t *conf, const struct tr_kafka_security *security, struct tr_error *err)
 {
-    int rc = set_given(conf, "ssl.ca.location", security->ca, err);
+    int rc = check_files(conf, security, err);
+    if (rc == 0)
+        rc = set_given(conf, "ssl.ca.location", security->ca, err);
     if (rc == 0)
         rc = set_given(conf, "ssl.certificate.location", security->certificate, err);
     if (rc == 0)

@@ -1,6 +1,7 @@
 /* error.c - what a failure of librdkafka or of a broker means. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clients/kafka/client.h"
@@ -12,6 +13,8 @@ struct meaning {
 };
 
 static const char login_hint[] = "see user and password in the target's url, and sasl_mechanism";
+static const char certificate_hint[] =
+    "the brokers refuse the certificate of this side: see tls_certificate and tls_key, whether it is one that they trust, and until when it holds";
 static const char gone_hint[] =
     "the topic was removed: the task does not go on by itself, for what it held is gone";
 
@@ -82,6 +85,19 @@ guess_hint(const char *detail)
            "target's url)";
 }
 
+/* "... SSL alert number 42 ...": what the other side says of the certificate that we showed, or did not. */
+static bool
+our_certificate_is_refused(const char *detail)
+{
+    static const long alerts[] = { 42, 43, 44, 45, 46, 48, 116 }; /* RFC 8446, 6 */
+    const char *at = strstr(detail, "SSL alert number ");
+    long alert = at != NULL ? strtol(at + strlen("SSL alert number "), NULL, 10) : 0;
+    for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++)
+        if (alert == alerts[i])
+            return true;
+    return false;
+}
+
 int
 tr_kafka_fail(const struct tr_kafka_client *client, struct tr_error *err, rd_kafka_resp_err_t code,
               const char *detail, const char *fmt, ...)
@@ -102,6 +118,8 @@ tr_kafka_fail(const struct tr_kafka_client *client, struct tr_error *err, rd_kaf
     enum tr_error_class class = tr_kafka_meaning(code, &hint);
     if (hint == NULL && detail != NULL)
         hint = guess_hint(detail);
+    if (detail != NULL && our_certificate_is_refused(detail))
+        hint = certificate_hint;
     tr_fail(err, class, "%s: %s", what,
             detail != NULL && detail[0] != '\0' ? detail : rd_kafka_err2str(code));
     if (hint == login_hint && tr_kafka_scram_is_broken(client))
@@ -117,6 +135,9 @@ tr_kafka_fail(const struct tr_kafka_client *client, struct tr_error *err, rd_kaf
 void
 tr_kafka_complain(struct tr_kafka_client *client, int code, const char *reason)
 {
+    /* TLS 1.3 tells only when the connection stands already, and librdkafka then takes it for one that broke. */
+    if (our_certificate_is_refused(reason))
+        code = RD_KAFKA_RESP_ERR__SSL;
     /* A broken TLS or login tells more than the closed connection that follows it. */
     bool better = code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
     bool kept = client->broken == RD_KAFKA_RESP_ERR__SSL ||
