@@ -73,16 +73,18 @@ add_definition(const struct dms_encoder *enc, const struct tr_relation *relation
     json_literal(out, "]}},");
 }
 
+/* shape: the relation whose columns are the table's */
 static int
-emit_control(struct dms_encoder *enc, const struct dms_table *table, const struct tr_event *event,
-             const char *operation, const struct tr_emit *emit, struct tr_error *err)
+emit_shaped(struct dms_encoder *enc, const struct dms_table *table, const struct tr_relation *shape,
+            const struct tr_event *event, const char *operation, const struct tr_emit *emit,
+            struct tr_error *err)
 {
     struct tr_buffer *out = &enc->value;
     tr_buffer_reset(out);
     tr_buffer_reset(&enc->key);
     tr_buffer_byte(out, '{');
     if (enc->control_details)
-        add_definition(enc, table->relation, out);
+        add_definition(enc, shape, out);
     dms_begin_metadata(enc, "control", operation, out);
     json_literal(out, ",\"partition-key-type\":\"task-id\"");
     if (enc->partition_value) {
@@ -93,6 +95,13 @@ emit_control(struct dms_encoder *enc, const struct dms_table *table, const struc
     json_literal(out, "}}");
     tr_buffer_text(&enc->key, table->control_key);
     return dms_emit(enc, table, event, emit, err);
+}
+
+static int
+emit_control(struct dms_encoder *enc, const struct dms_table *table, const struct tr_event *event,
+             const char *operation, const struct tr_emit *emit, struct tr_error *err)
+{
+    return emit_shaped(enc, table, table->relation, event, operation, emit, err);
 }
 
 /* Before a table's first row of the load. */
@@ -200,21 +209,50 @@ known_relation(const struct dms_encoder *enc, const struct tr_ddl_table *named)
     return named_alone(named);
 }
 
+static int
+tell_dropped(struct dms_encoder *enc, const struct tr_event *event, const struct tr_ddl_table *named,
+             const struct tr_emit *emit, struct tr_error *err)
+{
+    struct tr_relation *relation = known_relation(enc, named);
+    struct dms_table *table = dms_table_get(enc, relation, err);
+    tr_relation_unref(relation);
+    /* Without a shape its key columns cannot be found; nobody asks for them here. */
+    return table != NULL ? emit_control(enc, table, event, "drop-table", emit, err) : 0;
+}
+
+/* In the topic of the new name, with the columns that the table had under the old one. */
+static int
+tell_renamed(struct dms_encoder *enc, const struct tr_event *event, const struct tr_ddl_table *pair,
+             const struct tr_emit *emit, struct tr_error *err)
+{
+    struct tr_relation *old = known_relation(enc, &pair[0]), *relation = named_alone(&pair[1]);
+    relation->number = old->number;
+    struct dms_table *table = dms_table_get(enc, relation, err);
+    tr_relation_unref(relation);
+    int rc = table != NULL ? emit_shaped(enc, table, old, event, "rename-table", emit, err) : 0;
+    tr_relation_unref(old);
+    return rc;
+}
+
 int
 dms_statement_event(struct dms_encoder *enc, const struct tr_event *event, const struct tr_emit *emit,
                     struct tr_error *err)
 {
-    bool told = enc->table_alterations && event->ddl.verb == TR_VERB_DROP_TABLE;
+    const struct tr_ddl_table *tables = event->ddl.tables;
+    uint32_t count = enc->table_alterations ? event->ddl.ntables : 0;
     int rc = 0;
-    for (uint32_t i = 0; told && rc == 0 && i < event->ddl.ntables; i++) {
-        if (!event->ddl.tables[i].ours)
-            continue;
-        struct tr_relation *relation = known_relation(enc, &event->ddl.tables[i]);
-        struct dms_table *table = dms_table_get(enc, relation, err);
-        tr_relation_unref(relation);
-        /* Without a shape its key columns cannot be found; nobody asks for them here. */
-        if (table != NULL)
-            rc = emit_control(enc, table, event, "drop-table", emit, err);
+    switch (event->ddl.verb) {
+    case TR_VERB_DROP_TABLE:
+        for (uint32_t i = 0; rc == 0 && i < count; i++)
+            rc = tables[i].ours ? tell_dropped(enc, event, &tables[i], emit, err) : 0;
+        return rc;
+    case TR_VERB_RENAME_TABLE:
+        for (uint32_t i = 0; rc == 0 && i + 1 < count; i += 2)
+            rc = tables[i + 1].ours ? tell_renamed(enc, event, &tables[i], emit, err) : 0;
+        return rc;
+    case TR_VERB_ALTER_TABLE:
+        return count == 2 && tables[1].renamed && tables[1].ours ? tell_renamed(enc, event, tables, emit, err)
+                                                                 : 0;
+    default: return 0;
     }
-    return rc;
 }

@@ -117,6 +117,10 @@ def test_from_mariadb(mariadb_server, tailrace):
         assert (update["data"]["id"], update["before-image"], delete["data"]["id"]) == (2, {"id": 1}, 2)
         assert re.fullmatch(r"[\w.-]+\.\d{6}:\d+:0:\d+:\d+:[\w.-]+:\d+", update["metadata"]["stream-position"])
         assert delete["metadata"]["prev-transaction-id"] == update["metadata"]["transaction-id"]
+        shop.sql("RENAME TABLE t TO u, u TO v")
+        shop.sql("ALTER TABLE v RENAME TO t")
+        renamed = [(key, value) for _, key, value in messages(tailrace, shop.url, tables, **options)]
+        assert renamed == [(f"shop.{shop.name}.{name}", {"metadata": place("rename-table", name, "control", "task-id", shop.name)}) for name in ("u", "v", "t")]
         shop.sql("CREATE TABLE unseen (id int)")
         shop.sql("DROP TABLE t, unseen")
         dropped = [(key, value) for _, key, value in messages(tailrace, shop.url, tables, **options)]
