@@ -120,8 +120,11 @@ void tr_upkeep_free(struct tr_upkeep *upkeep); /* NULL is allowed */
 
 /* reload.c: is there an order to load tables again? thread: any. */
 bool tr_reload_asked(const struct tr_task *task);
-/* Take it into the checkpoint just read. *whole: everything begins anew, also at the source. thread: control. */
+/* Has one for the whole task been taken into this checkpoint, but not to its end? Nothing else leaves a load without a position. */
+bool tr_reload_halfway(const struct tr_task *task, const struct tr_checkpoint *checkpoint);
+/* Take it into the checkpoint just read. *whole: everything begins anew; when that is so at the source, too, comes tr_reload_taken(). thread: control. */
 int tr_reload_take(struct tr_task *task, bool *whole, struct tr_error *err);
+int tr_reload_taken(const struct tr_task *task, struct tr_error *err);
 
 /* stream.c: follow the source from `position` until stop or failure. thread: control; starts the other two. */
 int tr_stream_run(struct tr_task *task, const char *position, struct tr_error *err);

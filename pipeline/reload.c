@@ -2,7 +2,7 @@
  * reload.c - the order to load tables again.
  *
  * `tailrace reload` leaves a file in the state directory, beside the task's store, which a running process has locked: one table a line, or "*" alone for the whole task. The process that
- * runs, or the next one, takes it into the checkpoint ("begun, not done") and removes it. Killed in between, it takes it twice.
+ * runs, or the next one, takes it into the checkpoint ("begun, not done"), does what that asks for at the source, and removes it. Killed in between, it takes it twice.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +30,13 @@ tr_reload_asked(const struct tr_task *task)
     bool there = access(path, F_OK) == 0;
     free(path);
     return there;
+}
+
+bool
+tr_reload_halfway(const struct tr_task *task, const struct tr_checkpoint *checkpoint)
+{
+    return checkpoint->position == NULL && checkpoint->phase != NULL &&
+           strcmp(checkpoint->phase, "load") == 0 && tr_reload_asked(task);
 }
 
 static int
@@ -88,6 +95,8 @@ take_line(struct tr_task *task, const char *table)
 {
     const struct tr_table_cut *cut = tr_checkpoint_table(&task->checkpoint, table);
     const char *position = cut != NULL ? cut->position : task->checkpoint.position;
+    if (position == NULL)
+        return; /* it was never loaded */
     tr_checkpoint_set_table(&task->checkpoint, table, position, false);
     tr_log(task->config.log, TR_LOG_INFO, "load", "table %s is loaded again, as ordered", table);
 }
@@ -111,12 +120,23 @@ take_lines(struct tr_task *task, FILE *file, bool *whole, struct tr_error *err)
 }
 
 int
+tr_reload_taken(const struct tr_task *task, struct tr_error *err)
+{
+    char *path = path_of(task->config.settings);
+    int r = unlink(path) < 0 && errno != ENOENT
+                ? tr_fail(err, TR_FATAL, "cannot remove %s: %s", path, strerror(errno))
+                : 0;
+    free(path);
+    return r;
+}
+
+int
 tr_reload_take(struct tr_task *task, bool *whole, struct tr_error *err)
 {
     char *path = path_of(task->config.settings);
     FILE *file = fopen(path, "re");
     int r = 0;
-    if (file != NULL && task->checkpoint.position != NULL) {
+    if (file != NULL && (task->checkpoint.position != NULL || tr_reload_halfway(task, &task->checkpoint))) {
         r = take_lines(task, file, whole, err);
         if (r == 0 && *whole) {
             forget_all(&task->checkpoint);
@@ -127,8 +147,6 @@ tr_reload_take(struct tr_task *task, bool *whole, struct tr_error *err)
     }
     if (file != NULL)
         fclose(file);
-    if (file != NULL && r == 0 && unlink(path) < 0 && errno != ENOENT)
-        r = tr_fail(err, TR_FATAL, "cannot remove %s: %s", path, strerror(errno));
     free(path);
-    return r;
+    return r == 0 && file != NULL && !*whole ? tr_reload_taken(task, err) : r;
 }

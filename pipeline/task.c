@@ -232,7 +232,7 @@ load_checkpoint(struct tr_task *task, struct tr_error *err)
     r = task->config.sink->load_checkpoint(task->sink, &kept, err);
     if (r < 0)
         return r;
-    if (task->checkpoint.position != NULL && kept.position == NULL) {
+    if (task->checkpoint.position != NULL && kept.position == NULL && !tr_reload_halfway(task, &kept)) {
         tr_fail(
             err, TR_REFUSED,
             "the target has no checkpoint of task %s, but this task had reached %s: the target was replaced or restored",
@@ -436,6 +436,8 @@ run_attempt(struct tr_task *task, struct tr_error *err)
     int r = open_both(task, &whole, err);
     if (r == 0 && whole)
         r = task->config.source->drop(task->source, err);
+    if (r == 0 && whole)
+        r = tr_reload_taken(task, err);
     if (r == 0)
         r = resume_sink(task, err);
     if (r == 0)

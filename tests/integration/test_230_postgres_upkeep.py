@@ -155,6 +155,19 @@ def test_the_whole_task_begins_anew_after_its_slot_was_lost(source, target, tail
     assert_equal(source, target, ["public.old"])
 
 
+@pytest.mark.matrix
+@pytest.mark.parametrize("step", ["pipeline.save.before", "pipeline.save.after"])
+def test_an_order_for_the_whole_task_may_be_killed_while_it_is_taken(source, target, tailrace, config, step):
+    source.sql("CREATE TABLE old (id int PRIMARY KEY, v text); INSERT INTO old VALUES (1, 'a')")
+    drain(tailrace, config)
+    source.sql("SELECT pg_drop_replication_slot('tailrace_test'); SELECT pg_create_physical_replication_slot('tailrace_test')")
+    source.sql("UPDATE old SET v = 'unseen'; INSERT INTO old VALUES (2, 'b')")
+    assert tailrace.run("reload", "--all", config=config).status == 0, tailrace.stderr
+    tailrace.run("run", config={**config, "stop": "drained"}, env={"TR_FAILPOINT": f"{step}:1"})
+    drain(tailrace, config)
+    assert_equal(source, target, ["public.old"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["upkeep.join.prepared", "load.beside.begun", "upkeep.join.loaded", "upkeep.take_over", "pipeline.save.before"])
 def test_a_join_may_be_killed_at_each_step(source, target, tailrace, config, step):
