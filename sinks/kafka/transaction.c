@@ -212,13 +212,18 @@ try_arrive(struct kafka_sink *sink, struct tr_error *err)
 }
 
 static int
+forget_part(struct kafka_sink *sink, struct tr_error *err)
+{
+    sink->part_saved = false;
+    return produce_state(sink, "part", NULL, err);
+}
+
+static int
 commit(struct kafka_sink *sink, struct tr_error *err)
 {
     int rc = 0;
-    if (sink->part_saved && sink->skip_order == 0) {
-        rc = produce_state(sink, "part", NULL, err);
-        sink->part_saved = false;
-    }
+    if (sink->part_saved && sink->skip_order == 0)
+        rc = forget_part(sink, err);
     if (rc == 0 && sink->txn_position != NULL)
         rc = produce_state(sink, "position", sink->txn_position, err);
     if (rc < 0)
@@ -412,6 +417,11 @@ kafka_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoi
         rc = txn_begin(sink, err);
     if (rc == 0)
         rc = produce_state(sink, "position", checkpoint->position, err);
+    if (rc == 0 && checkpoint->position == NULL) {
+        sink->skip_order = 0; /* all begins anew, maybe with another server's log */
+        sink->skip_gtid[0] = '\0';
+        rc = sink->part_saved ? forget_part(sink, err) : 0;
+    }
     if (rc == 0)
         rc = produce_state(sink, "identity", checkpoint->identity, err);
     if (rc == 0)
