@@ -80,7 +80,7 @@ struct silence {
 #define TOPIC_GUESSES 512
 #define PART_GTID 128
 
-/* What librdkafka keeps of a message on its way beside its bytes, with the headers of context. */
+/* What librdkafka keeps of a message on its way beside its bytes: what it knows of it, and the headers in the request. */
 #define MESSAGE_COST 512
 
 enum partition_by { BY_KEY, BY_TABLE, BY_TRANSACTION };
@@ -125,9 +125,7 @@ struct kafka_sink {
     enum partition_by partition_by;
     uint32_t txn_hash; /* of the transaction at hand, for partition_by: transaction */
 
-    rd_kafka_headers_t *context; /* headers that each change bears, or NULL */
-    rd_kafka_headers_t **spare;  /* copies of them that came back with delivery reports */
-    size_t nspare, ncontext;     /* how many; how many headers one has */
+    rd_kafka_headers_t *context; /* headers that each change bears, or NULL; shared, see take_off_context */
     int64_t heartbeat_us;        /* between heartbeats; 0 = none */
     int64_t next_heartbeat_us;   /* monotonic */
     int64_t next_told_us;        /* that a registry is waited for */

@@ -10,8 +10,6 @@
 #include "sinks/kafka/internal.h"
 
 #define FULL_WAIT_MS 100
-#define SPARE_MAX 16384
-#define SPARE_AHEAD 4
 #define ARRIVE_US (30 * TR_US_PER_S)
 
 int
@@ -82,35 +80,17 @@ flights_free(struct kafka_sink *sink)
 }
 
 /*
- * A copy of the context's headers is six allocations, more than all else that a message costs: librdkafka's copy is taken back from the report, and the
- * next message gets it. By then it has left the processor's caches, so it is not looked at before its turn comes near.
+ * All messages bear the one object of the context's headers: a copy for each costs more than all else that a message does, six allocations that both
+ * threads have to fetch. librdkafka only reads it, but would free it with the message: so it is taken off each report, and kafka_close waits for the last.
  */
 static void
-keep_headers(struct kafka_sink *sink, const rd_kafka_message_t *report)
+take_off_context(const struct kafka_sink *sink, const rd_kafka_message_t *report)
 {
+    rd_kafka_message_t *message = (rd_kafka_message_t *)(uintptr_t)report;
     rd_kafka_headers_t *headers;
-    bool copies = sink->exactly_once && !sink->ready; /* of what an earlier run wrote, with its headers */
-    if (copies || sink->context == NULL || sink->nspare == SPARE_MAX ||
-        rd_kafka_message_detach_headers((rd_kafka_message_t *)(uintptr_t)report, &headers) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    if (sink->spare == NULL)
-        sink->spare = tr_calloc(SPARE_MAX, sizeof(rd_kafka_headers_t *));
-    sink->spare[sink->nspare++] = headers;
-}
-
-static rd_kafka_headers_t *
-take_headers(struct kafka_sink *sink)
-{
-    while (sink->nspare > 0) {
-        rd_kafka_headers_t *headers = sink->spare[--sink->nspare];
-        if (sink->nspare >= SPARE_AHEAD)
-            __builtin_prefetch(sink->spare[sink->nspare - SPARE_AHEAD]);
-        if (rd_kafka_header_cnt(headers) == sink->ncontext)
-            return headers;
-        rd_kafka_headers_destroy(headers); /* of a change of key, which has one more */
-    }
-    return rd_kafka_headers_copy(sink->context);
+    if (sink->context != NULL && rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        headers == sink->context)
+        rd_kafka_message_detach_headers(message, &headers);
 }
 
 void
@@ -120,7 +100,7 @@ on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *report, void *opaque)
     struct flight *flight = report->_private;
     (void)rk;
     sink->bytes_out -= MESSAGE_COST + report->len + report->key_len;
-    keep_headers(sink, report);
+    take_off_context(sink, report);
     if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         flight->outstanding--;
         sink->silence.confirmed++;
@@ -164,7 +144,7 @@ static rd_kafka_resp_err_t
 hand_over(struct kafka_sink *sink, struct topic *topic, int32_t partition, const struct tr_message *message,
           struct flight *flight)
 {
-    const rd_kafka_headers_t *context = message->event != NULL ? sink->context : NULL;
+    rd_kafka_headers_t *context = message->event != NULL ? sink->context : NULL;
     void *key = (void *)(uintptr_t)message->key, *value = (void *)(uintptr_t)message->value;
     if (message->header_name == NULL && context == NULL)
         return rd_kafka_produce(topic->handle, partition, RD_KAFKA_MSG_F_COPY, value, message->value_len, key,
@@ -173,7 +153,7 @@ hand_over(struct kafka_sink *sink, struct topic *topic, int32_t partition, const
                    : rd_kafka_last_error();
     rd_kafka_headers_t *headers = context == NULL                ? rd_kafka_headers_new(1)
                                   : message->header_name != NULL ? rd_kafka_headers_copy(context)
-                                                                 : take_headers(sink);
+                                                                 : context;
     if (message->header_name != NULL)
         rd_kafka_header_add(headers, message->header_name, -1, message->header_value,
                             (ssize_t)message->header_len);
@@ -192,7 +172,8 @@ hand_over(struct kafka_sink *sink, struct topic *topic, int32_t partition, const
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
-    rd_kafka_headers_destroy(headers);
+    if (headers != context)
+        rd_kafka_headers_destroy(headers);
     return code;
 }
 

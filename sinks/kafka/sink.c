@@ -18,6 +18,7 @@
 
 #define CONNECT_MS 10000
 #define PUSH_MS 1 /* long enough for librdkafka's thread to take notice; what comes meanwhile waits */
+#define PURGE_MS 10
 #define PUSH_PAUSE_MIN_US 1000
 #define CALM_BYTES 131072 /* more at once is a stream */
 #define BYTES_MAX \
@@ -36,6 +37,18 @@ kafka_variant(const struct tr_settings *settings)
 
 /* ---------------------------------------------------------------------------------------- life */
 
+/* Until each message is reported: one that was not would free the headers that all share. */
+static void
+purge(struct kafka_sink *sink)
+{
+    int wait_ms = 0;
+    do {
+        rd_kafka_purge(sink->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_poll(sink->rk, wait_ms);
+        wait_ms = PURGE_MS;
+    } while (sink->bytes_out > 0);
+}
+
 static void
 kafka_close(struct tr_sink *base)
 {
@@ -49,14 +62,10 @@ kafka_close(struct tr_sink *base)
     }
     if (sink->rk != NULL) {
         txn_abandon(sink);
-        rd_kafka_purge(sink->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        rd_kafka_poll(sink->rk, 0);
+        purge(sink);
         topics_free(sink);
         rd_kafka_destroy(sink->rk);
     }
-    while (sink->nspare > 0)
-        rd_kafka_headers_destroy(sink->spare[--sink->nspare]);
-    free(sink->spare);
     if (sink->look != NULL)
         rd_kafka_destroy(sink->look);
     ranges_fini(&sink->written);
@@ -131,7 +140,6 @@ open_encoder(struct kafka_sink *sink, struct tr_error *err)
         return tr_fail(err, TR_CONFIG, "heartbeat_interval: the format %s has no heartbeats",
                        env->encoder->name);
     sink->context = context_headers(sink);
-    sink->ncontext = sink->context != NULL ? rd_kafka_header_cnt(sink->context) : 0;
     return env->encoder->open(&sink->encoder_env, &sink->encoder, err);
 }
 
