@@ -104,7 +104,7 @@ tr_kafka_set_connection(rd_kafka_conf_t *conf, const struct tr_url *url,
     bool sasl = url->user != NULL || strcmp(security->mechanism, "OAUTHBEARER") == 0;
     const char *protocol = tls ? (sasl ? "sasl_ssl" : "ssl") : (sasl ? "sasl_plaintext" : "plaintext");
     int rc = tr_kafka_set(conf, "bootstrap.servers", url->hosts, err);
-    if (rc == 0)
+    if (rc == 0 && has_property(conf, "client.id", "rdkafka")) /* the library's own: the user has set none */
         rc = tr_kafka_set(conf, "client.id", "tailrace", err);
     if (rc == 0)
         rc = tr_kafka_set(conf, "security.protocol", protocol, err);

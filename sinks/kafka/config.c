@@ -140,6 +140,7 @@ static const struct {
     { "delivery.timeout.ms", "a message that is given up is lost; the task waits for the brokers instead" },
     { "enable.gapless.guarantee", "the sink stops at the first failure itself" },
     { "queuing.strategy", "order must be kept" },
+    { "delivery.report.only.error", "what arrived is known by its report alone" },
     { "transactional.id", "the name of the task is its identity; exactly_once sets it" },
     { "transaction.timeout.ms", "use transaction_timeout" },
     { "queue.buffering.max.kbytes", "use memory" },
@@ -246,8 +247,6 @@ configure_producer(struct kafka_sink *sink, rd_kafka_conf_t *conf, struct tr_err
         rc = set_number(conf, "queue.buffering.max.kbytes", 2097151, err);
     if (rc == 0)
         rc = set_number(conf, "queue.buffering.max.messages", 10000000, err);
-    if (rc == 0)
-        rc = set_number(conf, "batch.num.messages", 100000, err);
     if (rc < 0 || sink->exactly_once)
         return rc;
     return set_number(conf, "message.timeout.ms", 0, err);
@@ -281,6 +280,9 @@ kafka_configure(struct kafka_sink *sink, rd_kafka_conf_t *conf, bool producer, s
     /* a request of few messages does not wait for the acknowledgement of the one before */
     if (rc == 0)
         rc = tr_kafka_set(conf, "socket.nagle.disable", "true", err);
+    if (rc == 0 && producer)
+        rc = set_number(conf, "batch.num.messages", 100000, err);
+    /* What stands before the user's own gives way to them, what stands behind is refused among them. */
     size_t count = tr_setting_list(settings, "kafka", &items);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = set_users(conf, items[i], err);

@@ -492,8 +492,13 @@ static void
 properties_that_break_a_promise_are_refused(void **state)
 {
     struct fixture *fx = *state;
-    static const char *const bad[] = { "acks=1",          "enable.idempotence=false", "retries=0",
-                                       "sasl.password=x", "plugin.library.paths=x",   "nonsense" };
+    static const char *const bad[] = { "acks=1",
+                                       "enable.idempotence=false",
+                                       "retries=0",
+                                       "sasl.password=x",
+                                       "plugin.library.paths=x",
+                                       "nonsense",
+                                       "delivery.report.only.error=true" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(set(fx, "kafka", bad[i]), 0);
         assert_int_equal(tr_kafka_sink.open(&fx->env, &fx->sink, &fx->err), -TR_CONFIG);
@@ -501,6 +506,31 @@ properties_that_break_a_promise_are_refused(void **state)
     }
     assert_int_equal(set(fx, "kafka", "socket.keepalive.enable=true"), 0);
     open_sink(fx);
+}
+
+static void
+has_property(const struct fixture *fx, const char *name, const char *value)
+{
+    char have[64];
+    size_t size = sizeof(have);
+    const rd_kafka_conf_t *conf = rd_kafka_conf(((struct kafka_sink *)fx->sink)->rk);
+    assert_int_equal(rd_kafka_conf_get(conf, name, have, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(have, value);
+}
+
+static void
+what_is_not_refused_holds(void **state)
+{
+    struct fixture *fx = *state;
+    open_sink(fx);
+    has_property(fx, "client.id", "tailrace");
+    tr_kafka_sink.close(fx->sink);
+    fx->sink = NULL;
+    assert_int_equal(set(fx, "kafka", "client.id=mine,batch.num.messages=7,socket.nagle.disable=false"), 0);
+    open_sink(fx);
+    has_property(fx, "client.id", "mine");
+    has_property(fx, "batch.num.messages", "7");
+    has_property(fx, "socket.nagle.disable", "false");
 }
 
 static void
@@ -553,6 +583,7 @@ main(void)
         TEST(a_broker_that_has_not_heard_of_the_topic),
         TEST(a_topic_that_is_gone_for_good),
         TEST(properties_that_break_a_promise_are_refused),
+        TEST(what_is_not_refused_holds),
         TEST(brokers_that_nobody_knows),
     };
     RUN_WITH_LIBRDKAFKA(tests);
