@@ -169,8 +169,10 @@ default_literal(struct renderer *r, const struct column_plan *plan, const char *
         tr_buffer_text(&text, generated_default(plan->column, expression));
         good = true;
     }
-    if (good && plan->column->logical == TR_DECIMAL && text.len > 0 && plan->scale > 0)
+    if (good && plan->column->logical == TR_DECIMAL && text.len > 0) {
+        good = strchr("Ny", text.data[text.len - 1]) == NULL; /* NaN, Infinity: none that Debezium can read */
         pad_fraction(&text, plan->scale);
+    }
     good = good && plan->render(r, plan, text.len > 0 ? text.data : "", text.len, out);
     tr_buffer_fini(&text);
     /* A date of zeros is a null, and that is no default. */

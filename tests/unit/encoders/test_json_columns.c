@@ -65,6 +65,8 @@ static const struct column_case cases[] = {
       NULL },
     { "postgresql", "decimal", "numeric", 10, 2, -1, false, "decimal_handling_mode", "string", "1.5", NULL,
       "\"default\":\"1.50\"", NULL },
+    { "postgresql", "decimal", "numeric", 10, 2, -1, false, "decimal_handling_mode", "string",
+      "'NaN'::numeric", NULL, "\"field\":\"v\"", "\"default\":\"N" },
     PG("point", NULL, "\"version\":1,\"doc\":\"Geometry (POINT)\",\"field\":\"v\""),
     /* pgvector's numbers are widened, those of MySQL and MariaDB are not */
     PG("vector", NULL,
