@@ -166,6 +166,7 @@ static const struct {
     { "group.id", "the sink is no member of a group" },
     { "debug", "use log_level: debug" },
     { "plugin.", "no foreign code is loaded" },
+    { "test.", "messages would go to no broker" },
 };
 
 static const char *

@@ -498,6 +498,7 @@ properties_that_break_a_promise_are_refused(void **state)
                                        "sasl.password=x",
                                        "plugin.library.paths=x",
                                        "nonsense",
+                                       "test.mock.num.brokers=1",
                                        "delivery.report.only.error=true" };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(set(fx, "kafka", bad[i]), 0);
