@@ -201,6 +201,24 @@ static const struct loader {
     { "dump:", { NULL }, DUMP_HEAD, parse_dump },
 };
 
+static int
+no_position(const char *path, const char *text, struct tr_error *err)
+{
+    static const char *const packed[] = { "\x1f\x8b", "\x28\xb5\x2f\xfd",
+                                          "\xfd"
+                                          "7zXZ",
+                                          "BZh" }; /* gzip, zstd, xz, bzip2 */
+    tr_fail(err, TR_CONFIG, "start: no position is found in %s", path);
+    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++)
+        if (strncmp(text, packed[i], strlen(packed[i])) == 0)
+            return tr_error_hint(
+                err,
+                "the file is compressed: name one that holds the beginning of its text (zcat FILE | head -c 1000000 > HEAD)");
+    return tr_error_hint(
+        err,
+        "the loader must write one: mysqldump --source-data=2, mariadb-dump --master-data=2, mydumper with the right to read the log's position");
+}
+
 int
 tr_mysql_loader_position(struct tr_mysql_source *source, const char *start,
                          struct tr_mysql_position *position, struct tr_error *err)
@@ -221,11 +239,7 @@ tr_mysql_loader_position(struct tr_mysql_source *source, const char *start,
             position->has_gtid = false;
         }
         if (!position->has_file && !position->has_gtid)
-            rc = tr_fail(err, TR_CONFIG, "start: no position is found in %s", path),
-            tr_error_hint(
-                err,
-                "the loader must write one: mysqldump --source-data=2, mariadb-dump --master-data=2, mydumper with the right to read "
-                "the log's position");
+            rc = no_position(path, text, err);
     }
     free(text);
     free(path);

@@ -162,7 +162,7 @@ gtid_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *pos
             "or took over without them");
         rc = tr_error_hint(
             err,
-            "compare source and target (tailrace validate), then load the tables again (tailrace reload)");
+            "go on with a server that has them; or compare source and target, and load the tables again (tailrace reload)");
     } else if (rc == 0 && !tr_gtid_set_contains(&position->set, &purged)) {
         rc = gone(err, "the server has purged transactions from its log that the task has not carried yet");
     }

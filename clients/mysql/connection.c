@@ -269,41 +269,16 @@ set_options(MYSQL *conn, const struct tr_mysql_config *config, const struct tr_u
 }
 
 static int
-connect_failed(MYSQL *conn, const char *host, struct tr_error *err)
+connect_failed(MYSQL *conn, const char *host, bool encrypted, struct tr_error *err)
 {
     unsigned number = mysql_errno(conn);
-    const char *hint = NULL, *why = mysql_error(conn);
+    const char *why = mysql_error(conn);
+    const char *hint = tr_mysql_login_hint(number, why, encrypted);
     enum tr_error_class class = tr_mysql_classify(number, mysql_sqlstate(conn));
-    switch (number) {
-    case ER_ACCESS_DENIED_ERROR:
-    case 1698: /* no password was given */
-    case ER_HOST_NOT_PRIVILEGED:
-        hint = "check user and password, and that the account may connect from this host";
-        break;
-    case ER_BAD_DB_ERROR: hint = "name an existing database in the URL"; break;
-    case ER_DBACCESS_DENIED_ERROR:
-        hint = "grant the account a right on that database, or name none in the URL";
-        break;
-    case ER_HOST_IS_BLOCKED: hint = "on the server: FLUSH HOSTS"; break;
-    case CR_SSL_CONNECTION_ERROR:
+    if (number == CR_SSL_CONNECTION_ERROR || number == CR_PLUGIN_NOT_ALLOWED)
         class = TR_FATAL;
-        hint =
-            "connections off this host are encrypted and the server's certificate is verified; give sslrootcert=FILE in the URL, or "
-            "sslmode=disable where plain text is acceptable";
-        break;
-    case CR_PLUGIN_NOT_ALLOWED:
-        class = TR_FATAL;
-        why =
-            "it asks for the password itself, or for a form that shows it"; /* the library names the plugin wrongly */
-        hint =
-            "nothing proves that this is the right server: connect with sslmode=verify-full, or by its unix socket (?socket=PATH); or give the "
-            "account another way to log in";
-        break;
-    case CR_AUTH_PLUGIN_CANNOT_LOAD:
-        hint = "the client library lacks the account's authentication plugin";
-        break;
-    default: break;
-    }
+    if (number == CR_PLUGIN_NOT_ALLOWED) /* the library names the plugin wrongly */
+        why = "it asks for the password itself, or for a form that shows it";
     tr_fail(err, class, "cannot connect to %s: %.500s (%u)", host, why, number);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%.5s", mysql_sqlstate(conn));
     if (hint != NULL)
@@ -340,7 +315,13 @@ pin_session(MYSQL *conn, const struct tr_mysql_config *config, struct tr_error *
                                   : "max_execution_time = 0, information_schema_stats_expiry = 0");
     int rc = tr_mysql_query(conn, sql.data, NULL, err);
     tr_buffer_fini(&sql);
-    return rc < 0 ? tr_error_prefix(err, "cannot set up the session") : 0;
+    if (rc == 0)
+        return 0;
+    const char *hint = tr_mysql_login_hint(mysql_errno(conn), mysql_error(conn),
+                                           true); /* a password expired */
+    if (hint != NULL)
+        tr_error_hint(err, "%s", hint);
+    return tr_error_prefix(err, "cannot set up the session");
 }
 
 struct host {
@@ -386,11 +367,13 @@ connect_host(const struct tr_mysql_config *config, const struct tr_url *url, con
     if (name != NULL && strcmp(name, "localhost") == 0 && socket_path == NULL)
         name = "127.0.0.1";
     char shown[300];
-    snprintf(shown, sizeof shown, "%s:%u", socket_path != NULL ? socket_path : host->name,
-             socket_path != NULL ? 0 : host->port);
+    if (socket_path != NULL)
+        snprintf(shown, sizeof shown, "%s", socket_path);
+    else
+        snprintf(shown, sizeof shown, "%s:%u", host->name, host->port);
     if (mysql_real_connect(conn, name, url->user, url->password != NULL ? url->password : "", database,
                            host->port, socket_path, CLIENT_REMEMBER_OPTIONS) == NULL) {
-        int rc = connect_failed(conn, shown, err);
+        int rc = connect_failed(conn, shown, mode >= TLS_REQUIRE || socket_path != NULL, err);
         mysql_close(conn);
         return rc;
     }

@@ -70,6 +70,8 @@ int tr_mysql_fail(struct tr_error *err, MYSQL *conn, const char *fmt, ...) TR_PR
 int tr_mysql_fail_with(struct tr_error *err, unsigned number, const char *sqlstate, const char *message,
                        const char *fmt, ...) TR_PRINTF(5, 6);
 enum tr_error_class tr_mysql_classify(unsigned number, const char *sqlstate);
+/* What to do about a login that failed with this number and message, or NULL; `encrypted`: by TLS, or by a unix socket. login.c */
+const char *tr_mysql_login_hint(unsigned number, const char *message, bool encrypted);
 
 /* `name` with every back-tick doubled; always quoted. */
 void tr_mysql_identifier(struct tr_buffer *buf, const char *name);
