@@ -116,6 +116,12 @@ struct tr_source_class {
     /* Is a checkpoint taken under `saved` good here? Refuses (TR_REFUSED) with the reason otherwise. */
     int (*identity_check)(struct tr_source *source, const struct tr_identity *saved, const char *position,
                           struct tr_error *err);
+    /*
+     * After identity_check: was the checkpoint taken from another server than this one? Then true, and `out` is what of the position holds here, to be saved with this server's
+     * identity before the stream begins. NULL = positions mean the same wherever they are good.
+     */
+    bool (*portable)(struct tr_source *source, const struct tr_identity *saved, const char *position,
+                     char *out, size_t size);
     /* All items of the check catalogue. Errors only when the server cannot be asked. */
     int (*check)(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
 

@@ -248,6 +248,32 @@ load_checkpoint(struct tr_task *task, struct tr_error *err)
     return known || kept.position == NULL ? 0 : task->config.store->save(task->store, &task->checkpoint, err);
 }
 
+static void
+set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = tr_strdup(text);
+}
+
+/* The source failed over: the position's part that holds for one server alone goes, before the new one's is read. */
+static int
+move_to_server(struct tr_task *task, const struct tr_identity *saved, const char *position,
+               struct tr_error *err)
+{
+    const struct tr_source_class *class = task->config.source;
+    struct tr_identity identity;
+    char portable[TR_POSITION_MAX];
+    if (class->portable == NULL || position == NULL ||
+        !class->portable(task->source, saved, position, portable, sizeof portable))
+        return 0;
+    int r = class->identity(task->source, &identity, err);
+    if (r < 0)
+        return r;
+    set_text(&task->checkpoint.identity, identity.text);
+    set_text(&task->checkpoint.position, portable);
+    return tr_save_checkpoint(task, err);
+}
+
 static int
 open_both(struct tr_task *task, bool *whole, struct tr_error *err)
 {
@@ -271,14 +297,8 @@ open_both(struct tr_task *task, bool *whole, struct tr_error *err)
     snprintf(saved.text, sizeof(saved.text), "%s", task->checkpoint.identity);
     /* A task that only loads does not go on from a position: nothing at the source has to have been kept for it. */
     const char *position = setting_is(task, "mode", "full-load") ? NULL : task->checkpoint.position;
-    return task->config.source->identity_check(task->source, &saved, position, err);
-}
-
-static void
-set_text(char **to, const char *text)
-{
-    free(*to);
-    *to = tr_strdup(text);
+    r = task->config.source->identity_check(task->source, &saved, position, err);
+    return r < 0 ? r : move_to_server(task, &saved, position, err);
 }
 
 static int

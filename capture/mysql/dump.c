@@ -369,7 +369,13 @@ refused(struct tr_mysql_source *source, uint32_t id, const char *message, struct
         tr_fail(err, TR_FATAL, "source: the server cannot send an event of its log: %s", message);
         return tr_error_hint(err, "SET GLOBAL max_allowed_packet = 1073741824 on the source");
     }
-    return tr_fail(err, TR_FATAL, "source: the server ended the log: %s", message);
+    tr_fail(err, TR_FATAL, "source: the server ended the log: %s", message);
+    if (strstr(message, "bogus data") != NULL || strstr(message, "event entry exceeded") != NULL)
+        tr_error_hint(
+            err,
+            "no event begins at the task's position: the log was begun anew or restored under the same name, or is damaged; "
+            "compare source and target, and load the tables again (tailrace reload)");
+    return -TR_FATAL;
 }
 
 /* Error: 0xff, uint16 number, '#', char[5] SQLSTATE, text. */

@@ -2,7 +2,7 @@
  * identity.c - which server a position belongs to: "flavour=mysql;uuid=UUID;server_id=N".
  *
  * GTIDs mean the same on every server of a topology, so a checkpoint with GTIDs is taken up on another one, if that one holds all of it; a file and
- * an offset mean nothing there.
+ * an offset mean nothing there, and leave the checkpoint. On the same server they tell whether its log is still the one that was read (same_log.c).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -86,6 +86,31 @@ tr_mysql_identity_check(struct tr_source *base, const struct tr_identity *identi
     int rc = same_server(source, &saved) ? 0 : other_server(source, &saved, &position, err);
     if (rc == 0 && placed)
         rc = tr_mysql_log_reaches(source, &position, err);
+    if (rc == 0 && placed && position.has_file && same_server(source, &saved))
+        rc = tr_mysql_same_log(source, &position, err);
     tr_mysql_position_fini(&position);
     return rc;
+}
+
+bool
+tr_mysql_portable(struct tr_source *base, const struct tr_identity *identity, const char *text, char *out,
+                  size_t size)
+{
+    struct tr_mysql_source *source = tr_mysql(base);
+    struct tr_mysql_position position;
+    struct saved saved;
+    struct tr_buffer buffer;
+    if (!parse(identity->text, &saved) || same_server(source, &saved))
+        return false;
+    tr_buffer_init(&buffer, size);
+    bool good = tr_mysql_position_parse(text, &position) && position.has_gtid;
+    position.has_file = false;
+    if (good)
+        tr_mysql_position_text(&position, &buffer);
+    good = good && !buffer.overflow && buffer.len < size;
+    if (good)
+        memcpy(out, buffer.data, buffer.len + 1);
+    tr_buffer_fini(&buffer);
+    tr_mysql_position_fini(&position);
+    return good;
 }

@@ -204,6 +204,13 @@ int tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_
 int tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position,
                          struct tr_error *err);
 
+/* ---- same_log.c */
+/* Does a transaction begin at the position's file and offset, or nothing yet? Refuses when the server's log has another history there than the task has read. */
+int tr_mysql_same_log(struct tr_mysql_source *source, const struct tr_mysql_position *position,
+                      struct tr_error *err);
+/* Is an event of this type, by its name in SHOW BINLOG EVENTS, never the first of a transaction that has a GTID? Pure. */
+bool tr_mysql_inside_transaction(const char *event_type);
+
 /* ---- place.c: places in the log that are told otherwise */
 /* The first transaction that was committed at that time or later; the log's end when there is none. */
 int tr_mysql_place_of_time(struct tr_mysql_source *source, int64_t unix_us,
@@ -224,6 +231,9 @@ bool tr_mysql_time_parse(const char *text, int64_t *unix_us);
 int tr_mysql_identity(struct tr_source *source, struct tr_identity *identity, struct tr_error *err);
 int tr_mysql_identity_check(struct tr_source *source, const struct tr_identity *saved, const char *position,
                             struct tr_error *err);
+/* A checkpoint that another server took: what of it holds here, too. */
+bool tr_mysql_portable(struct tr_source *source, const struct tr_identity *saved, const char *position,
+                       char *out, size_t size);
 int tr_mysql_check(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
 
 /* ---- catalog.c */

@@ -271,6 +271,13 @@ start_time(struct tr_mysql_source *source, const char *text, struct tr_mysql_pos
     return tr_mysql_place_of_time(source, us, position, err);
 }
 
+static bool
+is_loader(const char *start)
+{
+    return strncmp(start, "mydumper:", 9) == 0 || strncmp(start, "xtrabackup:", 11) == 0 ||
+           strncmp(start, "dump:", 5) == 0;
+}
+
 static int
 resolve(struct tr_mysql_source *source, const char *start, struct tr_mysql_position *position,
         struct tr_error *err)
@@ -283,8 +290,7 @@ resolve(struct tr_mysql_source *source, const char *start, struct tr_mysql_posit
         return start_file(start + 7, position, err);
     if (strncmp(start, "time:", 5) == 0)
         return start_time(source, start + 5, position, err);
-    if (strncmp(start, "mydumper:", 9) == 0 || strncmp(start, "xtrabackup:", 11) == 0 ||
-        strncmp(start, "dump:", 5) == 0)
+    if (is_loader(start))
         return tr_mysql_loader_position(source, start, position, err);
     tr_fail(err, TR_CONFIG, "start: \"%.200s\" is not understood by a %s source", start,
             source->base.class->name);
@@ -301,6 +307,8 @@ tr_mysql_start_position(struct tr_source *base, const char *start, char *out, si
     struct tr_mysql_position position = { 0 };
     int rc = resolve(source, start, &position, err);
     bool no_gtid = rc == 0 && source->gtid && !position.has_gtid;
+    if (source->gtid && position.has_gtid && is_loader(start))
+        position.has_file = false; /* the loader may have read a replica: the file is that one's */
     /* MariaDB can say which GTIDs a place has behind it, MySQL's log does: a task that knows them survives a failover. */
     if (no_gtid && source->mariadb)
         rc = mariadb_gtid_at(source, &position, err);

@@ -121,8 +121,9 @@ learn(struct tr_mysql_sink *sink, struct tr_error *err)
     if (!sink->commits_are_safe && !sink->flush_is_allowed)
         tr_log(
             sink->base.env->log, TR_LOG_WARNING, "sink",
-            "innodb_flush_log_at_trx_commit is not 1 at the target and FLUSH ENGINE LOGS is not permitted: if its machine crashes, the last second of"
-            " changes may be lost there although the source was told that they are safe (SET GLOBAL innodb_flush_log_at_trx_commit = 1)");
+            "innodb_flush_log_at_trx_commit is not 1 at the target and FLUSH ENGINE LOGS is not permitted (%.200s): if its machine crashes, the last second of"
+            " changes may be lost there although the source was told that they are safe (SET GLOBAL innodb_flush_log_at_trx_commit = 1)",
+            denied.text);
     sink->locks_are_shown = tr_mysql_query(sink->meta,
                                            sink->target.mariadb
                                                ? "SELECT 1 FROM information_schema.innodb_lock_waits LIMIT 1"

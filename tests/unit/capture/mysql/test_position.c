@@ -308,6 +308,50 @@ positions_of_loaders_are_found(void **state)
 }
 
 static void
+a_position_is_taken_to_another_server_without_its_file(void **state)
+{
+    (void)state;
+    static const struct tr_source_class class = { .name = "mariadb" };
+    struct tr_mysql_source source = { .base.class = &class, .server_uuid = "here", .server_id = 1 };
+    const struct tr_identity here = { "flavour=mariadb;uuid=here;server_id=1" },
+                             old = { "flavour=mariadb;uuid=;server_id=1" },
+                             there = { "flavour=mariadb;uuid=there;server_id=1" };
+    char out[64];
+    assert_false(tr_mysql_portable(&source.base, &here, "gtid=0-1-5;file=bin.000001;pos=4", out, sizeof out));
+    assert_false(tr_mysql_portable(&source.base, &old, "gtid=0-1-5;file=bin.000001;pos=4", out, sizeof out));
+    assert_false(tr_mysql_portable(&source.base, &there, "file=bin.000001;pos=4", out, sizeof out));
+    assert_true(tr_mysql_portable(&source.base, &there, "gtid=0-1-5;file=bin.000001;pos=4", out, sizeof out));
+    assert_string_equal(out, "gtid=0-1-5");
+    assert_true(tr_mysql_portable(&source.base, &there, "gtid=", out, sizeof out));
+    assert_string_equal(out, "gtid=");
+}
+
+static void
+events_inside_of_transactions_are_known(void **state)
+{
+    (void)state;
+    static const char *const inside[] = { "Write_rows_v1",       "Update_rows",   "Delete_rows_compressed_v1",
+                                          "Update_rows_partial", "Xid",           "Query",
+                                          "Table_map",           "Annotate_rows", "Rows_query",
+                                          "Transaction_payload", "XA_prepare" };
+    static const char *const between[] = { "Gtid",
+                                           "Gtid_list",
+                                           "Gtid_tagged_log_event",
+                                           "Anonymous_Gtid",
+                                           "Format_desc",
+                                           "Previous_gtids",
+                                           "Binlog_checkpoint",
+                                           "Rotate",
+                                           "Stop",
+                                           "Start_encryption",
+                                           "Heartbeat" };
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++)
+        assert_true(tr_mysql_inside_transaction(inside[i]));
+    for (size_t i = 0; i < sizeof between / sizeof between[0]; i++)
+        assert_false(tr_mysql_inside_transaction(between[i]));
+}
+
+static void
 times_are_read_in_utc(void **state)
 {
     (void)state;
@@ -333,6 +377,8 @@ main(void)
         cmocka_unit_test(gtids_count_when_their_transaction_has_ended),
         cmocka_unit_test(damaged_events_are_refused),
         cmocka_unit_test(positions_of_loaders_are_found),
+        cmocka_unit_test(a_position_is_taken_to_another_server_without_its_file),
+        cmocka_unit_test(events_inside_of_transactions_are_known),
         cmocka_unit_test(times_are_read_in_utc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,76 @@
+/*
+ * same_log.c - is the log of the server still the one that the task has read?
+ *
+ * A server that was restored from a backup may write other transactions under the same GTIDs and into files of the same names. A position is always where a transaction
+ * begins, or would; where the server has anything else at that place its history is another one. Only the server that the position's file belongs to is asked (identity.c).
+ * Another history of transactions that have the very same sizes is not seen.
+ */
+#include <inttypes.h>
+#include <mysqld_error.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "capture/mysql/internal.h"
+
+bool
+tr_mysql_inside_transaction(const char *event_type)
+{
+    static const char *const inside[] = { "Table_map",  "Xid",           "Query",
+                                          "Rows_query", "Annotate_rows", "Transaction_payload",
+                                          "XA_prepare", "Intvar",        "RAND",
+                                          "User var" };
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++)
+        if (strcasecmp(event_type, inside[i]) == 0)
+            return true;
+    return strcasestr(event_type, "_rows") != NULL;
+}
+
+static int
+another_history(const struct tr_mysql_position *position, struct tr_error *err)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "source: at %s:%" PRIu64
+        ", where the task has read the log up to, the server has no transaction's beginning now: it was restored "
+        "from a backup, or its log was begun anew, and has a history that is not the one that the task has carried",
+        position->file, position->offset);
+    return tr_error_hint(
+        err,
+        "the target may hold changes that the source has lost: compare both, and load the tables again (tailrace reload --all)");
+}
+
+/* Without GTIDs a transaction begins with a query: then only what cannot be read at all tells. */
+static bool
+tells(struct tr_mysql_source *source, const char *type)
+{
+    return tr_mysql_inside_transaction(type) && (source->gtid || strcasecmp(type, "Query") != 0);
+}
+
+int
+tr_mysql_same_log(struct tr_mysql_source *source, const struct tr_mysql_position *position,
+                  struct tr_error *err)
+{
+    MYSQL_RES *res = NULL;
+    struct tr_buffer sql;
+    struct tr_error failure;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SHOW BINLOG EVENTS IN ");
+    tr_mysql_literal(&sql, position->file, strlen(position->file));
+    tr_buffer_printf(&sql, " FROM %" PRIu64 " LIMIT 1", position->offset);
+    int rc = tr_mysql_ask(source, sql.data, &res, &failure);
+    tr_buffer_fini(&sql);
+    if (rc < 0) {
+        unsigned number = source->query != NULL ? mysql_errno(source->query) : 0;
+        bool unreadable = number == ER_ERROR_WHEN_EXECUTING_COMMAND &&
+                          strstr(failure.text, "find target log") ==
+                              NULL && /* purged, and behind the position */
+                          strstr(failure.text, "max_allowed_packet") == NULL;
+        return unreadable ? another_history(position, err)
+                          : 0; /* not permitted: GTIDs and the end of the file have to do */
+    }
+    MYSQL_ROW row = res != NULL ? mysql_fetch_row(res) : NULL;
+    bool other = row != NULL && row[1] != NULL && row[2] != NULL &&
+                 (strtoull(row[1], NULL, 10) != position->offset || tells(source, row[2]));
+    mysql_free_result(res);
+    return other ? another_history(position, err) : 0;
+}
