@@ -408,6 +408,24 @@ lacks_column(const struct tr_ddl_builder *b, const struct tr_table *table, const
     return lacks;
 }
 
+/* MariaDB has unique keys over whole long texts, by their hash. */
+static bool
+is_hashed(const struct tr_object *object)
+{
+    return strncmp(object->native, "UNIQUE", 6) == 0 && strstr(object->native, "USING HASH") != NULL;
+}
+
+static bool
+has_long_text(const struct tr_table *table, const struct tr_object *object)
+{
+    bool has = false;
+    for (uint16_t i = 0; i < object->ncolumns && !has; i++) {
+        const char *native = table->relation->columns[object->columns[i]].native;
+        has = native != NULL && (strcasestr(native, "text") != NULL || strcasestr(native, "blob") != NULL);
+    }
+    return has;
+}
+
 /* The line of the source's own CREATE TABLE: "KEY `n` (`a`(20)) USING BTREE". */
 static void
 build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object)
@@ -426,6 +444,8 @@ build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object
         why = "the target may not know its functions";
     else if (!b->target.mariadb && is_json(b, table, object))
         why = "a column of it becomes JSON, which cannot be indexed";
+    else if (!b->target.mariadb && is_hashed(object) && has_long_text(table, object))
+        why = "the target has no unique keys over whole long texts";
     else if (lacks_column(b, table, object))
         why = "a column of it is not made";
     if (why != NULL) {
@@ -438,7 +458,7 @@ build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object
     tr_buffer_printf(&b->text, " ADD %s", object->native);
     add_index(b, index, object, object->name,
               !same && (object->has_expression || strncmp(object->native, "FULLTEXT", 8) == 0 ||
-                        strncmp(object->native, "SPATIAL", 7) == 0));
+                        strncmp(object->native, "SPATIAL", 7) == 0 || is_hashed(object)));
 }
 
 /* What the index loses, though it is made. */
