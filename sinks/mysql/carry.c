@@ -273,10 +273,6 @@ take_session(struct carry *c, struct tr_error *err)
         snprintf(sql, sizeof sql, "SET SESSION sql_mode = %" PRId64, event->ddl.sql_mode);
         tr_mysql_query(conn, sql, NULL, &ignored);
     }
-    if (rc == 0 &&
-        c->sink->target
-            .mariadb) /* as the source's session must have had it; a table's history takes the change, too */
-        tr_mysql_query(conn, "SET SESSION system_versioning_alter_history = KEEP", NULL, &ignored);
     return rc;
 }
 

@@ -57,9 +57,12 @@ tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool l
     /* Foreign keys were checked at the source; gap locks and old snapshots only invent conflicts. */
     if (rc == 0)
         rc = tr_mysql_query(*conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", NULL, err);
+    /* A table's history takes each ALTER along, an index that is made behind its rows as well as the source's. */
     if (rc == 0)
-        rc = tr_mysql_query(*conn, "SET SESSION foreign_key_checks = 0, eq_range_index_dive_limit = 0", NULL,
-                            err);
+        rc = tr_mysql_query(*conn,
+                            "SET SESSION foreign_key_checks = 0, eq_range_index_dive_limit = 0"
+                            " /*M!100500 , system_versioning_alter_history = KEEP */",
+                            NULL, err);
     if (rc < 0) {
         tr_mysql_close(sink->group, *conn);
         *conn = NULL;
