@@ -47,8 +47,10 @@ relation_hook(void *arg, struct tr_relation *relation, const struct tr_relation 
 {
     struct tr_assembler *assembler = arg;
     struct tr_task *task = assembler->task;
+    bool skip = relation->skip; /* the catalogue knows that it is no table */
     (void)err;
     tr_mapping_route(task->mapping, relation);
+    relation->skip = relation->skip || skip;
     relation->number = tr_task_table_number(task, relation->schema, relation->name);
     (void)previous;
     const struct tr_table_state *table = &task->tables[relation->number - 1];
