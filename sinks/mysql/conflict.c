@@ -200,11 +200,16 @@ overwrite(struct tr_sql_careful *base, const struct tr_sql_change *change, const
 static bool
 advise(const struct tr_sql_map *map, const struct tr_error *failure, struct tr_error *err)
 {
-    (void)map;
-    if (failure->hint[0] == '\0')
-        return false;
-    tr_error_hint(err, "%s", failure->hint);
-    return true;
+    bool null = strstr(failure->text, "(1048, ") !=
+                NULL; /* ER_BAD_NULL_ERROR, which shares its state with doubled keys */
+    if (null)
+        tr_error_hint(
+            err,
+            "the source's column may be NULL: let the target's be so, too (ALTER TABLE %s MODIFY ... NULL), and start again",
+            map->label);
+    else if (failure->hint[0] != '\0')
+        tr_error_hint(err, "%s", failure->hint);
+    return null || failure->hint[0] != '\0';
 }
 
 /* ------------------------------------------------------------------------------------------- parking */

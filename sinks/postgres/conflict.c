@@ -207,6 +207,11 @@ advise(const struct tr_sql_map *base, const struct tr_error *failure, struct tr_
         tr_error_hint(
             err,
             "if the source's enum has a label more, run at the target: ALTER TYPE ... ADD VALUE '...'; and start again");
+    else if (strcmp(failure->sqlstate, "23502") == 0)
+        tr_error_hint(
+            err,
+            "the source's column may be NULL: let the target's be so, too (ALTER TABLE %s ALTER COLUMN ... DROP NOT NULL), and start again",
+            map->label);
     else if (strcmp(failure->sqlstate, "23514") == 0 && map->table->relkind == 'p')
         tr_error_hint(
             err,

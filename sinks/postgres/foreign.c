@@ -103,8 +103,11 @@ tr_pg_type_widens(const char *from, const char *to)
     if (low >= 0 && high > low)
         return true;
     bool text = strcmp(a.name, "character varying") == 0;
-    if (text && strcmp(b.name, "text") == 0)
+    bool padded = strcmp(a.name, "character") == 0; /* blanks at its end do not count, here as there */
+    if ((text || padded) && strcmp(b.name, "text") == 0)
         return true;
+    if (padded && (strcmp(b.name, a.name) == 0 || strcmp(b.name, "character varying") == 0))
+        return a.a >= 0 && b.a >= a.a;
     if (strcmp(a.name, b.name) != 0)
         return false;
     if (strcmp(a.name, "numeric") == 0)

@@ -112,3 +112,20 @@ def test_within_the_family(made, tailrace):
     assert "is not added" in said and "u" not in pair.columns(), said
     said = pair.refused("ALTER TABLE g DROP COLUMN n, DROP COLUMN twice, ADD COLUMN n int AS (id * 2) STORED")
     assert "DROP COLUMN" in said, said
+
+
+def test_a_plain_column_is_loaded_between_servers_that_log_it(tailrace):
+    """PostgreSQL from 18 on: what the target keeps in a plain column is not left to the stream alone."""
+    options = {"fsync": "off", "wal_level": "logical"}
+    with matrix.postgres("18", options=options) as source_server, matrix.postgres("18", options=options) as target_server:
+        source, target = source_server.database(), target_server.database()
+        made = "CREATE TABLE g (id int PRIMARY KEY, n numeric, m {}, t {})"
+        source.sql(made.format("numeric GENERATED ALWAYS AS (n * 2) STORED", "text GENERATED ALWAYS AS (left(n::text, 2)) STORED"))
+        target.sql(made.format("numeric", "text GENERATED ALWAYS AS (left(n::text, 2)) STORED"))
+        source.sql("INSERT INTO g SELECT i, i / 7.0 FROM generate_series(1, 50) i")
+        config = task_config(source.url, target.url, tables={"include": ["public.g"]})
+        drain(tailrace, config)
+        source.sql("UPDATE g SET n = 1 WHERE id = 3")
+        drain(tailrace, config)
+        query = "SELECT id, n, m, t FROM g ORDER BY id"
+        assert source.sql(query) == target.sql(query)

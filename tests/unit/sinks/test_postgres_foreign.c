@@ -30,6 +30,11 @@ test_only_wider_types_widen(void **state)
     assert_true(tr_pg_type_widens("character varying(10)", "text"));
     assert_true(tr_pg_type_widens("numeric(8,2)", "numeric(12,2)"));
     assert_true(tr_pg_type_widens("time(0) without time zone", "time(3)"));
+    assert_true(tr_pg_type_widens("character(3)", "char(9)"));
+    assert_true(tr_pg_type_widens("char(3)", "varchar(3)"));
+    assert_true(tr_pg_type_widens("character(3)", "text"));
+    assert_false(tr_pg_type_widens("character(9)", "char(3)"));
+    assert_false(tr_pg_type_widens("varchar(3)", "char(9)"));
     assert_false(tr_pg_type_widens("bigint", "integer"));
     assert_false(tr_pg_type_widens("bigint", "numeric(10,0)"));
     assert_false(tr_pg_type_widens("text", "varchar(10)"));
