@@ -8,6 +8,14 @@
 
 #include "pipeline/internal.h"
 
+/* Is the target a database of another engine? It does not run the statements. */
+static bool
+is_elsewhere(const struct tr_task *task)
+{
+    const char *dialect = task->config.sink->dialect;
+    return dialect != NULL && strcmp(dialect, task->config.source->dialect) != 0;
+}
+
 /* Has a table of the task a cut of its own that has seen the statement already? If not, it is wanted. */
 static bool
 is_wanted(struct tr_task *task, const struct tr_relation *relation, const struct tr_txn *txn)
@@ -106,13 +114,11 @@ tr_statement_shapes_wanted(const struct tr_task *task)
 static bool
 computes(const struct tr_task *task, const struct tr_event *event)
 {
-    const char *dialect = task->config.sink->dialect;
     const struct tr_relation *defined = event->ddl.defined;
     bool any = false;
     for (uint16_t i = 0; defined != NULL && !any && i < defined->ncolumns; i++)
         any = defined->columns[i].generated;
-    return any && dialect != NULL && strcmp(dialect, task->config.source->dialect) != 0 &&
-           task->config.source->describe != NULL && event->ddl.tables[0].wanted;
+    return any && is_elsewhere(task) && task->config.source->describe != NULL && event->ddl.tables[0].wanted;
 }
 
 /* The statement's tables as the catalogue has them, where they are asked for: the log itself has no shape before the next row. */
@@ -141,14 +147,73 @@ describe(struct tr_task *task, struct tr_batch *own, struct tr_event *event, str
 static void
 tell_moved(const struct tr_task *task, const struct tr_event *event)
 {
-    const char *dialect = task->config.sink->dialect;
     const struct tr_ddl_table *table = &event->ddl.tables[0];
-    if (event->ddl.moves_rows && table->wanted && dialect != NULL &&
-        strcmp(dialect, task->config.source->dialect) != 0)
+    if (event->ddl.moves_rows && table->wanted && is_elsewhere(task))
         tr_log(
             task->config.log, TR_LOG_WARNING, "pipeline",
             "the source moved rows of %s.%s of which the log tells nothing, and the target's stay as they are (do the same there, or tailrace reload the table): %.200s",
             table->schema, table->name, event->ddl.text);
+}
+
+/* Has the target the table's rows by a load of this task? */
+static bool
+is_held(struct tr_task *task, const struct tr_ddl_table *table)
+{
+    if (!table->wanted)
+        return false;
+    const struct tr_table_state
+        *state = &task->tables[tr_task_table_number(task, table->schema, table->name) - 1];
+    return state->known && !state->cut_short && !state->pending;
+}
+
+/* Another engine's target keeps a table that is dropped or renamed. What an online schema change puts in its place has its rows. */
+static void
+tell_gone(struct tr_task *task, const struct tr_event *event)
+{
+    struct tr_log *log = task->config.log;
+    const struct tr_ddl_table *tables = event->ddl.tables;
+    uint32_t count = event->ddl.ntables;
+    if (!is_elsewhere(task))
+        return;
+    for (uint32_t i = 0; event->ddl.verb == TR_VERB_DROP_TABLE && i < count; i++)
+        if (is_held(task, &tables[i]))
+            tr_log(log, TR_LOG_WARNING, "pipeline",
+                   "the source dropped table %s.%s; the target keeps it, and its rows", tables[i].schema,
+                   tables[i].name);
+    for (uint32_t i = 1; i < count; i++) {
+        bool pair = event->ddl.verb == TR_VERB_RENAME_TABLE && i % 2 == 1;
+        bool alone = event->ddl.verb == TR_VERB_ALTER_TABLE && tables[i].renamed;
+        const struct tr_ddl_table *from = &tables[pair ? i - 1 : 0], *to = &tables[i];
+        if ((pair || alone) && !from->left_out && is_held(task, to))
+            tr_log(
+                log, TR_LOG_WARNING, "pipeline",
+                "the source gave the name %s.%s to another table (%s.%s), and the target's keeps the rows that it has: tailrace reload --table %s.%s, unless it is the same table again",
+                to->schema, to->name, from->schema, from->name, to->schema, to->name);
+    }
+}
+
+/* A statement that makes a table which the target has says that the source's was dropped: what the target holds are the old one's rows, and nothing of the log removes them. */
+static int
+check_made_anew(struct tr_task *task, const struct tr_event *event, struct tr_error *err)
+{
+    const struct tr_ddl_table *table = &event->ddl.tables[0];
+    if (event->ddl.verb != TR_VERB_CREATE_TABLE || !is_elsewhere(task) || !is_held(task, table) ||
+        memmem(event->ddl.text, table->at, "EXISTS", 6) != NULL ||
+        memmem(event->ddl.text, table->at, "exists", 6) != NULL)
+        return 0;
+    tr_fail(err, TR_REFUSED,
+            "the source dropped table %s.%s and made it anew; the target's holds the rows of the old one",
+            table->schema, table->name);
+    tr_error_hint(
+        err,
+        "drop the target's table %s.%s, order `tailrace reload --table %s.%s` and start again: it is then loaded",
+        table->target_schema, table->target_name, table->schema, table->name);
+    const char *ddl = tr_setting_string(task->config.settings, "ddl");
+    if (ddl == NULL || strcmp(ddl, "ignore") != 0)
+        return -TR_REFUSED;
+    tr_log_error(task->config.log, TR_LOG_WARNING, "pipeline", err);
+    tr_error_clear(err);
+    return 0;
 }
 
 int
@@ -165,7 +230,10 @@ tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch
     if (event->ddl.defined != NULL)
         tr_mapping_route(task->mapping, event->ddl.defined);
     tell_moved(task, event);
-    int rc = describe(task, own, event, err);
+    tell_gone(task, event);
+    int rc = check_made_anew(task, event, err);
+    if (rc == 0)
+        rc = describe(task, own, event, err);
     if (rc < 0 && own != batch)
         tr_batch_free(own);
     else

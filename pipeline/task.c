@@ -339,7 +339,7 @@ guard_tables(struct tr_task *task)
         const struct tr_table_cut *cut = &task->checkpoint.tables[i];
         const char *dot = strchr(cut->table, '.');
         bool passed = task->config.source->compare(cut->position, task->checkpoint.position) <= 0;
-        if (dot == NULL || (passed && !task->joins))
+        if (dot == NULL)
             continue;
         char *schema = tr_strndup(cut->table, (size_t)(dot - cut->table));
         uint32_t number = tr_task_table_number(task, schema, dot + 1);

@@ -285,6 +285,8 @@ int tr_my_write_retyped(MYSQL *conn, const struct tr_my_table *table, const char
                         struct tr_buffer *out, struct tr_error *err);
 int tr_my_write_dropped(MYSQL *conn, const struct tr_my_table *table, const char *column,
                         struct tr_buffer *out, struct tr_error *err);
+/* A column's line as tr_my_column_line() has it, without NOT NULL. */
+void tr_my_write_nullable_line(char *line, struct tr_buffer *out);
 /* The last, of the line as tr_my_column_line() has it; it is cut up. */
 void tr_my_write_dropped_line(char *line, struct tr_buffer *out);
 /* Has it been written so? */

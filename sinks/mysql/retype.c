@@ -257,6 +257,16 @@ outside_quotes(char *text, const char *words)
 }
 
 void
+tr_my_write_nullable_line(char *line, struct tr_buffer *out)
+{
+    char *strict = outside_quotes(line, " NOT NULL");
+    if (strict == NULL)
+        tr_buffer_text(out, line);
+    else
+        tr_buffer_printf(out, "%.*s NULL%s", (int)(strict - line), line, strict + strlen(" NOT NULL"));
+}
+
+void
 tr_my_write_dropped_line(char *line, struct tr_buffer *out)
 {
     char *comment = outside_quotes(line, " COMMENT '");
@@ -270,7 +280,7 @@ tr_my_write_dropped_line(char *line, struct tr_buffer *out)
     if (counts != NULL && strcmp(counts, " AUTO_INCREMENT") == 0)
         strict = NULL; /* it fills itself */
     if (strict != NULL)
-        tr_buffer_printf(out, "%.*s NULL%s", (int)(strict - line), line, strict + strlen(" NOT NULL"));
+        tr_my_write_nullable_line(line, out);
     else
         tr_buffer_text(out, line);
     tr_buffer_text(out, " COMMENT '" MARK "'");

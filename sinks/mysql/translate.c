@@ -272,6 +272,18 @@ is_redefined(const struct translation *t, const char *from)
     return false;
 }
 
+/* Is NULL a value from now on, and not of the target's column yet? What says nothing of NULL may be a timestamp that is NOT NULL all the same. */
+static bool
+takes_null(const struct translation *t, int at, const struct tr_column *column)
+{
+    bool free = !column->not_null && !column->auto_increment && column->logical != TR_TIMESTAMPTZ &&
+                t->table->columns[at].not_null && !t->table->columns[at].auto_increment;
+    for (uint16_t u = 0; free && u < t->table->nuniques; u++)
+        for (uint16_t i = 0; t->table->uniques[u].primary && i < t->table->uniques[u].ncolumns; i++)
+            free = free && t->table->uniques[u].columns[i] != at;
+    return free;
+}
+
 /* A new name and a new type at once: the name comes now, the type with the rows. */
 static int
 define(struct translation *t, const char *from, const struct tr_column *column, struct tr_error *err)
@@ -286,11 +298,20 @@ define(struct translation *t, const char *from, const struct tr_column *column, 
         return 0;
     tr_buffer_init(&type, (size_t)1 << 20);
     tr_my_write_type(t->sink, column, &type);
-    if (tr_my_type_widens(t->table->columns[at].type, type.data)) {
+    bool widens = tr_my_type_widens(t->table->columns[at].type, type.data), null = takes_null(t, at, column);
+    struct tr_buffer line;
+    tr_buffer_init(&line, TR_BUFFER_MAX);
+    if (widens || null) {
         clause(t, "MODIFY COLUMN", column->name);
         tr_buffer_byte(t->out, ' ');
-        rc = tr_my_write_retyped(t->sink->meta, t->table, column->name, type.data, t->out, err);
+        rc = tr_my_write_retyped(t->sink->meta, t->table, column->name,
+                                 widens ? type.data : t->table->columns[at].type, &line, err);
     }
+    if (rc == 0 && null)
+        tr_my_write_nullable_line(line.data, t->out);
+    else if (rc == 0 && widens)
+        tr_buffer_text(t->out, line.data);
+    tr_buffer_fini(&line);
     tr_buffer_fini(&type);
     return rc;
 }

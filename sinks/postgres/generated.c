@@ -206,6 +206,31 @@ define_computed(struct generated *g, struct tr_error *err)
     return refuse_old_rows(g, c->sql.data, err);
 }
 
+/* NULL is a value at the source from now on: no later row need tell it. What the target's key or its own counter forbids stays. */
+static int
+allow_null(struct generated *g, const struct tr_pg_column *here, struct tr_error *err)
+{
+    struct tr_pg_change *c = g->c;
+    struct tr_error why;
+    if (g->column->not_null || g->column->auto_increment || !here->not_null)
+        return 0;
+    for (uint16_t u = 0; u < c->table->nuniques; u++)
+        for (uint16_t i = 0; c->table->uniques[u].primary && i < c->table->uniques[u].ncolumns; i++)
+            if (&c->table->columns[c->table->uniques[u].columns[i]] == here)
+                return 0;
+    int rc = tr_pg_ask(c->sink, c->conn, "SAVEPOINT tailrace_null", NULL, err);
+    if (rc < 0)
+        return rc;
+    alter_column(g, "DROP NOT NULL");
+    if (tr_pg_change_run(c, &why) < 0) {
+        *err = why;
+        rc = why.class == TR_RETRY
+                 ? -TR_RETRY
+                 : tr_pg_ask(c->sink, c->conn, "ROLLBACK TO SAVEPOINT tailrace_null", NULL, err);
+    }
+    return rc < 0 ? rc : tr_pg_ask(c->sink, c->conn, "RELEASE SAVEPOINT tailrace_null", NULL, err);
+}
+
 /* It is computed no more, and keeps its values. */
 static int
 undefine(struct generated *g, struct tr_error *err)
@@ -218,7 +243,7 @@ static int
 define(struct generated *g, const struct tr_pg_column *here, struct tr_error *err)
 {
     if (!g->column->generated)
-        return here->generated ? undefine(g, err) : 0;
+        return here->generated ? undefine(g, err) : allow_null(g, here, err);
     int rc = carry_type(g, here, err);
     const struct tr_column *now = in_catalogue(g->shape, g->column->name);
     if (rc < 0 || (now != NULL && tr_pg_shape_computes(g->c->before, now)))

@@ -34,7 +34,7 @@ class Pair:
 
     def __init__(self, tailrace, source, target):
         self.tailrace, self.source, self.target = tailrace, source, target
-        self.config = task_config(source.url, target.url, tables={"include": [f"{source.name}.g"]})
+        self.config = task_config(source.url, target.url, tables={"include": [f"{source.name}.g"]}, state=f"state-{source.server.kind}")
         self.source.sql(TABLE)
         self.run("INSERT INTO g (id, s, n) VALUES (1, 'one', 1), (2, 'two', 2), (3, NULL, NULL)")
 
@@ -112,6 +112,31 @@ def test_within_the_family(made, tailrace):
     assert "is not added" in said and "u" not in pair.columns(), said
     said = pair.refused("ALTER TABLE g DROP COLUMN n, DROP COLUMN twice, ADD COLUMN n int AS (id * 2) STORED")
     assert "DROP COLUMN" in said, said
+
+
+def test_null_that_no_type_tells(made, target, tailrace):
+    """A column that may be NULL from now on, and is nothing else than before; its key stays what it is."""
+    for source, to in ((made("mariadb"), target), (made("mysql"), made("target"))):
+        pair = Pair(tailrace, source, to)
+        pair.run("ALTER TABLE g ADD COLUMN m int NOT NULL DEFAULT 3, ADD COLUMN v varchar(5) NOT NULL COMMENT 'it is NOT NULL'")
+        pair.run("ALTER TABLE g MODIFY m int DEFAULT 3, MODIFY v varchar(5), MODIFY id int", "INSERT INTO g (id, m, v) VALUES (20, NULL, NULL)",
+                 "INSERT INTO g (id, v) VALUES (21, 'x')")
+        pair.same("id, s, n, up, twice, m, v")
+
+
+def test_a_table_that_is_made_anew(made, target, tailrace):
+    """Its old rows stay at a target of another engine until it is loaded again, so nothing is put beside them."""
+    pair = Pair(tailrace, made("mariadb"), target)
+    pair.source.sql("DROP TABLE g")
+    said = pair.run("CREATE TABLE other (id int)")
+    assert "the source dropped table" in said, said
+    said = pair.refused("CREATE TABLE g (id int PRIMARY KEY, x text)", "INSERT INTO g VALUES (9, 'new')")
+    assert "made it anew" in said and "reload" in said, said
+    target.sql(f'DROP TABLE "{pair.source.name}".g')
+    pair.reload()
+    pair.same("id, x")
+    pair.run("INSERT INTO g VALUES (10, 'newer')")
+    pair.same("id, x")
 
 
 def test_a_plain_column_is_loaded_between_servers_that_log_it(tailrace):
