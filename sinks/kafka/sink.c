@@ -19,6 +19,7 @@
 #define CONNECT_MS 10000
 #define PUSH_MS 1 /* long enough for librdkafka's thread to take notice; what comes meanwhile waits */
 #define PURGE_MS 10
+#define PURGE_US (5 * TR_US_PER_S)
 #define PUSH_PAUSE_MIN_US 1000
 #define CALM_BYTES 131072 /* more at once is a stream */
 #define BYTES_MAX \
@@ -37,16 +38,18 @@ kafka_variant(const struct tr_settings *settings)
 
 /* ---------------------------------------------------------------------------------------- life */
 
-/* Until each message is reported: one that was not would free the headers that all share. */
-static void
+/* Until each message is reported: one that was not would free the headers that all share. False: they were not, and all that librdkafka may still touch is left as it is. */
+static bool
 purge(struct kafka_sink *sink)
 {
+    int64_t until_us = tr_clock_us() + PURGE_US;
     int wait_ms = 0;
     do {
         rd_kafka_purge(sink->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_poll(sink->rk, wait_ms);
         wait_ms = PURGE_MS;
-    } while (sink->bytes_out > 0);
+    } while (sink->bytes_out > 0 && tr_clock_us() < until_us);
+    return sink->bytes_out == 0;
 }
 
 static void
@@ -62,7 +65,8 @@ kafka_close(struct tr_sink *base)
     }
     if (sink->rk != NULL) {
         txn_abandon(sink);
-        purge(sink);
+        if (!purge(sink))
+            return;
         topics_free(sink);
         rd_kafka_destroy(sink->rk);
     }
