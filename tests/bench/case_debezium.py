@@ -32,7 +32,7 @@ numbers = itertools.count(1)
 def broker(lab):
     if "kafka" not in lab.shared:
         lab.shared["kafka"] = Kafka(jvm=JVM_OF_SCRIPTS, message_max_bytes=16000000).start()
-        warm(lab.shared["kafka"], lab.size(500000, 50000))
+        warm(lab.shared["kafka"], lab.size(2000000, 50000))
     return lab.shared["kafka"]
 
 
