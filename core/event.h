@@ -137,6 +137,8 @@ struct tr_txn {
     uint64_t xid; /* PostgreSQL's; 0 where there is none */
     uint64_t
         commit_order; /* grows with each commit of the source: LSN of the commit record; file number << 40 | offset. 0 = not known yet (open) */
+    uint64_t
+        begin_order; /* binlog: of the event that begins it, which stands behind the one that names it; else 0 */
     uint64_t end_order;    /* where the log goes on after the commit (PostgreSQL: end LSN) */
     int64_t commit_us;     /* wall time of the commit at the source, microseconds since 1970; 0 = not known */
     const char *gtid;      /* text of the transaction's own GTID, or NULL */

@@ -7,7 +7,7 @@
 #include "encoders/common/write.h"
 
 /*
- * One id for the whole transaction: its GTID, else "xid:end of the commit". (Debezium puts the LSN of the record at hand there, so that BEGIN, events
+ * One id for the whole transaction: its GTID, the place of its BEGIN, or "xid:end of the commit". (Debezium puts the LSN of the record at hand there, so that BEGIN, events
  * and END of one PostgreSQL transaction have different ids and cannot be joined; docs/events.md.)
  */
 void
@@ -17,7 +17,7 @@ metadata_id(const struct tr_txn *txn, struct tr_buffer *out)
         tr_buffer_text(out, txn->gtid);
     else if (txn->file != NULL)
         tr_buffer_printf(out, "file=%s,pos=%llu", txn->file,
-                         (unsigned long long)(txn->commit_order & 0xffffffffff));
+                         (unsigned long long)(txn->begin_order & 0xffffffffff));
     else
         tr_buffer_printf(out, "%llu:%llu", (unsigned long long)txn->xid,
                          (unsigned long long)txn->commit_order);

@@ -305,6 +305,22 @@ transaction_metadata_has_one_id_and_counts(void **state)
 }
 
 static void
+a_transaction_of_a_binlog_without_gtid_has_the_place_of_its_begin(void **state)
+{
+    struct bench *b = *state;
+    b->env.connector = "mysql";
+    table_with_key(b);
+    set(b, "provide_transaction_metadata", "true");
+    b->batch->txns->file = "bin.000001";
+    b->batch->txns->commit_order = UINT64_C(1) << 40 | 157;
+    b->batch->txns->begin_order = UINT64_C(1) << 40 | 236;
+    const struct tr_emit emit = { .arg = &b->out, .message = gather };
+    assert_int_equal(tr_debezium_json_encoder.open(&b->env, &b->encoder, &b->err), 0);
+    assert_int_equal(tr_debezium_json_encoder.begin(b->encoder, b->batch, b->batch->txns, &emit, &b->err), 0);
+    assert_non_null(strstr(b->out.data, "p.transaction {\"id\":\"file=bin.000001,pos=236\"} -> "));
+}
+
+static void
 a_transaction_of_nothing_but_skipped_operations_is_none(void **state)
 {
     struct bench *b = *state;
@@ -624,6 +640,7 @@ main(void)
         CASE(a_message_is_m),
         CASE(a_key_change_with_skipped_deletes),
         CASE(transaction_metadata_has_one_id_and_counts),
+        CASE(a_transaction_of_a_binlog_without_gtid_has_the_place_of_its_begin),
         CASE(a_transaction_of_nothing_but_skipped_operations_is_none),
         CASE(a_snapshot_row_is_r_with_the_same_values),
         CASE(topics_hold_only_what_kafka_allows),

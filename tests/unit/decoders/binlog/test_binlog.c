@@ -104,6 +104,7 @@ a_transaction_by_hand(void **state)
     const struct tr_txn *txn = &log.batch->txns[0];
     assert_true(txn->begins && txn->ends);
     assert_true(txn->commit_order == begin && txn->end_order == log.order);
+    assert_true(txn->begin_order == begin);
     assert_int_equal(txn->server_id, 7);
     assert_true(txn->commit_us == INT64_C(1700000000000000));
     const struct tr_event *event = &log.batch->events[0];
@@ -112,6 +113,22 @@ a_transaction_by_hand(void **state)
     assert_int_equal(event->after[1].codec, TR_CODEC_TEXT);
     assert_memory_equal(event->after[1].data, "hi", 2);
     assert_true(event->position > 4 && event->position < TR_BINLOG_OFFSET(log.order));
+    log_close(&log);
+}
+
+/* Debezium's id of a transaction without GTID is the place of its BEGIN, behind the event that announces it. */
+static void
+an_announced_transaction_begins_behind_its_name(void **state)
+{
+    static const uint8_t anonymous[1 + 16 + 8 + 17 + 7] = { 0 };
+    (void)state;
+    struct log log = log_open(NULL);
+    uint64_t name = log.order;
+    assert_int_equal(feed(&log, 34, 0, anonymous, sizeof anonymous), 0);
+    uint64_t begin = log.order;
+    assert_int_equal(feed_query(&log, "m", "BEGIN"), TR_DECODED_BEGIN);
+    assert_true(log.batch->txns[0].commit_order == name && log.batch->txns[0].begin_order == begin);
+    assert_null(log.batch->txns[0].gtid);
     log_close(&log);
 }
 
@@ -736,6 +753,7 @@ main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transaction_by_hand),
+        cmocka_unit_test(an_announced_transaction_begins_behind_its_name),
         cmocka_unit_test(labels_in_wide_characters),
         cmocka_unit_test(undone_rows_leave_the_batch),
         cmocka_unit_test(undoing_what_has_left_asks_for_larger_batches),
