@@ -150,13 +150,17 @@ parse_call(struct tr_lexer *p, const char *name)
 static struct tr_expr *
 column(struct tr_lexer *p, const char *name)
 {
-    int c = p->e->relation != NULL ? tr_relation_column(p->e->relation, name) : -1;
+    const struct tr_relation *relation = p->e->relation;
+    int c = relation != NULL ? tr_relation_column(relation, name) : -1;
+    for (uint16_t i = 0; relation != NULL && !p->postgresql && c < 0 && i < relation->ncolumns; i++)
+        if (strcasecmp(relation->columns[i].name, name) == 0) /* as those servers read it */
+            c = i;
     if (c < 0) {
         tr_expression_refuse(p->e, "\"%.60s\" is not understood", name);
         return NULL;
     }
-    struct tr_expr *node = make(p, EXPR_COLUMN, name, 0);
-    node->column = &p->e->relation->columns[c];
+    struct tr_expr *node = make(p, EXPR_COLUMN, relation->columns[c].name, 0);
+    node->column = &relation->columns[c];
     if (node->column->target_type != NULL) {
         tr_expression_refuse(p->e, "the task gives column %.60s another type", name);
         return NULL;

@@ -310,8 +310,7 @@ tr_pg_shape_compute(struct tr_pg_shape *shape, const struct tr_column *column)
 {
     uint16_t kept = 0;
     tr_pg_shape_forget(shape, column->name);
-    if (column->generation != NULL)
-        add_generated(shape, column->name, print_of(column));
+    add_generated(shape, column->name, column->generation != NULL ? print_of(column) : 0);
     for (uint16_t i = 0; i < shape->ncolumns; i++) {
         struct tr_pg_shape_column *old = &shape->columns[i];
         if (strcmp(old->name, column->name) != 0) {
@@ -322,6 +321,15 @@ tr_pg_shape_compute(struct tr_pg_shape *shape, const struct tr_column *column)
         free(old->native);
     }
     shape->ncolumns = kept;
+}
+
+bool
+tr_pg_shape_is_generated(const struct tr_pg_shape *shape, const char *column)
+{
+    for (uint16_t i = 0; i < shape->ngenerated; i++)
+        if (strcmp(shape->generated[i].name, column) == 0)
+            return true;
+    return false;
 }
 
 bool

@@ -84,6 +84,7 @@ void tr_pg_shape_lose(struct tr_pg_shape *shape, const char *column);
 /* The column, generated from now on, is none that the log numbers; generated no more, it computes nothing. The shape is to be stored. */
 void tr_pg_shape_compute(struct tr_pg_shape *shape, const struct tr_column *column);
 void tr_pg_shape_forget(struct tr_pg_shape *shape, const char *column);
+bool tr_pg_shape_is_generated(const struct tr_pg_shape *shape, const char *column);
 /* Have the rows of the target been computed by the column's very expression? */
 bool tr_pg_shape_computes(const struct tr_pg_shape *shape, const struct tr_column *column);
 /* The relation is of the shape. */

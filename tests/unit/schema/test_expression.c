@@ -154,6 +154,7 @@ test_checks_of_mysql(void **state)
     assert_string_equal(to_postgresql("((`cb` in (_utf8mb4'new',_utf8mb4'it\\'s')) or (`a` = 1))"),
                         "((rtrim(\"cb\") IN ('new'::text, 'it''s'::text)) OR (\"a\" = 1))");
     assert_string_equal(to_postgresql("`ci` <> ''"), "(\"ci\" <> ''::text)");
+    assert_string_equal(to_postgresql("`A` > P"), "(\"a\" > \"p\")"); /* columns have no case there */
     assert_string_equal(to_postgresql("`ci` like '%@%'"), "(\"ci\" LIKE '%@%'::text)");
     assert_string_equal(to_postgresql("`cb` not like 'a\\\\_%' or `a`"),
                         "((\"cb\" NOT LIKE E'a\\\\_%'::text) OR (\"a\" <> 0))");
