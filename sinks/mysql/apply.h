@@ -144,6 +144,9 @@ void tr_my_insert_head(const struct tr_my_map *map, const struct tr_value *row, 
 /* "`a` = 1 AND `b` = 2" of the key. */
 int tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map,
                         const struct tr_value *image, struct tr_buffer *out, struct tr_error *err);
+/* The same of any row: of a table without a key its whole image, and one row of those that are equal. */
+int tr_my_row_condition(struct tr_my_values *values, const struct tr_my_map *map,
+                        const struct tr_value *image, struct tr_buffer *out, struct tr_error *err);
 
 /* ------------------------------------------------------------------------------------------- plan.c: what is done together */
 

@@ -343,7 +343,7 @@ fetch_row(struct careful *c, struct tr_my_map *map, const struct tr_value *key, 
     MYSQL_RES *res = NULL;
     tr_buffer_init(&sql, SQL_MAX);
     select_row(map, &sql);
-    int rc = tr_my_key_condition(c->values, map, key, &sql, err);
+    int rc = tr_my_row_condition(c->values, map, key, &sql, err);
     tr_buffer_text(&sql, " FOR UPDATE");
     if (rc == 0)
         rc = execute(c, map, &sql, err);
@@ -368,7 +368,7 @@ park_update(struct careful *c, struct tr_my_map *map, const struct tr_event *eve
     struct parked_row *entry = parked_new(c, map, event);
     int rc = fetch_row(c, map, key, entry->row, err);
     if (rc == 0)
-        rc = run_one(c, map, TR_SQL_DELETE, key, NULL, err);
+        rc = run_one(c, map, map->nkey > 0 ? TR_SQL_DELETE : TR_SQL_DELETE_ROW, key, NULL, err);
     if (rc == 0)
         rc = overlay(c, map, entry->row, row, err);
     if (rc == 0)
@@ -463,6 +463,7 @@ refuse_parked(struct careful *c, const struct parked_row *entry, const struct tr
     const struct tr_my_map *map = entry->map;
     struct tr_buffer key;
     tr_buffer_init(&key, 4096);
+    tr_buffer_text(&key, map->nkey == 0 ? "no key" : "");
     for (uint16_t k = 0; k < map->nkey; k++) {
         tr_buffer_printf(&key, "%s%s=", k > 0 ? ", " : "", map->relation->columns[map->key[k]].name);
         tr_text_printable(&key, entry->key[k], strnlen(entry->key[k], 64));
@@ -543,7 +544,7 @@ stray(struct tr_sql_careful *base, const struct tr_sql_change *change, const str
     int rc = is_missing(failure) ? change_parked(c, map, event, change->key, err) : 0;
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    if (is_duplicate(failure) && map->nkey > 0 && change->row != NULL) {
+    if (is_duplicate(failure) && change->row != NULL) {
         struct tr_error ignored;
         rc = event->kind == TR_UPDATE ? park_update(c, map, event, change->key, change->row, &ignored)
                                       : park_insert(c, map, event, change->row, &ignored);

@@ -157,6 +157,14 @@ row_condition(struct tr_my_values *values, const struct tr_my_map *map, const st
     return 0;
 }
 
+int
+tr_my_row_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image,
+                    struct tr_buffer *out, struct tr_error *err)
+{
+    return map->nkey > 0 ? tr_my_key_condition(values, map, image, out, err)
+                         : row_condition(values, map, image, out, err);
+}
+
 /* SET: what the row brings, but the key only when it changes. */
 static int
 assignments(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *row,

@@ -129,11 +129,14 @@ def test_truncate_and_rows_in_one_transaction(source, maria, tailrace):
 def test_permuted_keys_and_unique_values(source, maria, tailrace):
     source.sql("CREATE TABLE t (id int PRIMARY KEY, place int UNIQUE DEFERRABLE INITIALLY DEFERRED, f real, b bytea)")
     source.sql("INSERT INTO t SELECT i, i, 16777216 + i, decode(lpad(i::text, 4, '0'), 'hex') FROM generate_series(1, 20) i")
+    source.sql("CREATE TABLE u (place int UNIQUE DEFERRABLE INITIALLY DEFERRED, f real, v text); ALTER TABLE u REPLICA IDENTITY FULL")
+    source.sql("INSERT INTO u SELECT i, 16777216 + i, 'V' FROM generate_series(1, 20) i")
     settings = config(source, maria)
     drain(tailrace, settings)
-    source.sql("UPDATE t SET place = 21 - place")
-    source.sql("UPDATE t SET place = place % 20 + 1")
+    source.sql("UPDATE t SET place = 21 - place; UPDATE u SET place = 21 - place")
+    source.sql("UPDATE t SET place = place % 20 + 1; UPDATE u SET place = place % 20 + 1")
     drain(tailrace, settings)
+    assert maria.sql("SELECT place, f + 0e0, v FROM u ORDER BY place") == source.sql("SELECT place, f::float8, v FROM u ORDER BY place")
     assert maria.sql("SELECT id, place, f + 0e0, b FROM t ORDER BY id") == [
         (i, p, f, bytes(b)) for i, p, f, b in source.sql("SELECT id, place, f::float8, b FROM t ORDER BY id")]
 
