@@ -78,7 +78,8 @@ binlog_begin(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
     binlog_forget_transaction(d);
     d->in_txn = true;
     d->txn.commit_order = a.set ? a.order : f->order;
-    d->txn.begin_order = f->order;
+    /* A branch that is committed begins where its XA COMMIT is announced. */
+    d->txn.begin_order = f->order != 0 ? f->order : d->txn.commit_order;
     d->txn.commit_us = a.set ? a.commit_us : (int64_t)f->timestamp * TR_US_PER_S;
     d->txn.server_id = f->server_id;
     if (a.set)

@@ -672,6 +672,8 @@ replay(struct log *log, struct held *held, const uint8_t *event, size_t len)
     uint32_t before = log->batch->nevents;
     assert_true(tr_binlog_decoder.begin_from_commit(log->decoder, event, len, log->batch, &log->err) ==
                 TR_DECODED_BEGIN);
+    const struct tr_txn *txn = &log->batch->txns[log->batch->ntxns - 1];
+    assert_true(txn->begin_order != 0 && txn->begin_order == txn->commit_order);
     for (size_t i = 0; i < held->n; i++)
         assert_true(tr_binlog_decoder.decode(log->decoder, held->frames[i], held->lens[i], held->orders[i],
                                              true, log->batch, &log->err) >= 0);
