@@ -183,8 +183,11 @@ read_columns(MYSQL *conn, struct tr_buffer *sql, struct tr_my_table *table, stru
     if (rc < 0)
         return rc;
     table->columns = tr_arena_zalloc(&table->arena, (mysql_num_rows(res) + 1) * sizeof(*table->columns));
-    for (MYSQL_ROW row; (row = mysql_fetch_row(res)) != NULL;)
-        read_column(table, &table->columns[table->ncolumns++], row);
+    for (MYSQL_ROW row; (row = mysql_fetch_row(res)) != NULL;) {
+        struct tr_my_column *column = &table->columns[table->ncolumns++];
+        read_column(table, column, row);
+        column->last_second = tr_mysql_is_mariadb(conn);
+    }
     mysql_free_result(res);
     return 0;
 }

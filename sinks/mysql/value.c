@@ -417,10 +417,25 @@ datetime_cell(struct context *c, const char *text, size_t len, struct cell *cell
     return give(cell, FORM_TEXT, text, keep);
 }
 
+/* MySQL's TIME ends at 838:59:59, MariaDB's with that second. */
+static bool
+past_last_second(const char *text, size_t len)
+{
+    static const char last[] = "838:59:59.";
+    size_t minus = len > 0 && text[0] == '-', at = minus + sizeof last - 1;
+    if (len < at || memcmp(text + minus, last, sizeof last - 1) != 0)
+        return false;
+    while (at < len && text[at] == '0')
+        at++;
+    return at < len;
+}
+
 static int
 time_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 {
     bool lost;
+    if (!c->target->last_second && past_last_second(text, len))
+        return misfit(c, cell, FORM_TEXT, text, strcspn(text, "."), "the time is out of range");
     size_t keep = cut_fraction(text, len, c->target->scale, &lost);
     if (c->source->logical == TR_TIMETZ)
         return misfit(c, cell, FORM_NULL, NULL, 0, "a time with a zone has no form there");

@@ -160,6 +160,12 @@ test_times(void **state)
                         "'0001-01-01 00:00:00'");
     assert_string_equal(sql_of(TR_DATE, TR_MY_DATE, "0044-03-15 BC"), "refused");
     assert_string_equal(clamped(TR_DATE, TR_MY_DATE, "infinity"), "'9999-12-31'");
+    assert_string_equal(sql_of(TR_TIME, TR_MY_TIME, "838:59:59.000000"), "'838:59:59.000000'");
+    assert_string_equal(sql_of(TR_TIME, TR_MY_TIME, "838:59:59.000001"), "refused");
+    assert_string_equal(clamped(TR_TIME, TR_MY_TIME, "-838:59:59.999999"), "'-838:59:59'");
+    target.last_second = true; /* MariaDB */
+    assert_string_equal(sql_of(TR_TIME, TR_MY_TIME, "838:59:59.999999"), "'838:59:59.999999'");
+    target.last_second = false;
     target.scale = 0;
     assert_string_equal(sql_of(TR_TIMESTAMP, TR_MY_DATETIME, "2024-02-29 12:34:56.5"), "refused");
     assert_string_equal(clamped(TR_TIMESTAMP, TR_MY_DATETIME, "2024-02-29 12:34:56.5"),
