@@ -389,8 +389,8 @@ tr_pg_change_add(struct tr_pg_change *c, const struct tr_column *source, struct 
     if (column.generated)
         return 0;
     /* gone from the source's catalogue by now, it looks plain: statements tell what becomes of it */
-    if (there && column.default_unknown && c->before != NULL && c->table->columns[at].generated &&
-        tr_pg_shape_is_generated(c->before, column.name))
+    if (there && !c->sink->from_postgresql && column.default_unknown && c->before != NULL &&
+        c->table->columns[at].generated && tr_pg_shape_is_generated(c->before, column.name))
         return 0;
     if (there && c->table->columns[at].generated && c->before != NULL) {
         tr_pg_change_alter(&c->sql, c->table);
