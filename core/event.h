@@ -45,6 +45,9 @@ enum tr_ddl_verb { /* what a statement does to tables */
                    TR_VERB_RENAME_TABLE, /* pairs: old name, new name */
                    TR_VERB_CREATE_INDEX,
                    TR_VERB_DROP_INDEX,
+                   TR_VERB_CREATE_SEQUENCE, /* MariaDB: named like a table */
+                   TR_VERB_ALTER_SEQUENCE,
+                   TR_VERB_DROP_SEQUENCE,
 };
 
 /* ALTER TABLE ... RENAME COLUMN a TO b, CHANGE a b ...; all of one statement at once: a name may be passed on or exchanged. */
@@ -121,8 +124,10 @@ struct tr_event {
             const struct tr_ddl_column *columns; /* for each of its columns */
             const char *offset;                  /* of time_zone at that moment: "+02:00"; NULL = not known */
             bool moves_rows; /* with a partition, or a table's file: the log has no events of them */
-            bool reshapes;   /* which column stands where, or is of which type, may be another than before */
-            uint8_t verb;    /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
+            bool
+                numbers; /* a new column's default asks a sequence: only the source knows what the rows that are there got */
+            bool reshapes; /* which column stands where, or is of which type, may be another than before */
+            uint8_t verb;  /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;
     };
 };

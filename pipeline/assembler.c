@@ -47,7 +47,7 @@ relation_hook(void *arg, struct tr_relation *relation, const struct tr_relation 
 {
     struct tr_assembler *assembler = arg;
     struct tr_task *task = assembler->task;
-    bool skip = relation->skip; /* the catalogue knows that it is no table */
+    bool skip = relation->skip; /* the source says so: it is no table */
     (void)err;
     tr_mapping_route(task->mapping, relation);
     relation->skip = relation->skip || skip;

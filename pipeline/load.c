@@ -425,11 +425,26 @@ run_workers(struct load *load)
         pthread_join(threads[i], NULL);
 }
 
+/* The rows may hold numbers that were given out since the catalogue was read. */
+static int
+finish_tables(struct load *load, struct tr_error *err)
+{
+    const struct tr_source_class *source = load->task->config.source;
+    int r = source->sequences != NULL && load->schema != NULL
+                ? source->sequences(load->source, load->schema, err)
+                : 0;
+    if (r < 0 && r != -TR_RETRY) { /* the values of before are kept */
+        tr_log_error(load->task->config.log, TR_LOG_DEBUG, "load", err);
+        tr_error_clear(err);
+        r = 0;
+    }
+    return r < 0 ? r : load->task->config.sink->finish_tables(load->sink, load->schema, err);
+}
+
 static int
 load_in_bulk(struct load *load, struct tr_error *err)
 {
     struct tr_task *task = load->task;
-    const struct tr_sink_class *sink = task->config.sink;
     int r = tr_load_plan(load, MAX_PARTS, err);
     if (r < 0)
         return r;
@@ -447,7 +462,7 @@ load_in_bulk(struct load *load, struct tr_error *err)
     tr_task_phase_set(task, TR_PHASE_FINISHING_LOAD);
     compare_cuts(load);
     TR_FAILPOINT("load.finish_tables");
-    return sink->finish_tables(load->sink, load->schema, err);
+    return finish_tables(load, err);
 }
 
 /* --- the whole --- */
@@ -544,7 +559,7 @@ run(struct load *load, const struct tr_cut *first_cut, struct tr_error *err)
             tr_task_phase_set(task, TR_PHASE_FINISHING_LOAD);
             compare_cuts(load);
         }
-        return owed ? task->config.sink->finish_tables(load->sink, load->schema, err) : 0;
+        return owed ? finish_tables(load, err) : 0;
     }
     if (first_cut != NULL && first_cut->position[0] != '\0')
         load->cut = *first_cut;

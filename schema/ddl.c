@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "schema/ddl_internal.h"
 #include "schema/own_column.h"
+#include "schema/sequence.h"
 
 static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql,
                                                          &tr_ddl_mysql, &tr_ddl_mariadb };
@@ -78,6 +79,27 @@ tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, 
     }
     ddl->notes[ddl->nnotes++] = (struct tr_schema_note){ .object = tr_arena_strdup(&ddl->arena, object),
                                                          .text = tr_arena_strdup(&ddl->arena, text) };
+}
+
+void
+tr_ddl_note_sequence(struct tr_ddl_builder *builder, const struct tr_object *sequence, const char *text)
+{
+    struct tr_relation named = { .schema = sequence->schema, .name = sequence->name };
+    tr_ddl_note(builder, &named, NULL, "%s", text);
+}
+
+bool
+tr_ddl_sequence_fit(struct tr_ddl_builder *builder, const struct tr_object *sequence, int64_t least,
+                    int64_t most, struct tr_object *fit)
+{
+    if (!tr_sequence_fit(sequence, least, most, fit)) {
+        tr_ddl_note_sequence(builder, sequence,
+                             "sequence is not carried: its numbers are beyond those of the target");
+        return false;
+    }
+    if (sequence->is_unsigned && fit->maximum != sequence->maximum)
+        tr_ddl_note_sequence(builder, sequence, "ends at the target's last number, before the source's");
+    return true;
 }
 
 const char *

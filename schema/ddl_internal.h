@@ -12,7 +12,10 @@ struct tr_ddl_builder {
     uint32_t capacity;
     uint32_t notes_capacity;
     const enum tr_logical *const
-        *key_types;                  /* of a MySQL or MariaDB target: key_types.h; NULL = the columns' own */
+        *key_types; /* of a MySQL or MariaDB target: key_types.h; NULL = the columns' own */
+    const bool *
+        asked; /* of a MariaDB target: for each object of the schema, is it a sequence that columns of PostgreSQL ask; or NULL */
+    bool any_asked;
     struct tr_convert_target target; /* all zero when the statements are only to be read */
 };
 
@@ -30,6 +33,12 @@ void tr_ddl_add(struct tr_ddl_builder *builder, struct tr_ddl_statement statemen
 /* Something that is carried otherwise than it was; `column` may be NULL. */
 void tr_ddl_note(struct tr_ddl_builder *builder, const struct tr_relation *relation, const char *column,
                  const char *fmt, ...) TR_PRINTF(4, 5);
+
+/* The same of a sequence. */
+void tr_ddl_note_sequence(struct tr_ddl_builder *builder, const struct tr_object *sequence, const char *text);
+/* A sequence as the target can have it (schema/sequence.h); what it loses by that is said. */
+bool tr_ddl_sequence_fit(struct tr_ddl_builder *builder, const struct tr_object *sequence, int64_t least,
+                         int64_t most, struct tr_object *fit);
 
 /* A column as it is to be made: MariaDB's json is JSON, though its rows come as texts. */
 struct tr_column tr_ddl_plain_column(struct tr_arena *arena, const struct tr_table *table, uint16_t index,

@@ -67,17 +67,16 @@ tr_my_ddl_has_chosen_type(const struct tr_relation *relation)
 }
 
 const char *
-tr_my_ddl_database(const struct tr_ddl_builder *b, const struct tr_relation *relation)
+tr_my_ddl_database(const struct tr_ddl_builder *b, const char *schema)
 {
-    bool is_public = strcmp(relation->target_schema, "public") == 0 && !tr_my_ddl_is_family(b);
-    return is_public && b->target.public_database != NULL ? b->target.public_database
-                                                          : relation->target_schema;
+    bool is_public = strcmp(schema, "public") == 0 && !tr_my_ddl_is_family(b);
+    return is_public && b->target.public_database != NULL ? b->target.public_database : schema;
 }
 
 void
 tr_my_ddl_table_name(struct tr_ddl_builder *b, const struct tr_table *table)
 {
-    tr_my_ddl_identifier(&b->text, tr_my_ddl_database(b, table->relation));
+    tr_my_ddl_identifier(&b->text, tr_my_ddl_database(b, table->relation->target_schema));
     tr_buffer_byte(&b->text, '.');
     tr_my_ddl_identifier(&b->text, table->relation->target_name);
 }
@@ -211,11 +210,12 @@ is_crowded(const struct tr_ddl_builder *b, const struct tr_table *table, struct 
 
 /* The column that counts by itself: the first such integer. */
 int
-tr_my_ddl_counting_column(const struct tr_relation *relation)
+tr_my_ddl_counting_column(struct tr_ddl_builder *b, const struct tr_relation *relation)
 {
     for (uint16_t c = 0; c < relation->ncolumns; c++) {
         enum tr_logical logical = relation->columns[c].logical;
-        if (relation->columns[c].auto_increment && logical >= TR_INT8 && logical <= TR_UINT64)
+        if (relation->columns[c].auto_increment && logical >= TR_INT8 && logical <= TR_UINT64 &&
+            tr_my_ddl_asks(b, &relation->columns[c]) == NULL)
             return c;
     }
     return -1;
@@ -231,7 +231,9 @@ write_own_default(struct tr_ddl_builder *b, const struct tr_relation *relation,
     bool apart = constant && (strcasestr(type, "text") != NULL || strcasestr(type, "blob") != NULL ||
                               strncasecmp(type, "json", 4) == 0);
     bool moment = strncasecmp(text, "current_timestamp", 17) == 0;
-    if (!tr_expression_is_shared(text))
+    if (tr_my_ddl_is_same(b) && !tr_expression_is_shared(text)) /* uuid(), nextval(`db`.`s`) */
+        tr_buffer_printf(&b->text, text[0] == '(' ? " DEFAULT %s" : " DEFAULT (%s)", text);
+    else if (!tr_expression_is_shared(text))
         tr_ddl_note(b, relation, column->name,
                     "default %s is not carried: the target may not know its functions",
                     tr_ddl_short(b, text));
@@ -271,6 +273,13 @@ write_default(struct tr_ddl_builder *b, const struct tr_relation *relation, cons
         return;
     if (tr_my_ddl_is_family(b)) {
         write_own_default(b, relation, column, type, text);
+        return;
+    }
+    const struct tr_object *sequence = tr_my_ddl_asks(b, column);
+    if (sequence != NULL) {
+        tr_buffer_text(&b->text, " DEFAULT nextval(");
+        tr_my_ddl_sequence_name(b, sequence);
+        tr_buffer_byte(&b->text, ')');
         return;
     }
     tr_buffer_init(&value, (size_t)1 << 20);
@@ -444,7 +453,7 @@ add_table(struct tr_ddl_builder *b, uint32_t index)
     const struct tr_relation *relation = b->schema->tables[index].relation;
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
                                              .kind = TR_OBJECT_TABLE,
-                                             .schema = tr_my_ddl_database(b, relation),
+                                             .schema = tr_my_ddl_database(b, relation->target_schema),
                                              .name = relation->target_name,
                                              .table = index });
 }
@@ -517,7 +526,7 @@ build_table(struct tr_ddl_builder *b, uint32_t index)
     tr_buffer_init(&type, (size_t)1 << 20);
     tr_buffer_init(&note, (size_t)1 << 16);
     bool crowded = is_crowded(b, table, &type, &note), any = false;
-    int counting = tr_my_ddl_counting_column(relation);
+    int counting = tr_my_ddl_counting_column(b, relation);
     tr_buffer_text(&b->text, "CREATE TABLE ");
     tr_my_ddl_table_name(b, table);
     tr_buffer_text(&b->text, " (");
@@ -560,22 +569,33 @@ database_listed(const struct tr_ddl_builder *b, const char *name)
 }
 
 static void
+build_database(struct tr_ddl_builder *b, const char *schema)
+{
+    const char *database = tr_my_ddl_database(b, schema);
+    if (database_listed(b, database))
+        return;
+    tr_buffer_text(&b->text, "CREATE DATABASE IF NOT EXISTS ");
+    tr_my_ddl_identifier(&b->text, database);
+    tr_buffer_text(&b->text, " CHARACTER SET utf8mb4");
+    tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
+                                             .kind = TR_OBJECT_SCHEMA,
+                                             .schema = database,
+                                             .name = database,
+                                             .table = TR_DDL_NO_TABLE });
+}
+
+static void
 build_before(struct tr_ddl_builder *b)
 {
     const struct tr_schema *schema = b->schema;
-    for (uint32_t t = 0; t < schema->ntables; t++) {
-        const char *database = tr_my_ddl_database(b, schema->tables[t].relation);
-        if (!tr_my_ddl_is_made(&schema->tables[t]) || database_listed(b, database))
-            continue;
-        tr_buffer_text(&b->text, "CREATE DATABASE IF NOT EXISTS ");
-        tr_my_ddl_identifier(&b->text, database);
-        tr_buffer_text(&b->text, " CHARACTER SET utf8mb4");
-        tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
-                                                 .kind = TR_OBJECT_SCHEMA,
-                                                 .schema = database,
-                                                 .name = database,
-                                                 .table = TR_DDL_NO_TABLE });
-    }
+    for (uint32_t t = 0; t < schema->ntables; t++)
+        if (tr_my_ddl_is_made(&schema->tables[t]))
+            build_database(b, schema->tables[t].relation->target_schema);
+    for (uint32_t i = 0; i < schema->nobjects; i++)
+        if (tr_my_ddl_has_sequence(b, &schema->objects[i])) {
+            build_database(b, schema->objects[i].schema);
+            tr_my_ddl_sequence(b, &schema->objects[i]);
+        }
     for (uint32_t t = 0; t < schema->ntables; t++)
         if (tr_my_ddl_is_made(&schema->tables[t])) {
             build_table(b, t);
@@ -588,6 +608,8 @@ build(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table)
 {
     if (builder->key_types == NULL && !tr_my_ddl_is_family(builder))
         builder->key_types = tr_key_types(&builder->ddl->arena, builder->schema);
+    if (phase != TR_DDL_TABLE_AFTER)
+        tr_my_ddl_find_asked(builder);
     if (phase == TR_DDL_BEFORE)
         build_before(builder);
     else if (phase == TR_DDL_TABLE_AFTER)

@@ -124,7 +124,7 @@ tr_my_ddl_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_
             object->name);
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
                                              .kind = TR_OBJECT_FOREIGN_KEY,
-                                             .schema = tr_my_ddl_database(b, table->relation),
+                                             .schema = tr_my_ddl_database(b, table->relation->target_schema),
                                              .name = name,
                                              .other_name = object->name,
                                              .optional = table->ncomputed > 0 || !key,

@@ -86,7 +86,7 @@ add_check(struct tr_ddl_builder *b, uint32_t index, const char *name, const char
                      tr_my_ddl_is_family(b) ? tr_expression_bare(arena, text) : text, tail);
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
                                              .kind = TR_OBJECT_CHECK,
-                                             .schema = tr_my_ddl_database(b, table->relation),
+                                             .schema = tr_my_ddl_database(b, table->relation->target_schema),
                                              .name = made,
                                              .other_name = name,
                                              .optional = true,
@@ -381,13 +381,13 @@ static void
 add_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object *object, const char *name,
           bool optional)
 {
-    tr_ddl_add(
-        b, (struct tr_ddl_statement){ .phase = TR_DDL_TABLE_AFTER,
-                                      .kind = object->kind,
-                                      .name = name,
-                                      .table = index,
-                                      .optional = optional,
-                                      .schema = tr_my_ddl_database(b, b->schema->tables[index].relation) });
+    tr_ddl_add(b, (struct tr_ddl_statement){
+                      .phase = TR_DDL_TABLE_AFTER,
+                      .kind = object->kind,
+                      .name = name,
+                      .table = index,
+                      .optional = optional,
+                      .schema = tr_my_ddl_database(b, b->schema->tables[index].relation->target_schema) });
 }
 
 static bool
@@ -583,7 +583,7 @@ static void
 build_counter(struct tr_ddl_builder *b, uint32_t index)
 {
     const struct tr_table *table = &b->schema->tables[index];
-    int counting = tr_my_ddl_counting_column(table->relation);
+    int counting = tr_my_ddl_counting_column(b, table->relation);
     int64_t number = counting >= 0 ? next_number(b, table, &table->relation->columns[counting]) : 0;
     if (number <= 1)
         return;
@@ -592,14 +592,14 @@ build_counter(struct tr_ddl_builder *b, uint32_t index)
     tr_buffer_printf(&b->text, " AUTO_INCREMENT = %lld", (long long)number);
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_END,
                                              .kind = TR_OBJECT_SEQUENCE,
-                                             .schema = tr_my_ddl_database(b, table->relation),
+                                             .schema = tr_my_ddl_database(b, table->relation->target_schema),
                                              .name = table->relation->target_name,
                                              .counter = number,
                                              .optional = true,
                                              .table = index });
 }
 
-/* Sequences that no column owns, and domains, of which the base types remain. */
+/* Sequences, and domains, of which the base types remain. */
 static void
 note_objects(struct tr_ddl_builder *b)
 {
@@ -612,8 +612,8 @@ note_objects(struct tr_ddl_builder *b)
             (strstr(object->native, "CHECK") != NULL || strstr(object->native, "NOT NULL") != NULL))
             tr_ddl_note(b, &nowhere, NULL, "domain becomes its base type, without what it demands: %s",
                         tr_ddl_short(b, object->native));
-        else if (object->kind == TR_OBJECT_SEQUENCE && object->ref == 0)
-            tr_ddl_note(b, &nowhere, NULL, "sequence is not carried: no column owns it");
+        else if (object->kind == TR_OBJECT_SEQUENCE)
+            tr_my_ddl_sequence_end(b, object);
     }
 }
 

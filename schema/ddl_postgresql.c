@@ -4,45 +4,10 @@
  * From a PostgreSQL source the definitions are the source's own text (pg_get_indexdef and its kin), so nothing is lost in
  * conversion; only the names of the tables are put in here, because mapping may have changed them.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "schema/ddl_internal.h"
+#include "schema/ddl_postgresql.h"
 #include "schema/names.h"
-
-static void
-identifier(struct tr_buffer *out, const char *name)
-{
-    tr_buffer_byte(out, '"');
-    for (const char *p = name; *p != '\0'; p++) {
-        if (*p == '"')
-            tr_buffer_byte(out, '"');
-        tr_buffer_byte(out, *p);
-    }
-    tr_buffer_byte(out, '"');
-}
-
-static void
-qualified(struct tr_buffer *out, const char *schema, const char *name)
-{
-    identifier(out, schema);
-    tr_buffer_byte(out, '.');
-    identifier(out, name);
-}
-
-/* E'' is right whatever standard_conforming_strings says. */
-static void
-literal(struct tr_buffer *out, const char *text)
-{
-    tr_buffer_text(out, strchr(text, '\\') != NULL ? "E'" : "'");
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '\'' || *p == '\\')
-            tr_buffer_byte(out, *p);
-        tr_buffer_byte(out, *p);
-    }
-    tr_buffer_byte(out, '\'');
-}
 
 static void
 table_name(struct tr_buffer *out, const struct tr_table *table)
@@ -300,52 +265,6 @@ build_foreign_key(struct tr_ddl_builder *b, uint32_t index, const struct tr_obje
                                              .table = index });
 }
 
-/* An ascending sequence is only ever moved up, so that a target that went on by itself hands out no number twice. */
-static void
-build_sequence_value(struct tr_ddl_builder *b, const struct tr_object *object)
-{
-    struct tr_buffer *out = &b->text;
-    const struct tr_table *owner = object->ref > 0 ? &b->schema->tables[object->ref - 1] : NULL;
-    if (!object->value_known || (object->is_identity && owner == NULL))
-        return;
-    struct tr_buffer name;
-    tr_buffer_init(&name, 4096);
-    if (object->is_identity)
-        table_name(&name, owner);
-    else
-        qualified(&name, object->schema, object->name);
-    tr_buffer_printf(
-        out,
-        "SELECT setval(q.seq, CASE WHEN q.keep THEN q.last ELSE %" PRId64
-        " END, CASE WHEN q.keep THEN q.called ELSE %s END) FROM (SELECT s.seqrelid::regclass AS seq, ",
-        object->last_value, object->is_called ? "true" : "false");
-    tr_buffer_printf(
-        out,
-        "pg_sequence_last_value(s.seqrelid) AS last, true AS called, COALESCE(pg_sequence_last_value(s.seqrelid) %s %" PRId64
-        ", false) AS keep FROM pg_sequence s WHERE s.seqrelid = ",
-        object->increment > 0 ? ">" : "<", object->last_value);
-    if (object->is_identity) {
-        tr_buffer_text(out, "pg_get_serial_sequence(");
-        literal(out, name.data);
-        tr_buffer_text(out, ", ");
-        literal(out, object->owned_column);
-        tr_buffer_text(out, ")::regclass) q");
-    } else {
-        literal(out, name.data);
-        tr_buffer_text(out, "::regclass) q");
-    }
-    tr_buffer_fini(&name);
-    char reached[24];
-    snprintf(reached, sizeof reached, "%" PRId64, object->last_value);
-    tr_ddl_add(b, (struct tr_ddl_statement){
-                      .phase = TR_DDL_END,
-                      .kind = TR_OBJECT_SEQUENCE,
-                      .schema = object->schema,
-                      .name = object->name,
-                      .table = TR_DDL_NO_TABLE,
-                      .native = object->is_called ? tr_arena_strdup(&b->ddl->arena, reached) : NULL });
-}
-
 static void
 build_before(struct tr_ddl_builder *b)
 {
@@ -384,7 +303,7 @@ build_end(struct tr_ddl_builder *b)
         }
     for (uint32_t i = 0; i < schema->nobjects; i++)
         if (schema->objects[i].kind == TR_OBJECT_SEQUENCE)
-            build_sequence_value(b, &schema->objects[i]);
+            tr_pg_ddl_sequence_value(b, &schema->objects[i]);
 }
 
 static void

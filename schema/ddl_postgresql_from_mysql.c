@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "core/memory.h"
-#include "schema/ddl_internal.h"
+#include "schema/ddl_postgresql.h"
 #include "schema/expression.h"
 #include "schema/names.h"
 #include "schema/own_column.h"
@@ -12,38 +12,6 @@
 #define NAME_BYTES TR_NAME_POSTGRESQL
 #define INDEX_CHARACTERS \
     600 /* of a text that a tree holds whole: a row of an index has 2,704 bytes at most */
-
-static void
-identifier(struct tr_buffer *out, const char *name)
-{
-    tr_buffer_byte(out, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            tr_buffer_byte(out, '"');
-        tr_buffer_byte(out, *name);
-    }
-    tr_buffer_byte(out, '"');
-}
-
-static void
-qualified(struct tr_buffer *out, const char *schema, const char *name)
-{
-    identifier(out, schema);
-    tr_buffer_byte(out, '.');
-    identifier(out, name);
-}
-
-static void
-literal(struct tr_buffer *out, const char *text)
-{
-    tr_buffer_text(out, strchr(text, '\\') != NULL ? "E'" : "'");
-    for (; *text != '\0'; text++) {
-        if (*text == '\'' || *text == '\\')
-            tr_buffer_byte(out, *text);
-        tr_buffer_byte(out, *text);
-    }
-    tr_buffer_byte(out, '\'');
-}
 
 static void
 table_name(struct tr_buffer *out, const struct tr_table *table)
@@ -136,6 +104,15 @@ note_on_update(struct tr_ddl_builder *b, const struct tr_table *table, const str
     tr_buffer_fini(&name);
 }
 
+/* Of which a whole number is a value. */
+static bool
+takes_numbers(const struct tr_column *column)
+{
+    enum tr_logical logical = column->logical;
+    return column->target_type == NULL &&
+           ((logical >= TR_INT8 && logical <= TR_DECIMAL) || logical == TR_TEXT || logical == TR_CHAR);
+}
+
 static void
 write_value(struct tr_ddl_builder *b, const struct tr_relation *relation, const struct tr_column *column,
             const char *type)
@@ -148,7 +125,9 @@ write_value(struct tr_ddl_builder *b, const struct tr_relation *relation, const 
     if (column->default_expression == NULL || strcasecmp(column->default_expression, "NULL") == 0)
         return;
     tr_buffer_init(&value, (size_t)1 << 20);
-    if (tr_convert_default_to_postgresql(column, type, &value))
+    if ((takes_numbers(column) &&
+         tr_pg_ddl_nextval(b, relation->schema, column->default_expression, &value)) ||
+        tr_convert_default_to_postgresql(column, type, &value))
         tr_buffer_printf(&b->text, " DEFAULT %s", value.data);
     else
         tr_ddl_note(b, relation, column->name, "default %s is not carried",
@@ -744,6 +723,9 @@ build_end(struct tr_ddl_builder *b)
             if (relation->columns[c].auto_increment)
                 build_counter(b, &schema->tables[t], &relation->columns[c]);
     }
+    for (uint32_t i = 0; i < schema->nobjects; i++)
+        if (schema->objects[i].kind == TR_OBJECT_SEQUENCE)
+            tr_pg_ddl_sequence_value(b, &schema->objects[i]);
 }
 
 static void
@@ -758,6 +740,11 @@ build(struct tr_ddl_builder *b, enum tr_ddl_phase phase, uint32_t index)
     if (phase == TR_DDL_BEFORE) {
         for (uint32_t t = 0; t < schema->ntables; t++)
             build_schema(b, schema->tables[t].relation->target_schema);
+        for (uint32_t i = 0; i < schema->nobjects; i++)
+            if (schema->objects[i].kind == TR_OBJECT_SEQUENCE) {
+                build_schema(b, schema->objects[i].schema);
+                tr_pg_ddl_sequence(b, &schema->objects[i]);
+            }
         for (uint32_t t = 0; t < schema->ntables; t++)
             build_table(b, t);
         return;

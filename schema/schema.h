@@ -19,9 +19,9 @@ enum tr_object_kind {
     TR_OBJECT_EXTENSION,
     TR_OBJECT_SCHEMA,
     TR_OBJECT_TYPE, /* enum, composite, range; native "AS ENUM (...)"; without native it must exist at the target already */
-    TR_OBJECT_DOMAIN,      /* native "AS integer CHECK (...)" */
-    TR_OBJECT_SEQUENCE,    /* native "AS integer INCREMENT BY ..."; identity: made with its table */
-    TR_OBJECT_TABLE,       /* only in statements (ddl.h): a table is a struct tr_table */
+    TR_OBJECT_DOMAIN,   /* native "AS integer CHECK (...)" */
+    TR_OBJECT_SEQUENCE, /* native "AS integer INCREMENT BY ..."; MariaDB: its type, where that is not bigint; identity: made with its table */
+    TR_OBJECT_TABLE,    /* only in statements (ddl.h): a table is a struct tr_table */
     TR_OBJECT_PRIMARY_KEY, /* native "PRIMARY KEY (id)" */
     TR_OBJECT_UNIQUE, /* unique constraint (native "UNIQUE (a)") or unique index (native "USING btree (a)") */
     TR_OBJECT_INDEX,  /* native "USING btree (a) WHERE ..." */
@@ -56,6 +56,8 @@ struct tr_object {
     const char *comment;
     /* sequences */
     int64_t start, increment, minimum, maximum, cache, last_value;
+    int64_t round;    /* MariaDB: how often it has begun again */
+    bool is_unsigned; /* MariaDB: the numbers are to be read as such */
     bool cycle, is_called;
     bool value_known;         /* last_value and is_called could be read */
     const char *owned_column; /* of the table it hangs on, or NULL */

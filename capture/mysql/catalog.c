@@ -504,15 +504,6 @@ note_end(struct tr_mysql_source *source, struct tr_relation *relation, struct tr
     return 0;
 }
 
-/* MariaDB logs each change of a sequence as a row of it. */
-static bool
-is_sequence(const struct tr_mysql_source *source, const struct tr_relation *relation)
-{
-    return source->mariadb && relation->ncolumns == 8 &&
-           strcmp(relation->columns[0].name, "next_not_cached_value") == 0 &&
-           strcmp(relation->columns[7].name, "cycle_count") == 0;
-}
-
 int
 tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
 {
@@ -520,14 +511,17 @@ tr_mysql_complete(void *arg, struct tr_relation *relation, struct tr_error *err)
     struct tr_relation_list list;
     if (relation->ncolumns == 0 || !tr_mysql_wants(source, relation->schema, relation->name))
         return 0;
-    bool named = !is_placeholder(&relation->columns[0], 0);
-    int rc = read_shapes(source, relation->schema, relation->name, &list, err);
+    bool named = !is_placeholder(&relation->columns[0], 0), sequence = false;
+    int rc = tr_mysql_is_sequence(source, relation, named, &sequence, err);
+    relation->skip = sequence;
+    if (rc < 0 || sequence)
+        return rc;
+    rc = read_shapes(source, relation->schema, relation->name, &list, err);
     if (rc == 0 && list.count == 1)
         rc = named ? complete_by_name(relation, list.items[0])
                    : complete_by_place(relation, list.items[0], err);
     else if (rc == 0 && !named)
         rc = altered(relation, err, "was dropped or renamed");
-    relation->skip = is_sequence(source, relation);
     if (rc == 0 && !named)
         rc = note_end(source, relation, err);
     tr_relation_list_free(&list);

@@ -94,12 +94,8 @@ static const struct query_rule {
       "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is generated: the target computes it, or keeps the values of the source (tailrace schema says which)') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
       " '%VIRTUAL GENERATED%' OR EXTRA LIKE '%STORED GENERATED%'",
       NULL },
-    { "mysql-sequence-default", TR_FINDING_WARNING, MARIADB_ONLY, true,
-      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' takes its numbers from a sequence, and sequences are not carried: a MariaDB target must have it before the"
-      " table is made, and any other makes the column without this default') FROM information_schema.COLUMNS WHERE COLUMN_DEFAULT LIKE '%nextval(%'",
-      "CREATE SEQUENCE ...; -- at the target, as SHOW CREATE SEQUENCE has it at the source; SELECT SETVAL(...) before you move over" },
     { "mysql-not-carried", TR_FINDING_NOTE, ANY, true,
-      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('the ', LOWER(TABLE_TYPE), ' is not carried') FROM information_schema.TABLES WHERE TABLE_TYPE IN ('VIEW', 'SEQUENCE')",
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('the ', LOWER(TABLE_TYPE), ' is not carried') FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'",
       NULL },
     { "mysql-not-carried", TR_FINDING_NOTE, ANY, true,
       "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, CONCAT('trigger ', TRIGGER_NAME, ' is not carried: what it does at the source comes as changes') FROM"

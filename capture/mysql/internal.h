@@ -270,6 +270,14 @@ int tr_mysql_reader_rows(struct tr_table_reader *reader, struct tr_batch *batch,
                          struct tr_error *err);
 void tr_mysql_reader_close(struct tr_table_reader *reader);
 
+/* ---- sequences.c: MariaDB's, into the schema: those that fit the task's tables, or that a default of its tables asks */
+int tr_mysql_read_sequences(struct tr_mysql_source *source, struct tr_schema *schema, struct tr_error *err);
+/* The sequences function of struct tr_source_class. */
+int tr_mysql_sequences(struct tr_source *source, struct tr_schema *schema, struct tr_error *err);
+/* Is what the log describes no table, but the row of a sequence? named: the log has the names of its columns. */
+int tr_mysql_is_sequence(struct tr_mysql_source *source, const struct tr_relation *relation, bool named,
+                         bool *is, struct tr_error *err);
+
 /* ---- schema.c */
 int tr_mysql_schema(struct tr_source *source, struct tr_schema **schema, struct tr_error *err);
 bool tr_mysql_hides_cascades(struct tr_source *source);

@@ -353,6 +353,8 @@ tr_mysql_schema(struct tr_source *base, struct tr_schema **out, struct tr_error 
         rc = read_sizes(b.source, b.schema, err);
     if (rc == 0)
         rc = read_comments(b.source, b.schema, err);
+    if (rc == 0 && b.source->mariadb)
+        rc = tr_mysql_read_sequences(b.source, b.schema, err);
     if (rc == 0)
         link_references(b.schema);
     tr_relation_list_free(&list);

@@ -309,6 +309,9 @@ mysql_source_drop(struct tr_source *base, struct tr_error *err)
 const struct tr_source_class tr_mysql_source = {
     .name = "mysql", .schemes = "mysql", .dialect = "mysql", .open = mysql_open, THE_REST
 };
-const struct tr_source_class tr_mariadb_source = {
-    .name = "mariadb", .schemes = "mariadb", .dialect = "mariadb", .open = mariadb_open, THE_REST
-};
+const struct tr_source_class tr_mariadb_source = { .name = "mariadb",
+                                                   .schemes = "mariadb",
+                                                   .dialect = "mariadb",
+                                                   .open = mariadb_open,
+                                                   .sequences = tr_mysql_sequences,
+                                                   THE_REST };

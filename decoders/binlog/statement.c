@@ -127,20 +127,46 @@ take_action(struct scan *s, const struct token *t)
     return known;
 }
 
+/* nextval(s), lastval(s), setval(s, ...), NEXT VALUE FOR s, PREVIOUS VALUE FOR s: the sequence is named, too. False when what follows the word is no such call. */
+static bool
+take_sequence(struct scan *s, const struct token *t, int *depth)
+{
+    static const char *const functions[] = { "NEXTVAL", "LASTVAL", "SETVAL", NULL };
+    static const char *const values[] = { "NEXT", "PREVIOUS", NULL };
+    struct scan ahead = *s;
+    struct token open = binlog_next(&ahead);
+    bool call = binlog_is_any(t, functions) && binlog_is_mark(&open, '(');
+    if (!call &&
+        !(binlog_is_any(t, values) && binlog_is_word(&open, "VALUE") && binlog_accept(&ahead, "FOR")))
+        return false;
+    if (!take_table(&ahead))
+        return false;
+    s->at = ahead.at;
+    s->capacity = ahead.capacity;
+    *depth += call;
+    return true;
+}
+
 /* What follows the table's own name: other tables by name. */
 static bool
 take_rest(struct scan *s, bool alter)
 {
     int depth = 0;
-    bool first = true, known = true, clause = alter;
+    bool first = true, known = true, clause = alter, adds = false;
     for (struct scan at = *s; known; at = *s) {
         struct token t = binlog_next(s);
         if (t.kind == TOKEN_END)
             break;
-        if (clause)
+        if (clause) {
             binlog_read_clause(at);
+            adds = binlog_is_word(&t, "ADD");
+        }
         clause = alter && depth == 0 && binlog_is_mark(&t, ',');
         depth += binlog_is_mark(&t, '(') ? 1 : binlog_is_mark(&t, ')') ? -1 : 0;
+        if (take_sequence(s, &t, &depth)) {
+            s->event->ddl.numbers = s->event->ddl.numbers || adds;
+            continue;
+        }
         if (binlog_is_word(&t, "REFERENCES") || (!alter && first && binlog_is_word(&t, "LIKE")))
             known = take_table(s);
         else if (alter && depth == 0)
@@ -176,6 +202,8 @@ create(struct scan *s)
     if (binlog_is_word(&t, "TABLE"))
         return binlog_if_exists(s) && take_table(s) && take_rest(s, false) ? TR_VERB_CREATE_TABLE
                                                                            : TR_VERB_OTHER;
+    if (binlog_is_word(&t, "SEQUENCE"))
+        return binlog_if_exists(s) && take_table(s) ? TR_VERB_CREATE_SEQUENCE : TR_VERB_OTHER;
     return binlog_is_word(&t, "INDEX") && take_index(s) ? TR_VERB_CREATE_INDEX : TR_VERB_OTHER;
 }
 
@@ -186,12 +214,13 @@ drop(struct scan *s)
         continue;
     if (binlog_accept(s, "INDEX"))
         return take_index(s) ? TR_VERB_DROP_INDEX : TR_VERB_OTHER;
-    if ((!binlog_accept(s, "TABLE") && !binlog_accept(s, "TABLES")) || !binlog_if_exists(s))
+    bool sequence = binlog_accept(s, "SEQUENCE");
+    if ((!sequence && !binlog_accept(s, "TABLE") && !binlog_accept(s, "TABLES")) || !binlog_if_exists(s))
         return TR_VERB_OTHER;
     for (struct token t = { TOKEN_OTHER, ",", NULL }; binlog_is_mark(&t, ','); t = binlog_next(s))
         if (!take_table(s))
             return TR_VERB_OTHER;
-    return TR_VERB_DROP_TABLE;
+    return sequence ? TR_VERB_DROP_SEQUENCE : TR_VERB_DROP_TABLE;
 }
 
 static enum tr_ddl_verb
@@ -199,6 +228,8 @@ alter(struct scan *s)
 {
     while (binlog_accept(s, "ONLINE") || binlog_accept(s, "OFFLINE") || binlog_accept(s, "IGNORE"))
         continue;
+    if (binlog_accept(s, "SEQUENCE"))
+        return binlog_if_exists(s) && take_table(s) ? TR_VERB_ALTER_SEQUENCE : TR_VERB_OTHER;
     bool known = binlog_accept(s, "TABLE") && binlog_if_exists(s) && take_table(s) && take_rest(s, true);
     return known ? TR_VERB_ALTER_TABLE : TR_VERB_OTHER;
 }
@@ -223,7 +254,7 @@ binlog_read_tables(struct tr_arena *arena, struct tr_event *event)
     event->ddl.nrenames = 0;
     event->ddl.defined = NULL;
     event->ddl.columns = NULL;
-    event->ddl.reshapes = false;
+    event->ddl.reshapes = event->ddl.numbers = false;
     event->ddl.ntables = 0;
     enum tr_ddl_verb verb = binlog_accept(&s, "ALTER")    ? alter(&s)
                             : binlog_accept(&s, "CREATE") ? create(&s)

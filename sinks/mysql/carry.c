@@ -56,11 +56,17 @@ is_renaming(struct tr_mysql_sink *sink, const struct tr_event *event, bool *is, 
     return rc;
 }
 
+static bool
+is_drop(const struct tr_event *event)
+{
+    return event->ddl.verb == TR_VERB_DROP_TABLE || event->ddl.verb == TR_VERB_DROP_SEQUENCE;
+}
+
 static int
 is_wanted(struct tr_mysql_sink *sink, const struct tr_event *event, bool *wanted, struct tr_error *err)
 {
     *wanted = event->ddl.tables[0].wanted;
-    for (uint32_t i = 0; event->ddl.verb == TR_VERB_DROP_TABLE && i < event->ddl.ntables; i++)
+    for (uint32_t i = 0; is_drop(event) && i < event->ddl.ntables; i++)
         *wanted = *wanted || event->ddl.tables[i].wanted;
     return event->ddl.verb == TR_VERB_RENAME_TABLE ? is_renaming(sink, event, wanted, err) : 0;
 }
@@ -71,7 +77,8 @@ static void
 write_drop(struct carry *c)
 {
     const char *comma = "";
-    tr_buffer_text(&c->sql, "DROP TABLE IF EXISTS ");
+    bool sequence = c->event->ddl.verb == TR_VERB_DROP_SEQUENCE;
+    tr_buffer_text(&c->sql, sequence ? "DROP SEQUENCE IF EXISTS " : "DROP TABLE IF EXISTS ");
     for (uint32_t i = 0; i < c->event->ddl.ntables; i++) {
         const struct tr_ddl_table *table = &c->event->ddl.tables[i];
         if (!table->wanted)
@@ -125,7 +132,7 @@ write_statement(struct carry *c)
     const char *text = c->event->ddl.text;
     size_t at = 0, len = without_start(text);
     tr_buffer_reset(&c->sql);
-    if (c->event->ddl.verb == TR_VERB_DROP_TABLE) {
+    if (is_drop(c->event)) {
         write_drop(c);
         return;
     }
@@ -195,7 +202,7 @@ is_so_already(unsigned number)
 {
     return number == ER_TABLE_EXISTS_ERROR || number == ER_BAD_TABLE_ERROR || number == ER_DUP_FIELDNAME ||
            number == ER_DUP_KEYNAME || number == ER_CANT_DROP_FIELD_OR_KEY || number == ER_MULTIPLE_PRI_KEY ||
-           number == 1826 /* foreign key of that name */;
+           number == 1826 /* foreign key of that name */ || number == 4091 /* no such sequence */;
 }
 
 static int
@@ -298,7 +305,8 @@ run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
 {
     const struct tr_ddl_table *table = &c->event->ddl.tables[0];
     int rc = limit_wait(c, err);
-    if (rc == 0 && c->event->ddl.verb == TR_VERB_CREATE_TABLE) {
+    if (rc == 0 &&
+        (c->event->ddl.verb == TR_VERB_CREATE_TABLE || c->event->ddl.verb == TR_VERB_CREATE_SEQUENCE)) {
         tr_buffer_reset(&c->text);
         tr_buffer_text(&c->text, "CREATE DATABASE IF NOT EXISTS ");
         tr_mysql_identifier(&c->text, table->target_schema);
@@ -553,6 +561,28 @@ check_moved(const struct tr_mysql_sink *sink, const struct tr_event *event, stru
     return 0;
 }
 
+/* The target's sequence would give the rows that are there other numbers than the source's did. */
+static int
+check_numbers(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err)
+{
+    const struct tr_ddl_table *of = &event->ddl.tables[0];
+    struct tr_my_table *table = NULL;
+    bool any = false;
+    if (!event->ddl.numbers)
+        return 0;
+    int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
+    if (rc == 0 && table != NULL)
+        rc = tr_my_has_rows(sink, table, &any, err);
+    tr_my_table_free(table);
+    if (rc < 0 || !any)
+        return rc;
+    tr_fail(
+        err, TR_REFUSED,
+        "the source gave the rows of %s.%s numbers of a sequence, and only the source knows which row got which: %.300s",
+        of->schema, of->name, event->ddl.text);
+    return tr_error_hint(err, "order `tailrace reload --table %s.%s` and start again", of->schema, of->name);
+}
+
 int
 tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                       const struct tr_event *event, struct tr_error *err)
@@ -583,6 +613,9 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
                        (event->ddl.nrenames > 0 || event->ddl.defined != NULL);
         return columns ? carry_columns(sink, group, event, err) : 0;
     }
+    rc = check_numbers(sink, event, err);
+    if (rc < 0)
+        return rc;
     struct carry c = { .sink = sink, .group = group, .event = event };
     name_place(&c, 0);
     tr_buffer_init(&c.sql, TR_BUFFER_MAX);

@@ -266,6 +266,22 @@ check_table(struct checker *c, const struct tr_relation *relation, struct tr_err
     return rc;
 }
 
+/* MySQL has no sequences. */
+static void
+check_sequences(struct checker *c, const struct tr_schema *schema)
+{
+    const char *source = c->sink->base.env->source_dialect;
+    if (c->sink->target.mariadb || source == NULL || strcmp(source, "mariadb") != 0)
+        return;
+    for (uint32_t i = 0; i < schema->nobjects; i++) {
+        char *name = tr_asprintf("%s.%s", schema->objects[i].schema, schema->objects[i].name);
+        add(c, TR_FINDING_WARNING, "mysql-target-sequence", name,
+            "the target has no sequences: this one is not carried, and a column whose default asks it is made without the default",
+            "-- give the rows their numbers another way before the target is written to");
+        free(name);
+    }
+}
+
 int
 tr_my_sink_check(struct tr_sink *base, const struct tr_schema *schema, const struct tr_findings *findings,
                  struct tr_error *err)
@@ -280,6 +296,8 @@ tr_my_sink_check(struct tr_sink *base, const struct tr_schema *schema, const str
     for (uint32_t i = 0; rc == 0 && schema != NULL && i < schema->ntables; i++)
         if (schema->tables[i].parent == 0 && !schema->tables[i].relation->skip)
             rc = check_table(&c, schema->tables[i].relation, err);
+    if (rc == 0 && schema != NULL)
+        check_sequences(&c, schema);
     tr_mysql_grants_fini(&c.grants);
     free(c.account);
     return rc;

@@ -92,6 +92,21 @@ counter_reached(MYSQL *conn, const struct tr_ddl_statement *statement, bool *the
     return rc;
 }
 
+/* A sequence is there before the tables that ask it; its value is for one that is there, and SETVAL itself never goes back. */
+static int
+sequence_exists(MYSQL *conn, const struct tr_ddl_statement *statement, bool *there, struct tr_error *err)
+{
+    bool value = statement->phase == TR_DDL_END;
+    int rc = exists(
+        conn,
+        value
+            ? "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ? AND table_type = 'SEQUENCE'"
+            : "SELECT 1 FROM information_schema.tables WHERE table_schema = ? AND table_name = ?",
+        statement->schema, statement->name, "", there, err);
+    *there = *there != value;
+    return rc;
+}
+
 static int
 object_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *schema,
               const struct tr_ddl_statement *statement, bool *there, struct tr_error *err)
@@ -116,7 +131,9 @@ object_exists(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_schema *s
             tr_my_database(sink, relation), table, statement->name, there, err);
     case TR_OBJECT_FOREIGN_KEY:
     case TR_OBJECT_CHECK: return constraint_exists(sink, conn, statement, relation, there, err);
-    case TR_OBJECT_SEQUENCE: return counter_reached(conn, statement, there, err);
+    case TR_OBJECT_SEQUENCE:
+        return relation == NULL ? sequence_exists(conn, statement, there, err)
+                                : counter_reached(conn, statement, there, err);
     default: *there = false; return 0;
     }
 }
@@ -127,14 +144,16 @@ static int
 statement_failed(const struct tr_ddl_statement *statement, struct tr_error *err)
 {
     bool two = statement->schema != NULL && strcmp(statement->schema, statement->name) != 0;
-    tr_error_prefix(err, "making %s %s%s%s at the target", tr_object_kind_name(statement->kind),
-                    two ? statement->schema : "", two ? "." : "", statement->name);
+    bool moves = statement->kind == TR_OBJECT_SEQUENCE && statement->phase == TR_DDL_END;
+    tr_error_prefix(err, "%s %s %s%s%s at the target", moves ? "setting" : "making",
+                    tr_object_kind_name(statement->kind), two ? statement->schema : "", two ? "." : "",
+                    statement->name);
     if (err->class == TR_RETRY)
         return -TR_RETRY;
     if (strstr(err->text, "(1142,") != NULL || strstr(err->text, "(1044,") != NULL)
         tr_error_hint(
             err,
-            "grant the target's account CREATE, ALTER, INDEX, REFERENCES and DROP there, or make the objects yourself (tailrace schema prints them)"
+            "grant the target's account INSERT, CREATE, ALTER, INDEX, REFERENCES and DROP there, or make the objects yourself (tailrace schema prints them)"
             " and run with schema: expect");
     else
         tr_error_hint(err, "tailrace schema prints all statements; make the object yourself and start again");

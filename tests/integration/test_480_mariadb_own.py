@@ -20,7 +20,7 @@ def _pair(request, engine_servers):
         server.drop_database("tailrace")
 
 
-def test_sequences_are_left_out(pair, tailrace):
+def test_rows_of_sequences_are_left_out(pair, tailrace):
     """The log has a row for each change of one."""
     shop, target, config = pair
     shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
