@@ -268,6 +268,17 @@ set_options(MYSQL *conn, const struct tr_mysql_config *config, const struct tr_u
                    config->program_name != NULL ? config->program_name : "tailrace");
 }
 
+/* A server that goes away in the middle of the handshake comes back; a certificate stays what it is. */
+static bool
+is_cut_short(const char *why)
+{
+    static const char *const words[] = { "unexpected eof", "reset by peer", "Broken pipe", "timed out" };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(why, words[i]) != NULL)
+            return true;
+    return false;
+}
+
 static int
 connect_failed(MYSQL *conn, const char *host, bool encrypted, struct tr_error *err)
 {
@@ -275,7 +286,7 @@ connect_failed(MYSQL *conn, const char *host, bool encrypted, struct tr_error *e
     const char *why = mysql_error(conn);
     const char *hint = tr_mysql_login_hint(number, why, encrypted);
     enum tr_error_class class = tr_mysql_classify(number, mysql_sqlstate(conn));
-    if (number == CR_SSL_CONNECTION_ERROR || number == CR_PLUGIN_NOT_ALLOWED)
+    if (number == CR_PLUGIN_NOT_ALLOWED || (number == CR_SSL_CONNECTION_ERROR && !is_cut_short(why)))
         class = TR_FATAL;
     if (number == CR_PLUGIN_NOT_ALLOWED) /* the library names the plugin wrongly */
         why = "it asks for the password itself, or for a form that shows it";

@@ -78,7 +78,8 @@ tr_mysql_classify(unsigned number, const char *sqlstate)
     case CR_CONN_HOST_ERROR:
     case CR_SERVER_GONE_ERROR:
     case CR_SERVER_LOST:
-    case 2055: /* CR_SERVER_LOST_EXTENDED */
+    case CR_SSL_CONNECTION_ERROR: /* of one that stood: its server is gone */
+    case 2055:                    /* CR_SERVER_LOST_EXTENDED */
     case CR_OUT_OF_MEMORY:
     case ER_CON_COUNT_ERROR:
     case ER_OUT_OF_RESOURCES:

@@ -81,6 +81,7 @@ struct tr_my_map {
     bool
         upserts; /* that index is the table's only unique one: an INSERT ... ON DUPLICATE KEY UPDATE can only meet the row that is meant */
     bool from_postgresql;
+    const char *exact; /* " COLLATE x", under which texts are equal that are the same */
 };
 
 /* Read a table's shape from the catalogue; *table is NULL when there is no such table. thread: that of `conn`. */

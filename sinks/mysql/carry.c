@@ -217,9 +217,8 @@ refuse(struct carry *c, struct tr_error *err)
 }
 
 static int
-failed(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
+failed(struct carry *c, unsigned number, bool begun, uint64_t before, struct tr_error *err)
 {
-    unsigned number = mysql_errno(c->sink->meta);
     struct tr_error later;
     uint64_t now = before;
     if (err->class == TR_RETRY || number == ER_LOCK_WAIT_TIMEOUT || number == ER_LOCK_DEADLOCK) {
@@ -321,13 +320,15 @@ run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
     rc = mysql_real_query(c->sink->meta, c->sql.data, (unsigned long)c->sql.len) != 0
              ? tr_mysql_fail(err, c->sink->meta, "statement failed")
              : 0;
-    if (rc < 0 && (rc = failed(c, begun, before, err)) < 0) {
-        struct tr_error ignored;
-        leave_session(c, &ignored); /* an exchange goes on without it */
-        return rc;
-    }
-    if (leave_session(c, err) < 0)
+    unsigned number = rc < 0 ? mysql_errno(c->sink->meta) : 0;
+    /* also before a failure is looked into: a table is shown in other words under another sql_mode and time zone */
+    struct tr_error left;
+    if (leave_session(c, &left) < 0 && rc == 0) {
+        *err = left;
         return -(int)err->class;
+    }
+    if (rc < 0 && (rc = failed(c, number, begun, before, err)) < 0)
+        return rc;
     TR_FAILPOINT("sink.mysql.ddl.after");
     tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink", "carried from the source: %.500s", c->sql.data);
     return 0;

@@ -285,7 +285,7 @@ park(struct careful *c, struct parked_row *entry)
 static bool
 as_hex(enum tr_my_kind kind)
 {
-    return kind == TR_MY_BIT || kind == TR_MY_BINARY || kind == TR_MY_GEOMETRY;
+    return kind == TR_MY_BIT || kind == TR_MY_BINARY || kind == TR_MY_GEOMETRY || kind == TR_MY_VECTOR;
 }
 
 /* The columns of the row as it stands, in forms that lose nothing: a FLOAT as a double, bytes in hex. */
@@ -485,7 +485,8 @@ put_over(struct careful *c, const struct parked_row *entry, struct tr_error *err
     for (uint16_t k = 0; k < map->nkey; k++) {
         tr_buffer_text(&sql, k > 0 ? " AND " : " WHERE ");
         tr_mysql_identifier(&sql, map->table->columns[map->target[map->key[k]]].name);
-        tr_buffer_printf(&sql, "=%s", entry->key[k]);
+        bool single = map->table->columns[map->target[map->key[k]]].single;
+        tr_buffer_printf(&sql, single ? "=CAST(%s AS FLOAT)" : "=%s", entry->key[k]);
     }
     int rc = map->nkey > 0 ? execute(c, map, &sql, err) : 0;
     tr_buffer_fini(&sql);
@@ -583,5 +584,7 @@ tr_my_apply_carefully(struct tr_mysql_sink *sink, struct tr_my_worker *worker, b
         rc = tr_sql_careful_walk(&c.base, err);
     if (rc == 0 && group->checkpoint != NULL)
         rc = tr_my_worker_commit_now(worker, err);
+    else if (rc == 0)
+        group->slices++; /* a deadlock later on undoes this one, too */
     return rc;
 }

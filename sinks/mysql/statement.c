@@ -95,6 +95,18 @@ write_insert(struct tr_my_values *values, const struct tr_my_map *map, const str
 
 /* ------------------------------------------------------------------------------------------- UPDATE */
 
+/* A FLOAT equals only a float. */
+static int
+key_value(struct tr_my_values *values, const struct tr_my_map *map, uint16_t column,
+          const struct tr_value *image, struct tr_buffer *out, struct tr_error *err)
+{
+    bool single = map->table->columns[map->target[column]].single;
+    tr_buffer_text(out, single ? "CAST(" : "");
+    int rc = tr_my_value_write(values, map, column, &image[column], false, out, err);
+    tr_buffer_text(out, single ? " AS FLOAT)" : "");
+    return rc;
+}
+
 int
 tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image,
                     struct tr_buffer *out, struct tr_error *err)
@@ -105,7 +117,7 @@ tr_my_key_condition(struct tr_my_values *values, const struct tr_my_map *map, co
         column_name(map, map->key[k], out);
         bool nullable = !map->key_unique && image[map->key[k]].state == TR_NULL;
         tr_buffer_text(out, nullable ? "<=>" : "=");
-        int rc = tr_my_value_write(values, map, map->key[k], &image[map->key[k]], false, out, err);
+        int rc = key_value(values, map, map->key[k], image, out, err);
         if (rc < 0)
             return rc;
     }
@@ -123,7 +135,7 @@ is_characters(const struct tr_my_column *column)
     return false;
 }
 
-/* The whole old image: a FLOAT equals only a float, and a text only the same text, whatever its collation folds. */
+/* The whole old image: a FLOAT equals only a float, and a text only the same text, whatever its collation folds, with its blanks at the end. */
 static int
 row_condition(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *image,
               struct tr_buffer *out, struct tr_error *err)
@@ -147,7 +159,7 @@ row_condition(struct tr_my_values *values, const struct tr_my_map *map, const st
         tr_buffer_text(out, vector           ? ")"
                             : column->single ? " AS FLOAT)"
                             : cast           ? " AS JSON)"
-                            : text           ? " COLLATE utf8mb4_bin"
+                            : text           ? map->exact
                                              : "");
         and = " AND ";
     }
@@ -264,7 +276,7 @@ delete_one(struct tr_my_values *values, const struct tr_my_map *map, const struc
            bool compound, struct tr_buffer *out, struct tr_error *err)
 {
     if (!compound)
-        return tr_my_value_write(values, map, map->key[0], &key[map->key[0]], false, out, err);
+        return key_value(values, map, map->key[0], key, out, err);
     tr_buffer_byte(out, '(');
     int rc = tr_my_key_condition(values, map, key, out, err);
     tr_buffer_byte(out, ')');

@@ -285,7 +285,8 @@ static struct tr_my_map map2 = { .relation = &relation2,
                                  .target = both,
                                  .key = key2,
                                  .nkey = 1,
-                                 .key_unique = true };
+                                 .key_unique = true,
+                                 .exact = " COLLATE nopad" };
 
 static const char *
 statement(enum tr_sql_op op, const struct tr_value *first, const struct tr_value *second,
@@ -332,11 +333,20 @@ test_statements(void **state)
                         "UPDATE `d`.`t` SET `id`=1,`v```='a' WHERE `id`=1");
     assert_string_equal(statement(TR_SQL_DELETE_ROW, two, NULL, &count, &taken),
                         "DELETE FROM `d`.`t` WHERE `id`<=>2 AND `v```<=>NULL LIMIT 1");
+    targets2[1].type = "varchar(9)"; /* blanks at the end count */
+    assert_string_equal(statement(TR_SQL_DELETE_ROW, one, NULL, &count, &taken),
+                        "DELETE FROM `d`.`t` WHERE `id`<=>1 AND `v```<=>'a' COLLATE nopad LIMIT 1");
     one[1].state =
         TR_ABSENT; /* an unchanged value did not come: not an upsert, and nothing but the key to set */
     assert_string_equal(statement(TR_SQL_UPDATE, one, NULL, &count, &taken),
                         "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=1");
     map2.upserts = false;
+    targets2[0].kind = TR_MY_FLOAT; /* a number is a double there, and 0.1 another one */
+    targets2[0].single = true;
+    assert_string_equal(statement(TR_SQL_UPDATE, one, NULL, &count, &taken),
+                        "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=CAST(1 AS FLOAT)");
+    assert_string_equal(statement(TR_SQL_DELETE, one, NULL, &count, &taken),
+                        "DELETE FROM `d`.`t` WHERE `id` IN (CAST(1 AS FLOAT))");
 }
 
 int
