@@ -79,6 +79,12 @@ answer_failed(struct tr_my_worker *worker, struct tr_error *err)
         err->class = TR_RETRY;
         return -TR_RETRY;
     }
+    /* under innodb_rollback_on_timeout a lock not had in time undoes all, the slice's savepoint too */
+    if (worker->base.state == TR_SQL_UNDO && number != ER_QUERY_INTERRUPTED) {
+        tr_mysql_fail(err, worker->conn, "the target rolled a transaction back by itself");
+        err->class = TR_RETRY;
+        return -TR_RETRY;
+    }
     tr_mysql_fail(&worker->base.failure, worker->conn, "applying changes to %s", what);
     if (worker->base.state == TR_SQL_COMMIT && number == FENCED)
         tr_my_taken_over(worker->apply->sink, &worker->base.failure);

@@ -87,8 +87,9 @@ def test_a_deadlock_behind_a_part_that_went_row_by_row(engines, tailrace):
     with source.connect("shop", autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM p WHERE id = 1")
         for i in range(40):
+            if i == 1:
+                cursor.execute("UPDATE s SET v = 2")
             cursor.execute(f"INSERT INTO t SELECT seq, REPEAT('x', 1000) FROM seq_{i * 1000 + 1}_to_{i * 1000 + 1000}")
-        cursor.execute("UPDATE s SET v = 2")
         connection.commit()
     tailrace.wait_log("rolled a large transaction back")
     tailrace.wait_exit()  # the trigger is told of when the table is looked at again
