@@ -1,4 +1,4 @@
-"""Generated columns that come, go and change under way, towards a target of another engine: the target's older rows are what the source's are, or the task stops with what is to be done."""
+"""Generated columns that change under way, towards another engine: the target's older rows are what the source's are, or the task stops with what is to be done."""
 
 import contextlib
 
