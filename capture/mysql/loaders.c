@@ -204,9 +204,7 @@ static const struct loader {
 static int
 no_position(const char *path, const char *text, struct tr_error *err)
 {
-    static const char *const packed[] = { "\x1f\x8b", "\x28\xb5\x2f\xfd",
-                                          "\xfd"
-                                          "7zXZ",
+    static const char *const packed[] = { "\x1f\x8b", "\x28\xb5\x2f\xfd", "\xfd\x37zXZ",
                                           "BZh" }; /* gzip, zstd, xz, bzip2 */
     tr_fail(err, TR_CONFIG, "start: no position is found in %s", path);
     for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++)
