@@ -149,7 +149,8 @@ tr_mysql_table_parts(struct tr_source *base, const struct tr_relation *relation,
         return rc;
     if (!found || high - low < count)
         count = 1;
-    uint64_t step = count > 1 ? (high - low) / count + 1 : 0;
+    /* Rounded down: no bound is beyond the highest key, which may be the highest number there is. */
+    uint64_t step = (high - low) / count;
     for (uint64_t i = 0; i < count; i++)
         parts[i] = (struct tr_table_part){ .from = i == 0 ? 0 : low + i * step,
                                            .to = i + 1 == count ? UINT64_MAX : low + (i + 1) * step,

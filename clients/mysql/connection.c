@@ -3,6 +3,7 @@
 
 #include <errmsg.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <mysqld_error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -30,9 +31,15 @@
 
 /* --------------------------------------------------------------------------------------------------------- the group */
 
+/* The library closes a socket that failed, and its number may be another's a moment later: what is shut down is a descriptor of our own. */
+struct member {
+    MYSQL *conn;
+    int fd;
+};
+
 struct tr_mysql_group {
     pthread_mutex_t lock;
-    int *fds;
+    struct member *members;
     size_t count, capacity;
     bool interrupted;
     int event_fd; /* readable once it is */
@@ -98,7 +105,7 @@ tr_mysql_group_free(struct tr_mysql_group *group)
     if (group->quit_fd >= 0)
         close(group->quit_fd);
     pthread_mutex_destroy(&group->lock);
-    free(group->fds);
+    free(group->members);
     free(group);
 }
 
@@ -109,7 +116,7 @@ tr_mysql_interrupt(struct tr_mysql_group *group)
     group->interrupted = true;
     eventfd_write(group->event_fd, 1);
     for (size_t i = 0; i < group->count; i++)
-        shutdown(group->fds[i], SHUT_RDWR);
+        shutdown(group->members[i].fd, SHUT_RDWR);
     pthread_mutex_unlock(&group->lock);
 }
 
@@ -123,31 +130,36 @@ tr_mysql_interrupted(struct tr_mysql_group *group)
 }
 
 static int
-group_add(struct tr_mysql_group *group, int fd, struct tr_error *err)
+group_add(struct tr_mysql_group *group, MYSQL *conn, struct tr_error *err)
 {
+    int fd = fcntl((int)mysql_get_socket(conn), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return tr_fail(err, TR_RETRY, "cannot watch a connection: %s", strerror(errno));
     pthread_mutex_lock(&group->lock);
     bool interrupted = group->interrupted;
     if (!interrupted) {
         if (group->count == group->capacity) {
             group->capacity = group->capacity > 0 ? group->capacity * 2 : 8;
-            group->fds = tr_realloc(group->fds, group->capacity * sizeof *group->fds);
+            group->members = tr_realloc(group->members, group->capacity * sizeof *group->members);
         }
-        group->fds[group->count++] = fd;
+        group->members[group->count++] = (struct member){ conn, fd };
     }
     pthread_mutex_unlock(&group->lock);
+    if (interrupted)
+        close(fd);
     return interrupted ? tr_fail(err, TR_RETRY, "interrupted") : 0;
 }
 
-/* Before the descriptor is closed: its number may be another's a moment later. */
 static void
-group_remove(struct tr_mysql_group *group, int fd)
+group_remove(struct tr_mysql_group *group, const MYSQL *conn)
 {
     if (group == NULL)
         return;
     pthread_mutex_lock(&group->lock);
     for (size_t i = 0; i < group->count; i++)
-        if (group->fds[i] == fd) {
-            group->fds[i] = group->fds[--group->count];
+        if (group->members[i].conn == conn) {
+            close(group->members[i].fd);
+            group->members[i] = group->members[--group->count];
             break;
         }
     pthread_mutex_unlock(&group->lock);
@@ -489,7 +501,7 @@ connect_in_group(const struct tr_mysql_config *config, MYSQL **conn, struct tr_e
         *err = attempt->err;
     attempt_free(attempt);
     if (rc == 0)
-        rc = group_add(config->group, (int)mysql_get_socket(*conn), err);
+        rc = group_add(config->group, *conn, err);
     if (rc < 0 && *conn != NULL) {
         mysql_close(*conn);
         *conn = NULL;
@@ -510,7 +522,7 @@ tr_mysql_close(struct tr_mysql_group *group, MYSQL *conn)
 {
     if (conn == NULL)
         return;
-    group_remove(group, (int)mysql_get_socket(conn));
+    group_remove(group, conn);
     mysql_close(conn);
 }
 
