@@ -79,6 +79,7 @@ struct silence {
 
 #define TOPIC_GUESSES 512
 #define PART_GTID 128
+#define PART_TEXT (64 + PART_GTID)
 
 /* What librdkafka keeps of a message on its way beside its bytes: what it knows of it, and the headers in the request. */
 #define MESSAGE_COST 512
@@ -162,11 +163,11 @@ struct kafka_sink {
     char *txn_position;       /* the newest checkpoint in it, or NULL */
 
     /* A source transaction that outlives a Kafka transaction is committed in parts; what is committed is skipped when it is read again. */
-    uint64_t part_order,
-        part_events; /* at hand: commit order and events so far of the transaction that the last batch ended in */
+    uint64_t part_order; /* at hand: commit order of the transaction that the last batch ended in */
     uint64_t skip_order,
         skip_events; /* read back: leave out all before, and these many of this one; 0 = nothing */
     char part_gtid[PART_GTID], skip_gtid[PART_GTID]; /* of the same, "" = it has none */
+    char *identity;                                  /* of the source that the skipped orders are of */
     bool skipping;
     bool part_saved; /* the state topic says so */
 };
@@ -315,6 +316,10 @@ void txn_note_begin(struct kafka_sink *sink, int64_t now_us);
 int64_t txn_due_us(const struct kafka_sink *sink);
 /* Commits what is open, and waits until readers see it. */
 int txn_finish(struct kafka_sink *sink, struct tr_error *err);
+/* What the state topic says of a transaction of which a part is committed: "order events [gtid]". */
+void part_text(const struct kafka_sink *sink, char *text, size_t size);
+/* Is the source another server than the one whose places are to be skipped? Then from here on only the transaction's name counts. */
+bool part_moves(struct kafka_sink *sink, const char *identity);
 /* Aborts what is open. */
 int txn_cancel(struct kafka_sink *sink, struct tr_error *err);
 void txn_abandon(struct kafka_sink *sink);

@@ -252,7 +252,8 @@ static void
 skip_or_not(struct kafka_sink *sink, const struct tr_txn *txn, uint64_t place)
 {
     bool named = sink->skip_gtid[0] != '\0' && txn->gtid != NULL;
-    bool part = named ? strcmp(sink->skip_gtid, txn->gtid) == 0 : txn->commit_order == sink->skip_order;
+    bool part = named ? strcmp(sink->skip_gtid, txn->gtid) == 0
+                      : sink->skip_order != 0 && txn->commit_order == sink->skip_order;
     bool before = !part && txn->commit_order < sink->skip_order;
     sink->skipping = before || (part && place <= sink->skip_events);
     if (before || (part && place != TR_PLACE_END))
@@ -284,7 +285,6 @@ produce_edge(void *arg, const struct tr_txn *txn, uint64_t place)
     if (place == 0)
         snprintf(sink->part_gtid, sizeof(sink->part_gtid), "%s", txn->gtid != NULL ? txn->gtid : "");
     sink->part_order = txn->commit_order;
-    sink->part_events = place != TR_PLACE_END ? place : 0;
 }
 
 int

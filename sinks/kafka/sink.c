@@ -81,6 +81,7 @@ kafka_close(struct tr_sink *base)
     if (sink->event_fd >= 0)
         close(sink->event_fd);
     free(sink->txn_position);
+    free(sink->identity);
     free(sink->state_topic);
     free(sink->brokers);
     free(sink);

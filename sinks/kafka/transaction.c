@@ -222,7 +222,7 @@ static int
 commit(struct kafka_sink *sink, struct tr_error *err)
 {
     int rc = 0;
-    if (sink->part_saved && sink->skip_order == 0)
+    if (sink->part_saved && sink->skip_order == 0 && sink->skip_gtid[0] == '\0')
         rc = forget_part(sink, err);
     if (rc == 0 && sink->txn_position != NULL)
         rc = produce_state(sink, "position", sink->txn_position, err);
@@ -232,15 +232,11 @@ commit(struct kafka_sink *sink, struct tr_error *err)
     return try_arrive(sink, err);
 }
 
-/*
- * In the midst of a source transaction. What is whole before it is covered by its commit order, so the position stays where it is: the next run
- * reads from there, and skips up to here.
- */
-static int
-commit_part(struct kafka_sink *sink, struct tr_error *err)
+/* What the batches handed over hold of it. The encoder knows: a TR_SCHEMA at their end has the place of the row to come. */
+void
+part_text(const struct kafka_sink *sink, char *text, size_t size)
 {
-    char text[64 + PART_GTID];
-    uint64_t order = sink->part_order, events = sink->part_events;
+    uint64_t order = sink->part_order, events = sink->encoder->place;
     const char *gtid = sink->part_gtid;
     /* Still skipping: what an earlier run said holds. */
     if (sink->skipping) {
@@ -248,8 +244,53 @@ commit_part(struct kafka_sink *sink, struct tr_error *err)
         events = sink->skip_events;
         gtid = sink->skip_gtid;
     }
-    snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64 "%s%s", order, events, gtid[0] != '\0' ? " " : "",
-             gtid);
+    snprintf(text, size, "%" PRIu64 " %" PRIu64 "%s%s", order, events, gtid[0] != '\0' ? " " : "", gtid);
+}
+
+bool
+part_moves(struct kafka_sink *sink, const char *identity)
+{
+    if (!sink->part_saved || identity == NULL || sink->identity == NULL ||
+        strcmp(identity, sink->identity) == 0)
+        return false;
+    free(sink->identity);
+    sink->identity = tr_strdup(identity);
+    sink->skip_order = 0;
+    if (sink->base.env->log != NULL)
+        tr_log(sink->base.env->log, TR_LOG_WARNING, "sink",
+               "the source failed over when a part of transaction %s was written: what stood right before it "
+               "may be written twice",
+               sink->skip_gtid);
+    return true;
+}
+
+/* Before a checkpoint is saved: what is still to be skipped may be another server's. */
+static int
+save_part(struct kafka_sink *sink, const struct tr_checkpoint *checkpoint, struct tr_error *err)
+{
+    char text[PART_TEXT];
+    if (checkpoint->position == NULL) { /* all begins anew, maybe with another server's log */
+        sink->skip_order = 0;
+        sink->skip_gtid[0] = '\0';
+        return sink->part_saved ? forget_part(sink, err) : 0;
+    }
+    if (!part_moves(sink, checkpoint->identity))
+        return 0;
+    if (sink->skip_gtid[0] == '\0')
+        return forget_part(sink, err);
+    snprintf(text, sizeof(text), "0 %" PRIu64 " %s", sink->skip_events, sink->skip_gtid);
+    return produce_state(sink, "part", text, err);
+}
+
+/*
+ * In the midst of a source transaction. What is whole before it is covered by its commit order, so the position stays where it is: the next run
+ * reads from there, and skips up to here.
+ */
+static int
+commit_part(struct kafka_sink *sink, struct tr_error *err)
+{
+    char text[PART_TEXT];
+    part_text(sink, text, sizeof(text));
     int rc = produce_state(sink, "part", text, err);
     if (rc < 0)
         return rc;
@@ -401,7 +442,8 @@ kafka_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
     sink->skip_order = state.part_order;
     sink->skip_events = state.part_events;
     memcpy(sink->skip_gtid, state.part_gtid, sizeof(sink->skip_gtid));
-    sink->part_saved = state.part_order != 0;
+    sink->part_saved = state.part_order != 0 || state.part_gtid[0] != '\0';
+    sink->identity = state.checkpoint.identity != NULL ? tr_strdup(state.checkpoint.identity) : NULL;
     *checkpoint = state.checkpoint;
     memset(&state.checkpoint, 0, sizeof(state.checkpoint));
     state_fini(&state);
@@ -417,11 +459,8 @@ kafka_save_checkpoint(struct tr_sink *base, const struct tr_checkpoint *checkpoi
         rc = txn_begin(sink, err);
     if (rc == 0)
         rc = produce_state(sink, "position", checkpoint->position, err);
-    if (rc == 0 && checkpoint->position == NULL) {
-        sink->skip_order = 0; /* all begins anew, maybe with another server's log */
-        sink->skip_gtid[0] = '\0';
-        rc = sink->part_saved ? forget_part(sink, err) : 0;
-    }
+    if (rc == 0)
+        rc = save_part(sink, checkpoint, err);
     if (rc == 0)
         rc = produce_state(sink, "identity", checkpoint->identity, err);
     if (rc == 0)
