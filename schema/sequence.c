@@ -143,8 +143,9 @@ tr_sequence_fit(const struct tr_object *sequence, int64_t least, int64_t most, s
                                                                : sequence->start;
     if (above(large, sequence->last_value, fit->maximum) ||
         above(large, fit->minimum, sequence->last_value)) {
-        fit->last_value = sequence->increment < 0 ? fit->minimum : fit->maximum;
-        fit->is_called = true;
+        bool over = above(large, sequence->last_value, fit->maximum), down = sequence->increment < 0;
+        fit->last_value = over ? fit->maximum : fit->minimum;
+        fit->is_called = over != down; /* else it is yet to come to the numbers that fit */
     }
     fit->is_unsigned = false;
     return true;

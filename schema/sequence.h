@@ -25,8 +25,8 @@ const struct tr_object *tr_sequence_called(const struct tr_schema *schema,
                                            const struct tr_sequence_call *call, const char *from);
 
 /*
- * The sequence as a server has it whose numbers go from `least` to `most`: bounds cut, and one that has come to its end stands at the last number it gave out. False: none of its
- * numbers is among them.
+ * The sequence as a server has it whose numbers go from `least` to `most`: bounds cut, and one that has come to its end stands at the last number it gave out; one that has yet to
+ * come to the bounds begins there. False: none of its numbers is among them.
  */
 bool tr_sequence_fit(const struct tr_object *sequence, int64_t least, int64_t most, struct tr_object *fit);
 

@@ -94,6 +94,11 @@ static const struct query_rule {
       "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' is generated: the target computes it, or keeps the values of the source (tailrace schema says which)') FROM information_schema.COLUMNS WHERE EXTRA LIKE"
       " '%VIRTUAL GENERATED%' OR EXTRA LIKE '%STORED GENERATED%'",
       NULL },
+    { "mysql-sequence-default", TR_FINDING_WARNING, MARIADB_ONLY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('column ', COLUMN_NAME, ' takes its numbers from a sequence that the account may not see: it is not carried, and a MariaDB target must"
+      " have it before the table is made') FROM information_schema.COLUMNS c WHERE COLUMN_DEFAULT LIKE '%nextval(%' AND NOT EXISTS (SELECT 1 FROM information_schema.TABLES s"
+      " WHERE s.TABLE_TYPE = 'SEQUENCE' AND INSTR(c.COLUMN_DEFAULT, CONCAT('nextval(`', REPLACE(s.TABLE_SCHEMA, '`', '``'), '`.`', REPLACE(s.TABLE_NAME, '`', '``'), '`)')) > 0)",
+      "GRANT SELECT ON ... TO ...; -- on the sequence, to the account of the task" },
     { "mysql-not-carried", TR_FINDING_NOTE, ANY, true,
       "SELECT TABLE_SCHEMA, TABLE_NAME, CONCAT('the ', LOWER(TABLE_TYPE), ' is not carried') FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'",
       NULL },

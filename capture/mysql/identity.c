@@ -47,6 +47,13 @@ same_server(const struct tr_mysql_source *source, const struct saved *saved)
     return saved->server_id == source->server_id;
 }
 
+/* The nodes of a cluster may all have one server id, and each has files of its own. */
+static bool
+same_files(const struct tr_mysql_source *source, const struct saved *saved)
+{
+    return same_server(source, saved) && (source->server_uuid[0] != '\0' || !source->clustered);
+}
+
 static int
 other_server(struct tr_mysql_source *source, const struct saved *saved,
              const struct tr_mysql_position *position, struct tr_error *err)
@@ -86,7 +93,7 @@ tr_mysql_identity_check(struct tr_source *base, const struct tr_identity *identi
     int rc = same_server(source, &saved) ? 0 : other_server(source, &saved, &position, err);
     if (rc == 0 && placed)
         rc = tr_mysql_log_reaches(source, &position, err);
-    if (rc == 0 && placed && position.has_file && same_server(source, &saved))
+    if (rc == 0 && placed && position.has_file && same_files(source, &saved))
         rc = tr_mysql_same_log(source, &position, err);
     tr_mysql_position_fini(&position);
     return rc;

@@ -85,6 +85,7 @@ struct tr_mysql_source {
     char version_text[64];
     bool gtid;            /* the server writes GTIDs, and the user lets us use them */
     char server_uuid[40]; /* MySQL, or MariaDB's server_uid where it has one; else empty */
+    bool clustered;       /* a node of a Galera cluster */
     uint64_t server_id;   /* the server's */
     uint32_t own_id; /* ours, as a replica, when the user gave one; else 0: each connection draws its own */
     char *database;  /* the URL's; NULL = all databases */

@@ -74,7 +74,10 @@ ask_values(struct tr_mysql_source *source, struct tr_object *objects, uint32_t c
     tr_buffer_fini(&sql);
     if (rc < 0) {
         tr_mysql_vanished(err);
-        return tr_error_prefix(err, "source: cannot read the values of sequences");
+        tr_error_prefix(err, "source: cannot read the values of sequences");
+        return strstr(err->text, "(1142,") == NULL
+                   ? rc
+                   : tr_error_hint(err, "GRANT SELECT on the sequence to the account of the task, too");
     }
     while ((row = mysql_fetch_row(res)) != NULL) {
         unsigned long place = strtoul(row[V_PLACE], NULL, 10);

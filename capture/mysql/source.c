@@ -161,7 +161,7 @@ learn_variables(struct tr_mysql_source *source, struct tr_error *err)
     int rc = tr_mysql_ask(
         source,
         "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('gtid_mode', 'server_uuid', 'server_uid', 'server_id',"
-        " 'binlog_row_metadata', 'binlog_row_image', 'lower_case_table_names')",
+        " 'binlog_row_metadata', 'binlog_row_image', 'lower_case_table_names', 'wsrep_provider')",
         &res, err);
     if (rc < 0)
         return tr_error_prefix(err, "source");
@@ -178,6 +178,8 @@ learn_variables(struct tr_mysql_source *source, struct tr_error *err)
             source->row_images_full = strcasecmp(row[1], "FULL") == 0;
         else if (strcasecmp(row[0], "lower_case_table_names") == 0)
             source->lower_case = atoi(row[1]);
+        else if (strcasecmp(row[0], "wsrep_provider") == 0)
+            source->clustered = row[1][0] != '\0' && strcasecmp(row[1], "none") != 0;
     }
     mysql_free_result(res);
     const char *gtid = tr_setting_string(source->base.env->settings, "gtid");

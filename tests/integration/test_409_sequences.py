@@ -134,3 +134,19 @@ def test_mariadb_to_mysql(maria, shop, tailrace):
         drain(tailrace, settings)
         assert "nextval" not in server.sql("SHOW CREATE TABLE shop.t")[0][1]
         assert len(server.sql("SELECT * FROM shop.t")) == 4
+
+
+def test_one_that_may_not_be_read(maria, shop, target, tailrace):
+    maria.sql("CREATE USER limited IDENTIFIED BY 'pw'")
+    maria.sql("GRANT REPLICATION SLAVE, BINLOG MONITOR, RELOAD ON *.* TO limited")
+    maria.sql("GRANT SELECT ON shop.t TO limited")
+    settings = config(maria.url("shop", user="limited", password="pw"), target.url)
+    try:
+        report = tailrace.run("check", config=settings).stdout
+        assert "mysql-sequence-default" in report and "column id takes its numbers from a sequence that the account may not see" in report, report
+        maria.sql("GRANT INSERT ON shop.s TO limited")
+        assert "GRANT SELECT on the sequence" in tailrace.run("check", config=settings).stdout
+        maria.sql("GRANT SELECT ON shop.* TO limited")
+        assert "mysql-sequence-default" not in tailrace.run("check", config=settings).stdout
+    finally:
+        maria.sql("DROP USER limited")

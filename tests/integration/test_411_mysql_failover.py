@@ -111,3 +111,27 @@ def test_a_replica_that_lacks_transactions_is_refused(engine, target, tailrace):
         result = tailrace.run("run", config={**config, "source": {"url": replica.url("shop")}, "stop": "drained"})
         assert result.status == 1 and "GTID" in result.stderr.upper(), result
         assert target.one("SELECT count(*) FROM shop.t") == 3
+
+
+@pytest.mark.matrix
+def test_a_node_with_the_same_id_takes_over(target, tailrace):
+    """The nodes of a cluster may have one server id, and MariaDB before 10.5.26 no other name of its own: each has its own files."""
+    options = {**FAST, "log-slave-updates": "ON", "wsrep-provider": "/usr/lib/galera/libgalera_smm.so"}
+    with matrix.mariadb("10.5", options={**options, "server-id": 11}, name="node1") as primary, \
+         matrix.mariadb("10.5", options={**options, "server-id": 12}, name="node2") as replica:
+        follow(replica, primary)
+        shop = primary.database("shop")
+        shop.sql("CREATE TABLE t (id int PRIMARY KEY, v varchar(99))")
+        shop.sql("INSERT INTO t VALUES (1, repeat('a', 99))")
+        wait_until(lambda: caught_up(replica, primary), 60, "the replica to catch up")
+        replica.sql("FLUSH BINARY LOGS")
+        drain(tailrace, task_config(shop.url, target.url, tables={"include": ["shop.%"]}))
+        shop.sql("INSERT INTO t VALUES (2, 'b')")
+        drain(tailrace, task_config(shop.url, target.url, tables={"include": ["shop.%"]}))
+        wait_until(lambda: caught_up(replica, primary), 60, "the replica to catch up")
+        promote(replica)
+        replica.sql("SET GLOBAL server_id = 11")
+        after = Database(replica, "shop")
+        after.sql("INSERT INTO t VALUES (3, 'c')")
+        drain(tailrace, task_config(after.url, target.url, tables={"include": ["shop.%"]}))
+        assert target.sql("SELECT id FROM shop.t ORDER BY id") == [(1,), (2,), (3,)]

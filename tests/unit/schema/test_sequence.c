@@ -47,6 +47,9 @@ numbers_that_a_target_lacks_are_cut(void **state)
     assert_true(tr_sequence_fit(&large, -INT64_MAX, INT64_MAX, &fit));
     assert_true(fit.maximum == INT64_MAX && fit.minimum == 1 && fit.start == 5);
     assert_true(fit.last_value == INT64_MAX && fit.is_called && !fit.is_unsigned);
+    large.increment = -1; /* it has yet to come down to what fits */
+    assert_true(tr_sequence_fit(&large, -INT64_MAX, INT64_MAX, &fit));
+    assert_true(fit.last_value == INT64_MAX && !fit.is_called);
     large.minimum = INT64_MIN; /* 2^63 */
     assert_false(tr_sequence_fit(&large, -INT64_MAX, INT64_MAX, &fit));
 }
