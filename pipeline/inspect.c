@@ -143,8 +143,8 @@ tr_task_tables(const struct tr_task_config *config, void (*each)(void *arg, cons
 {
     struct tr_task *task;
     struct tr_relation_list list = { 0 };
-    if (strcmp(tr_setting_string(config->settings, "mode"), "cdc") == 0)
-        return tr_fail(err, TR_CONFIG, "mode cdc loads no tables, so there is none to load again");
+    if (tr_task_loads(config->settings, err) < 0)
+        return -(int)err->class;
     int r = tr_task_new(config, &task, err);
     if (r < 0)
         return r;

@@ -118,7 +118,9 @@ int tr_upkeep_end(struct tr_upkeep *upkeep, bool reached, struct tr_error *err);
 int tr_upkeep_take_over(struct tr_upkeep *upkeep, struct tr_error *err);
 void tr_upkeep_free(struct tr_upkeep *upkeep); /* NULL is allowed */
 
-/* reload.c: is there an order to load tables again? thread: any. */
+/* reload.c: refuses mode cdc, which has nothing to load again. thread: any. */
+int tr_task_loads(const struct tr_settings *settings, struct tr_error *err);
+/* Is there an order to load tables again? thread: any. */
 bool tr_reload_asked(const struct tr_task *task);
 /* Has one for the whole task been taken into this checkpoint, but not to its end? Nothing else leaves a load without a position. */
 bool tr_reload_halfway(const struct tr_task *task, const struct tr_checkpoint *checkpoint);

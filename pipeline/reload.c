@@ -57,8 +57,20 @@ write_order(int fd, const char *text, struct tr_error *err)
 
 /* Whole or not at all: written under another name first. */
 int
+tr_task_loads(const struct tr_settings *settings, struct tr_error *err)
+{
+    if (strcmp(tr_setting_string(settings, "mode"), "cdc") != 0)
+        return 0;
+    tr_fail(err, TR_CONFIG, "mode cdc loads no tables, so there is none to load again");
+    return tr_error_hint(err,
+                         "`tailrace drop` forgets the task, and its next start begins anew, without rows");
+}
+
+int
 tr_task_reload(const struct tr_task_config *config, const char *order, struct tr_error *err)
 {
+    if (tr_task_loads(config->settings, err) < 0) /* begun anew, it would find a load that it may not do */
+        return -(int)err->class;
     char *path = path_of(config->settings), *fresh = tr_asprintf("%s.new", path);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     int r = fd < 0 ? tr_fail(err, TR_CONFIG, "%s", strerror(errno)) : write_order(fd, order, err);

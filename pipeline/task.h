@@ -81,7 +81,7 @@ int tr_task_drop(const struct tr_task_config *config, struct tr_error *err);
 /* The names of the task's tables at the source ("schema.name"), one by one; mode cdc is refused, because it loads nothing. For `reload`. */
 int tr_task_tables(const struct tr_task_config *config, void (*each)(void *arg, const char *table), void *arg,
                    struct tr_error *err);
-/* Leave the order to load tables again: one a line, or "*\n" for the whole task. The process that runs takes it within seconds, or the next one at its start. */
+/* Leave the order to load tables again: one a line, or "*\n" for the whole task. The process that runs takes it within seconds, or the next one at its start. Refused in mode cdc. */
 int tr_task_reload(const struct tr_task_config *config, const char *order, struct tr_error *err);
 /* The schema of the task's tables, with target names; the caller frees it. */
 int tr_task_schema(const struct tr_task_config *config, struct tr_schema **schema, struct tr_error *err);
