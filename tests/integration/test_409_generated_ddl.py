@@ -1,6 +1,7 @@
 """Generated columns that change under way, towards another engine: the target's older rows are what the source's are, or the task stops with what is to be done."""
 
 import contextlib
+import itertools
 
 import pytest
 
@@ -19,12 +20,12 @@ def made():
     servers = {"mariadb": lambda: MariaDB(options=FAST), "mysql": lambda: matrix.mysql("9", options=FAST),
                "target": lambda: MariaDB(options=FAST)}
     with contextlib.ExitStack() as stack:
-        started = {}
+        started, numbers = {}, itertools.count(1)
 
         def database(name):
             if name not in started:
                 started[name] = stack.enter_context(servers[name]())
-            return started[name].database()
+            return started[name].database(f"to{next(numbers)}" if name == "target" else None)  # beside those that come with the names of sources
 
         yield database
 
