@@ -124,8 +124,10 @@ struct tr_event {
             const struct tr_ddl_column *columns; /* for each of its columns */
             const char *offset;                  /* of time_zone at that moment: "+02:00"; NULL = not known */
             bool moves_rows; /* with a partition, or a table's file: the log has no events of them */
+            /* a new column's default asks a sequence, or makes another value for each row: only the source knows what the rows that are there got */
+            bool numbers;
             bool
-                numbers; /* a new column's default asks a sequence: only the source knows what the rows that are there got */
+                counts; /* a new column is AUTO_INCREMENT: rows that are there are numbered in the order of their key, and without one in the order in which they were written */
             bool reshapes; /* which column stands where, or is of which type, may be another than before */
             uint8_t verb;  /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;

@@ -147,12 +147,27 @@ take_sequence(struct scan *s, const struct token *t, int *depth)
     return true;
 }
 
+/* In the clause of a new column, of which `computed` is set behind DEFAULT: does its server give each row that is there a value of its own? */
+static void
+note_values(const struct scan *s, const struct token *t, bool *computed)
+{
+    static const char *const functions[] = { "UUID",     "UUID_SHORT", "UUID_V4",      "UUID_V7",
+                                             "SYS_GUID", "RAND",       "RANDOM_BYTES", NULL };
+    struct scan ahead = *s;
+    struct token open = binlog_next(&ahead);
+    *computed = *computed || binlog_is_word(t, "DEFAULT");
+    if (*computed && binlog_is_any(t, functions) && binlog_is_mark(&open, '('))
+        s->event->ddl.numbers = true;
+    if (binlog_is_word(t, "AUTO_INCREMENT"))
+        s->event->ddl.counts = true;
+}
+
 /* What follows the table's own name: other tables by name. */
 static bool
 take_rest(struct scan *s, bool alter)
 {
     int depth = 0;
-    bool first = true, known = true, clause = alter, adds = false;
+    bool first = true, known = true, clause = alter, adds = false, computed = false;
     for (struct scan at = *s; known; at = *s) {
         struct token t = binlog_next(s);
         if (t.kind == TOKEN_END)
@@ -160,7 +175,10 @@ take_rest(struct scan *s, bool alter)
         if (clause) {
             binlog_read_clause(at);
             adds = binlog_is_word(&t, "ADD");
+            computed = false;
         }
+        if (adds)
+            note_values(s, &t, &computed);
         clause = alter && depth == 0 && binlog_is_mark(&t, ',');
         depth += binlog_is_mark(&t, '(') ? 1 : binlog_is_mark(&t, ')') ? -1 : 0;
         if (take_sequence(s, &t, &depth)) {
@@ -254,7 +272,7 @@ binlog_read_tables(struct tr_arena *arena, struct tr_event *event)
     event->ddl.nrenames = 0;
     event->ddl.defined = NULL;
     event->ddl.columns = NULL;
-    event->ddl.reshapes = event->ddl.numbers = false;
+    event->ddl.reshapes = event->ddl.numbers = event->ddl.counts = false;
     event->ddl.ntables = 0;
     enum tr_ddl_verb verb = binlog_accept(&s, "ALTER")    ? alter(&s)
                             : binlog_accept(&s, "CREATE") ? create(&s)

@@ -562,26 +562,38 @@ check_moved(const struct tr_mysql_sink *sink, const struct tr_event *event, stru
     return 0;
 }
 
-/* The target's sequence would give the rows that are there other numbers than the source's did. */
+/* A key by which both servers read the rows in the same order. */
+static bool
+has_order(const struct tr_my_table *table)
+{
+    for (uint16_t i = 0; i < table->nuniques; i++)
+        if (table->uniques[i].addresses)
+            return true;
+    return false;
+}
+
+/* Would the target give rows that are there other values than the source did? */
 static int
-check_numbers(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err)
+check_values(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err)
 {
     const struct tr_ddl_table *of = &event->ddl.tables[0];
     struct tr_my_table *table = NULL;
-    bool any = false;
-    if (!event->ddl.numbers)
+    bool differ = false;
+    if (!event->ddl.numbers && !event->ddl.counts)
         return 0;
     int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
-    if (rc == 0 && table != NULL)
-        rc = tr_my_has_rows(sink, table, &any, err);
+    if (rc == 0 && table != NULL && (event->ddl.numbers || !has_order(table)))
+        rc = tr_my_has_rows(sink, table, &differ, err);
     tr_my_table_free(table);
-    if (rc < 0 || !any)
+    if (rc < 0 || !differ)
         return rc;
     tr_fail(
         err, TR_REFUSED,
-        "the source gave the rows of %s.%s numbers of a sequence, and only the source knows which row got which: %.300s",
+        "the source gave each row of %s.%s a value of its own, and only the source knows which row got which: %.300s",
         of->schema, of->name, event->ddl.text);
-    return tr_error_hint(err, "order `tailrace reload --table %s.%s` and start again", of->schema, of->name);
+    return tr_error_hint(
+        err, "run the statement at the target, order `tailrace reload --table %s.%s`, and start again",
+        of->schema, of->name);
 }
 
 int
@@ -614,7 +626,7 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
                        (event->ddl.nrenames > 0 || event->ddl.defined != NULL);
         return columns ? carry_columns(sink, group, event, err) : 0;
     }
-    rc = check_numbers(sink, event, err);
+    rc = check_values(sink, event, err);
     if (rc < 0)
         return rc;
     struct carry c = { .sink = sink, .group = group, .event = event };

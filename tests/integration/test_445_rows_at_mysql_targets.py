@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.replication import drain
+from harness.replication import drain, task_config
 from harness.servers import MariaDB
 from harness.wait import wait_until
 
@@ -97,3 +97,36 @@ def test_a_deadlock_behind_a_part_that_went_row_by_row(engines, tailrace):
     drain(tailrace, config)
     assert target.sql("SELECT count(*) FROM shop.flag") == [(1,)]
     equal(source, target, "p", "c", "t", "s")
+
+
+@pytest.mark.parametrize("engine, what", [("mariadb", "ADD COLUMN id int AUTO_INCREMENT PRIMARY KEY FIRST"), ("mariadb", "ADD COLUMN id char(36) DEFAULT uuid()"),
+                                          ("mysql", "ADD COLUMN id int AUTO_INCREMENT PRIMARY KEY FIRST")])
+def test_a_value_for_each_row_that_only_the_source_knows(engine_servers, tailrace, engine, what):
+    """Two sessions wrote the rows in another order than they committed: a keyless table numbers them as they were written."""
+    shop, server = engine_servers(engine, "source").database(), engine_servers(engine, "target")
+    shop.sql("CREATE TABLE t (v int)")
+    shop.sql("CREATE TABLE k (v int PRIMARY KEY, w int)")
+    config = task_config(shop.url, server.url(), tables={"include": [f"{shop.name}.%"]})
+    drain(tailrace, config)
+    with shop.server.connect(shop.name, autocommit=False) as connection, connection.cursor() as cursor:
+        for table, columns in (("t", "v"), ("k", "w, v")):
+            cursor.execute(f"INSERT INTO {table} ({columns}) VALUES {'(1)' if table == 't' else '(1, 2)'}")
+        shop.sql("INSERT INTO t VALUES (2)")
+        shop.sql("INSERT INTO k VALUES (1, 2)")
+        connection.commit()
+    if "AUTO_INCREMENT" in what:  # rows with a key are numbered by it
+        shop.sql("ALTER TABLE k ADD COLUMN id int AUTO_INCREMENT UNIQUE")
+    shop.sql(f"ALTER TABLE t {what}")
+    run = tailrace.run("run", config={**config, "stop": "drained"})
+    assert run.status == 1 and "a value of its own" in run.stderr and "reload --table" in run.stderr, run.stderr
+    server.sql(f"ALTER TABLE {shop.name}.t {what}")
+    assert tailrace.run("reload", "--table", f"{shop.name}.t", config=config).status == 0
+    drain(tailrace, config)
+    shop.sql("INSERT INTO t (v) VALUES (3)")
+    shop.sql("UPDATE t SET v = 5 WHERE v = 1")
+    drain(tailrace, config)
+    for query in ("SELECT id, v FROM {}.t ORDER BY 1", "SELECT * FROM {}.k ORDER BY 1"):
+        assert server.sql(query.format(shop.name)) == shop.sql(query.format(shop.name))
+    shop.drop()
+    server.drop_database(shop.name)
+    server.drop_database("tailrace")

@@ -135,12 +135,12 @@ def test_a_part_behind_a_change_of_shape(source, kafka, tailrace, tmp_path):
     source.sql("INSERT INTO t VALUES (-1, 'before')")
     wait_until(lambda: len(kafka.read(["shop.public.t"])) == 2, 60, "the row before it")
     source.sql("ALTER TABLE t ADD COLUMN more int")
-    source.sql("INSERT INTO t SELECT i, repeat('x', 800), i FROM generate_series(1, 140000) i")
+    source.sql("INSERT INTO t SELECT i, repeat('x', 800), i FROM generate_series(1, 200000) i")
     assert tailrace.wait_exit(200) == -signal.SIGKILL, "it was too fast to come in parts"
     drain(tailrace, config)
     replay = Replay().apply(kafka.read(["shop.public.t"]))
     assert not replay.faults, "\n".join(replay.faults[:20])
-    assert len(replay.rows["public.t"]) == 140002
+    assert len(replay.rows["public.t"]) == 200002
 
 
 def test_the_older_of_two_processes_ends(source, kafka, make_tailrace):

@@ -34,6 +34,20 @@ check(const char *text, const char *expected)
     tr_arena_fini(&arena);
 }
 
+/* Do rows that are there get a value each, and are they numbered? */
+static void
+check_values(const char *text, bool numbers, bool counts)
+{
+    struct tr_arena arena;
+    struct tr_event event = { .ddl = { .database = "d", .text = text } };
+    tr_arena_init(&arena);
+    binlog_read_tables(&arena, &event);
+    tr_relation_unref(event.ddl.defined);
+    assert_int_equal(event.ddl.numbers, numbers);
+    assert_int_equal(event.ddl.counts, counts);
+    tr_arena_fini(&arena);
+}
+
 /* "from>to ..., reshapes" */
 static void
 check_columns(const char *text, bool reshapes, const char *expected)
@@ -210,6 +224,12 @@ test_tables_of_each_statement_are_found(void **state)
         "create: d.t@t d.s@s e.q@`e`.`q` d.p@p");
     check("ALTER TABLE t ADD a int DEFAULT NEXTVAL(s), RENAME TO u", "alter: d.t@t d.s@s d.u@u");
     check("ALTER TABLE t ADD nextval int, ADD a text DEFAULT 'nextval(s)'", "alter: d.t@t");
+    check_values("ALTER TABLE t ADD a int, ADD b int DEFAULT NEXTVAL(s)", true, false);
+    check_values("ALTER TABLE t ADD a char(36) DEFAULT (uuid()) NOT NULL", true, false);
+    check_values("ALTER TABLE t ADD a int DEFAULT 1, ADD KEY uuid (a), ADD rand int COMMENT 'RAND()'", false,
+                 false);
+    check_values("ALTER TABLE t MODIFY a char(36) DEFAULT (uuid()), AUTO_INCREMENT=5", false, false);
+    check_values("ALTER TABLE t ADD a int AUTO_INCREMENT PRIMARY KEY FIRST", false, true);
     check("RENAME TABLE a TO b, e.c TO e.d", "rename: d.a@a d.b@b e.c@e.c e.d@e.d");
 }
 
