@@ -381,7 +381,9 @@ keepalive(struct tr_assembler *assembler, const struct tr_frame *frame, struct t
     bool due = tr_clock_us() - assembler->pushed_us >= KEEPALIVE_INTERVAL_US ||
                frame->end - assembler->pushed_order >= KEEPALIVE_BYTES || reached;
     int r = tr_assembler_flush(assembler, reached, err);
-    if (r < 0 || !due || assembler->batch != NULL || !tr_ledger_empty(&task->ledger))
+    /* what lies between transactions, such as the beginning of a file, leaves an empty batch */
+    bool waits = assembler->batch != NULL && assembler->batch->ntxns > 0;
+    if (r < 0 || !due || waits || !tr_ledger_empty(&task->ledger))
         return r < 0 ? r : reached;
     struct tr_batch *batch = tr_batch_new();
     batch->received_us = tr_clock_us();

@@ -210,6 +210,24 @@ def test_a_purged_log_is_refused(mariadb_server, shop, tailrace, gtid):
         refused(tailrace, config, "no longer has", "binlog_expire_logs_seconds")
 
 
+@pytest.mark.matrix
+def test_an_idle_source_lets_go_of_its_files(make_mariadb, tailrace):
+    """A run that finds nothing moves on into the newest file: what is behind it may be purged."""
+    server = make_mariadb()
+    shop = server.database()
+    make_table(shop)
+    config = config_for(shop, tailrace)
+    config["source"]["gtid"] = "off"
+    drain(tailrace, config)
+    server.restart()
+    drain(tailrace, config)
+    purge(server)
+    drain(tailrace, config)
+    shop.sql("INSERT INTO t (v) VALUES ('later')")
+    drain(tailrace, config)
+    check_equal(shop, tailrace)
+
+
 def test_a_reset_log_is_refused(make_mariadb, tailrace):
     server = make_mariadb()
     shop = server.database()
