@@ -1,12 +1,13 @@
 """exactly_once under a long bad day: two hundred kills of tailrace, twenty of the broker, and a read_committed reader."""
 
 import random
+import signal
 
 import pytest
 
 from harness.kafka import Kafka, need_kafka
 from harness.replication import drain, task_config
-from harness.topics import assert_exact
+from harness.topics import Replay, assert_exact
 from harness.wait import wait_until
 from harness.workload import Workload
 
@@ -90,3 +91,26 @@ def test_brokers_killed_twenty_times(source, tailrace):
         assert_exact(source, kafka)
     finally:
         kafka.remove()
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(400)
+def test_a_part_behind_a_change_of_shape(source, kafka, tailrace, tmp_path):
+    """Whoever begins anew does not know the shape of before, and so is not told that it changed: that counts for nothing in what is left out."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (-2, 'loaded')")
+    trace = tmp_path / "names"
+    config = make_config(source, kafka, transaction_timeout="1s") | {"tables": {"include": ["public.t"]}}
+    assert tailrace.run("run", config=config | {"stop": "drained"}, env={"TR_FAILPOINT_TRACE": str(trace)}).status == 0
+    if not trace.exists():
+        pytest.skip("the program was built without fail points (FAILPOINTS=1)")
+    tailrace.crash_allowed = True
+    tailrace.start("run", config=config, env={"TR_FAILPOINT": "sink.kafka.commit.part:2"})  # when the first is committed
+    source.sql("INSERT INTO t VALUES (-1, 'before')")
+    wait_until(lambda: len(kafka.read(["shop.public.t"])) == 2, 60, "the row before it")
+    source.sql("ALTER TABLE t ADD COLUMN more int")
+    source.sql("INSERT INTO t SELECT i, repeat('x', 800), i FROM generate_series(1, 200000) i")
+    assert tailrace.wait_exit(200) == -signal.SIGKILL, "it was too fast to come in parts"
+    drain(tailrace, config)
+    replay = Replay().apply(kafka.read(["shop.public.t"]))
+    assert not replay.faults, "\n".join(replay.faults[:20])
+    assert len(replay.rows["public.t"]) == 200002
