@@ -115,7 +115,7 @@ ELSEWHERE = {
     "postgresql-wal-senders",  # without a free one `check` cannot connect twice; the run's own message tells
     "postgresql-standby", "postgresql-standby-too-old", "postgresql-standby-slots", "postgresql-idle-slot-timeout",
     "postgresql-long-transaction", "postgresql-publication-race", "postgresql-snapshot-race", "postgresql-target-version",
-    "mysql-target-sequence",  # test_409_sequences.py
+    "mysql-target-sequence", "mysql-sequence-default",  # test_409_sequences.py
     "mysql-supported-version", "mysql-10k-tables", "mysql-target-version",
 }
 
