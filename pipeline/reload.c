@@ -55,7 +55,6 @@ write_order(int fd, const char *text, struct tr_error *err)
     return fsync(fd) < 0 ? tr_fail(err, TR_FATAL, "%s", strerror(errno)) : 0;
 }
 
-/* Whole or not at all: written under another name first. */
 int
 tr_task_loads(const struct tr_settings *settings, struct tr_error *err)
 {
@@ -66,6 +65,7 @@ tr_task_loads(const struct tr_settings *settings, struct tr_error *err)
                          "`tailrace drop` forgets the task, and its next start begins anew, without rows");
 }
 
+/* Whole or not at all: written under another name first. */
 int
 tr_task_reload(const struct tr_task_config *config, const char *order, struct tr_error *err)
 {
