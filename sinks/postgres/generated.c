@@ -10,6 +10,8 @@
 #include "schema/expression.h"
 #include "sinks/postgres/change.h"
 
+#define PLAIN_SINCE 130000 /* ALTER COLUMN ... DROP EXPRESSION */
+
 struct generated {
     struct tr_pg_change *c;
     const struct tr_column *column; /* as the statement defines it */
@@ -187,7 +189,7 @@ define_computed(struct generated *g, struct tr_error *err)
         tr_buffer_printf(&c->sql, "%s)", g->expression.data);
         return tr_pg_change_run(c, err);
     }
-    bool plain = arrives(g) && c->sink->server_version >= 130000;
+    bool plain = arrives(g) && c->sink->server_version >= PLAIN_SINCE;
     if (known && plain) {
         alter_column(g, "DROP EXPRESSION");
         int rc = tr_pg_change_run(c, err);
@@ -235,8 +237,19 @@ allow_null(struct generated *g, const struct tr_pg_column *here, struct tr_error
 static int
 undefine(struct generated *g, struct tr_error *err)
 {
-    alter_column(g, "DROP EXPRESSION");
-    return tr_pg_change_run(g->c, err);
+    struct tr_pg_change *c = g->c;
+    if (c->sink->server_version >= PLAIN_SINCE) {
+        alter_column(g, "DROP EXPRESSION");
+        return tr_pg_change_run(c, err);
+    }
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s: the source computes column \"%s\" no more, and a target before PostgreSQL 13 cannot make it a plain one",
+        c->table->schema, c->table->name, g->column->name);
+    return tr_error_hint(
+        err,
+        "drop the column at the target and add it again as a plain one, order `tailrace reload --table %s.%s`, and start again",
+        c->after->schema, c->after->name);
 }
 
 static int
