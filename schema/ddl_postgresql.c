@@ -10,13 +10,6 @@
 #include "schema/names.h"
 
 static void
-table_name(struct tr_buffer *out, const struct tr_table *table)
-{
-    const struct tr_relation *relation = table->relation;
-    qualified(out, relation->target_schema, relation->target_name);
-}
-
-static void
 comment_on(struct tr_buffer *out, const char *what, const char *schema, const char *name, const char *comment)
 {
     if (comment == NULL)

@@ -26,6 +26,12 @@ qualified(struct tr_buffer *out, const char *schema, const char *name)
     identifier(out, name);
 }
 
+static inline void
+table_name(struct tr_buffer *out, const struct tr_table *table)
+{
+    qualified(out, table->relation->target_schema, table->relation->target_name);
+}
+
 /* E'' is right whatever standard_conforming_strings says. */
 static inline void
 literal(struct tr_buffer *out, const char *text)
@@ -44,5 +50,13 @@ void tr_pg_ddl_sequence(struct tr_ddl_builder *b, const struct tr_object *object
 void tr_pg_ddl_sequence_value(struct tr_ddl_builder *b, const struct tr_object *object);
 /* nextval('"db"."s"') in place of a default that is MariaDB's nextval(`db`.`s`) and nothing else, of a table in `from`; false: it is not, or there is no such sequence */
 bool tr_pg_ddl_nextval(struct tr_ddl_builder *b, const char *from, const char *text, struct tr_buffer *out);
+
+/* ddl_postgresql_from_mysql.c: is the column made, plain or computed? Nothing may name another. */
+bool tr_pg_ddl_has_column(struct tr_ddl_builder *b, const struct tr_table *table, uint16_t index);
+
+/* ddl_postgresql_keys.c: primary key and indexes of a table of MySQL's or MariaDB's; "(\"a\", \"b\")" */
+void tr_pg_ddl_keys(struct tr_ddl_builder *b, uint32_t index);
+void tr_pg_ddl_columns(struct tr_buffer *out, const struct tr_relation *relation, const uint16_t *columns,
+                       uint16_t count);
 
 #endif

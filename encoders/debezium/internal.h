@@ -45,6 +45,12 @@ struct column_plan;
 typedef bool (*render_fn)(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
                           struct tr_buffer *out);
 
+/* The head of a render_fn of one file. */
+#define RENDER(name)                                                                                       \
+    static bool name(struct renderer *r __attribute__((unused)),                                           \
+                     const struct column_plan *plan __attribute__((unused)), const char *text, size_t len, \
+                     struct tr_buffer *out)
+
 /* Buffers that renderers work in; each is used by one level only. */
 struct renderer {
     struct value_modes modes;
@@ -81,6 +87,10 @@ render_fn value_renderer(const struct value_modes *modes, const struct tr_column
 void value_bytes(struct renderer *r, const void *bytes, size_t len, struct tr_buffer *out);
 bool render_string(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
                    struct tr_buffer *out);
+
+/* times.c: the same of dates, times and intervals. */
+render_fn temporal_renderer(const struct value_modes *modes, const struct tr_column *column,
+                            enum tr_logical logical);
 
 /* structured.c */
 bool render_array(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,

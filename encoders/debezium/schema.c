@@ -1,7 +1,7 @@
 /*
  * schema.c - the schemas that Connect's JSON converter puts before each key and value (schemas_enable): made once per version of a table.
  *
- * What stands here must say what values.c writes: the two choose by the same modes and modifiers.
+ * What stands here must say what values.c and times.c write: they choose by the same modes and modifiers.
  */
 #include <string.h>
 

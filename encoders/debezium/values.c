@@ -11,11 +11,6 @@
 #include "encoders/common/temporal.h"
 #include "encoders/common/write.h"
 
-#define RENDER(name)                                                                                       \
-    static bool name(struct renderer *r __attribute__((unused)),                                           \
-                     const struct column_plan *plan __attribute__((unused)), const char *text, size_t len, \
-                     struct tr_buffer *out)
-
 static bool
 is_integer(const char *text, size_t len)
 {
@@ -392,225 +387,6 @@ RENDER(render_bits)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------ temporal */
-
-/* MySQL's dates that are none are a null that may or may not stand there: the column's default, else the epoch. */
-static bool
-zero_date(struct renderer *r, const struct column_plan *plan, const char *epoch, struct tr_buffer *out)
-{
-    bool required = plan->column->not_null;
-    const char *text = required ? plan->fallback : plan->null; /* NULL: the default itself is such a date */
-    size_t len = required ? plan->fallback_len : plan->null_len;
-    if (text != NULL && !r->avro)
-        tr_buffer_add(out, text, len);
-    else if (!required)
-        put_null(r, out);
-    else if (text != NULL && text[0] == '"')
-        put_string(r, out, text + 1, len - 2);
-    else if (text != NULL)
-        put_int(r, out, strtoll(text, NULL, 10));
-    else if (epoch == NULL)
-        put_int(r, out, 0);
-    else
-        put_string(r, out, epoch, strlen(epoch));
-    return true;
-}
-
-/* What PostgreSQL's own day numbers for the infinities become when moved to 1970 in 32 bits: readers know these. */
-#define DATE_INFINITY -2147472692
-#define DATE_MINUS_INFINITY -2147472691
-
-RENDER(render_date)
-{
-    struct moment m;
-    if (!parse_date_time(text, len, &m))
-        return false;
-    if (m.zero)
-        return zero_date(r, plan, NULL, out);
-    put_int(r, out, m.infinite == 0 ? m.days : m.infinite > 0 ? DATE_INFINITY : DATE_MINUS_INFINITY);
-    return true;
-}
-
-RENDER(render_date_iso)
-{
-    struct moment m;
-    if (!parse_date_time(text, len, &m))
-        return false;
-    if (m.infinite != 0)
-        return render_string(r, plan, text, len, out);
-    if (m.zero)
-        return zero_date(r, plan, "1970-01-01Z", out);
-    size_t begin = put_string_begin(r, out);
-    format_iso_date(out, &m);
-    tr_buffer_byte(out, 'Z');
-    put_string_end(r, out, begin);
-    return true;
-}
-
-/* A time of the day in microseconds * multiply / divide. */
-static bool
-render_time_in(struct renderer *r, const char *text, size_t len, int64_t multiply, int64_t divide,
-               struct tr_buffer *out)
-{
-    struct moment m;
-    if (!parse_time(text, len, &m) || m.offset_s != 0)
-        return false;
-    put_int(r, out, m.us * multiply / divide);
-    return true;
-}
-
-RENDER(render_time_ms)
-{
-    return render_time_in(r, text, len, 1, 1000, out);
-}
-
-RENDER(render_time_us)
-{
-    return render_time_in(r, text, len, 1, 1, out);
-}
-
-RENDER(render_time_ns)
-{
-    return render_time_in(r, text, len, 1000, 1, out);
-}
-
-/* MySQL's times are signed and pass a day, which ISO 8601 has no form for: -838:59:59Z. */
-RENDER(render_time_iso)
-{
-    struct moment m;
-    if (!parse_time(text, len, &m) || m.offset_s != 0)
-        return false;
-    int64_t us = m.us < 0 ? -m.us : m.us, days = r->modes.mysql ? us / US_PER_DAY : 0;
-    size_t begin = put_string_begin(r, out);
-    if (m.us < 0)
-        tr_buffer_byte(out, '-');
-    size_t hours = out->len;
-    format_iso_time(out, us, -1);
-    if (days > 0) { /* the two digits of the hour give way to all of them */
-        char rest[16];
-        size_t len_rest = out->len - hours - 2;
-        memcpy(rest, out->data + hours + 2, len_rest);
-        out->len = hours;
-        tr_buffer_int(out, us / INT64_C(3600000000));
-        tr_buffer_add(out, rest, len_rest);
-    }
-    tr_buffer_byte(out, 'Z');
-    put_string_end(r, out, begin);
-    return true;
-}
-
-/* The infinities in microseconds, as PostgreSQL's JDBC driver and so Debezium spell them. */
-#define TIMESTAMP_INFINITY INT64_C(9223372036825200000)
-#define TIMESTAMP_MINUS_INFINITY INT64_C(-9223372036832400000)
-
-static bool
-render_timestamp_in(struct renderer *r, const struct column_plan *plan, const char *text, size_t len,
-                    int64_t multiply, int64_t divide, struct tr_buffer *out)
-{
-    struct moment m;
-    int64_t n;
-    if (!parse_date_time(text, len, &m))
-        return false;
-    if (m.zero)
-        return zero_date(r, plan, NULL, out);
-    n = moment_epoch_us(&m);
-    if (m.infinite != 0)
-        n = (m.infinite > 0 ? TIMESTAMP_INFINITY : TIMESTAMP_MINUS_INFINITY) / divide;
-    else if (divide > 1)
-        n = n >= 0 ? n / divide : -((divide - 1 - n) / divide);
-    else if (__builtin_mul_overflow(n, multiply, &n))
-        n = m.days < 0 ? INT64_MIN : INT64_MAX; /* nanoseconds end in 1677 and 2262 */
-    put_int(r, out, n);
-    return true;
-}
-
-RENDER(render_timestamp_ms)
-{
-    return render_timestamp_in(r, plan, text, len, 1, 1000, out);
-}
-
-RENDER(render_timestamp_us)
-{
-    return render_timestamp_in(r, plan, text, len, 1, 1, out);
-}
-
-RENDER(render_timestamp_ns)
-{
-    return render_timestamp_in(r, plan, text, len, 1000, 1, out);
-}
-
-static bool
-render_iso(struct renderer *r, const struct column_plan *plan, const char *text, size_t len, int digits,
-           struct tr_buffer *out)
-{
-    struct moment m;
-    if (!parse_date_time(text, len, &m))
-        return false;
-    if (m.infinite != 0) {
-        put_string(r, out, text, len);
-        return true;
-    }
-    if (m.zero)
-        return zero_date(r, plan, "1970-01-01T00:00:00Z", out);
-    if (m.offset_s !=
-        0) { /* canonical text is in UTC; a foreign offset is moved there where the day does not change */
-        m.us -= m.offset_s * INT64_C(1000000);
-        if (m.us < 0 || m.us >= US_PER_DAY)
-            return false;
-    }
-    size_t begin = put_string_begin(r, out);
-    format_iso_date(out, &m);
-    tr_buffer_byte(out, 'T');
-    format_iso_time(out, m.us, digits);
-    tr_buffer_byte(out, 'Z');
-    put_string_end(r, out, begin);
-    return true;
-}
-
-RENDER(render_timestamp_iso)
-{
-    return render_iso(r, plan, text, len, -1, out);
-}
-
-RENDER(render_timestamptz)
-{
-    return render_iso(r, plan, text, len, plan->scale, out);
-}
-
-RENDER(render_timetz)
-{
-    struct moment m;
-    if (!parse_time(text, len, &m))
-        return false;
-    int64_t us = m.us - m.offset_s * INT64_C(1000000);
-    us = (us % US_PER_DAY + US_PER_DAY) % US_PER_DAY;
-    size_t begin = put_string_begin(r, out);
-    format_iso_time(out, us, -1);
-    tr_buffer_byte(out, 'Z');
-    put_string_end(r, out, begin);
-    return true;
-}
-
-RENDER(render_interval_us)
-{
-    struct interval interval;
-    if (!parse_interval(text, len, &interval))
-        return false;
-    put_int(r, out, interval_us(&interval));
-    return true;
-}
-
-RENDER(render_interval_iso)
-{
-    struct interval interval;
-    if (!parse_interval(text, len, &interval))
-        return false;
-    size_t begin = put_string_begin(r, out);
-    format_iso_interval(out, &interval);
-    put_string_end(r, out, begin);
-    return true;
-}
-
 /* MySQL's own text has a space behind each comma and colon; its consumers know JSON without, as the log's binary form is printed. */
 RENDER(render_compact_json)
 {
@@ -632,19 +408,18 @@ RENDER(render_compact_json)
 
 /* What does not depend on a mode. NULL: see value_renderer. */
 static const render_fn plain[TR_LOGICAL_COUNT] = {
-    [TR_BOOL] = render_bool,          [TR_INT8] = render_integer,   [TR_UINT8] = render_integer,
-    [TR_INT16] = render_integer,      [TR_UINT16] = render_integer, [TR_INT24] = render_integer,
-    [TR_UINT24] = render_integer,     [TR_INT32] = render_integer,  [TR_UINT32] = render_integer,
-    [TR_INT64] = render_integer,      [TR_FLOAT32] = render_float,  [TR_FLOAT64] = render_float,
-    [TR_MONEY] = render_money,        [TR_CHAR] = render_string,    [TR_TEXT] = render_string,
-    [TR_BYTES] = render_bytes,        [TR_TIMETZ] = render_timetz,  [TR_TIMESTAMPTZ] = render_timestamptz,
-    [TR_YEAR] = render_year,          [TR_UUID] = render_string,    [TR_JSON] = render_string,
-    [TR_JSONB] = render_string,       [TR_XML] = render_string,     [TR_ENUM] = render_string,
-    [TR_SET] = render_string,         [TR_INET] = render_string,    [TR_CIDR] = render_string,
-    [TR_MACADDR] = render_string,     [TR_OID] = render_integer,    [TR_ARRAY] = render_array,
-    [TR_RANGE] = render_string,       [TR_HSTORE] = render_hstore,  [TR_LTREE] = render_string,
-    [TR_TSVECTOR] = render_string,    [TR_POINT] = render_point,    [TR_GEOMETRY] = render_geometry,
-    [TR_GEOGRAPHY] = render_geometry, [TR_VECTOR] = render_vector,
+    [TR_BOOL] = render_bool,         [TR_INT8] = render_integer,       [TR_UINT8] = render_integer,
+    [TR_INT16] = render_integer,     [TR_UINT16] = render_integer,     [TR_INT24] = render_integer,
+    [TR_UINT24] = render_integer,    [TR_INT32] = render_integer,      [TR_UINT32] = render_integer,
+    [TR_INT64] = render_integer,     [TR_FLOAT32] = render_float,      [TR_FLOAT64] = render_float,
+    [TR_MONEY] = render_money,       [TR_CHAR] = render_string,        [TR_TEXT] = render_string,
+    [TR_BYTES] = render_bytes,       [TR_YEAR] = render_year,          [TR_UUID] = render_string,
+    [TR_JSON] = render_string,       [TR_JSONB] = render_string,       [TR_XML] = render_string,
+    [TR_ENUM] = render_string,       [TR_SET] = render_string,         [TR_INET] = render_string,
+    [TR_CIDR] = render_string,       [TR_MACADDR] = render_string,     [TR_OID] = render_integer,
+    [TR_ARRAY] = render_array,       [TR_RANGE] = render_string,       [TR_HSTORE] = render_hstore,
+    [TR_LTREE] = render_string,      [TR_TSVECTOR] = render_string,    [TR_POINT] = render_point,
+    [TR_GEOMETRY] = render_geometry, [TR_GEOGRAPHY] = render_geometry, [TR_VECTOR] = render_vector,
 };
 
 /* Types that the log knows only by name, and that everybody reads as text. */
@@ -671,30 +446,6 @@ decimal_renderer(const struct value_modes *modes, const struct tr_column *column
 }
 
 static render_fn
-time_renderer(const struct value_modes *modes, int scale)
-{
-    switch (modes->time) {
-    case TIME_CONNECT: return render_time_ms;
-    case TIME_NANOSECONDS: return render_time_ns;
-    case TIME_ISOSTRING: return render_time_iso;
-    case TIME_ADAPTIVE: return scale >= 0 && scale <= 3 && !modes->mysql ? render_time_ms : render_time_us;
-    default: return render_time_us;
-    }
-}
-
-static render_fn
-timestamp_renderer(const struct value_modes *modes, int scale)
-{
-    switch (modes->time) {
-    case TIME_CONNECT: return render_timestamp_ms;
-    case TIME_NANOSECONDS: return render_timestamp_ns;
-    case TIME_ISOSTRING: return render_timestamp_iso;
-    case TIME_MICROSECONDS: return render_timestamp_us;
-    default: return scale >= 0 && scale <= 3 ? render_timestamp_ms : render_timestamp_us;
-    }
-}
-
-static render_fn
 unknown_renderer(const struct value_modes *modes, const char *type_name)
 {
     if (is_text_type(type_name) || modes->unknown == UNKNOWN_TEXT)
@@ -711,10 +462,12 @@ value_renderer(const struct value_modes *modes, const struct tr_column *column, 
     case TR_DECIMAL: return decimal_renderer(modes, column);
     case TR_BIT:
     case TR_VARBIT: return column->length == 1 ? render_bit_bool : render_bits;
-    case TR_DATE: return modes->time == TIME_ISOSTRING ? render_date_iso : render_date;
-    case TR_TIME: return time_renderer(modes, column->scale);
-    case TR_TIMESTAMP: return timestamp_renderer(modes, column->scale);
-    case TR_INTERVAL: return modes->interval_string ? render_interval_iso : render_interval_us;
+    case TR_DATE:
+    case TR_TIME:
+    case TR_TIMETZ:
+    case TR_TIMESTAMP:
+    case TR_TIMESTAMPTZ:
+    case TR_INTERVAL: return temporal_renderer(modes, column, logical);
     case TR_JSON: return modes->raw_defaults ? render_compact_json : render_string;
     case TR_VECTOR:
         return type_name != NULL && strcmp(type_name, "sparsevec") == 0 ? render_sparsevec : render_vector;
