@@ -8,7 +8,8 @@
 struct printer {
     struct tr_buffer *out;
     bool postgresql; /* the target */
-    bool widen;      /* whole numbers of MySQL are computed with 64 bits */
+    bool
+        computes; /* inside a sum, a product: MySQL's whole numbers have 64 bits there, and PostgreSQL's casts count */
 };
 
 static void print(struct printer *p, const struct tr_expr *node);
@@ -72,13 +73,68 @@ two(struct printer *p, const struct tr_expr *node, const char *sign)
     print(p, node->args[1]);
 }
 
+/* Is it of a type of whole numbers in PostgreSQL? BIGINT UNSIGNED has become a numeric. */
+static bool
+is_whole(const struct tr_expr *node)
+{
+    bool whole = node->class == EXPR_INT;
+    switch (node->kind) {
+    case EXPR_NUMBER: return whole && strlen(node->text) < 19;
+    case EXPR_COLUMN: return whole && node->column->logical != TR_UINT64;
+    case EXPR_CALL:
+    case EXPR_MINUS:
+    case EXPR_ARITHMETIC:
+        for (uint16_t i = 0; i < node->nargs && whole; i++)
+            whole = node->args[i]->class != EXPR_INT || is_whole(node->args[i]);
+        return whole;
+    default: return false;
+    }
+}
+
+/* MySQL divides by 0 and gets NULL. */
+static void
+divisor(struct printer *p, const struct tr_expr *node)
+{
+    bool guarded = p->postgresql && (node->kind != EXPR_NUMBER || strpbrk(node->text, "123456789") == NULL);
+    text(p, guarded ? "NULLIF(" : "");
+    print(p, node);
+    text(p, guarded ? ", 0)" : "");
+}
+
 static void
 arithmetic(struct printer *p, const struct tr_expr *node)
 {
-    bool before = p->widen;
-    p->widen = p->postgresql;
-    two(p, node, strcmp(node->text, "div") != 0 ? node->text : p->postgresql ? "/" : "DIV");
-    p->widen = before;
+    bool before = p->computes, whole = strcmp(node->text, "div") == 0;
+    bool call = whole && p->postgresql && !(is_whole(node->args[0]) && is_whole(node->args[1]));
+    const char *sign = !whole ? node->text : !p->postgresql ? "DIV" : call ? "::numeric," : "/";
+    p->computes = true;
+    text(p, call ? "div(" : "");
+    print(p, node->args[0]);
+    tr_buffer_printf(p->out, call ? "%s " : " %s ", sign);
+    if (whole || strchr("/%", node->text[0]) != NULL)
+        divisor(p, node->args[1]);
+    else
+        print(p, node->args[1]);
+    text(p, call ? "::numeric)" : "");
+    p->computes = before;
+}
+
+static void
+minus(struct printer *p, const struct tr_expr *node)
+{
+    bool before = p->computes;
+    p->computes = true;
+    text(p, "- ");
+    print(p, node->args[0]);
+    p->computes = before;
+}
+
+static void
+number(struct printer *p, const struct tr_expr *node)
+{
+    bool exact = strpbrk(node->text, "eE") == NULL;
+    text(p, node->text);
+    text(p, p->computes && !p->postgresql && node->cast == EXPR_FLOAT && exact ? "e0" : "");
 }
 
 static void
@@ -129,18 +185,29 @@ call(struct printer *p, const struct tr_expr *node)
             return;
         }
     bool reserved = p->postgresql && (strcmp(node->text, "left") == 0 || strcmp(node->text, "right") == 0);
+    bool before = p->computes;
+    p->computes = p->computes || strcmp(node->text, "abs") == 0;
     tr_buffer_printf(p->out, reserved ? "\"%s\"(" : "%s(", node->text);
-    list(p, node, 0, ", ");
+    if (strcmp(node->text, "mod") == 0) {
+        print(p, node->args[0]);
+        text(p, ", ");
+        divisor(p, node->args[1]);
+    } else {
+        list(p, node, 0, ", ");
+    }
     text(p, ")");
+    p->computes = before;
 }
 
 static void
 column(struct printer *p, const struct tr_expr *node)
 {
-    quote(p, node->text);
     enum tr_logical logical = node->column->logical;
-    if (p->widen && logical >= TR_INT8 && logical <= TR_INT64 && logical != TR_UINT64)
-        text(p, "::bigint");
+    bool whole = logical >= TR_INT8 && logical <= TR_INT64;
+    bool cast = p->computes && !p->postgresql && whole && node->cast == EXPR_FLOAT;
+    text(p, cast ? "CAST(" : "");
+    quote(p, node->text);
+    text(p, cast ? " AS DOUBLE)" : p->computes && p->postgresql && whole ? "::bigint" : "");
 }
 
 static void
@@ -190,10 +257,7 @@ operation(struct printer *p, const struct tr_expr *node)
         text(p, "NOT ");
         list(p, node, 0, "");
         break;
-    case EXPR_MINUS:
-        text(p, "- ");
-        list(p, node, 0, "");
-        break;
+    case EXPR_MINUS: minus(p, node); break;
     case EXPR_AND: two(p, node, "AND"); break;
     case EXPR_OR: two(p, node, "OR"); break;
     case EXPR_COMPARE: two(p, node, node->text); break;
@@ -212,7 +276,7 @@ static void
 plain(struct printer *p, const struct tr_expr *node)
 {
     switch (node->kind) {
-    case EXPR_NUMBER: text(p, node->text); break;
+    case EXPR_NUMBER: number(p, node); break;
     case EXPR_STRING: string(p, node); break;
     case EXPR_CONSTANT:
         text(p, node->text[0] == 'n' ? "NULL" : node->text[0] == 't' ? "TRUE" : "FALSE");

@@ -355,13 +355,21 @@ check_minus(struct checker *c, struct tr_expr *node)
 
 /* ---- texts, choices */
 
+/* Printed with zeros in front: 0000, 00042. */
+static bool
+is_padded(const struct tr_column *column)
+{
+    return column->logical == TR_YEAR ||
+           (column->native != NULL && strcasestr(column->native, "zerofill") != NULL);
+}
+
 static bool
 check_text(struct checker *c, struct tr_expr *node)
 {
     if (!check(c, node))
         return false;
     bool printed = c->to_postgresql && (node->class == EXPR_INT || node->class == EXPR_DECIMAL) &&
-                   node->kind == EXPR_COLUMN;
+                   node->kind == EXPR_COLUMN && !is_padded(node->column);
     return node->class == EXPR_TEXT || printed ||
            tr_expression_refuse(c->e, "something other than a text stands where one is needed");
 }
@@ -479,18 +487,31 @@ check_arguments(struct checker *c, struct tr_expr *node, const char *forms)
            tr_expression_refuse(c->e, "%s() has more arguments than are known", node->text);
 }
 
+/* Is a text in it whose bytes are others at the target? */
+static bool
+is_recoded(const struct tr_expr *node)
+{
+    const struct tr_column *column = node->kind == EXPR_COLUMN ? node->column : NULL;
+    bool recoded = column != NULL && (column->logical == TR_CHAR ||
+                                      (column->charset != NULL && strncmp(column->charset, "utf8", 4) != 0));
+    for (uint16_t i = 0; i < node->nargs && !recoded; i++)
+        recoded = node->args[i] != NULL && is_recoded(node->args[i]);
+    return recoded;
+}
+
 /* Where the two engines' functions of one name differ. */
 static bool
 check_pitfalls(struct checker *c, const struct tr_expr *node, const struct function *function)
 {
     static const char *const folds[] = { "lower", "upper", NULL };
-    const struct tr_column *column = node->nargs > 0 && node->args[0]->kind == EXPR_COLUMN
-                                         ? node->args[0]->column
-                                         : NULL;
+    static const char *const rounds[] = { "floor", "ceil", "ceiling", NULL };
     if (is_one_of(function->postgresql, folds) && c->e->use != TR_EXPRESSION_INDEX)
         return tr_expression_refuse(c->e, "the engines do not agree on the case of every letter");
-    if (strcmp(function->postgresql, "octet_length") == 0 && column != NULL &&
-        (column->logical == TR_CHAR || (column->charset != NULL && strncmp(column->charset, "utf8", 4) != 0)))
+    if (is_one_of(function->postgresql, rounds) && node->args[0]->class == EXPR_INT)
+        return tr_expression_refuse(
+            c->e, "of a whole number %s() is a floating one in PostgreSQL, and a whole one in MySQL",
+            node->text);
+    if (strcmp(function->postgresql, "octet_length") == 0 && is_recoded(node))
         return tr_expression_refuse(c->e, "a length in bytes is another in the target's character set");
     return true;
 }
@@ -498,9 +519,12 @@ check_pitfalls(struct checker *c, const struct tr_expr *node, const struct funct
 static bool
 call_as(struct checker *c, struct tr_expr *node, const struct function *function)
 {
+    static const char *const parts[] = { "year", "month", "day", "hour", "minute", NULL };
     if (!check_arguments(c, node, function->args) || !check_pitfalls(c, node, function))
         return false;
     node->class = function->class != EXPR_NULL ? function->class : node->args[0]->class;
+    if (c->from_postgresql && is_one_of(function->postgresql, parts))
+        node->class = EXPR_DECIMAL; /* what EXTRACT gives: it divides with digits behind the point */
     node->text = c->to_postgresql          ? function->postgresql
                  : function->print != NULL ? function->print
                                            : function->postgresql;
@@ -613,6 +637,8 @@ check(struct checker *c, struct tr_expr *node)
     bool passes_on = node->kind == EXPR_AND || node->kind == EXPR_OR;
     c->polarity = node->kind == EXPR_NOT ? -before : passes_on ? before : 0;
     bool good = check_kind(c, node, before);
+    if (good && node->cast > node->class && is_numeric(node->class))
+        node->class = node->cast;
     c->polarity = before;
     return good;
 }

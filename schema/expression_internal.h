@@ -51,6 +51,8 @@ struct tr_expr {
     bool as_bool; /* a number that stands for its being other than 0 */
     bool as_int;  /* a truth value that is stored as 0 or 1 */
     bool trimmed; /* a text that compares without its trailing blanks */
+    enum tr_expr_class
+        cast; /* of a number: what PostgreSQL computes with, EXPR_DECIMAL or EXPR_FLOAT; EXPR_NULL = what it is anyway */
     const char *text;
     const struct tr_column *column;
     struct tr_expr **args;

@@ -2,7 +2,7 @@
  * expression_parse.c - expressions as the servers' catalogues print them, into parts.
  *
  * PostgreSQL and MySQL put parentheses around everything; MariaDB leaves out those that its precedences make needless. Casts of PostgreSQL fall away where they change
- * nothing (a text to text), and turn a quoted constant into what it stands for.
+ * nothing (a text to text), and turn a quoted constant into what it stands for; of a number it is kept what it is computed with.
  */
 #include <ctype.h>
 #include <stdarg.h>
@@ -257,6 +257,23 @@ static const char *const integers[] = { "smallint", "integer", "bigint", NULL };
 static const char *const numbers[] = { "smallint",         "integer", "bigint", "numeric",
                                        "double precision", "real",    NULL };
 
+/* What a number is computed with behind the cast. */
+static enum tr_expr_class
+class_of_type(const char *type)
+{
+    return tr_lex_among(type, integers)   ? EXPR_NULL
+           : strcmp(type, "numeric") == 0 ? EXPR_DECIMAL
+                                          : EXPR_FLOAT;
+}
+
+/* A number of single precision is another one for double. */
+static bool
+is_number_of(const char *text, const char *type)
+{
+    return tr_lex_among(type, numbers) && tr_expression_is_number(text) &&
+           (strcmp(type, "real") != 0 || strpbrk(text, ".eE") == NULL);
+}
+
 /* '{1,2}'::integer[]: a list of numbers. */
 static struct tr_expr *
 number_array(struct tr_lexer *p, const char *text)
@@ -281,8 +298,9 @@ static struct tr_expr *
 cast_string(struct tr_lexer *p, struct tr_expr *node, const char *type)
 {
     static const char *const dates[] = { "date", "timestamp without time zone", NULL };
-    if (tr_lex_among(type, numbers) && tr_expression_is_number(node->text)) {
+    if (is_number_of(node->text, type)) {
         node->kind = EXPR_NUMBER;
+        node->cast = class_of_type(type);
     } else if (strcmp(type, "boolean") == 0 &&
                (strcmp(node->text, "t") == 0 || strcmp(node->text, "f") == 0 ||
                 strcmp(node->text, "true") == 0 || strcmp(node->text, "false") == 0)) {
@@ -342,15 +360,16 @@ parse_cast(struct tr_lexer *p, struct tr_expr *node)
         else if (node->kind == EXPR_STRING && node->class == EXPR_TEXT && tr_lex_among(type, texts) &&
                  strchr(type, '(') == NULL)
             continue;
-        else if (node->kind == EXPR_NUMBER && tr_lex_among(type, numbers) &&
+        else if (node->kind == EXPR_NUMBER && is_number_of(node->text, type) &&
                  (whole || !tr_lex_among(type, integers)))
-            continue;
+            node->cast = class_of_type(type);
         else if (node->kind == EXPR_CONSTANT && strcmp(node->text, "null") == 0)
             continue;
         else if (!is_idle(node, type)) {
             tr_expression_refuse(p->e, "the cast to %.60s may change the value", type);
             return NULL;
-        }
+        } else if (tr_lex_among(type, numbers))
+            node->cast = class_of_type(type);
     }
     return node;
 }

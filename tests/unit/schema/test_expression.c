@@ -29,6 +29,9 @@ static const struct tr_column columns[] = {
     { .name = "id", .logical = TR_INT64, .auto_increment = true },
     { .name = "t", .logical = TR_INT8, .target_type = "boolean" },
     { .name = "Odd`\"", .logical = TR_INT32 },
+    { .name = "zf", .logical = TR_UINT32, .native = "int(5) unsigned zerofill" },
+    { .name = "y", .logical = TR_YEAR },
+    { .name = "l1", .logical = TR_TEXT, .collation = "latin1_bin", .charset = "latin1" },
 };
 
 static const struct tr_relation relation = { .columns = columns,
@@ -235,6 +238,54 @@ test_generated(void **state)
                         "((1 + 2) * 3)");
 }
 
+/* A cast may change nothing but the division. */
+static void
+test_divisions_of_postgresql(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {
+        "(((a)::numeric / (2)::numeric) > 3)",
+        "((a / '2'::numeric) > 3)",
+        "((EXTRACT(year FROM d) / 10) > 3)",
+        "((ceil((a)::double precision) / a) > 3)",
+        "((f * '0.1'::real) > 3)",
+        "(floor(a) > 3)",
+        "((((a)::numeric)::double precision / a) > 3)",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_string_equal(to_mysql(refused[i]), "refused");
+    assert_string_equal(to_mysql("((((a)::numeric)::bigint / 2) > 3)"), "((`a` DIV 2) > 3)");
+    assert_string_equal(to_mysql("(((a)::numeric * 1.5) > p)"), "((`a` * 1.5) > `p`)");
+    assert_string_equal(to_mysql("(((a)::double precision / (id)::double precision) > f)"), "refused");
+    assert_string_equal(translate("postgresql", "mysql", TR_EXPRESSION_GENERATED, "f",
+                                  "((a)::double precision / (3)::double precision)"),
+                        "(CAST(`a` AS DOUBLE) / 3e0)");
+    assert_string_equal(
+        translate("postgresql", "mysql", TR_EXPRESSION_GENERATED, "f", "(f / (2)::double precision)"),
+        "(`f` / 2e0)");
+    assert_string_equal(translate("postgresql", "mysql", TR_EXPRESSION_GENERATED, "a",
+                                  "(EXTRACT(year FROM d) - (1970)::numeric)"),
+                        "(year(`d`) - 1970)");
+}
+
+/* MySQL divides by 0 and gets NULL, and its largest whole numbers are none in PostgreSQL. */
+static void
+test_divisions_of_mysql(void **state)
+{
+    (void)state;
+    assert_string_equal(to_postgresql("`u` DIV 2 > 3"), "((div(\"u\"::numeric, 2::numeric)) > 3)");
+    assert_string_equal(to_postgresql("`a` DIV `a` > 3"), "((\"a\"::bigint / NULLIF(\"a\"::bigint, 0)) > 3)");
+    assert_string_equal(to_postgresql("`a` % `u` = mod(`a`, 0)"),
+                        "((\"a\"::bigint % NULLIF(\"u\", 0)) = mod(\"a\", NULLIF(0, 0)))");
+    assert_string_equal(to_postgresql("`f` / `f` > 3"), "((\"f\" / NULLIF(\"f\", 0)) > 3)");
+    assert_string_equal(to_postgresql("-`a` + abs(`a`) > 3"),
+                        "(((- \"a\"::bigint) + abs(\"a\"::bigint)) > 3)");
+    static const char *const refused[] = { "concat('N',`zf`) = 'N00042'", "concat(`y`) = '0000'",
+                                           "length(concat(`l1`,`cb`)) > 3", "ceil(`u`) DIV 2 > 3" };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_string_equal(to_postgresql(refused[i]), "refused");
+}
+
 static void
 test_shared_functions(void **state)
 {
@@ -254,6 +305,8 @@ main(void)
         cmocka_unit_test(test_checks_of_mysql),
         cmocka_unit_test(test_refused_of_mysql),
         cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_divisions_of_postgresql),
+        cmocka_unit_test(test_divisions_of_mysql),
         cmocka_unit_test(test_shared_functions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
