@@ -1,4 +1,4 @@
-/* load_internal.h - shared by load.c (the whole, and sinks that load by themselves) and load_rows.c (rows through the queue). */
+/* load_internal.h - shared by load.c (the whole), load_bulk.c (sinks that load by themselves) and load_rows.c (rows through the queue). */
 #ifndef TR_PIPELINE_LOAD_INTERNAL_H
 #define TR_PIPELINE_LOAD_INTERNAL_H
 
@@ -8,6 +8,7 @@
 #include "schema/schema.h"
 
 #define ROWS_BATCH_BYTES ((size_t)512 << 10)
+#define MAX_PARTS 64 /* of one table */
 
 struct load_table {
     struct tr_relation *relation; /* borrowed from the list */
@@ -59,6 +60,13 @@ int tr_load_plan(struct load *load, int max, struct tr_error *err);
 
 /* A part has ended with so many rows and bytes; what is still to come is estimated anew. thread: any. */
 void tr_load_learn_sizes(struct load *load, const struct tr_table_part *part, uint64_t rows, uint64_t bytes);
+
+/* load_bulk.c: every part of every table by the sink's loaders, then the rest of the schema. thread: control, which starts and joins the readers. */
+int tr_load_in_bulk(struct load *load, struct tr_error *err);
+/* The rest of the schema, once all rows are there. */
+int tr_load_finish(struct load *load, struct tr_error *err);
+/* Write down the state of a table at the target, by a load without rows. */
+int tr_load_record(struct load *load, struct load_table *table, bool is_done, struct tr_error *err);
 
 /* Every table's rows through the queue, one table after the other. thread: control, which starts and joins the sink's. */
 int tr_load_through_queue(struct load *load, struct tr_error *err);
