@@ -123,7 +123,8 @@ struct tr_event {
             struct tr_relation *defined;
             const struct tr_ddl_column *columns; /* for each of its columns */
             const char *offset;                  /* of time_zone at that moment: "+02:00"; NULL = not known */
-            bool moves_rows; /* with a partition, or a table's file: the log has no events of them */
+            const char *drops; /* the database that it drops, with its tables; NULL = none */
+            bool moves_rows;   /* with a partition, or a table's file: the log has no events of them */
             /* a new column's default asks a sequence, or makes another value for each row: only the source knows what the rows that are there got */
             bool numbers;
             bool

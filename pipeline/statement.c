@@ -192,6 +192,31 @@ tell_gone(struct tr_task *task, const struct tr_event *event)
     }
 }
 
+/* DROP DATABASE takes tables with it without naming them: the target keeps its own. */
+static void
+tell_dropped(struct tr_task *task, const struct tr_batch *batch)
+{
+    const struct tr_event *event = batch != NULL && batch->nevents > 0 ? &batch->events[batch->nevents - 1]
+                                                                       : NULL;
+    if (event == NULL || event->kind != TR_DDL || event->ddl.drops == NULL)
+        return;
+    const struct tr_txn *txn = &batch->txns[batch->ntxns - 1];
+    size_t len = strlen(event->ddl.drops);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < task->ntables; i++) {
+        const struct tr_table_state *table = &task->tables[i];
+        bool inside = strncmp(table->name, event->ddl.drops, len) == 0 && table->name[len] == '.';
+        bool held = table->known && !table->cut_short && !table->pending;
+        count += inside && held &&
+                 (table->cut == NULL || !task->config.source->covers(task->source, table->cut, txn));
+    }
+    if (count > 0)
+        tr_log(
+            task->config.log, TR_LOG_WARNING, "pipeline",
+            "the source dropped database %s with %u tables of the task; the target keeps them, and their rows",
+            event->ddl.drops, count);
+}
+
 /* A statement that makes a table which the target has says that the source's was dropped: what the target holds are the old one's rows, and nothing of the log removes them. */
 static int
 check_made_anew(struct tr_task *task, const struct tr_event *event, struct tr_error *err)
@@ -220,6 +245,7 @@ int
 tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch **out, struct tr_error *err)
 {
     *out = NULL;
+    tell_dropped(task, batch);
     if (!ends_with_statement(batch))
         return 0;
     struct tr_batch *own = batch->ntxns > 1 ? split(batch) : batch;

@@ -33,6 +33,7 @@ enum {
     EVENT_TAGGED_GTID = 42,
     EVENT_MARIADB_GTID = 162,
     EVENT_MARIADB_GTID_LIST = 163,
+    EVENT_QUERY_COMPRESSED = 165,
 };
 
 void
@@ -208,6 +209,9 @@ watch_edges(struct tr_mysql_progress *progress, uint8_t type, struct tr_cursor c
             progress->in_group = true;
         else if (!progress->in_group || query_is(cur, "COMMIT")) /* XA COMMIT, a statement */
             progress->between = true;
+        break;
+    case EVENT_QUERY_COMPRESSED: /* what is an edge inside of a transaction is too short to be compressed */
+        progress->between = progress->between || !progress->in_group;
         break;
     default: break;
     }

@@ -173,6 +173,7 @@ binlog_read_tagged_gtid(struct binlog *d, struct binlog_frame *f, struct tr_erro
 /* ---------------------------------------------------------------- MariaDB */
 
 enum { STANDALONE = 1, GROUP_COMMIT_ID = 2, PREPARED_XA = 64, COMPLETED_XA = 128 };
+enum { START_ALTER = 2, COMMIT_ALTER = 4, ROLLBACK_ALTER = 8 }; /* binlog_alter_two_phase */
 
 struct mariadb_gtid {
     uint64_t sequence;
@@ -182,7 +183,8 @@ struct mariadb_gtid {
 
 /*
  * MariaDB's gtid: uint64 sequence, uint32 domain, uint8 flags; with GROUP_COMMIT_ID uint64 commit id; with
- * PREPARED_XA or COMPLETED_XA uint32 format, uint8 length of gtrid, uint8 length of bqual, both.
+ * PREPARED_XA or COMPLETED_XA uint32 format, uint8 length of gtrid, uint8 length of bqual, both; then, since
+ * 10.8, uint8 more flags; zeros up to 19 bytes.
  */
 static struct mariadb_gtid
 parse_mariadb_gtid(struct binlog_frame *f)
@@ -194,23 +196,50 @@ parse_mariadb_gtid(struct binlog_frame *f)
     return g;
 }
 
+struct xid {
+    uint32_t format;
+    size_t gtrid_len, bqual_len;
+    const uint8_t *gtrid, *bqual;
+};
+
+/* What follows the flags, up to those that came later. */
+static struct xid
+parse_middle(struct binlog_frame *f, uint8_t flags)
+{
+    struct xid x = { 0 };
+    if (flags & GROUP_COMMIT_ID)
+        tr_cursor_le(&f->cur, 8);
+    if (!(flags & (PREPARED_XA | COMPLETED_XA)))
+        return x;
+    x.format = (uint32_t)tr_cursor_le(&f->cur, 4);
+    x.gtrid_len = tr_cursor_u8(&f->cur);
+    x.bqual_len = tr_cursor_u8(&f->cur);
+    x.gtrid = tr_cursor_bytes(&f->cur, x.gtrid_len);
+    x.bqual = tr_cursor_bytes(&f->cur, x.bqual_len);
+    return x;
+}
+
 int
 binlog_peek_mariadb_gtid(struct binlog_frame *f, struct tr_frame_peek *peek)
 {
     struct mariadb_gtid g = parse_mariadb_gtid(f);
     if (!(g.flags & PREPARED_XA) || (g.flags & STANDALONE))
         return 0;
-    if (g.flags & GROUP_COMMIT_ID)
-        tr_cursor_le(&f->cur, 8);
-    uint32_t format = (uint32_t)tr_cursor_le(&f->cur, 4);
-    size_t gtrid_len = tr_cursor_u8(&f->cur), bqual_len = tr_cursor_u8(&f->cur);
-    const uint8_t *gtrid = tr_cursor_bytes(&f->cur, gtrid_len);
-    const uint8_t *bqual = tr_cursor_bytes(&f->cur, bqual_len);
+    struct xid x = parse_middle(f, g.flags);
     if (f->cur.failed)
         return 0; /* decode() says what is wrong */
     peek->role = TR_ROLE_PREPARED_BEGIN;
-    binlog_xid_text(peek, format, gtrid, gtrid_len, bqual, bqual_len);
+    binlog_xid_text(peek, x.format, x.gtrid, x.gtrid_len, x.bqual, x.bqual_len);
     return 0;
+}
+
+/* The statement comes twice: when the ALTER begins, and with its end, which may be that it was rolled back. Only the second one has done something, and only then. */
+static bool
+is_undecided(struct binlog_frame *f, uint8_t flags)
+{
+    parse_middle(f, flags);
+    uint8_t more = !f->cur.failed && tr_cursor_left(&f->cur) > 0 ? tr_cursor_u8(&f->cur) : 0;
+    return (more & (START_ALTER | ROLLBACK_ALTER)) != 0 && !(more & COMMIT_ALTER);
 }
 
 int
@@ -224,6 +253,7 @@ binlog_read_mariadb_gtid(struct binlog *d, struct binlog_frame *f, struct tr_err
         return rc;
     struct announced *a = announce(d, f);
     snprintf(a->gtid, sizeof a->gtid, "%" PRIu32 "-%" PRIu32 "-%" PRIu64, g.domain, f->server_id, g.sequence);
+    a->undecided = is_undecided(f, g.flags);
     if (g.flags & STANDALONE)
         return 0;
     return binlog_begin(d, f, err);

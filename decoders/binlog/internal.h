@@ -97,6 +97,7 @@ struct table_ids {
     } * items;
     uint32_t count, capacity;
     uint32_t last; /* where the last look-up ended */
+    bool over;     /* the statement that they were told for has ended */
 };
 
 /* A GTID event announces the transaction that follows. */
@@ -106,6 +107,7 @@ struct announced {
     int64_t commit_us;
     uint64_t order;
     uint32_t server_id;
+    bool undecided; /* MariaDB: the ALTER that follows has only begun, or was rolled back */
 };
 
 struct savepoint {
@@ -218,6 +220,8 @@ bool binlog_is_of_present(const struct table *table, const struct tr_value *befo
 /* table_map.c */
 event_reader binlog_read_table_map;
 void binlog_forget_ids(struct binlog *d);
+/* No rows follow by the table ids that were told: the next table map begins another statement. */
+void binlog_end_statement(struct binlog *d);
 void binlog_release_tables(struct binlog *d);
 struct table *binlog_find_id(struct binlog *d, uint64_t id);
 /*

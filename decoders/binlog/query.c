@@ -229,6 +229,49 @@ next_table(struct words *w, const struct query *q, struct table_name *t)
     return t->database[0] != '\0';
 }
 
+/* Behind the text in quotes at `at`; a quote is doubled inside, or behind a backslash. */
+static const char *
+behind_text(const char *at, const char *end)
+{
+    char quote = *at++;
+    for (; at < end; at++) {
+        if (*at == '\\' && quote != '`')
+            at++;
+        else if (*at == quote && (at + 1 == end || at[1] != quote))
+            return at + 1;
+        else if (*at == quote)
+            at++;
+    }
+    return end;
+}
+
+/* MariaDB's SET STATEMENT name = value, ... FOR statement: what counts is behind FOR. The settings were those of its session. */
+static void
+leave_settings_out(struct query *q)
+{
+    struct words w = { q->text, q->text + q->len };
+    int depth = 0;
+    if (!accept(&w, "SET") || !accept(&w, "STATEMENT"))
+        return;
+    while (skip_blanks(&w), w.at < w.end) {
+        if (depth == 0 && accept(&w, "FOR")) {
+            skip_blanks(&w);
+            q->text = w.at;
+            q->len = (size_t)(w.end - w.at);
+            return;
+        }
+        if (strchr("'\"`", *w.at) != NULL) {
+            w.at = behind_text(w.at, w.end);
+        } else if (word_byte(*w.at)) {
+            while (w.at < w.end && word_byte(*w.at))
+                w.at++;
+        } else {
+            depth += *w.at == '(' ? 1 : *w.at == ')' ? -1 : 0;
+            w.at++;
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- kinds of statements */
 
 enum statement {
@@ -497,7 +540,7 @@ static int
 statement_with_edges(struct binlog *d, struct binlog_frame *f, const struct query *q, enum statement kind,
                      struct words *w, struct tr_error *err)
 {
-    bool alone = !d->in_txn;
+    bool alone = !d->in_txn, undecided = d->announced.set && d->announced.undecided;
     int edges = alone ? binlog_begin(d, f, err) : 0;
     if (edges < 0)
         return edges;
@@ -505,6 +548,8 @@ statement_with_edges(struct binlog *d, struct binlog_frame *f, const struct quer
         f->batch->txns[f->batch->ntxns - 1].thread_id = q->thread_id;
     struct tr_txn *txn;
     int rc = binlog_current(d, f, &txn, err);
+    if (alone && undecided)
+        kind = STATEMENT_ADMIN;
     if (rc == 0 && kind == STATEMENT_DML)
         rc = judge_dml(d, f, q, err);
     else if (rc == 0 && kind == STATEMENT_TRUNCATE)
@@ -583,8 +628,10 @@ binlog_read_query(struct binlog *d, struct binlog_frame *f, struct tr_error *err
 {
     struct query q;
     int rc = parse_query(d, f, &q, err);
-    if (rc == 0)
+    if (rc == 0) {
+        leave_settings_out(&q);
         rc = run_statement(d, f, &q, err);
+    }
     free(q.malloced);
     return rc;
 }

@@ -325,6 +325,7 @@ copy_rows(struct binlog *d, struct binlog_frame *f, bool compressed, struct rows
 }
 
 /* Bits of a rows event's own flags. */
+#define STATEMENT_ENDS 0x01
 #define NO_FOREIGN_KEY_CHECKS 0x02 /* the session had them off: nothing cascaded */
 #define SQL_FOREIGN_KEYS 0x10      /* MySQL from 9.6 on: what cascades is logged like any change */
 
@@ -334,9 +335,10 @@ find_table(struct binlog *d, struct binlog_frame *f, struct table **table, uint8
            struct tr_error *err)
 {
     uint64_t id = tr_cursor_le(&f->cur, d->table_id_size);
-    *row_flags = (tr_cursor_le(&f->cur, 2) & (NO_FOREIGN_KEY_CHECKS | SQL_FOREIGN_KEYS)) == 0
-                     ? TR_ROW_CASCADES
-                     : 0;
+    uint64_t told = tr_cursor_le(&f->cur, 2);
+    *row_flags = (told & (NO_FOREIGN_KEY_CHECKS | SQL_FOREIGN_KEYS)) == 0 ? TR_ROW_CASCADES : 0;
+    if (told & STATEMENT_ENDS)
+        binlog_end_statement(d);
     *table = NULL;
     if (f->cur.failed)
         return binlog_fail(d, f, err, "it ends too early");

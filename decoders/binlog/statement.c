@@ -194,6 +194,16 @@ take_rest(struct scan *s, bool alter)
     return known;
 }
 
+/* MariaDB: [WAIT n | NOWAIT], for the table's lock */
+static bool
+skip_wait(struct scan *s)
+{
+    if (binlog_accept(s, "WAIT"))
+        return binlog_next(s).kind == TOKEN_WORD;
+    binlog_accept(s, "NOWAIT");
+    return true;
+}
+
 /* INDEX [IF ...] name [USING type] ON table */
 static bool
 take_index(struct scan *s)
@@ -212,14 +222,17 @@ create(struct scan *s)
     static const char *const kinds[] = {
         "ONLINE", "OFFLINE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", NULL
     };
-    if (binlog_accept(s, "OR") && !binlog_accept(s, "REPLACE"))
+    bool replaces = binlog_accept(s, "OR");
+    if (replaces && !binlog_accept(s, "REPLACE"))
         return TR_VERB_OTHER;
     struct token t = binlog_next(s);
     while (binlog_is_any(&t, kinds))
         t = binlog_next(s);
-    if (binlog_is_word(&t, "TABLE"))
+    if (binlog_is_word(&t, "TABLE")) {
+        s->event->ddl.reshapes = replaces;
         return binlog_if_exists(s) && take_table(s) && take_rest(s, false) ? TR_VERB_CREATE_TABLE
                                                                            : TR_VERB_OTHER;
+    }
     if (binlog_is_word(&t, "SEQUENCE"))
         return binlog_if_exists(s) && take_table(s) ? TR_VERB_CREATE_SEQUENCE : TR_VERB_OTHER;
     return binlog_is_word(&t, "INDEX") && take_index(s) ? TR_VERB_CREATE_INDEX : TR_VERB_OTHER;
@@ -232,6 +245,11 @@ drop(struct scan *s)
         continue;
     if (binlog_accept(s, "INDEX"))
         return take_index(s) ? TR_VERB_DROP_INDEX : TR_VERB_OTHER;
+    if (binlog_accept(s, "DATABASE") || binlog_accept(s, "SCHEMA")) {
+        struct token name = binlog_if_exists(s) ? binlog_next(s) : (struct token){ TOKEN_END, NULL, NULL };
+        s->event->ddl.drops = binlog_is_name(&name) ? binlog_name_of(s, &name) : NULL;
+        return TR_VERB_OTHER;
+    }
     bool sequence = binlog_accept(s, "SEQUENCE");
     if ((!sequence && !binlog_accept(s, "TABLE") && !binlog_accept(s, "TABLES")) || !binlog_if_exists(s))
         return TR_VERB_OTHER;
@@ -248,7 +266,8 @@ alter(struct scan *s)
         continue;
     if (binlog_accept(s, "SEQUENCE"))
         return binlog_if_exists(s) && take_table(s) ? TR_VERB_ALTER_SEQUENCE : TR_VERB_OTHER;
-    bool known = binlog_accept(s, "TABLE") && binlog_if_exists(s) && take_table(s) && take_rest(s, true);
+    bool known = binlog_accept(s, "TABLE") && binlog_if_exists(s) && take_table(s) && skip_wait(s) &&
+                 take_rest(s, true);
     return known ? TR_VERB_ALTER_TABLE : TR_VERB_OTHER;
 }
 
@@ -258,7 +277,7 @@ rename_tables(struct scan *s)
     if ((!binlog_accept(s, "TABLE") && !binlog_accept(s, "TABLES")) || !binlog_if_exists(s))
         return TR_VERB_OTHER;
     for (struct token t = { TOKEN_OTHER, ",", NULL }; binlog_is_mark(&t, ','); t = binlog_next(s))
-        if (!take_table(s) || !binlog_accept(s, "TO") || !take_table(s))
+        if (!take_table(s) || !skip_wait(s) || !binlog_accept(s, "TO") || !take_table(s))
             return TR_VERB_OTHER;
     return TR_VERB_RENAME_TABLE;
 }
@@ -273,6 +292,7 @@ binlog_read_tables(struct tr_arena *arena, struct tr_event *event)
     event->ddl.defined = NULL;
     event->ddl.columns = NULL;
     event->ddl.reshapes = event->ddl.numbers = event->ddl.counts = false;
+    event->ddl.drops = NULL;
     event->ddl.ntables = 0;
     enum tr_ddl_verb verb = binlog_accept(&s, "ALTER")    ? alter(&s)
                             : binlog_accept(&s, "CREATE") ? create(&s)

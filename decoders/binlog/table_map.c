@@ -14,6 +14,13 @@ void
 binlog_forget_ids(struct binlog *d)
 {
     d->ids.count = d->ids.last = 0;
+    d->ids.over = false;
+}
+
+void
+binlog_end_statement(struct binlog *d)
+{
+    d->ids.over = true;
 }
 
 void
@@ -54,7 +61,9 @@ binlog_find_id(struct binlog *d, uint64_t id)
     return found != NULL ? found->table : NULL;
 }
 
-#define MAX_IDS 256 /* of one statement at most; older ones give way */
+#define KEPT_IDS 256 /* from one statement to the next: each tells anew those that it needs */
+#define MAX_IDS \
+    262144 /* of one statement, which tells those of all tables that its session has locked; older ones give way */
 
 static void
 bind_id(struct binlog *d, uint64_t id, struct table *table)
@@ -124,27 +133,42 @@ binlog_table(struct binlog *d, const char *database, size_t database_len, const 
     return t;
 }
 
+static int
+reshaped(struct binlog *d, const struct binlog_frame *f, struct table *table, struct tr_error *err)
+{
+    const struct tr_relation *relation = table->relation;
+    table->stale = true;
+    if (relation == NULL || relation->skip || relation->named_at <= f->order)
+        return 0;
+    tr_fail(
+        err, TR_REFUSED,
+        "table %s.%s was changed at %s:%llu, and the columns of rows from before it were told by the shape that it has got since",
+        table->database, table->name, d->file, (unsigned long long)TR_BINLOG_OFFSET(f->order));
+    return tr_error_hint(
+        err, "SET GLOBAL binlog_row_metadata = 'FULL' on the source, end the sessions that were open before, "
+             "and load the table again (tailrace reload)");
+}
+
+static int
+reshaped_all(struct binlog *d, const struct binlog_frame *f, const char *database, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < d->nbuckets; i++)
+        for (struct table *t = d->buckets[i]; rc == 0 && t != NULL; t = t->next)
+            rc = strcmp(t->database, database) == 0 ? reshaped(d, f, t, err) : 0;
+    return rc;
+}
+
 int
 binlog_reshaped(struct binlog *d, const struct binlog_frame *f, const struct tr_event *statement,
                 struct tr_error *err)
 {
-    for (uint32_t i = 0; statement->ddl.reshapes && i < statement->ddl.ntables; i++) {
+    int rc = statement->ddl.drops != NULL ? reshaped_all(d, f, statement->ddl.drops, err) : 0;
+    for (uint32_t i = 0; rc == 0 && statement->ddl.reshapes && i < statement->ddl.ntables; i++) {
         const char *database = statement->ddl.tables[i].schema, *name = statement->ddl.tables[i].name;
-        struct table *table = binlog_table(d, database, strlen(database), name, strlen(name));
-        const struct tr_relation *relation = table->relation;
-        table->stale = true;
-        if (relation == NULL || relation->skip || relation->named_at <= f->order)
-            continue;
-        tr_fail(
-            err, TR_REFUSED,
-            "table %s.%s was changed at %s:%llu, and the columns of rows from before it were told by the shape that it has got since",
-            database, name, d->file, (unsigned long long)TR_BINLOG_OFFSET(f->order));
-        return tr_error_hint(
-            err,
-            "SET GLOBAL binlog_row_metadata = 'FULL' on the source, end the sessions that were open before, "
-            "and load the table again (tailrace reload)");
+        rc = reshaped(d, f, binlog_table(d, database, strlen(database), name, strlen(name)), err);
     }
-    return 0;
+    return rc;
 }
 
 static void
@@ -166,6 +190,9 @@ binlog_read_table_map(struct binlog *d, struct binlog_frame *f, struct tr_error 
 {
     uint64_t id = tr_cursor_le(&f->cur, d->table_id_size);
     tr_cursor_le(&f->cur, 2);
+    if (d->ids.over && d->ids.count > KEPT_IDS)
+        binlog_forget_ids(d);
+    d->ids.over = false;
     const uint8_t *wire = f->cur.at;
     size_t wire_len = tr_cursor_left(&f->cur);
     struct table *known = binlog_find_id(d, id);

@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "core/clock.h"
 #include "core/memory.h"
@@ -129,13 +130,13 @@ binlog_read_xid(struct binlog *d, struct binlog_frame *f, struct tr_error *err)
     return f->cur.failed ? binlog_fail(d, f, err, "it ends too early") : binlog_commit(d, f, err);
 }
 
-/* ---------------------------------------------------------------- savepoints */
+/* ---------------------------------------------------------------- savepoints: the case of their names does not count */
 
 void
 binlog_savepoint(struct binlog *d, const char *name)
 {
     for (uint32_t i = 0; i < d->nsavepoints; i++) { /* the same name anew takes the place of the old one */
-        if (strcmp(d->savepoints[i].name, name) != 0)
+        if (strcasecmp(d->savepoints[i].name, name) != 0)
             continue;
         free(d->savepoints[i].name);
         memmove(&d->savepoints[i], &d->savepoints[i + 1], (d->nsavepoints - i - 1) * sizeof *d->savepoints);
@@ -149,7 +150,7 @@ binlog_savepoint(struct binlog *d, const char *name)
     d->savepoints[d->nsavepoints++] = (struct savepoint){ tr_strdup(name), d->events };
 }
 
-/* The events of the transaction from number `keep` on leave the batch. */
+/* The events of the transaction from number `keep` on leave the batch, but for what they tell of a table's shape: that was changed before. */
 static int
 drop_events(struct binlog *d, struct binlog_frame *f, uint64_t keep, struct tr_error *err)
 {
@@ -162,14 +163,17 @@ drop_events(struct binlog *d, struct binlog_frame *f, uint64_t keep, struct tr_e
         err->class = TR_RETRY; /* with larger batches it can be read */
         return -TR_RETRY;
     }
-    uint32_t stay = (uint32_t)(keep - txn->events_before);
-    for (uint32_t i = txn->first_event + stay; i < f->batch->nevents; i++) {
-        uint8_t kind = f->batch->events[i].kind;
+    struct tr_event *events = f->batch->events;
+    uint32_t to = txn->first_event + (uint32_t)(keep - txn->events_before);
+    for (uint32_t i = to; i < f->batch->nevents; i++) {
+        uint8_t kind = events[i].kind;
         f->batch->rows -= kind == TR_INSERT || kind == TR_UPDATE || kind == TR_DELETE;
+        if (kind == TR_SCHEMA)
+            events[to++] = events[i];
     }
-    f->batch->nevents = txn->first_event + stay;
-    txn->nevents = stay;
-    d->events = keep;
+    f->batch->nevents = to;
+    txn->nevents = to - txn->first_event;
+    d->events = txn->events_before + txn->nevents;
     return 0;
 }
 
@@ -179,7 +183,7 @@ binlog_undo(struct binlog *d, struct binlog_frame *f, const char *savepoint, str
     if (savepoint == NULL)
         return drop_events(d, f, 0, err);
     for (uint32_t i = d->nsavepoints; i > 0; i--) {
-        if (strcmp(d->savepoints[i - 1].name, savepoint) != 0)
+        if (strcasecmp(d->savepoints[i - 1].name, savepoint) != 0)
             continue;
         forget_savepoints(d, i);
         return drop_events(d, f, d->savepoints[i - 1].events, err);

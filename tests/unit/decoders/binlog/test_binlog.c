@@ -101,6 +101,130 @@ undone_rows_leave_the_batch(void **state)
     log_close(&log);
 }
 
+/* The server does not tell them apart by their case. */
+static void
+savepoints_have_no_case(void **state)
+{
+    (void)state;
+    struct log log = log_open(NULL);
+    log_feed_query(&log, "m", "BEGIN");
+    log_feed_insert(&log, 1);
+    log_feed_query(&log, "m", "SAVEPOINT `s`");
+    log_feed_insert(&log, 2);
+    log_feed_query(&log, "m", "SAVEPOINT `S`");
+    log_feed_insert(&log, 3);
+    assert_int_equal(log_feed_query(&log, "m", "ROLLBACK TO `s`"), 0);
+    assert_int_equal(log.batch->nevents, 2);
+    log_close(&log);
+}
+
+/* The table was altered before the transaction that is undone: what its first row told of that is still true. */
+static void
+a_shape_is_told_although_its_row_is_undone(void **state)
+{
+    static const uint8_t wider[] = { 5,  0, 0, 0, 0, 0, 1, 0, 1,  'm', 0, 1, 't', 0, 2,   8, 15, 2,
+                                     40, 0, 2, 1, 1, 0, 2, 1, 45, 4,   4, 1, 'a', 1, 'b', 8, 1,  0 };
+    static const uint8_t rows[] = { 5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 'x' };
+    (void)state;
+    struct log log = log_open(NULL);
+    log_feed_query(&log, "m", "BEGIN");
+    log_feed_insert(&log, 1);
+    log_feed_query(&log, "m", "COMMIT");
+    log_feed_query(&log, "m", "BEGIN");
+    assert_int_equal(log_feed(&log, 19, 0, wider, sizeof wider), 0);
+    assert_int_equal(log_feed(&log, 30, 0, rows, sizeof rows), TR_DECODED_ROW);
+    assert_int_equal(log_feed_query(&log, "m", "ROLLBACK"), TR_DECODED_COMMIT);
+    assert_int_equal(log.batch->nevents, 2);
+    assert_int_equal(log.batch->events[1].kind, TR_SCHEMA);
+    assert_int_equal(log.batch->txns[1].nevents, 1);
+    assert_int_equal(log.batch->rows, 1);
+    log_close(&log);
+}
+
+/* Each statement of a session with LOCK TABLES tells all tables that it has locked. */
+static void
+a_statement_may_tell_of_many_tables(void **state)
+{
+    (void)state;
+    struct log log = log_open(NULL);
+    log_feed_query(&log, "m", "BEGIN");
+    for (int statement = 0; statement < 3; statement++) {
+        for (unsigned n = 0; n < 1000; n++) {
+            uint8_t map[] = { 0, 0,  0, 0, 0, 0, 1, 0, 1, 'm', 0, 3, 't', 0,   0, 0,   2, 3, 15,
+                              2, 40, 0, 2, 1, 1, 0, 2, 1, 45,  4, 4, 1,   'a', 1, 'b', 8, 1, 0 };
+            map[0] = map[13] = (uint8_t)(n % 250 + 1);
+            map[1] = map[14] = (uint8_t)(n / 250 + 1);
+            assert_int_equal(log_feed(&log, 19, 0, map, sizeof map), 0);
+        }
+        for (unsigned n = 0; n < 1000; n += 999) {
+            uint8_t rows[] = { 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 3, 0, 7, 0, 0, 0, 2, 'h', 'i' };
+            rows[0] = (uint8_t)(n % 250 + 1);
+            rows[1] = (uint8_t)(n / 250 + 1);
+            rows[6] = n == 999; /* the statement ends */
+            assert_int_equal(log_feed(&log, 30, 0, rows, sizeof rows), TR_DECODED_ROW);
+        }
+    }
+    assert_int_equal(log.batch->nevents, 6);
+    log_close(&log);
+}
+
+static int
+feed_mariadb_gtid(struct log *log, uint8_t flags, uint8_t more)
+{
+    uint8_t body[19] = { 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, more };
+    return log_feed(log, 162, 0, body, sizeof body);
+}
+
+/* binlog_alter_two_phase: the log has the statement when it begins, and when it is decided. */
+static void
+an_alter_of_two_phases_counts_when_it_is_done(void **state)
+{
+    enum { alone = 1 | 32, both = TR_DECODED_BEGIN | TR_DECODED_COMMIT };
+    static const char text[] = "ALTER TABLE t ADD c int";
+    struct tr_binlog_format format = { .flavour = TR_BINLOG_MARIADB };
+    (void)state;
+    struct log log = log_open(&format);
+    assert_int_equal(feed_mariadb_gtid(&log, alone, 2), 0);
+    assert_int_equal(log_feed_query(&log, "m", text), both);
+    assert_int_equal(feed_mariadb_gtid(&log, alone, 8), 0);
+    assert_int_equal(log_feed_query(&log, "m", text), both);
+    assert_int_equal(log.batch->nevents, 0);
+    assert_int_equal(feed_mariadb_gtid(&log, alone, 4), 0);
+    assert_int_equal(log_feed_query(&log, "m", text), both | TR_DECODED_ROW);
+    assert_int_equal(feed_mariadb_gtid(&log, alone, 0), 0);
+    assert_int_equal(log_feed_query(&log, "m", text), both | TR_DECODED_ROW);
+    assert_int_equal(log.batch->nevents, 2);
+    log_close(&log);
+}
+
+/* The settings that a statement of MariaDB's brings with it are those of its session. */
+static void
+settings_before_a_statement_are_left_out(void **state)
+{
+    static const struct {
+        const char *text, *statement; /* NULL = nothing of it concerns tables */
+    } cases[] = {
+        { "SET STATEMENT lock_wait_timeout=5 FOR ALTER TABLE t ADD c int", "ALTER TABLE t ADD c int" },
+        { "/* a */ set statement sql_mode = concat('it''s FOR', \"\\\" FOR\", (`FOR`)), x=1 /* FOR */ FOR\n DROP TABLE t",
+          "DROP TABLE t" },
+        { "SET STATEMENT a=1 FOR GRANT ALL ON *.* TO u", NULL },
+        { "SET PASSWORD FOR u = 'x'", NULL },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct log log = log_open(NULL);
+        assert_true(log_feed_query(&log, "m", cases[i].text) >= 0);
+        assert_int_equal(log.batch->nevents, cases[i].statement != NULL);
+        if (cases[i].statement != NULL)
+            assert_string_equal(log.batch->events[0].ddl.text, cases[i].statement);
+        log_close(&log);
+    }
+    struct log log = log_open(NULL);
+    log_feed_query(&log, "m", "SET STATEMENT max_statement_time=1 FOR TRUNCATE TABLE t");
+    assert_int_equal(log.batch->events[0].kind, TR_TRUNCATE);
+    log_close(&log);
+}
+
 static void
 undoing_what_has_left_asks_for_larger_batches(void **state)
 {
@@ -395,6 +519,11 @@ main(void)
         cmocka_unit_test(an_announced_transaction_begins_behind_its_name),
         cmocka_unit_test(labels_in_wide_characters),
         cmocka_unit_test(undone_rows_leave_the_batch),
+        cmocka_unit_test(savepoints_have_no_case),
+        cmocka_unit_test(a_shape_is_told_although_its_row_is_undone),
+        cmocka_unit_test(a_statement_may_tell_of_many_tables),
+        cmocka_unit_test(an_alter_of_two_phases_counts_when_it_is_done),
+        cmocka_unit_test(settings_before_a_statement_are_left_out),
         cmocka_unit_test(undoing_what_has_left_asks_for_larger_batches),
         cmocka_unit_test(a_server_that_died_in_a_transaction_undid_it),
         cmocka_unit_test(statements_with_rows_are_refused_for_tables_of_the_task),

@@ -104,6 +104,28 @@ check_definitions(const char *text, int64_t sql_mode, const char *expected)
     tr_arena_fini(&arena);
 }
 
+/* What it makes is another table than the one before. */
+static void
+test_a_table_that_is_replaced_has_another_shape(void **state)
+{
+    static const struct {
+        const char *text;
+        bool reshapes;
+    } cases[] = {
+        { "CREATE OR REPLACE TABLE t (b int, a int)", true },
+        { "CREATE TABLE IF NOT EXISTS t (b int, a int)", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tr_arena arena;
+        struct tr_event event = { .ddl = { .database = "d", .text = cases[i].text } };
+        tr_arena_init(&arena);
+        binlog_read_tables(&arena, &event);
+        assert_int_equal(event.ddl.reshapes, cases[i].reshapes);
+        tr_arena_fini(&arena);
+    }
+}
+
 /* Their expressions are spelled so that no session's settings matter to them. */
 static void
 test_generated_columns_are_read(void **state)
@@ -193,6 +215,8 @@ test_columns_that_are_renamed_are_found(void **state)
         false, "");
     check_columns("ALTER TABLE t ADD x int, DROP COLUMN y", true, "");
     check_columns("ALTER TABLE t MODIFY e enum('CHANGE a b')", true, "");
+    check_definitions("ALTER TABLE t WAIT 5 ADD c int DEFAULT 7", 0, "+c int 7");
+    check_definitions("ALTER TABLE t NOWAIT DROP c", 0, "-c");
 }
 
 static void
@@ -231,6 +255,10 @@ test_tables_of_each_statement_are_found(void **state)
     check_values("ALTER TABLE t MODIFY a char(36) DEFAULT (uuid()), AUTO_INCREMENT=5", false, false);
     check_values("ALTER TABLE t ADD a int AUTO_INCREMENT PRIMARY KEY FIRST", false, true);
     check("RENAME TABLE a TO b, e.c TO e.d", "rename: d.a@a d.b@b e.c@e.c e.d@e.d");
+    check("RENAME TABLE IF EXISTS a WAIT 5 TO b, wait NOWAIT TO nowait",
+          "rename: d.a@a d.b@b d.wait@wait d.nowait@nowait");
+    check("ALTER TABLE t WAIT 5 RENAME TO u", "alter: d.t@t d.u@u");
+    check("ALTER TABLE t NOWAIT EXCHANGE PARTITION p WITH TABLE q", "alter: d.t@t d.q@q");
 }
 
 static void
@@ -289,6 +317,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_of_each_statement_are_found),
         cmocka_unit_test(test_columns_that_are_renamed_are_found),
+        cmocka_unit_test(test_a_table_that_is_replaced_has_another_shape),
         cmocka_unit_test(test_generated_columns_are_read),
         cmocka_unit_test(test_columns_that_are_added_are_read),
         cmocka_unit_test(test_definitions_that_are_not_understood_are_left_out),
