@@ -322,7 +322,7 @@ set_socket_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
 }
 
-/* Statements that not every server knows are run on their own and may fail. */
+/* What the client library says of its character set a server may overrule (init_connect, character_set_client_handshake): then every text would be stored as another one. */
 static int
 pin_session(MYSQL *conn, const struct tr_mysql_config *config, struct tr_error *err)
 {
@@ -331,8 +331,9 @@ pin_session(MYSQL *conn, const struct tr_mysql_config *config, struct tr_error *
     tr_buffer_printf(
         &sql,
         "SET SESSION time_zone = '+00:00', sql_mode = '%s', autocommit = 1, wait_timeout = 86400, net_read_timeout = 3600,"
-        " net_write_timeout = 3600, sql_quote_show_create = 1, group_concat_max_len = 16777216, character_set_results = utf8mb4,"
-        " sql_safe_updates = 0, sql_select_limit = DEFAULT, %s",
+        " net_write_timeout = 3600, sql_quote_show_create = 1, group_concat_max_len = 16777216, character_set_client = utf8mb4,"
+        " character_set_connection = utf8mb4, character_set_results = utf8mb4, sql_safe_updates = 0, sql_select_limit = DEFAULT,"
+        " completion_type = NO_CHAIN, %s",
         config->sql_mode != NULL ? config->sql_mode : TR_MYSQL_SQL_MODE,
         tr_mysql_is_mariadb(conn) ? "max_statement_time = 0"
                                   : "max_execution_time = 0, information_schema_stats_expiry = 0");
