@@ -156,3 +156,36 @@ tr_text_is_number(const char *text, size_t len)
     }
     return p == end;
 }
+
+#define EXPONENT_MAX 400
+
+bool
+tr_text_plain_number(const char *text, size_t len, struct tr_buffer *out)
+{
+    if (!tr_text_is_number(text, len))
+        return false;
+    const char *end = text + len, *digits = text + (*text == '-'), *p = past_digits(digits, end);
+    long whole = p - digits, exponent = 0;
+    const char *fraction = p < end && *p == '.' ? p + 1 : p;
+    long behind = past_digits(fraction, end) - fraction;
+    p = fraction + behind;
+    if (p < end) {
+        bool down = p[1] == '-';
+        for (p += 1 + (p[1] == '-' || p[1] == '+'); p < end && exponent <= EXPONENT_MAX; p++)
+            exponent = exponent * 10 + (*p - '0');
+        if (exponent > EXPONENT_MAX)
+            return false;
+        exponent = down ? -exponent : exponent;
+    }
+    long point = whole + exponent, last = point > whole + behind ? point : whole + behind;
+    if (*text == '-')
+        tr_buffer_byte(out, '-');
+    if (point <= 0)
+        tr_buffer_byte(out, '0');
+    for (long i = point < 0 ? point : 0; i < last; i++) {
+        if (i == point)
+            tr_buffer_byte(out, '.');
+        tr_buffer_byte(out, i < 0 || i >= whole + behind ? '0' : i < whole ? digits[i] : fraction[i - whole]);
+    }
+    return true;
+}

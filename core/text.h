@@ -21,4 +21,7 @@ void tr_text_json(struct tr_buffer *out, const char *text, size_t len);
 /* A number as JSON writes it (RFC 8259, section 6): no leading zeros, no bare point, no NaN. */
 bool tr_text_is_number(const char *text, size_t len);
 
+/* Such a number without its exponent: 1.5e-7 as 0.00000015. False for what is none, or would have more than 400 digits more. */
+bool tr_text_plain_number(const char *text, size_t len, struct tr_buffer *out);
+
 #endif

@@ -94,6 +94,8 @@ read_column(struct tr_my_table *table, struct tr_my_column *column, MYSQL_ROW ro
                         strcasestr(row[C_EXTRA], "DEFAULT_GENERATED") == NULL;
     column->auto_increment = strcasestr(row[C_EXTRA], "auto_increment") != NULL;
     column->has_default = row[C_HAS_DEFAULT][0] == '1' || column->auto_increment;
+    column->fills_null = column->not_null &&
+                         (column->auto_increment || strcasecmp(row[C_DATA_TYPE], "timestamp") == 0);
     column->length = row[C_LENGTH] != NULL ? (int64_t)strtoull(row[C_LENGTH], NULL, 10) : -1;
     column->precision = row[C_PRECISION] != NULL ? atoi(row[C_PRECISION]) : 0;
     column->scale = row[C_FRACTION] != NULL ? atoi(row[C_FRACTION])

@@ -202,7 +202,14 @@ decimal_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     bool infinite = is_not_finite(text, len);
     if (infinite && text[0] == 'N')
         return misfit(c, cell, FORM_NULL, NULL, 0, "NaN has no form there");
-    if (!infinite && (!is_numeral(text, len) || memchr(text, 'e', len) != NULL))
+    if (!infinite && memchr(text, 'e', len) != NULL) { /* of it the server cuts off digits without a word */
+        tr_buffer_reset(&c->values->converted);
+        if (!tr_text_plain_number(text, len, &c->values->converted))
+            return give(cell, FORM_TEXT, text, len);
+        text = c->values->converted.data;
+        len = c->values->converted.len;
+    }
+    if (!infinite && !is_numeral(text, len))
         return give(cell, FORM_TEXT, text, len); /* the server reads it, in strict mode */
     if (infinite || whole_digits(text, len) > (size_t)(precision - scale)) {
         char negative = text[0];
@@ -250,6 +257,29 @@ float_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     return give(cell, is_numeral(text, len) ? FORM_BARE : FORM_TEXT, text, len);
 }
 
+/* A number: its text would be taken for the codes of its digits. */
+static int
+number_bits(struct context *c, const char *text, size_t len, struct cell *cell)
+{
+    struct tr_buffer *out = &c->values->converted;
+    int64_t bits = c->target->length;
+    uint64_t number = 0;
+    bool whole = true, large = false;
+    for (size_t i = 0; i < len && whole; i++) {
+        whole = isdigit((unsigned char)text[i]);
+        large = large || __builtin_mul_overflow(number, UINT64_C(10), &number) ||
+                __builtin_add_overflow(number, (uint64_t)(text[i] - '0'), &number);
+    }
+    if (!whole)
+        return misfit(c, cell, FORM_NULL, NULL, 0, "the value is not a whole number of 0 or more");
+    if (large || (bits >= 0 && bits < 64 && number >> bits != 0))
+        return misfit(c, cell, FORM_NULL, NULL, 0, "it has more bits");
+    for (int shift = 56; shift >= 0; shift -= 8)
+        if (shift < bits || bits < 0)
+            tr_buffer_byte(out, (char)(number >> shift & 0xff));
+    return give(cell, FORM_BITS, out->data, out->len);
+}
+
 /* A string of bits as big-endian bytes, right-aligned as BIT(n) is. */
 static int
 bit_cell(struct context *c, const char *text, size_t len, struct cell *cell)
@@ -259,6 +289,8 @@ bit_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     tr_buffer_reset(out);
     if (logical == TR_BOOL)
         return give(cell, FORM_BITS, text[0] == 't' ? "\1" : "\0", 1);
+    if (is_numeral(text, len) && logical != TR_BIT && logical != TR_VARBIT)
+        return number_bits(c, text, len, cell);
     if (logical != TR_BIT && logical != TR_VARBIT)
         return give(cell, FORM_TEXT, text, len);
     if ((int64_t)len > c->target->length && c->target->length >= 0)
@@ -394,8 +426,10 @@ date_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     int out = beyond(text, len);
     if (out != 0)
         return misfit(c, cell, FORM_TEXT, out < 0 ? LOW_DATE : HIGH_DATE, 10, "the date is out of range");
+    if (c->source->logical == TR_TIMESTAMPTZ && len > 3 && memcmp(text + len - 3, "+00", 3) == 0)
+        len -= 3;
     if (len > 10 && c->source->logical != TR_DATE &&
-        memcmp(text + 10, " 00:00:00", len - 10 < 9 ? len - 10 : 9) != 0)
+        (memcmp(text + 10, " 00:00:00", len - 10 < 9 ? len - 10 : 9) != 0 || fraction_digits(text, len) > 0))
         return misfit(c, cell, FORM_TEXT, text, 10, "it has a time of day");
     return give(cell, FORM_TEXT, text, len < 10 ? len : 10);
 }
@@ -517,11 +551,25 @@ vector_cell(struct context *c, const char *text, size_t len, struct cell *cell)
                : give(cell, FORM_BINARY, out->data, out->len);
 }
 
+/* The server would take it for an order to count, or for the time of now. */
+static int
+refuse_null(struct context *c)
+{
+    tr_fail(c->err, TR_CONFLICT, "column %s: it is NULL, and the target's column is %s NOT NULL",
+            c->source->name, c->target->type);
+    tr_error_hint(c->err,
+                  "let the target's column be NULL, too (ALTER TABLE %s MODIFY ... NULL), and start again",
+                  c->map->label);
+    return -TR_CONFLICT;
+}
+
 static int
 cell_of(struct context *c, const struct tr_value *value, struct cell *cell)
 {
     const char *text = value->data;
     size_t len = value->len;
+    if (value->state == TR_NULL && c->target->fills_null)
+        return refuse_null(c);
     if (value->state == TR_NULL)
         return give(cell, FORM_NULL, NULL, 0);
     if (value->codec != TR_CODEC_TEXT && value->codec != TR_CODEC_RAW) {

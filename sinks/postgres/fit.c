@@ -192,8 +192,20 @@ numeric(struct context *c)
     int whole, fraction, precision = c->fit->precision, scale = c->fit->scale;
     if (c->source->logical == TR_BIT)
         read_bits(c);
+    if (precision >= 0 &&
+        memchr(c->text, 'e', c->len) != NULL) { /* of it the server rounds off digits without a word */
+        struct tr_buffer plain;
+        tr_buffer_init(&plain, 4096);
+        if (tr_text_plain_number(c->text, c->len, &plain)) {
+            tr_buffer_reset(&c->values->canonical);
+            tr_buffer_add(&c->values->canonical, plain.data, plain.len);
+            c->text = c->values->canonical.data;
+            c->len = c->values->canonical.len;
+        }
+        tr_buffer_fini(&plain);
+    }
     if (precision < 0 || !count_digits(c->text, c->len, &whole, &fraction))
-        return give(c, c->text, c->len); /* NaN, an exponent: the server reads it */
+        return give(c, c->text, c->len); /* NaN: the server reads it */
     if (whole > precision - scale) {
         nines(&c->values->converted, c->text[0] == '-', precision, scale);
         return misfit_converted(c, "the number is out of range");
@@ -300,11 +312,13 @@ date(struct context *c)
         tr_buffer_add(&c->values->converted, day, 10);
         return misfit_converted(c, "there is no such day");
     }
-    if (c->len > 10 && c->text[4] == '-' && c->text[10] == ' ' && strncmp(c->text + 10, " 00:00:00", 9) != 0)
+    bool timed = c->len > 10 && c->text[4] == '-' && c->text[10] == ' ',
+         before = timed && c->text[c->len - 1] == 'C', lost = false;
+    if (timed)
+        cut_fraction(c->text, c->len, 0, &lost);
+    if (timed && c->len > (before ? 13 : 10) && (lost || strncmp(c->text + 10, " 00:00:00", 9) != 0))
         return misfit(c, c->text, 10, "it has a time of day");
-    return give(
-        c, c->text,
-        c->len > 10 && c->text[10] == ' ' && c->text[4] == '-' && c->text[c->len - 1] != 'C' ? 10 : c->len);
+    return give(c, c->text, timed && !before ? 10 : c->len);
 }
 
 static int

@@ -75,10 +75,43 @@ test_numbers(void **state)
         assert_false(tr_text_is_number(bad[i], strlen(bad[i])));
 }
 
+static void
+test_plain_numbers(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        { "1.5e-07", "0.00000015" },
+        { "-1e-1", "-0.1" },
+        { "1e+3", "1000" },
+        { "12.5e1", "125" },
+        { "12.5E+2", "1250" },
+        { "1.25e1", "12.5" },
+        { "125e-2", "1.25" },
+        { "7", "7" },
+        { "-0.5", "-0.5" },
+        { "0e0", "0" },
+        { "125e-3", "0.125" },
+        { "1e401", NULL },
+        { "1e", NULL },
+        { "NaN", NULL },
+        { "", NULL },
+        { "1e99999999999", NULL },
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct tr_buffer out;
+        tr_buffer_init(&out, 4096);
+        assert_int_equal(tr_text_plain_number(texts[i][0], strlen(texts[i][0]), &out), texts[i][1] != NULL);
+        if (texts[i][1] != NULL)
+            assert_string_equal(out.data, texts[i][1]);
+        tr_buffer_fini(&out);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_utf8), cmocka_unit_test(test_escapes),
-                                        cmocka_unit_test(test_numbers) };
+                                        cmocka_unit_test(test_numbers),
+                                        cmocka_unit_test(test_plain_numbers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,9 @@ test_decimals_and_floats(void **state)
     assert_string_equal(sql_of(TR_DECIMAL, TR_MY_DECIMAL, "NaN"), "refused");
     assert_string_equal(clamped(TR_DECIMAL, TR_MY_DECIMAL, "-Infinity"), "-999.99");
     assert_string_equal(clamped(TR_DECIMAL, TR_MY_DECIMAL, "NaN"), "NULL");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "1.5e-07"), "refused");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "1e+20"), "refused");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "-2.5e-1"), "-0.25");
     target.precision = 19;
     assert_string_equal(sql_of(TR_MONEY, TR_MY_DECIMAL, "-$1,234.50"), "-1234.50");
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_FLOAT, "1e-05"), "1e-05");
@@ -136,6 +139,13 @@ test_bytes_and_bits(void **state)
     assert_string_equal(sql_of(TR_BYTES, TR_MY_BINARY, "\\x00ff27"), "x'00ff27'");
     assert_string_equal(sql_of(TR_BYTES, TR_MY_BINARY, "\\x"), "x''");
     assert_string_equal(written("\0'", TR_CODEC_RAW, 2, TR_MY_VALUE_STOP, false), "x'0027'");
+    target.length = 12;
+    assert_string_equal(sql_of(TR_INT32, TR_MY_BIT, "5"), "0x0005");
+    assert_string_equal(sql_of(TR_INT32, TR_MY_BIT, "4096"), "refused");
+    assert_string_equal(sql_of(TR_INT32, TR_MY_BIT, "-1"), "refused");
+    target.length = 64;
+    assert_string_equal(sql_of(TR_UINT64, TR_MY_BIT, "18446744073709551615"), "0xffffffffffffffff");
+    assert_string_equal(sql_of(TR_DECIMAL, TR_MY_BIT, "18446744073709551616"), "refused");
     target.length = 1;
     assert_string_equal(sql_of(TR_BYTES, TR_MY_BINARY, "\\x00ff"), "refused");
     target.length = 16;
@@ -158,6 +168,8 @@ test_times(void **state)
     assert_string_equal(sql_of(TR_TIMESTAMP, TR_MY_DATETIME, "10000-01-01 00:00:00"), "refused");
     assert_string_equal(clamped(TR_TIMESTAMP, TR_MY_DATETIME, "0044-03-15 12:00:00 BC"),
                         "'0001-01-01 00:00:00'");
+    assert_string_equal(sql_of(TR_TIMESTAMP, TR_MY_DATE, "2024-01-02 00:00:00.5"), "refused");
+    assert_string_equal(sql_of(TR_TIMESTAMPTZ, TR_MY_DATE, "2024-01-02 00:00:00.000+00"), "'2024-01-02'");
     assert_string_equal(sql_of(TR_DATE, TR_MY_DATE, "0044-03-15 BC"), "refused");
     assert_string_equal(clamped(TR_DATE, TR_MY_DATE, "infinity"), "'9999-12-31'");
     assert_string_equal(sql_of(TR_TIME, TR_MY_TIME, "838:59:59.000000"), "'838:59:59.000000'");

@@ -1,0 +1,89 @@
+"""What a MySQL or MariaDB target makes of texts, numbers and NULL by settings and types of its own."""
+
+import pytest
+
+from harness.replication import drain, task_config
+from harness.servers import MariaDB
+
+ODD = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0, "local-infile": 1, "init-connect": "SET NAMES latin1", "character-set-server": "latin1",
+       "completion-type": "CHAIN"}
+
+
+@pytest.fixture(name="odd", scope="module")
+def _odd():
+    with MariaDB(options=ODD, name="odd") as server:
+        server.sql("CREATE USER plain@'%' IDENTIFIED BY 'x'")
+        server.sql("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, PROCESS ON *.* TO plain@'%'")
+        server.sql("COMMIT AND NO CHAIN")
+        yield server
+
+
+@pytest.fixture
+def shop(mariadb_server, odd):
+    """A database of the source whose name is free at the target; what the harness itself does there ends with COMMIT."""
+    database = mariadb_server.database()
+    database.sql(f"ALTER DATABASE `{database.name}` CHARACTER SET utf8mb4")
+    odd.drop_database(database.name)
+    odd.drop_database("tailrace")
+    yield database
+    database.drop()
+
+
+def config_of(shop, odd, **options):
+    return task_config(shop.url, odd.url(user="plain", password="x"), tables={"include": [f"{shop.name}.%"]}, **options)
+
+
+def test_texts_whatever_the_server_makes_of_connections(shop, odd, tailrace):
+    """Only accounts without privileges of an administrator meet init_connect."""
+    shop.sql("CREATE TABLE `tä` (id int PRIMARY KEY, v varchar(20)) CHARACTER SET utf8mb4")
+    shop.sql("INSERT INTO `tä` VALUES (1, 'é€😀'), (2, 'x')")
+    drain(tailrace, config_of(shop, odd))
+    shop.sql("INSERT INTO `tä` VALUES (3, 'é€😀')")
+    shop.sql("UPDATE `tä` SET v = 'ß' WHERE id = 2")
+    shop.sql("ALTER TABLE `tä` ADD COLUMN w varchar(20) DEFAULT 'ö'")
+    drain(tailrace, config_of(shop, odd))
+    query = "SELECT id, HEX(v), HEX(w) FROM `{}`.`tä` ORDER BY id"
+    assert odd.sql(query.format(shop.name)) == shop.sql(query.format(shop.name))
+
+
+def test_numbers_in_bits(shop, odd, tailrace):
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY, v bigint unsigned)")
+    shop.sql("INSERT INTO t VALUES (1, 5), (2, 266)")
+    odd.sql(f"CREATE DATABASE {shop.name}")
+    odd.sql(f"CREATE TABLE {shop.name}.t (id int PRIMARY KEY, v bit(16))")
+    drain(tailrace, config_of(shop, odd))
+    shop.sql("INSERT INTO t VALUES (3, 65535)")
+    drain(tailrace, config_of(shop, odd))
+    assert odd.sql(f"SELECT id, v + 0 FROM {shop.name}.t ORDER BY id") == [(1, 5), (2, 266), (3, 65535)]
+    shop.sql("INSERT INTO t VALUES (4, 65536)")
+    run = tailrace.run("run", config={**config_of(shop, odd), "stop": "drained"}, timeout=60)
+    assert run.status == 1 and "it has more bits" in run.stderr and "id=4" in run.stderr, run.stderr
+
+
+@pytest.mark.parametrize("kind", ["timestamp NOT NULL", "int NOT NULL AUTO_INCREMENT, KEY (v)"])
+def test_null_is_no_order_to_count(shop, odd, tailrace, kind):
+    """A NOT NULL column of these takes NULL, and stores something else."""
+    odd.sql(f"CREATE DATABASE {shop.name}")
+    odd.sql(f"CREATE TABLE {shop.name}.t (id int PRIMARY KEY, v {kind})")
+    shop.sql(f"CREATE TABLE t (id int PRIMARY KEY, v {kind.split()[0]} NULL)")
+    config = config_of(shop, odd, mode="cdc")
+    drain(tailrace, {**config, "start": "now"})
+    shop.sql("INSERT INTO t VALUES (1, NULL)")
+    run = tailrace.run("run", config={**config, "stop": "drained"}, timeout=60)
+    assert run.status == 1 and "column v: it is NULL, and the target's column is" in run.stderr and "id=1" in run.stderr, run.stderr
+    assert odd.sql(f"SELECT * FROM {shop.name}.t") == []
+
+
+def test_large_rows_go_together(shop, odd, tailrace):
+    """A statement that one row fills tells no number of duplicates."""
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY, v longtext)")
+    shop.sql("INSERT INTO t VALUES (1, REPEAT('a', 400000)), (2, REPEAT('b', 400000)), (3, 'x')")
+    drain(tailrace, config_of(shop, odd))
+    shop.sql("UPDATE t SET v = CONCAT(v, 'z')")
+    run = drain(tailrace, config_of(shop, odd, log_level="debug"))
+    assert "change by change 0" in run.stderr, run.stderr
+    assert odd.sql(f"SELECT id, MD5(v) FROM {shop.name}.t ORDER BY id") == shop.sql("SELECT id, MD5(v) FROM t ORDER BY id")
+    odd.sql(f"DELETE FROM {shop.name}.t WHERE id = 2")
+    shop.sql("UPDATE t SET v = CONCAT(v, 'z')")
+    run = tailrace.run("run", config={**config_of(shop, odd), "stop": "drained"}, timeout=60)
+    assert run.status == 1 and "the row is not there" in run.stderr and "id=2" in run.stderr, run.stderr
