@@ -231,9 +231,10 @@ write_own_default(struct tr_ddl_builder *b, const struct tr_relation *relation,
     bool apart = constant && (strcasestr(type, "text") != NULL || strcasestr(type, "blob") != NULL ||
                               strncasecmp(type, "json", 4) == 0);
     bool moment = strncasecmp(text, "current_timestamp", 17) == 0;
-    if (tr_my_ddl_is_same(b) && !tr_expression_is_shared(text)) /* uuid(), nextval(`db`.`s`) */
+    if (tr_my_ddl_is_same(b) &&
+        !tr_expression_is_shared(text, b->target.mariadb)) /* uuid(), nextval(`db`.`s`) */
         tr_buffer_printf(&b->text, text[0] == '(' ? " DEFAULT %s" : " DEFAULT (%s)", text);
-    else if (!tr_expression_is_shared(text))
+    else if (!tr_expression_is_shared(text, b->target.mariadb))
         tr_ddl_note(b, relation, column->name,
                     "default %s is not carried: the target may not know its functions",
                     tr_ddl_short(b, text));
@@ -314,7 +315,7 @@ tr_my_ddl_lacks(const struct tr_ddl_builder *b, const struct tr_table *table, ui
     struct tr_own_column own;
     return !tr_column_arrives(&table->relation->columns[column]) &&
            !(tr_own_column(&b->ddl->arena, table, table->relation->columns[column].name, &own) &&
-             own.generated != NULL && tr_expression_is_shared(own.generated));
+             own.generated != NULL && tr_expression_is_shared(own.generated, b->target.mariadb));
 }
 
 /* False when the expression does not translate, which is said. */
@@ -328,9 +329,9 @@ write_generated(struct tr_ddl_builder *b, const struct tr_table *table, const st
     tr_buffer_init(&expression, (size_t)1 << 20);
     if (tr_my_ddl_is_family(b)) {
         known = tr_own_column(&b->ddl->arena, table, column->name, &own) && own.generated != NULL;
-        if (known && !tr_expression_is_shared(own.generated)) {
+        if (known && !tr_expression_is_shared(own.generated, b->target.mariadb)) {
             tr_ddl_note_generated(b, table->relation, column, own.generated,
-                                  "the target may not know its functions");
+                                  "the target may not know its functions, or give something else");
             known = false;
         }
         tr_buffer_text(&expression, known ? tr_expression_bare(&b->ddl->arena, own.generated) : "");

@@ -98,7 +98,7 @@ own_check(struct tr_ddl_builder *b, uint32_t index, const char *name, const char
 {
     const struct tr_table *table = &b->schema->tables[index];
     bool idle = strstr(tail, "NOT ENFORCED") != NULL;
-    if (!tr_expression_is_shared(text))
+    if (!tr_expression_is_shared(text, b->target.mariadb))
         lose_check(b, table, name, text, "the target may not know its functions");
     else if (idle && b->target.mariadb)
         lose_check(b, table, name, text, "it is not enforced at the source");
@@ -440,7 +440,7 @@ build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object
     else if (object->has_expression && b->target.mariadb)
         why = "the target has no indexes on expressions";
     else if (object->has_expression &&
-             !tr_expression_is_shared(object->native + strcspn(object->native, "(")))
+             !tr_expression_is_shared(object->native + strcspn(object->native, "("), b->target.mariadb))
         why = "the target may not know its functions";
     else if (!b->target.mariadb && is_json(b, table, object))
         why = "a column of it becomes JSON, which cannot be indexed";

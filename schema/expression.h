@@ -34,8 +34,8 @@ bool tr_expression_translate(struct tr_expression *e, const char *text, struct t
 /* 2024-02-29, and with `time` also 2024-02-29 10:00:00.5: the form that all read alike, no part of it zero. */
 bool tr_expression_is_iso(const char *text, bool time);
 
-/* Does the expression of MySQL or MariaDB call only functions that both have? */
-bool tr_expression_is_shared(const char *text);
+/* Does the expression of MySQL or MariaDB call only functions that both have, and that give the same? to_mariadb: what the target is. */
+bool tr_expression_is_shared(const char *text, bool to_mariadb);
 /* MySQL's text without the character sets before its constants (_utf8mb4'x'), which MariaDB stores in a form that it cannot read again. */
 const char *tr_expression_bare(struct tr_arena *arena, const char *text);
 

@@ -4,9 +4,20 @@
 #include "core/buffer.h"
 #include "schema/expression_lex.h"
 
-bool
-tr_expression_is_shared(const char *text)
+/* "as time", "as datetime" without a number of digits: MySQL rounds a fraction of a second, MariaDB cuts it off. */
+static bool
+drops_fraction(const struct tr_lexer *p)
 {
+    const char *type = p->at + strspn(p->at, " ");
+    size_t len = strspn(type, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+    return tr_lex_is(p, "as") && (tr_lex_then(p, "time") || tr_lex_then(p, "datetime")) && type[len] != '(';
+}
+
+bool
+tr_expression_is_shared(const char *text, bool to_mariadb)
+{
+    /* MySQL has the hashes no more, and prints its own form of what it extracts: 1.5 for 1.50; from there MariaDB takes it as it stands. */
+    static const char *const mariadb[] = { "json_extract", "json_unquote", "md5", "sha", "sha1", NULL };
     static const char *const shared[] = { "abs",
                                           "acos",
                                           "adddate",
@@ -16,7 +27,6 @@ tr_expression_is_shared(const char *text)
                                           "and",
                                           "between",
                                           "bin",
-                                          "bit_count",
                                           "bit_length",
                                           "case",
                                           "cast",
@@ -42,6 +52,7 @@ tr_expression_is_shared(const char *text)
                                           "date_sub",
                                           "date_format",
                                           "datediff",
+                                          "datetime",
                                           "day",
                                           "dayname",
                                           "dayofmonth",
@@ -58,7 +69,6 @@ tr_expression_is_shared(const char *text)
                                           "floor",
                                           "format",
                                           "from_unixtime",
-                                          "greatest",
                                           "hex",
                                           "hour",
                                           "if",
@@ -71,17 +81,10 @@ tr_expression_is_shared(const char *text)
                                           "interval",
                                           "is",
                                           "isnull",
-                                          "json_array",
-                                          "json_contains",
-                                          "json_extract",
                                           "json_length",
-                                          "json_object",
-                                          "json_type",
-                                          "json_unquote",
                                           "json_valid",
                                           "last_day",
                                           "lcase",
-                                          "least",
                                           "left",
                                           "length",
                                           "like",
@@ -94,7 +97,6 @@ tr_expression_is_shared(const char *text)
                                           "lpad",
                                           "ltrim",
                                           "makedate",
-                                          "md5",
                                           "microsecond",
                                           "mid",
                                           "minute",
@@ -123,8 +125,6 @@ tr_expression_is_shared(const char *text)
                                           "rpad",
                                           "rtrim",
                                           "second",
-                                          "sha",
-                                          "sha1",
                                           "sha2",
                                           "sign",
                                           "sin",
@@ -140,7 +140,6 @@ tr_expression_is_shared(const char *text)
                                           "time",
                                           "timestamp",
                                           "timestampdiff",
-                                          "time_to_sec",
                                           "to_days",
                                           "trim",
                                           "truncate",
@@ -166,7 +165,8 @@ tr_expression_is_shared(const char *text)
     tr_arena_init(&arena);
     for (tr_lex_next(&p); good && p.kind != TOKEN_END; tr_lex_next(&p)) {
         bool call = p.kind == TOKEN_WORD && tr_lex_then(&p, "(");
-        good = p.kind != TOKEN_BAD && (!call || tr_lex_among(p.text, shared)) && !tr_lex_is(&p, "json") &&
+        bool known = !call || tr_lex_among(p.text, shared) || (to_mariadb && tr_lex_among(p.text, mariadb));
+        good = p.kind != TOKEN_BAD && known && !drops_fraction(&p) && !tr_lex_is(&p, "json") &&
                !tr_lex_is(&p, "->") && !tr_lex_is(&p, "->>") && !tr_lex_is(&p, "member") &&
                !tr_lex_is(&p, "regexp") && !tr_lex_is(&p, "rlike"); /* of two kinds */
     }

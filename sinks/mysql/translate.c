@@ -188,7 +188,7 @@ refuse_computed(struct translation *t, const struct tr_my_column *here, const st
 static bool
 write_computed(struct translation *t, const struct tr_column *column, struct tr_buffer *out)
 {
-    if (!tr_expression_is_shared(column->generation))
+    if (!tr_expression_is_shared(column->generation, t->sink->target.mariadb))
         return false;
     struct tr_arena arena;
     tr_arena_init(&arena);

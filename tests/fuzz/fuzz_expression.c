@@ -67,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must_be_closed(out.len > 0 ? out.data : "", strcmp(e.to, "postgresql") != 0);
     else if (e.reason[0] == '\0')
         abort();
-    (void)tr_expression_is_shared(text);
+    (void)tr_expression_is_shared(text, true);
     (void)tr_expression_bare(&arena, text);
     tr_arena_fini(&arena);
     tr_buffer_fini(&out);

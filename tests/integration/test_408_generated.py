@@ -136,3 +136,21 @@ def test_functions_of_one_server_alone(made, tailrace):
     assert "g.vi: is generated as bin_to_uuid" in said and "becomes a plain column" in said, said
     query = f"SELECT {COLUMNS} FROM {{}}g ORDER BY id"
     assert target.server.sql(query.format(f"{source.name}.")) == source.sql(query.format(""))
+
+
+def test_functions_that_the_two_of_the_family_know_otherwise(made, tailrace):
+    """MySQL 9 has no md5() any more, and prints 1.5 where MariaDB has kept 1.50: the source's values are right in any case."""
+    source, target = made("mariadb"), made("mysql")
+    source.sql("""CREATE TABLE g (id int PRIMARY KEY, j json, s varchar(20), tm time(3), h varchar(40) AS (md5(s)) STORED, a varchar(40) AS (json_extract(j, '$.a')) STORED,
+                  n decimal(20,3) AS (time_to_sec(tm)) STORED, up varchar(20) AS (upper(s)) STORED)""")
+    source.sql("""INSERT INTO g (id, j, s, tm) VALUES (1, '{"a": 1.50}', 'x', '10:00:00.500')""")
+    config = task_config(source.url, target.server.url(), tables={"include": [f"{source.name}.g"]})
+    try:
+        drain(tailrace, config)
+        source.sql("""INSERT INTO g (id, j, s, tm) VALUES (2, '{"a": {"b":1e2}}', 'y', '00:00:00.001')""")
+        drain(tailrace, config)
+        query = "SELECT id, h, a, n, up FROM {}g ORDER BY id"
+        assert list(target.server.sql(query.format(f"{source.name}."))) == list(source.sql(query.format("")))
+    finally:
+        target.server.drop_database(source.name)
+        target.server.drop_database("tailrace")

@@ -290,10 +290,17 @@ static void
 test_shared_functions(void **state)
 {
     (void)state;
-    assert_true(tr_expression_is_shared("concat(`a`,_utf8mb4' ',lower(`b`)) + (`a` * 2)"));
-    assert_true(tr_expression_is_shared("'regexp_like(' <> `a`"));
-    assert_false(tr_expression_is_shared("regexp_like(`a`,_utf8mb4'^a')"));
-    assert_false(tr_expression_is_shared("cast(`a` as json)"));
+    assert_true(tr_expression_is_shared("concat(`a`,_utf8mb4' ',lower(`b`)) + (`a` * 2)", false));
+    assert_true(tr_expression_is_shared("'regexp_like(' <> `a`", false));
+    assert_false(tr_expression_is_shared("regexp_like(`a`,_utf8mb4'^a')", false));
+    assert_false(tr_expression_is_shared("cast(`a` as json)", false));
+    assert_true(tr_expression_is_shared("json_unquote(json_extract(`a`,'$.b')) = md5(`c`)", true));
+    assert_false(tr_expression_is_shared("json_unquote(json_extract(`a`,'$.b'))", false));
+    assert_false(tr_expression_is_shared("md5(`a`)", false));
+    assert_false(tr_expression_is_shared("time_to_sec(`a`)", true));
+    assert_false(tr_expression_is_shared("cast(`ts` as time)", true));
+    assert_false(tr_expression_is_shared("cast(`ts` as datetime)", false));
+    assert_true(tr_expression_is_shared("cast(`ts` as datetime(6)) > cast(`ts` as date)", true));
 }
 
 int
