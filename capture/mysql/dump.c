@@ -365,6 +365,8 @@ refused(struct tr_mysql_source *source, uint32_t id, const char *message, struct
             err, "load the tables again (tailrace reload); have the server keep its log for longer "
                  "(binlog_expire_logs_seconds), and the task run more often");
     }
+    if (strstr(message, "anonymous transaction") != NULL)
+        return tr_mysql_nameless(err, message);
     if (strstr(message, "max_allowed_packet") != NULL) {
         tr_fail(err, TR_FATAL, "source: the server cannot send an event of its log: %s", message);
         return tr_error_hint(err, "SET GLOBAL max_allowed_packet = 1073741824 on the source");

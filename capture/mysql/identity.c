@@ -95,6 +95,8 @@ tr_mysql_identity_check(struct tr_source *base, const struct tr_identity *identi
         rc = tr_mysql_log_reaches(source, &position, err);
     if (rc == 0 && placed && position.has_file && same_files(source, &saved))
         rc = tr_mysql_same_log(source, &position, err);
+    if (rc == 0 && placed && position.has_file && same_files(source, &saved))
+        rc = tr_mysql_all_named(source, &position, err);
     tr_mysql_position_fini(&position);
     return rc;
 }

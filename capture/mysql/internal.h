@@ -209,6 +209,13 @@ int tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_p
 /* Does a transaction begin at the position's file and offset, or nothing yet? Refuses when the server's log has another history there than the task has read. */
 int tr_mysql_same_log(struct tr_mysql_source *source, const struct tr_mysql_position *position,
                       struct tr_error *err);
+/*
+ * Refuses when transactions without a GTID were written behind the position: the server leaves them out for who goes on by GTIDs. Nothing is said where the server may not be asked.
+ */
+int tr_mysql_all_named(struct tr_mysql_source *source, const struct tr_mysql_position *position,
+                       struct tr_error *err);
+/* The refusal. Returns its class. */
+int tr_mysql_nameless(struct tr_error *err, const char *why);
 /* Is an event of this type, by its name in SHOW BINLOG EVENTS, never the first of a transaction that has a GTID? Pure. */
 bool tr_mysql_inside_transaction(const char *event_type);
 

@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 #include <mysqld_error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,4 +74,91 @@ tr_mysql_same_log(struct tr_mysql_source *source, const struct tr_mysql_position
                  (strtoull(row[1], NULL, 10) != position->offset || tells(source, row[2]));
     mysql_free_result(res);
     return other ? another_history(position, err) : 0;
+}
+
+/* ------------------------------------------------------------------------------------------- transactions without a GTID */
+
+/* The text in quotes of "SET @@SESSION.GTID_NEXT= 'uuid:1'". */
+static bool
+is_contained(const struct tr_mysql_position *position, const char *info)
+{
+    char gtid[128];
+    const char *quote = strchr(info, '\'');
+    size_t len = quote != NULL ? strcspn(quote + 1, "'") : 0;
+    if (len == 0 || len >= sizeof gtid)
+        return false;
+    memcpy(gtid, quote + 1, len);
+    gtid[len] = '\0';
+    return tr_gtid_set_has(&position->set, gtid);
+}
+
+enum first { NOTHING, CARRIED, NEW, NAMELESS };
+
+/* The first transaction of a file, from the offset on. */
+static enum first
+first_of_file(struct tr_mysql_source *source, const char *file, uint64_t offset,
+              const struct tr_mysql_position *position)
+{
+    MYSQL_RES *res = NULL;
+    MYSQL_ROW row;
+    struct tr_buffer sql;
+    struct tr_error ignored;
+    enum first found = NOTHING;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SHOW BINLOG EVENTS IN ");
+    tr_mysql_literal(&sql, file, strlen(file));
+    tr_buffer_printf(&sql, " FROM %" PRIu64 " LIMIT 3", offset); /* behind what begins a file */
+    int rc = tr_mysql_ask(source, sql.data, &res, &ignored);
+    tr_buffer_fini(&sql);
+    while (rc == 0 && res != NULL && found == NOTHING && (row = mysql_fetch_row(res)) != NULL) {
+        if (strcasecmp(row[2], "Anonymous_Gtid") == 0)
+            found = NAMELESS;
+        else if (strncasecmp(row[2], "Gtid", 4) == 0)
+            found = is_contained(position, row[5]) ? CARRIED : NEW;
+    }
+    mysql_free_result(res);
+    return found;
+}
+
+int
+tr_mysql_nameless(struct tr_error *err, const char *why)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "source: the log has transactions without a GTID, which a task that goes on by GTIDs does not get: %s",
+        why);
+    return tr_error_hint(
+        err,
+        "SET GLOBAL gtid_mode = 'ON_PERMISSIVE' on the source, start the task until it is past them (by file and offset), "
+        "and set it back; or load the tables again (tailrace reload)");
+}
+
+/* The mode changes where a file begins. Up to the first transaction that is to come by its GTID the server passes over whole files. */
+int
+tr_mysql_all_named(struct tr_mysql_source *source, const struct tr_mysql_position *position,
+                   struct tr_error *err)
+{
+    MYSQL_RES *files;
+    MYSQL_ROW row;
+    struct tr_error ignored;
+    char last[TR_MYSQL_FILE_MAX] = "";
+    bool reached = false;
+    enum first found = NOTHING;
+    if (source->mariadb || !source->gtid || !position->has_gtid || !position->has_file ||
+        tr_mysql_ask(source, "SHOW BINARY LOGS", &files, &ignored) < 0)
+        return 0;
+    while (found < NEW && files != NULL && (row = mysql_fetch_row(files)) != NULL) {
+        bool here = strcmp(row[0], position->file) == 0;
+        reached = reached || here;
+        if (!reached)
+            continue;
+        snprintf(last, sizeof last, "%s", row[0]);
+        found = first_of_file(source, row[0], here ? position->offset : 4, position);
+    }
+    mysql_free_result(files);
+    if (found != NAMELESS)
+        return 0;
+    char why[TR_MYSQL_FILE_MAX + 64];
+    snprintf(why, sizeof why, "%s begins with them", last);
+    return tr_mysql_nameless(err, why);
 }

@@ -429,7 +429,7 @@ begin_progress(struct tr_mysql_source *source, const struct tr_mysql_position *f
     tr_mysql_progress_fini(progress);
     progress->stop_set = stop_set;
     progress->stop_wanted = stop_wanted;
-    progress->gtid = from->has_gtid;
+    progress->gtid = by_gtid; /* a set that is not followed would say less and less */
     tr_gtid_set_copy(&progress->set, &from->set);
     if (from->has_file && !by_gtid) {
         snprintf(progress->file, sizeof progress->file, "%s", from->file);
@@ -439,6 +439,15 @@ begin_progress(struct tr_mysql_source *source, const struct tr_mysql_position *f
     }
     snprintf(source->format.file, sizeof source->format.file, "%s", progress->file);
     source->format.checksum = true; /* the first rotation comes before any description of the format */
+}
+
+static int
+no_stop(struct tr_error *err)
+{
+    tr_fail(
+        err, TR_CONFIG,
+        "stop: a GTID set says when to stop to a task that goes on by GTIDs; this one does by file and offset");
+    return tr_error_hint(err, "stop: drained, binlog:FILE:POS, or time:T");
 }
 
 int
@@ -452,8 +461,9 @@ tr_mysql_start(struct tr_source *base, const char *text, struct tr_error *err)
         return tr_fail(err, TR_REFUSED, "source: \"%.200s\" is no position of a %s source", text,
                        base->class->name);
     }
-    int rc = tr_mysql_log_reaches(source, &from, err);
     bool by_gtid = source->gtid && from.has_gtid;
+    int rc = source->progress.stop_wanted && !by_gtid ? no_stop(err)
+                                                      : tr_mysql_log_reaches(source, &from, err);
     int64_t heartbeat = source->heartbeat_us;
     if (waits_for_end(source) && heartbeat > STOP_HEARTBEAT_US)
         heartbeat = STOP_HEARTBEAT_US;

@@ -135,3 +135,31 @@ def test_a_node_with_the_same_id_takes_over(target, tailrace):
         after.sql("INSERT INTO t VALUES (3, 'c')")
         drain(tailrace, task_config(after.url, target.url, tables={"include": ["shop.%"]}))
         assert target.sql("SELECT id FROM shop.t ORDER BY id") == [(1,), (2,), (3,)]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("meanwhile", ["running", "told", "hidden"])
+def test_gtids_are_switched_off_for_a_while(target, tailrace, meanwhile):
+    """Transactions without one are in no set: the place in the file tells of them, or nothing does. The server complains of them behind the first that has one, and passes over those before it."""
+    with matrix.mysql("9", options=FAST) as server:
+        shop = server.database("shop")
+        shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
+        config = task_config(shop.url, target.url, tables={"include": ["shop.%"]})
+        drain(tailrace, config)
+        for number, mode in enumerate(("ON_PERMISSIVE", "OFF_PERMISSIVE", "OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON", "ON")):
+            server.sql(f"SET GLOBAL gtid_mode = {mode}")
+            if meanwhile != "hidden" or number > 0:
+                shop.sql(f"INSERT INTO t VALUES ({number})")
+            if meanwhile == "running":
+                drain(tailrace, config)
+        if meanwhile != "running":
+            result = tailrace.run("run", config={**config, "stop": "drained"})
+            assert result.status == 1 and "ON_PERMISSIVE" in result.stderr, result
+            server.sql("SET GLOBAL gtid_mode = ON_PERMISSIVE")
+            drain(tailrace, config)
+            server.sql("SET GLOBAL gtid_mode = ON")
+            shop.sql("INSERT INTO t VALUES (77)")
+        drain(tailrace, config)
+        assert target.sql("SELECT id FROM shop.t ORDER BY id") == list(shop.sql("SELECT id FROM t ORDER BY id"))
+        result = tailrace.run("run", config={**config, "stop": f"gtid:{server.sql('SELECT @@server_uuid')[0][0]}:1-999"})
+        assert result.status == 2 and "by file and offset" in result.stderr, result
