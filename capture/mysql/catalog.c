@@ -31,6 +31,8 @@ static const char columns_query[] =
     "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, COLUMN_DEFAULT, IS_NULLABLE, DATA_TYPE, CHARACTER_SET_NAME,"
     " COLLATION_NAME, COLUMN_TYPE, EXTRA, GENERATION_EXPRESSION"
     " FROM information_schema.COLUMNS WHERE ";
+/* MariaDB's catalogue takes letters of either case for the same: rows of "Orders" and "orders" would come mixed. */
+#define BY_NAME "CAST(TABLE_SCHEMA AS BINARY), CAST(TABLE_NAME AS BINARY)"
 static const char keys_query[] =
     "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, SEQ_IN_INDEX FROM information_schema.STATISTICS WHERE INDEX_NAME = 'PRIMARY' AND ";
 
@@ -268,11 +270,10 @@ read_shapes(struct tr_mysql_source *source, const char *database, const char *ta
 {
     MYSQL_RES *columns = NULL, *keys = NULL;
     *list = (struct tr_relation_list){ 0 };
-    int rc = ask_filtered(source, columns_query, database, table,
-                          "TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION", &columns, err);
+    int rc = ask_filtered(source, columns_query, database, table, BY_NAME ", ORDINAL_POSITION", &columns,
+                          err);
     if (rc == 0)
-        rc = ask_filtered(source, keys_query, database, table, "TABLE_SCHEMA, TABLE_NAME, SEQ_IN_INDEX",
-                          &keys, err);
+        rc = ask_filtered(source, keys_query, database, table, BY_NAME ", SEQ_IN_INDEX", &keys, err);
     if (rc == 0) {
         read_columns(source, columns, list);
         read_keys(keys, list);
@@ -296,7 +297,7 @@ keep_tables(struct tr_mysql_source *source, struct tr_relation_list *list, struc
     int rc = ask_filtered(
         source,
         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ",
-        NULL, NULL, "TABLE_SCHEMA, TABLE_NAME", &res, err);
+        NULL, NULL, BY_NAME, &res, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < list->count; i++)
