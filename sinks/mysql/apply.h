@@ -90,6 +90,9 @@ int tr_my_table_read(MYSQL *conn, const char *database, const char *name, struct
                      struct tr_error *err);
 void tr_my_table_free(struct tr_my_table *table);
 int tr_my_table_column(const struct tr_my_table *table, const char *name);
+/* Two of the task's tables would be one here. Returns -TR_REFUSED. */
+int tr_my_refuse_folded(const char *database, const char *name, const char *other, struct tr_error *err);
+int tr_my_find_folded(const struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err);
 
 /* A map by itself, over a table that the caller owns and keeps: for loaders. Refuses when a column is missing. */
 int tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relation, struct tr_my_table *table,

@@ -266,6 +266,18 @@ check_table(struct checker *c, const struct tr_relation *relation, struct tr_err
     return rc;
 }
 
+/* Tables that a server which keeps names in small letters takes for one. */
+static void
+check_names(struct checker *c, const struct tr_schema *schema)
+{
+    struct tr_error folded;
+    tr_error_clear(&folded);
+    if (tr_my_find_folded(c->sink, schema, &folded) == 0)
+        return;
+    add(c, TR_FINDING_ERROR, "mysql-target-folded-names", NULL, folded.text,
+        "-- leave one of the two out of the task's tables, or rename it at the source");
+}
+
 /* MySQL has no sequences. */
 static void
 check_sequences(struct checker *c, const struct tr_schema *schema)
@@ -296,8 +308,10 @@ tr_my_sink_check(struct tr_sink *base, const struct tr_schema *schema, const str
     for (uint32_t i = 0; rc == 0 && schema != NULL && i < schema->ntables; i++)
         if (schema->tables[i].parent == 0 && !schema->tables[i].relation->skip)
             rc = check_table(&c, schema->tables[i].relation, err);
-    if (rc == 0 && schema != NULL)
+    if (rc == 0 && schema != NULL) {
+        check_names(&c, schema);
         check_sequences(&c, schema);
+    }
     tr_mysql_grants_fini(&c.grants);
     free(c.account);
     return rc;

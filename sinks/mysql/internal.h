@@ -29,6 +29,7 @@ struct tr_mysql_sink {
     struct tr_convert_target target; /* what the server is */
     size_t packet;                   /* max_allowed_packet */
     bool from_postgresql;
+    bool folds_names;      /* lower_case_table_names: tables whose names differ in case alone are one */
     bool local_infile;     /* the server takes LOAD DATA LOCAL */
     bool commits_are_safe; /* innodb_flush_log_at_trx_commit = 1: an answered COMMIT is on disk */
     bool flush_is_allowed; /* FLUSH ENGINE LOGS is permitted */

@@ -86,12 +86,13 @@ learn_settings(struct tr_mysql_sink *sink, struct tr_error *err)
     int rc = tr_mysql_query(
         sink->meta,
         "SELECT @@global.read_only, @@global.innodb_flush_log_at_trx_commit, @@global.local_infile,"
-        " @@session.max_allowed_packet",
+        " @@session.max_allowed_packet, @@global.lower_case_table_names",
         &res, err);
     if (rc < 0)
         return rc;
     MYSQL_ROW row = mysql_fetch_row(res);
-    if (row == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL) {
+    if (row == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL ||
+        row[4] == NULL) {
         rc = tr_fail(err, TR_FATAL, "the target did not tell its settings");
     } else if (strcmp(row[0], "1") == 0 || strcmp(row[0], "ON") == 0) {
         rc = tr_fail(err, TR_FATAL, "the target is read-only and takes no changes");
@@ -100,6 +101,7 @@ learn_settings(struct tr_mysql_sink *sink, struct tr_error *err)
         sink->commits_are_safe = strcmp(row[1], "1") == 0;
         sink->local_infile = strcmp(row[2], "1") == 0;
         sink->packet = strtoull(row[3], NULL, 10);
+        sink->folds_names = strcmp(row[4], "0") != 0;
     }
     mysql_free_result(res);
     return rc;

@@ -441,11 +441,29 @@ existing_rows(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct
     return rc;
 }
 
+/* Tables whose names differ in case alone, at a server that keeps them in small letters: their rows would be mixed without a word. */
+int
+tr_my_find_folded(const struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
+{
+    for (uint32_t t = 0; sink->folds_names && t < schema->ntables; t++)
+        for (uint32_t i = t + 1; i < schema->ntables; i++) {
+            const struct tr_relation *one = schema->tables[t].relation, *other = schema->tables[i].relation;
+            if (strcasecmp(one->target_name, other->target_name) == 0 && is_carried(&schema->tables[t]) &&
+                is_carried(&schema->tables[i]) &&
+                strcasecmp(tr_my_database(sink, one), tr_my_database(sink, other)) == 0)
+                return tr_my_refuse_folded(tr_my_database(sink, one), one->target_name, other->target_name,
+                                           err);
+        }
+    return 0;
+}
+
 int
 tr_my_prepare_tables(struct tr_sink *base, const struct tr_schema *schema, struct tr_error *err)
 {
     struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
     int rc = tr_my_state_tables(sink, err);
+    if (rc == 0)
+        rc = tr_my_find_folded(sink, schema, err);
     if (rc == 0 && setting_is(sink, "schema", "create"))
         rc = create_tables(sink, schema, err);
     if (rc == 0)

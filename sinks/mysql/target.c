@@ -495,6 +495,30 @@ tr_my_map_over(const struct tr_mysql_sink *sink, struct tr_relation *relation, s
     return 0;
 }
 
+int
+tr_my_refuse_folded(const char *database, const char *name, const char *other, struct tr_error *err)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "the target takes %s.%s and %s.%s for the same table: it keeps names in small letters (lower_case_table_names)",
+        database, name, database, other);
+    return tr_error_hint(
+        err,
+        "leave one of the two out of the task's tables, rename it at the source, or take a server with lower_case_table_names = 0");
+}
+
+/* A table that is known by another name. */
+static const char *
+folded_name(const struct tr_mysql_sink *sink, const char *database, const char *name)
+{
+    const struct tr_sql_maps *maps = &sink->apply->maps;
+    for (uint32_t i = 0; sink->folds_names && i < maps->ntables; i++)
+        if (maps->tables[i] != NULL && strcasecmp(maps->tables[i]->name, name) == 0 &&
+            strcasecmp(maps->tables[i]->schema, database) == 0)
+            return maps->tables[i]->name;
+    return NULL;
+}
+
 static int
 table_get(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_my_table **table,
           struct tr_error *err)
@@ -504,6 +528,9 @@ table_get(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct
     *table = (struct tr_my_table *)tr_sql_maps_table(maps, database, relation->target_name);
     if (*table != NULL)
         return 0;
+    const char *folded = folded_name(sink, database, relation->target_name);
+    if (folded != NULL)
+        return tr_my_refuse_folded(database, folded, relation->target_name, err);
     int rc = tr_my_table_read(sink->meta, database, relation->target_name, table, err);
     if (rc == 0 && *table != NULL)
         tr_sql_maps_add_table(maps, &(*table)->plan);

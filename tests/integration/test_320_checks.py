@@ -116,6 +116,7 @@ ELSEWHERE = {
     "postgresql-standby", "postgresql-standby-too-old", "postgresql-standby-slots", "postgresql-idle-slot-timeout",
     "postgresql-long-transaction", "postgresql-publication-race", "postgresql-snapshot-race", "postgresql-target-version",
     "mysql-target-sequence", "mysql-sequence-default",  # test_409_sequences.py
+    "mysql-target-folded-names",  # test_446_target_sessions.py
     "mysql-supported-version", "mysql-10k-tables", "mysql-target-version",
 }
 
