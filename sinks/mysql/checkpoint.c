@@ -197,6 +197,8 @@ tr_my_load_checkpoint(struct tr_sink *base, struct tr_checkpoint *checkpoint, st
     memset(checkpoint, 0, sizeof(*checkpoint));
     int rc = tr_my_state_tables(sink, err);
     if (rc == 0)
+        tr_my_end_lost(sink);
+    if (rc == 0)
         rc = tr_mysql_query(sink->meta, "START TRANSACTION", NULL, err);
     if (rc == 0)
         rc = raise_epoch(sink, err);

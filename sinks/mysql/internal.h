@@ -56,6 +56,10 @@ const char *tr_my_database(const struct tr_mysql_sink *sink, const struct tr_rel
 int tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool local_infile, MYSQL **conn,
                        struct tr_error *err);
 
+/* claims.c. The connection can be told from those that were lost; end those. A server that will not is let be. */
+void tr_my_claim(const struct tr_mysql_sink *sink, MYSQL *conn); /* thread: any */
+void tr_my_end_lost(struct tr_mysql_sink *sink);                 /* before the first change of an attempt */
+
 /* How many rows the last UPDATE found, changed or not: the server's own "Rows matched". */
 uint64_t tr_my_matched(MYSQL *conn);
 

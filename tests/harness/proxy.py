@@ -5,6 +5,7 @@
         proxy.cut()                      # reset every connection; new ones are taken
         proxy.stall(); proxy.resume()    # bytes stay where they are, the connections stay open
         proxy.refuse(); proxy.accept()   # new connections are closed at once
+        proxy.vanish()                   # reset every connection, and let the server know nothing of it
         proxy.cut_after(10_000)          # reset after so many more bytes from the server
         proxy.edit = make                # make() gives each new connection a function from the server's bytes to others
 """
@@ -31,6 +32,7 @@ class Proxy:
         self._allowance = None
         self.edit = None
         self._pairs = set()
+        self._vanished = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
@@ -48,6 +50,8 @@ class Proxy:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
+        for server in self._vanished:
+            _reset(server)
 
     def open(self):
         """How many connections are open now."""
@@ -61,6 +65,14 @@ class Proxy:
         for pair in pairs:
             for end in pair:
                 _reset(end)
+
+    def vanish(self):
+        """Half-open connections, as a machine or a firewall that lost its memory leaves them: to the server they stand."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, set()
+            self._vanished += [server for _, server in pairs]
+        for client, _ in pairs:
+            _reset(client)
 
     def stall(self):
         self._flow.clear()
