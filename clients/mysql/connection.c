@@ -333,7 +333,7 @@ pin_session(MYSQL *conn, const struct tr_mysql_config *config, struct tr_error *
         "SET SESSION time_zone = '+00:00', sql_mode = '%s', autocommit = 1, wait_timeout = 86400, net_read_timeout = 3600,"
         " net_write_timeout = 3600, sql_quote_show_create = 1, group_concat_max_len = 16777216, character_set_client = utf8mb4,"
         " character_set_connection = utf8mb4, character_set_results = utf8mb4, sql_safe_updates = 0, sql_select_limit = DEFAULT,"
-        " completion_type = NO_CHAIN, %s",
+        " completion_type = NO_CHAIN, unique_checks = 1, sql_big_selects = 1, %s",
         config->sql_mode != NULL ? config->sql_mode : TR_MYSQL_SQL_MODE,
         tr_mysql_is_mariadb(conn) ? "max_statement_time = 0"
                                   : "max_execution_time = 0, information_schema_stats_expiry = 0");
@@ -414,6 +414,20 @@ connect_host(const struct tr_mysql_config *config, const struct tr_url *url, con
     return rc;
 }
 
+/* After a failover the server that was the primary may be back, as a replica. */
+static int
+refuse_read_only(MYSQL *conn, const struct host *host, struct tr_error *err)
+{
+    char *answer = NULL;
+    int rc = tr_mysql_query_text(conn, "SELECT @@global.read_only IN ('0', 'OFF')", &answer, err);
+    bool writable = answer != NULL && strcmp(answer, "1") == 0;
+    free(answer);
+    if (rc < 0 || writable)
+        return rc;
+    tr_fail(err, TR_RETRY, "%s:%u is read-only and takes no changes", host->name, host->port);
+    return tr_error_hint(err, "one of the hosts in the URL is to be the primary: SET GLOBAL read_only = OFF");
+}
+
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
 static void
@@ -426,7 +440,7 @@ static int
 connect_any(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error *err)
 {
     struct tr_url url;
-    enum tls_mode mode;
+    enum tls_mode mode = TLS_VERIFY_FULL;
     int rc = tr_url_parse(config->url, &url, err);
     if (rc < 0)
         return rc;
@@ -435,10 +449,15 @@ connect_any(const struct tr_mysql_config *config, MYSQL **conn, struct tr_error 
     if (rc == 0)
         rc = tls_mode(&url, local, &mode, err);
     const char *list = url.hosts != NULL && url.hosts[0] != '\0' ? url.hosts : "127.0.0.1";
+    bool several = strchr(list, ',') != NULL;
     struct host host;
     bool again = rc == 0;
     while (again && *conn == NULL && next_host(&list, &host)) {
         rc = connect_host(config, &url, &host, mode, conn, err);
+        if (rc == 0 && several && config->writable && (rc = refuse_read_only(*conn, &host, err)) < 0) {
+            mysql_close(*conn);
+            *conn = NULL;
+        }
         again = rc == -TR_RETRY;
     }
     tr_url_fini(&url);

@@ -37,6 +37,8 @@ struct tr_mysql_config {
     const char *sql_mode;    /* NULL = TR_MYSQL_SQL_MODE */
     bool local_infile;       /* LOAD DATA LOCAL: the caller installs its handler */
     bool no_database;        /* do not select the URL's database */
+    bool
+        writable; /* of several hosts one that takes changes is wanted: those that are read-only are passed over */
 };
 
 /* Strict, and exact in both directions: 0 stays 0 in an AUTO_INCREMENT column, and any date that a source held can be written. */

@@ -103,6 +103,10 @@ tr_mysql_classify(unsigned number, const char *sqlstate)
     case ER_OPTION_PREVENTS_STATEMENT: /* read-only: a failover under way */
     case 1836:                         /* ER_READ_ONLY_MODE */
     case 3024:                         /* a statement's time limit */
+    case 3032:                         /* offline_mode: work on the server is under way */
+    case 3101:                         /* a group's certification rolled the transaction back */
+    case 3169:                         /* session was killed (MySQL) */
+    case 4031:                         /* idle for longer than wait_timeout (MySQL 8.0.24) */
     case ER_TABLE_DEF_CHANGED: return TR_RETRY;
     default: break;
     }

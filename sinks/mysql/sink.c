@@ -50,13 +50,18 @@ tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool l
 {
     char *name = tr_asprintf("tailrace %s %s", sink->base.env->task, purpose);
     struct tr_mysql_config config = {
-        .url = sink->url, .program_name = name, .group = sink->group, .local_infile = local_infile
+        .url = sink->url,
+        .program_name = name,
+        .group = sink->group,
+        .local_infile = local_infile,
+        .writable = true,
     };
     int rc = tr_mysql_connect(&config, conn, err);
     free(name);
     /* Foreign keys were checked at the source; gap locks and old snapshots only invent conflicts. */
     if (rc == 0)
-        rc = tr_mysql_query(*conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", NULL, err);
+        rc = tr_mysql_query(*conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", NULL,
+                            err);
     /* A table's history takes each ALTER along, an index that is made behind its rows as well as the source's. */
     if (rc == 0)
         rc = tr_mysql_query(*conn,
@@ -68,6 +73,7 @@ tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool l
         *conn = NULL;
         return tr_error_prefix(err, "target");
     }
+    tr_my_claim(sink, *conn);
     return 0;
 }
 
@@ -77,6 +83,26 @@ tr_my_matched(MYSQL *conn)
     const char *info = mysql_info(conn); /* "Rows matched: 4  Changed: 0  Warnings: 0" */
     const char *colon = info != NULL ? strchr(info, ':') : NULL;
     return colon != NULL ? strtoull(colon + 1, NULL, 10) : 0;
+}
+
+/* A failover may be under way where the task has been at work, and an end will come to it; else this is the wrong server. */
+static int
+refuse_read_only(struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    struct tr_error ignored;
+    char *known = NULL;
+    const char *task = sink->base.env->task;
+    tr_buffer_init(&sql, (size_t)1 << 16);
+    tr_buffer_text(&sql, "SELECT 1 FROM tailrace.checkpoint WHERE position IS NOT NULL AND task = ");
+    tr_mysql_literal(&sql, task, strlen(task));
+    tr_mysql_query_text(sink->meta, sql.data, &known, &ignored);
+    tr_buffer_fini(&sql);
+    tr_fail(err, known != NULL ? TR_RETRY : TR_FATAL, "the target is read-only and takes no changes");
+    free(known);
+    return tr_error_hint(
+        err,
+        "name the primary in the target's URL, or all hosts: the one that takes changes is found; on a primary: SET GLOBAL read_only = OFF");
 }
 
 static int
@@ -95,8 +121,7 @@ learn_settings(struct tr_mysql_sink *sink, struct tr_error *err)
         row[4] == NULL) {
         rc = tr_fail(err, TR_FATAL, "the target did not tell its settings");
     } else if (strcmp(row[0], "1") == 0 || strcmp(row[0], "ON") == 0) {
-        rc = tr_fail(err, TR_FATAL, "the target is read-only and takes no changes");
-        tr_error_hint(err, "name the primary in the target's URL; on a primary: SET GLOBAL read_only = OFF");
+        rc = refuse_read_only(sink, err);
     } else {
         sink->commits_are_safe = strcmp(row[1], "1") == 0;
         sink->local_infile = strcmp(row[2], "1") == 0;

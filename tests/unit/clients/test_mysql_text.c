@@ -70,6 +70,9 @@ failures_have_classes(void **state)
     assert_int_equal(tr_mysql_classify(1205, "HY000"), TR_RETRY);
     assert_int_equal(tr_mysql_classify(2013, "HY000"), TR_RETRY);
     assert_int_equal(tr_mysql_classify(2026, "HY000"), TR_RETRY); /* an encrypted one was lost */
+    assert_int_equal(tr_mysql_classify(4031, "HY000"), TR_RETRY); /* idle for a day */
+    assert_int_equal(tr_mysql_classify(3032, "HY000"), TR_RETRY); /* offline_mode */
+    assert_int_equal(tr_mysql_classify(3101, "40000"), TR_RETRY); /* a group's certification */
     assert_int_equal(tr_mysql_classify(1062, "23000"), TR_CONFLICT);
     assert_int_equal(tr_mysql_classify(1406, "22001"), TR_CONFLICT);
     assert_int_equal(tr_mysql_classify(1366, "HY000"), TR_CONFLICT);

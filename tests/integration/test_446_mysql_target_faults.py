@@ -1,0 +1,118 @@
+"""What operators and networks do to a MySQL or MariaDB target while the task runs."""
+
+import pytest
+
+from harness.proxy import Proxy
+from harness.replication import drain, task_config
+from harness.servers import MariaDB
+from harness.wait import wait_until
+
+FAST = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}
+
+
+def lock_waits(server):
+    return server.sql("SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")[0][0]
+
+
+@pytest.mark.parametrize("engine", ["mariadb", pytest.param("mysql", marks=pytest.mark.matrix)])
+def test_a_lost_connection_that_the_server_still_has_holds_no_locks(engine_servers, tailrace, engine):
+    """The network forgets the connections, the target does not: their open transactions stay, and must not be waited for."""
+    source, target = engine_servers(engine, "source"), engine_servers(engine, "target")
+    shop = source.database()
+    for table in "ab":
+        shop.sql(f"CREATE TABLE {table} (id int PRIMARY KEY, v int)")
+        shop.sql(f"INSERT INTO {table} VALUES (1, 0)")
+    blocker = None
+    with Proxy(target.port) as proxy:
+        config = task_config(shop.url, target.url().replace(str(target.port), str(proxy.port)), tables={"include": [f"{shop.name}.%"]})
+        try:
+            drain(tailrace, config)
+            tailrace.start("run", config=config)
+            tailrace.wait_log("streaming from")
+            blocker = target.connect(shop.name, autocommit=False)
+            blocker.cursor().execute("SELECT * FROM b FOR UPDATE")
+            with shop.connect(autocommit=False) as writer, writer.cursor() as cursor:
+                cursor.execute("UPDATE a SET v = 1")
+                cursor.execute("UPDATE b SET v = 1")
+                writer.commit()
+            wait_until(lambda: lock_waits(target) == 1, 20, "the target to wait for the lock", give_up=tailrace.check_running)
+            proxy.vanish()
+            blocker.rollback()
+            query = f"SELECT v FROM {shop.name}.a UNION ALL SELECT v FROM {shop.name}.b"
+            wait_until(lambda: target.sql(query) == [(1,), (1,)], 20, "the change to be applied", give_up=tailrace.check_running)
+            assert tailrace.stop() == 0, tailrace.stderr
+        finally:
+            if blocker is not None:
+                blocker.close()
+            shop.drop()
+            target.drop_database("tailrace")
+            target.drop_database(shop.name)
+
+
+def plain_account(server):
+    server.sql("CREATE OR REPLACE USER plain@'%' IDENTIFIED BY 'pw'")  # init_connect is not for those who administrate
+    server.sql("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES, DROP ON *.* TO plain@'%'")
+
+
+ODD = {"init-connect": "SET NAMES latin1", "character-set-server": "latin1", "completion-type": "RELEASE",
+       "autocommit": "OFF", "transaction-isolation": "SERIALIZABLE", "default-storage-engine": "MyISAM",
+       "default-time-zone": "+13:00", "sql-mode": "ANSI,NO_BACKSLASH_ESCAPES"}
+
+
+def test_what_a_server_gives_each_session_is_not_ours(engine_servers, tailrace):
+    """Settings of the target that would change what is written, or stop it, hold for others."""
+    source = engine_servers("mariadb", "source")
+    shop = source.database()
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY, v varchar(40) CHARACTER SET utf8mb4, u int UNIQUE, at timestamp NULL)")
+    shop.sql("CREATE TABLE bag (v varchar(40) CHARACTER SET utf8mb4)")
+    with MariaDB(options={**FAST, **ODD}, name="odd") as target:
+        try:
+            plain_account(target)
+            target.sql("SET GLOBAL unique_checks = OFF, GLOBAL tx_read_only = ON")
+            shop.sql("INSERT INTO t VALUES (1, 'grüße 😀', 1, '2020-01-01 00:00:00'), (2, 'x', 2, NULL)")
+            shop.sql("INSERT INTO bag VALUES ('日本'), ('日本'), (NULL)")
+            config = task_config(shop.url, target.url(user="plain", password="pw"), tables={"include": [f"{shop.name}.%"]})
+            drain(tailrace, config)
+            shop.sql("INSERT INTO t VALUES (3, 'zoë \\\\ \\'', 3, now())")
+            shop.sql("UPDATE t SET v = concat(v, ' €'), u = 10 - u")
+            shop.sql("UPDATE bag SET v = 'é😀' LIMIT 1")
+            drain(tailrace, config)
+            for query in ("SELECT id, hex(v), u, unix_timestamp(at) FROM {}.t ORDER BY id", "SELECT hex(v) FROM {}.bag ORDER BY 1"):
+                assert target.sql(query.format(shop.name)) == source.sql(query.format(shop.name))
+        finally:
+            shop.drop()
+
+
+def test_a_target_that_is_read_only_for_a_while(engine_servers, tailrace):
+    """A failover of the target: what was the primary takes no changes, and of several hosts the one that does is found."""
+    source, target = engine_servers("mariadb", "source"), engine_servers("mariadb", "target")
+    shop = source.database()
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    plain_account(target)
+    url = target.url(user="plain", password="pw")
+    config = task_config(shop.url, url, tables={"include": [f"{shop.name}.%"]})
+    try:
+        target.sql("SET GLOBAL read_only = ON")
+        result = tailrace.run("run", config=config)
+        assert result.status == 1 and "read-only" in result.stderr, result
+        target.sql("SET GLOBAL read_only = OFF")
+        tailrace.start("run", config=config)
+        tailrace.wait_log("streaming from")
+        target.sql("SET GLOBAL read_only = ON")
+        shop.sql("INSERT INTO t VALUES (1)")
+        tailrace.wait_log("the target is read-only and takes no changes.*SET GLOBAL read_only")
+        target.sql("SET GLOBAL read_only = OFF")
+        wait_until(lambda: target.sql(f"SELECT id FROM {shop.name}.t") == [(1,)], 30, "the row to come", give_up=tailrace.check_running)
+        assert tailrace.stop() == 0, tailrace.stderr
+        target.sql("SET GLOBAL read_only = ON")
+        with MariaDB(options=FAST, name="next") as primary:
+            plain_account(primary)
+            both = url.replace(f":{target.port}", f":{target.port},127.0.0.1:{primary.port}")
+            drain(tailrace, {**config, "target": {"url": both}, "task": "both"})
+            assert primary.sql(f"SELECT id FROM {shop.name}.t") == [(1,)]
+    finally:
+        target.sql("SET GLOBAL read_only = OFF")
+        target.sql("DROP USER plain@'%'")
+        shop.drop()
+        target.drop_database("tailrace")
+        target.drop_database(shop.name)
