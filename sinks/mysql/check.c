@@ -66,8 +66,9 @@ check_settings(struct checker *c)
             "-- upgrade the server");
     if (!sink->commits_are_safe)
         add(c, TR_FINDING_WARNING, "mysql-target-durability", NULL,
-            "innodb_flush_log_at_trx_commit is not 1: a commit is not on disk when it is answered, and each acknowledgement waits for FLUSH ENGINE LOGS",
-            "SET GLOBAL innodb_flush_log_at_trx_commit = 1;");
+            "innodb_flush_log_at_trx_commit or, with a binary log, sync_binlog is not 1: a commit is not on disk when it is answered, and each acknowledgement waits for"
+            " FLUSH ENGINE LOGS",
+            "SET GLOBAL innodb_flush_log_at_trx_commit = 1, GLOBAL sync_binlog = 1;");
     if (!sink->local_infile)
         add(c, TR_FINDING_WARNING, "mysql-target-localinfile-set", NULL,
             "local_infile is off: the full load falls back to INSERTs, about half as fast",

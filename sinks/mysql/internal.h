@@ -29,9 +29,10 @@ struct tr_mysql_sink {
     struct tr_convert_target target; /* what the server is */
     size_t packet;                   /* max_allowed_packet */
     bool from_postgresql;
-    bool folds_names;      /* lower_case_table_names: tables whose names differ in case alone are one */
-    bool local_infile;     /* the server takes LOAD DATA LOCAL */
-    bool commits_are_safe; /* innodb_flush_log_at_trx_commit = 1: an answered COMMIT is on disk */
+    bool folds_names;  /* lower_case_table_names: tables whose names differ in case alone are one */
+    bool local_infile; /* the server takes LOAD DATA LOCAL */
+    bool
+        commits_are_safe; /* innodb_flush_log_at_trx_commit = 1, and sync_binlog = 1 where there is a binary log, without which a recovery undoes them */
     bool flush_is_allowed; /* FLUSH ENGINE LOGS is permitted */
     bool locks_are_shown;  /* information_schema or performance_schema tells who blocks whom */
     bool state_tables;     /* tailrace.checkpoint and tailrace.table_cut are known to exist */

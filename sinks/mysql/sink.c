@@ -111,7 +111,7 @@ learn_settings(struct tr_mysql_sink *sink, struct tr_error *err)
     MYSQL_RES *res;
     int rc = tr_mysql_query(
         sink->meta,
-        "SELECT @@global.read_only, @@global.innodb_flush_log_at_trx_commit, @@global.local_infile,"
+        "SELECT @@global.read_only, @@global.innodb_flush_log_at_trx_commit = 1 AND (NOT @@global.log_bin OR @@global.sync_binlog = 1), @@global.local_infile,"
         " @@session.max_allowed_packet, @@global.lower_case_table_names",
         &res, err);
     if (rc < 0)
@@ -151,8 +151,8 @@ learn(struct tr_mysql_sink *sink, struct tr_error *err)
     if (!sink->commits_are_safe && !sink->flush_is_allowed)
         tr_log(
             sink->base.env->log, TR_LOG_WARNING, "sink",
-            "innodb_flush_log_at_trx_commit is not 1 at the target and FLUSH ENGINE LOGS is not permitted (%.200s): if its machine crashes, the last second of"
-            " changes may be lost there although the source was told that they are safe (SET GLOBAL innodb_flush_log_at_trx_commit = 1)",
+            "innodb_flush_log_at_trx_commit or sync_binlog is not 1 at the target and FLUSH ENGINE LOGS is not permitted (%.200s): if its machine crashes, the last"
+            " changes may be lost there although the source was told that they are safe (SET GLOBAL innodb_flush_log_at_trx_commit = 1, GLOBAL sync_binlog = 1)",
             denied.text);
     sink->locks_are_shown = tr_mysql_query(sink->meta,
                                            sink->target.mariadb

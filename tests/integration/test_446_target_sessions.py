@@ -115,3 +115,22 @@ def test_a_counter_that_is_no_whole_number(shop, tailrace, target):
     assert "t.id: counts by itself" in tailrace.run("schema", config=config, timeout=60).stderr
     drain(tailrace, config)
     assert target.sql(f'SELECT * FROM "{shop.name}".t') == [(1.0, 1)]
+
+
+@pytest.mark.parametrize("synced", [0, 1])
+def test_a_commit_is_durable_with_its_binary_log(shop, odd, tailrace, synced):
+    """A recovery undoes what the log of a server that does not sync it has lost with the machine, unless the engine's own was flushed."""
+    def flushes():
+        return int(odd.sql("SHOW GLOBAL STATUS LIKE 'Com_flush'")[0][1])
+
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    odd.sql(f"SET GLOBAL innodb_flush_log_at_trx_commit = 1, GLOBAL sync_binlog = {synced}")
+    try:
+        config = task_config(shop.url, odd.url(), tables={"include": [f"{shop.name}.t"]})
+        drain(tailrace, config)
+        shop.sql("INSERT INTO t VALUES (1)")
+        before = flushes()
+        drain(tailrace, config)
+        assert (flushes() > before) == (not synced)
+    finally:
+        odd.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0, GLOBAL sync_binlog = 0")
