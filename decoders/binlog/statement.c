@@ -127,6 +127,15 @@ take_action(struct scan *s, const struct token *t)
     return known;
 }
 
+/* Is the token behind this one an index's name? It may be a function's, too: KEY nextval (a). */
+static bool
+names_index(const struct token *before)
+{
+    static const char *const words[] = { "KEY",     "INDEX",  "UNIQUE", "FULLTEXT",
+                                         "SPATIAL", "VECTOR", "EXISTS", NULL };
+    return binlog_is_any(before, words);
+}
+
 /* nextval(s), lastval(s), setval(s, ...), NEXT VALUE FOR s, PREVIOUS VALUE FOR s: the sequence is named, too. False when what follows the word is no such call. */
 static bool
 take_sequence(struct scan *s, const struct token *t, int *depth)
@@ -168,8 +177,10 @@ take_rest(struct scan *s, bool alter)
 {
     int depth = 0;
     bool first = true, known = true, clause = alter, adds = false, computed = false;
+    struct token t = { TOKEN_OTHER, "", "" }, before = t;
     for (struct scan at = *s; known; at = *s) {
-        struct token t = binlog_next(s);
+        before = t;
+        t = binlog_next(s);
         if (t.kind == TOKEN_END)
             break;
         if (clause) {
@@ -181,7 +192,7 @@ take_rest(struct scan *s, bool alter)
             note_values(s, &t, &computed);
         clause = alter && depth == 0 && binlog_is_mark(&t, ',');
         depth += binlog_is_mark(&t, '(') ? 1 : binlog_is_mark(&t, ')') ? -1 : 0;
-        if (take_sequence(s, &t, &depth)) {
+        if (!names_index(&before) && take_sequence(s, &t, &depth)) {
             s->event->ddl.numbers = s->event->ddl.numbers || adds;
             continue;
         }

@@ -247,6 +247,9 @@ test_tables_of_each_statement_are_found(void **state)
         "CREATE TABLE t (a int DEFAULT nextval(s), b int DEFAULT (NEXT VALUE FOR `e`.`q`), next int, value int REFERENCES p (a))",
         "create: d.t@t d.s@s e.q@`e`.`q` d.p@p");
     check("ALTER TABLE t ADD a int DEFAULT NEXTVAL(s), RENAME TO u", "alter: d.t@t d.s@s d.u@u");
+    check(
+        "CREATE TABLE t (a int, KEY nextval (a), UNIQUE lastval (a), INDEX IF NOT EXISTS setval (a), b int DEFAULT nextval (s))",
+        "create: d.t@t d.s@s");
     check("ALTER TABLE t ADD nextval int, ADD a text DEFAULT 'nextval(s)'", "alter: d.t@t");
     check_values("ALTER TABLE t ADD a int, ADD b int DEFAULT NEXTVAL(s)", true, false);
     check_values("ALTER TABLE t ADD a char(36) DEFAULT (uuid()) NOT NULL", true, false);
