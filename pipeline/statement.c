@@ -4,6 +4,7 @@
  * MySQL's DDL commits by itself. A sink that runs it needs everything before it committed and nothing behind it begun, so no row
  * before a statement shares a batch with it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "pipeline/internal.h"
@@ -166,30 +167,62 @@ is_held(struct tr_task *task, const struct tr_ddl_table *table)
     return state->known && !state->cut_short && !state->pending;
 }
 
-/* Another engine's target keeps a table that is dropped or renamed. What an online schema change puts in its place has its rows. */
+/* Another engine's target keeps a table that is dropped. */
 static void
 tell_gone(struct tr_task *task, const struct tr_event *event)
 {
-    struct tr_log *log = task->config.log;
+    for (uint32_t i = 0; event->ddl.verb == TR_VERB_DROP_TABLE && i < event->ddl.ntables; i++)
+        if (is_elsewhere(task) && is_held(task, &event->ddl.tables[i]))
+            tr_log(task->config.log, TR_LOG_WARNING, "pipeline",
+                   "the source dropped table %s.%s; the target keeps it, and its rows",
+                   event->ddl.tables[i].schema, event->ddl.tables[i].name);
+}
+
+/* Under `ddl: ignore` it is only said. */
+static int
+refuse_unless_ignored(struct tr_task *task, struct tr_error *err)
+{
+    const char *ddl = tr_setting_string(task->config.settings, "ddl");
+    if (ddl == NULL || strcmp(ddl, "ignore") != 0)
+        return -TR_REFUSED;
+    tr_log_error(task->config.log, TR_LOG_WARNING, "pipeline", err);
+    tr_error_clear(err);
+    return 0;
+}
+
+/* A name that the target has goes to another table: the target's rows are those of the one that had it before, and no log tells which ones the other has. What an online schema change puts in its place has the same. */
+static int
+check_renamed(struct tr_task *task, const struct tr_event *event, struct tr_error *err)
+{
     const struct tr_ddl_table *tables = event->ddl.tables;
-    uint32_t count = event->ddl.ntables;
-    if (!is_elsewhere(task))
-        return;
-    for (uint32_t i = 0; event->ddl.verb == TR_VERB_DROP_TABLE && i < count; i++)
-        if (is_held(task, &tables[i]))
-            tr_log(log, TR_LOG_WARNING, "pipeline",
-                   "the source dropped table %s.%s; the target keeps it, and its rows", tables[i].schema,
-                   tables[i].name);
-    for (uint32_t i = 1; i < count; i++) {
+    int rc = 0;
+    for (uint32_t i = 1; rc == 0 && is_elsewhere(task) && i < event->ddl.ntables; i++) {
         bool pair = event->ddl.verb == TR_VERB_RENAME_TABLE && i % 2 == 1;
         bool alone = event->ddl.verb == TR_VERB_ALTER_TABLE && tables[i].renamed;
         const struct tr_ddl_table *from = &tables[pair ? i - 1 : 0], *to = &tables[i];
-        if ((pair || alone) && !from->left_out && is_held(task, to))
-            tr_log(
-                log, TR_LOG_WARNING, "pipeline",
-                "the source gave the name %s.%s to another table (%s.%s), and the target's keeps the rows that it has: tailrace reload --table %s.%s, unless it is the same table again",
-                to->schema, to->name, from->schema, from->name, to->schema, to->name);
+        if ((!pair && !alone) || from->left_out || !is_held(task, to))
+            continue;
+        tr_fail(
+            err, TR_REFUSED,
+            "the source gave the name %s.%s to another table (%s.%s), and the target's has the rows of the one before",
+            to->schema, to->name, from->schema, from->name);
+        tr_error_hint(
+            err,
+            "order `tailrace reload --table %s.%s` and start again: it is then loaded. Where it has other columns, drop the target's table %s.%s before",
+            to->schema, to->name, to->target_schema, to->target_name);
+        rc = refuse_unless_ignored(task, err);
     }
+    return rc;
+}
+
+/* CREATE TABLE IF NOT EXISTS, which may have done nothing? */
+static bool
+may_be_there(const struct tr_event *event)
+{
+    char head[256];
+    uint32_t n = event->ddl.tables[0].at;
+    snprintf(head, sizeof head, "%.*s", (int)(n < sizeof head ? n : sizeof head - 1), event->ddl.text);
+    return strcasestr(head, "EXISTS") != NULL;
 }
 
 /* DROP DATABASE takes tables with it without naming them: the target keeps its own. */
@@ -223,8 +256,7 @@ check_made_anew(struct tr_task *task, const struct tr_event *event, struct tr_er
 {
     const struct tr_ddl_table *table = &event->ddl.tables[0];
     if (event->ddl.verb != TR_VERB_CREATE_TABLE || !is_elsewhere(task) || !is_held(task, table) ||
-        memmem(event->ddl.text, table->at, "EXISTS", 6) != NULL ||
-        memmem(event->ddl.text, table->at, "exists", 6) != NULL)
+        may_be_there(event))
         return 0;
     tr_fail(err, TR_REFUSED,
             "the source dropped table %s.%s and made it anew; the target's holds the rows of the old one",
@@ -233,12 +265,7 @@ check_made_anew(struct tr_task *task, const struct tr_event *event, struct tr_er
         err,
         "drop the target's table %s.%s, order `tailrace reload --table %s.%s` and start again: it is then loaded",
         table->target_schema, table->target_name, table->schema, table->name);
-    const char *ddl = tr_setting_string(task->config.settings, "ddl");
-    if (ddl == NULL || strcmp(ddl, "ignore") != 0)
-        return -TR_REFUSED;
-    tr_log_error(task->config.log, TR_LOG_WARNING, "pipeline", err);
-    tr_error_clear(err);
-    return 0;
+    return refuse_unless_ignored(task, err);
 }
 
 int
@@ -257,7 +284,9 @@ tr_statement_batch(struct tr_task *task, struct tr_batch *batch, struct tr_batch
         tr_mapping_route(task->mapping, event->ddl.defined);
     tell_moved(task, event);
     tell_gone(task, event);
-    int rc = check_made_anew(task, event, err);
+    int rc = check_renamed(task, event, err);
+    if (rc == 0)
+        rc = check_made_anew(task, event, err);
     if (rc == 0)
         rc = describe(task, own, event, err);
     if (rc < 0 && own != batch)
