@@ -40,7 +40,7 @@ struct tr_pg_column {
     Oid type_oid;
     struct tr_pg_target_type holds; /* for fit.h */
     uint16_t number;                /* attnum */
-    bool not_null, generated, identity_always;
+    bool not_null, generated, identity, identity_always;
     bool
         comparable; /* = of pg_catalog finds exactly the equal rows and no text is needed (integers, text, dates...) */
 };

@@ -81,6 +81,29 @@ add_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_erro
     return rc;
 }
 
+/* Another word for longtext: rows and catalogue call it so. */
+static bool
+is_mariadbs_json(const struct tr_pg_change *c, const struct tr_column *column)
+{
+    const char *dialect = c->sink->base.env->source_dialect;
+    return column->logical == TR_JSON && dialect != NULL && strcmp(dialect, "mariadb") == 0;
+}
+
+/* MariaDB's JSON is a text to its log: the rows tell. A type that is said to be the one that it was leaves rows alone. */
+static int
+define_type(struct tr_pg_change *c, uint16_t i, struct tr_error *err)
+{
+    const struct tr_column *column = &c->after->columns[i];
+    const struct tr_pg_shape_column *before = c->before != NULL
+                                                  ? tr_pg_shape_then(c->before, c->after, column)
+                                                  : NULL;
+    int at = tr_pg_table_column(c->table, column->name);
+    if (at < 0 || column->generated || is_mariadbs_json(c, column) ||
+        (before != NULL && tr_pg_shape_is_said(before, column)))
+        return 0;
+    return tr_pg_change_type(c, column, at, err);
+}
+
 /* What computes itself, at the source or here, and the log does not tell apart. */
 static int
 define_generated(struct tr_pg_change *c, const struct tr_event *event, struct tr_error *err)
@@ -91,6 +114,8 @@ define_generated(struct tr_pg_change *c, const struct tr_event *event, struct tr
              add = event->ddl.columns[i].action == TR_DDL_ADD;
         if (define || (add && c->after->columns[i].generated))
             rc = tr_pg_change_generated(c, i, event->ddl.tables[0].shape, err);
+        if (rc == 0 && define)
+            rc = define_type(c, i, err);
     }
     return rc;
 }
@@ -114,13 +139,11 @@ remember_generated(struct tr_pg_change *c, const struct tr_event *event, struct 
     }
 }
 
-/* MariaDB's JSON is another word for longtext: rows and catalogue call it so. */
 static void
 gain(struct tr_pg_change *c, struct tr_pg_shape *shape, const struct tr_column *column)
 {
     struct tr_column as_logged = *column;
-    const char *dialect = c->sink->base.env->source_dialect;
-    if (column->logical == TR_JSON && dialect != NULL && strcmp(dialect, "mariadb") == 0)
+    if (is_mariadbs_json(c, column))
         as_logged.native = "longtext";
     tr_pg_shape_gain(shape, &as_logged, c->table);
 }

@@ -33,6 +33,11 @@ int tr_pg_change_add(struct tr_pg_change *c, const struct tr_column *source, str
 /* The target keeps it, and it may be NULL from then on. */
 int tr_pg_change_drop(struct tr_pg_change *c, const char *column, struct tr_error *err);
 
+/* rekey.c: the target's column `at`, which the source has no more, may be part of no key. */
+int tr_pg_change_leave_key(struct tr_pg_change *c, int at, struct tr_error *err);
+/* retype.c: the source, of another engine, has made its column of c->after what it is there; `at` is the target's. Refuses what may have changed older rows in a way that is not known. */
+int tr_pg_change_type(struct tr_pg_change *c, const struct tr_column *column, int at, struct tr_error *err);
+
 /*
  * generated.c: c->after's column `index`, which a statement adds or defines anew, and which is generated at the source or at the target: the target computes it, too, or holds its values
  * in a plain column. shape: the table behind the statement, or NULL. Refuses what would leave rows with old values.

@@ -167,27 +167,6 @@ widens(const struct tr_pg_shape_column *from, const struct tr_column *to)
     return false; /* a real, for one, prints differently as a double */
 }
 
-/* Of another engine: what counts is what the two types become here. Labels come with the enum's own type. */
-static int
-carry_foreign_type(struct tr_pg_change *c, const struct tr_column *after, const char *now,
-                   struct tr_error *err)
-{
-    const char *wanted = as_here(c, after)->native;
-    if (tr_pg_types_alike(now, wanted) || after->logical == TR_ENUM)
-        return 0;
-    tr_pg_change_alter(&c->sql, c->table);
-    tr_buffer_text(&c->sql, "ALTER COLUMN ");
-    tr_pg_identifier(&c->sql, after->name);
-    tr_buffer_printf(&c->sql, " TYPE %s", wanted);
-    if (tr_pg_type_widens(now, wanted))
-        return tr_pg_change_run(c, err);
-    if (tr_pg_type_widens(wanted, now)) { /* it was made wide enough */
-        tr_buffer_reset(&c->sql);
-        return 0;
-    }
-    return refuse(c, "another type for", after->name, err);
-}
-
 /* The log of the other engines tells which columns may be NULL. */
 static int
 carry_nullable(struct tr_pg_change *c, const struct tr_column *after, struct tr_error *err)
@@ -239,7 +218,7 @@ carry_type(struct tr_pg_change *c, const struct tr_pg_shape_column *before, cons
     if (at < 0 || tr_pg_shape_same_type(before, after))
         return 0;
     if (!c->sink->from_postgresql)
-        return carry_foreign_type(c, after, c->table->columns[at].native, err);
+        return tr_pg_change_type(c, after, at, err);
     if (strcmp(c->table->columns[at].native, before->native) != 0) {
         tr_log(c->sink->base.env->log, TR_LOG_INFO, "sink",
                "the source changed the type of %s.%s column \"%s\" to %s; the target's is %s and stays",
@@ -420,6 +399,9 @@ tr_pg_change_drop(struct tr_pg_change *c, const char *column, struct tr_error *e
            c->table->name);
     if (!c->table->columns[at].not_null || c->table->columns[at].generated)
         return 0;
+    int rc = tr_pg_change_leave_key(c, at, err);
+    if (rc < 0 || c->table->columns[at].identity)
+        return rc; /* it fills itself */
     tr_pg_change_alter(&c->sql, c->table);
     tr_buffer_text(&c->sql, "ALTER COLUMN ");
     tr_pg_identifier(&c->sql, column);
@@ -605,7 +587,9 @@ tr_pg_reach_shape(struct tr_postgres_sink *sink, PGconn *conn, uint64_t group, s
     if (before == NULL && previous != NULL) /* rows of it came before this sink began to look */
         before = tr_pg_shape_set(sink->apply, previous, NULL, 0);
     bool fits = before != NULL && tr_pg_shape_fits(before, relation);
-    if (fits && before->writer != group && !tr_pg_shape_incomplete(before, relation)) {
+    bool rekeyed = before != NULL && before->id == relation->id && !tr_pg_shape_is_keyed(before, relation) &&
+                   sink->ddl == TR_PG_DDL_APPLY;
+    if (fits && !rekeyed && before->writer != group && !tr_pg_shape_incomplete(before, relation)) {
         tr_pg_shape_seen(before, relation);
         return 0;
     }
@@ -616,9 +600,11 @@ tr_pg_reach_shape(struct tr_postgres_sink *sink, PGconn *conn, uint64_t group, s
         rc = refuse_change(relation, err);
     if (rc == 0 && !fits && sink->ddl == TR_PG_DDL_APPLY)
         rc = change_table(sink, conn, before, relation, err);
+    if (rc == 0 && rekeyed)
+        rc = tr_pg_change_key(sink, conn, before, relation, err);
     if (rc == 0)
         rc = store(sink, conn, relation, err);
-    if (rc == 0 && !fits)
+    if (rc == 0 && (!fits || rekeyed))
         tr_pg_map_forget(sink->apply, relation->target_schema, relation->target_name);
     return rc;
 }
@@ -639,7 +625,8 @@ tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *relatio
 {
     struct tr_pg_shape *shape = tr_pg_shape_find(sink->apply, relation);
     struct tr_pg_table *table;
-    if (shape != NULL && (!tr_pg_shape_fits(shape, relation) || shape->id != relation->id))
+    if (shape != NULL && (!tr_pg_shape_fits(shape, relation) || shape->id != relation->id ||
+                          (sink->ddl == TR_PG_DDL_APPLY && !tr_pg_shape_is_keyed(shape, relation))))
         return 1;
     int rc = tr_pg_table_get(sink, relation, &table, err);
     if (rc < 0)

@@ -32,6 +32,7 @@ shape_free(struct tr_pg_shape *shape)
     for (uint16_t i = 0; i < shape->ngenerated; i++)
         free(shape->generated[i].name);
     free(shape->generated);
+    tr_pg_shape_unkey(shape);
     tr_relation_unref(shape->relation);
     free(shape->table);
     free(shape);
@@ -113,6 +114,13 @@ tr_pg_shape_rename(struct tr_pg_shape *shape, const struct tr_ddl_table *of,
                 shape->generated[i].name = tr_strdup(renames[k].to);
                 break;
             }
+    for (uint16_t i = 0; i < shape->nkey; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (strcmp(shape->key[i], renames[k].from) == 0) {
+                free(shape->key[i]);
+                shape->key[i] = tr_strdup(renames[k].to);
+                break;
+            }
     struct tr_relation
         *names = tr_relation_new(); /* no relation of the log has been seen to be of this shape */
     names->target_schema = tr_arena_strdup(&names->arena, of->target_schema);
@@ -186,13 +194,42 @@ tr_pg_shape_then(const struct tr_pg_shape *shape, const struct tr_relation *rela
     return NULL;
 }
 
-/* A renamed type keeps its oid, one that was made anew its name. */
+#define LAST_LOGGED_TYPE 255 /* MySQL's codes of types; PostgreSQL's types with labels have higher numbers */
+
+/* MySQL's code of a type tells neither the sign, nor bytes from characters, nor labels. */
+static uint32_t
+kind_of(const struct tr_column *column)
+{
+    uint64_t print = 0;
+    for (uint32_t i = 0; column->type_id <= LAST_LOGGED_TYPE && i < column->nlabels; i++)
+        print = tr_hash_bytes(print + 1, column->labels[i], strlen(column->labels[i]));
+    return 1 | (column->is_unsigned ? 2U : 0) | (column->logical == TR_BYTES ? 4U : 0) | (uint32_t)print << 3;
+}
+
+/*
+ * A renamed type keeps its oid, one that was made anew its name. What MySQL's log tells counts more than how the type is spelled, which may be as the catalogue has it by now; what was
+ * loaded has no modifier of the log's.
+ */
 bool
 tr_pg_shape_same_type(const struct tr_pg_shape_column *before, const struct tr_column *after)
 {
+    bool logged = before->kind != 0 && after->type_id <= LAST_LOGGED_TYPE && before->mod >= 0 &&
+                  after->type_mod >= 0;
+    if (after->native == NULL)
+        return true;
+    if (before->kind != 0 && before->kind != kind_of(after))
+        return false;
     if (before->type == after->type_id && before->mod == after->type_mod)
         return true;
-    return after->native == NULL || strcmp(before->native, after->native) == 0;
+    return !logged && strcmp(before->native, after->native) == 0;
+}
+
+bool
+tr_pg_shape_is_said(const struct tr_pg_shape_column *before, const struct tr_column *column)
+{
+    return before->type == column->type_id && before->kind == kind_of(column) &&
+           before->length == column->length && before->precision == column->precision &&
+           before->scale == column->scale;
 }
 
 bool
@@ -222,7 +259,7 @@ tr_pg_shape_incomplete(const struct tr_pg_shape *shape, const struct tr_relation
         if (now != NULL && (column->target == 0 || (column->number == 0 && now->number > 0)))
             return true;
     }
-    return shape->id != relation->id;
+    return shape->id != relation->id || !shape->keyed;
 }
 
 /* ------------------------------------------------------------------------------------------- remembering */
@@ -241,6 +278,7 @@ describe(const struct tr_column *column, const struct tr_pg_shape_column *before
         .length = column->length,
         .precision = column->precision,
         .scale = column->scale,
+        .kind = kind_of(column),
         .number = column->number > 0 || before == NULL ? column->number : before->number,
         .target = at >= 0 ? table->columns[at].number : 0,
     };
@@ -357,6 +395,9 @@ tr_pg_shape_set(struct tr_pg_apply *apply, struct tr_relation *relation, const s
         add_column(&fresh, &described);
     }
     keep_dropped(&fresh, shape, relation, table);
+    tr_pg_shape_follow_key(shape, relation);
+    if (!shape->keyed || shape->id != relation->id)
+        tr_pg_shape_rekey(shape, relation);
     clear_columns(shape);
     shape->id = fresh.id;
     shape->columns = fresh.columns;
@@ -390,11 +431,16 @@ shape_json(struct tr_buffer *out, const struct tr_pg_shape *shape)
         json_text(out, c->native);
         tr_buffer_printf(
             out,
-            ",\"number\":%u,\"target\":%u,\"oid\":%u,\"base\":%u,\"mod\":%d,\"length\":%d,\"precision\":%d,\"scale\":%d,\"dropped\":%s}",
-            c->number, c->target, c->type, c->base, c->mod, c->length, c->precision, c->scale,
+            ",\"number\":%u,\"target\":%u,\"oid\":%u,\"base\":%u,\"mod\":%d,\"length\":%d,\"precision\":%d,\"scale\":%d,\"kind\":%u,\"dropped\":%s}",
+            c->number, c->target, c->type, c->base, c->mod, c->length, c->precision, c->scale, c->kind,
             c->dropped ? "true" : "false");
     }
-    tr_buffer_text(out, "],\"generated\":{");
+    tr_buffer_printf(out, "],%s", shape->keyed ? "\"key\":[" : "");
+    for (uint16_t i = 0; i < shape->nkey; i++) {
+        tr_buffer_text(out, i > 0 ? "," : "");
+        json_text(out, shape->key[i]);
+    }
+    tr_buffer_printf(out, "%s\"generated\":{", shape->keyed ? "]," : "");
     for (uint16_t i = 0; i < shape->ngenerated; i++) {
         tr_buffer_text(out, i > 0 ? "," : "");
         json_text(out, shape->generated[i].name);
@@ -442,17 +488,22 @@ enum {
     S_LENGTH,
     S_PRECISION,
     S_SCALE,
+    S_KIND,
     S_DROPPED
 };
 
 static const char load_sql[] =
     "SELECT s.table_name, s.shape->>'id', c->>'name', c->>'type', c->>'number', c->>'target', c->>'oid', c->>'base', c->>'mod',"
-    " c->>'length', c->>'precision', c->>'scale', (c->>'dropped')::bool"
+    " c->>'length', c->>'precision', c->>'scale', c->>'kind', (c->>'dropped')::bool"
     " FROM tailrace.relation_shape s CROSS JOIN LATERAL jsonb_array_elements(s.shape->'columns') WITH ORDINALITY AS e(c, place)"
     " WHERE s.task = $1 ORDER BY s.table_name COLLATE \"C\", e.place";
 
 static const char load_generated_sql[] =
     "SELECT s.table_name, g.key, g.value FROM tailrace.relation_shape s CROSS JOIN LATERAL jsonb_each_text(s.shape->'generated') g WHERE s.task = $1";
+
+static const char load_keys_sql[] =
+    "SELECT s.table_name, k.name FROM tailrace.relation_shape s LEFT JOIN LATERAL jsonb_array_elements_text(s.shape->'key') WITH ORDINALITY k(name, place) ON true"
+    " WHERE s.task = $1 AND s.shape ? 'key' ORDER BY s.table_name COLLATE \"C\", k.place";
 
 static long long
 number(const PGresult *res, int row, int column)
@@ -476,6 +527,7 @@ load_column(struct tr_pg_apply *apply, const PGresult *res, int row)
         .length = (int32_t)number(res, row, S_LENGTH),
         .precision = (int32_t)number(res, row, S_PRECISION),
         .scale = (int32_t)number(res, row, S_SCALE),
+        .kind = (uint32_t)number(res, row, S_KIND),
         .number = (uint16_t)number(res, row, S_NUMBER),
         .target = (uint16_t)number(res, row, S_TARGET),
         .dropped = PQgetvalue(res, row, S_DROPPED)[0] == 't',
@@ -502,6 +554,15 @@ tr_pg_shapes_load(struct tr_postgres_sink *sink, struct tr_error *err)
         struct tr_pg_shape *shape = find(sink->apply, PQgetvalue(res, i, 0));
         if (shape != NULL)
             add_generated(shape, PQgetvalue(res, i, 1), strtoull(PQgetvalue(res, i, 2), NULL, 16));
+    }
+    PQclear(res);
+    res = NULL;
+    if (rc == 0)
+        rc = tr_pg_ask_params(sink, sink->meta, load_keys_sql, 1, params, &res, err);
+    for (int i = 0; rc == 0 && i < PQntuples(res); i++) {
+        struct tr_pg_shape *shape = find(sink->apply, PQgetvalue(res, i, 0));
+        if (shape != NULL)
+            tr_pg_shape_add_key(shape, PQgetisnull(res, i, 1) ? NULL : PQgetvalue(res, i, 1));
     }
     PQclear(res);
     return rc < 0 ? tr_error_prefix(err, "reading the task's shapes at the target") : 0;

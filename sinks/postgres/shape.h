@@ -17,6 +17,7 @@ struct tr_pg_shape_column {
     uint32_t base; /* domains resolved */
     int32_t mod;
     int32_t length, precision, scale;
+    uint32_t kind;   /* of what the type's number does not tell; 0 = not known */
     uint16_t number; /* at the source, 0 = not known */
     uint16_t target; /* pg_attribute.attnum at the target, 0 = none */
     bool dropped;    /* at the source; the target keeps the column */
@@ -38,6 +39,9 @@ struct tr_pg_shape {
     struct tr_pg_shape_generated
         *generated; /* what the target's columns, plain ones too, have been computed by */
     uint16_t ngenerated;
+    char **key; /* the primary key that the target was brought to: the source's names */
+    uint16_t nkey;
+    bool keyed;      /* it is known */
     uint64_t writer; /* the group whose transaction stores it; 0 = it is stored */
 };
 
@@ -67,6 +71,8 @@ enum tr_pg_shape_age { TR_PG_SHAPE_UNKNOWN, TR_PG_SHAPE_OLDER, TR_PG_SHAPE_YOUNG
 enum tr_pg_shape_age tr_pg_shape_age(const struct tr_pg_shape *before, const struct tr_relation *relation,
                                      const struct tr_column *column);
 bool tr_pg_shape_same_type(const struct tr_pg_shape_column *before, const struct tr_column *after);
+/* Is the type that a statement says the one that it was? */
+bool tr_pg_shape_is_said(const struct tr_pg_shape_column *before, const struct tr_column *column);
 
 /* Has the relation the columns of the shape: same ones, same names, same types? */
 bool tr_pg_shape_fits(const struct tr_pg_shape *shape, const struct tr_relation *relation);
@@ -113,6 +119,20 @@ int tr_pg_shape_first_use(struct tr_postgres_sink *sink, struct tr_relation *rel
 
 /* The tables as they are made for the load are the shape that the stream begins with. */
 int tr_pg_prepare_shapes(struct tr_sink *sink, const struct tr_schema *schema, struct tr_error *err);
+
+/* ---- rekey.c: primary keys */
+
+/* The shape's key is not known; has this column, too (NULL: none); is the relation's. */
+void tr_pg_shape_unkey(struct tr_pg_shape *shape);
+void tr_pg_shape_add_key(struct tr_pg_shape *shape, const char *column);
+void tr_pg_shape_rekey(struct tr_pg_shape *shape, const struct tr_relation *relation);
+/* Its columns take the names that they have in the relation; before the shape takes the relation's columns. */
+void tr_pg_shape_follow_key(struct tr_pg_shape *shape, const struct tr_relation *relation);
+/* Is it the relation's, as far as it is known? */
+bool tr_pg_shape_is_keyed(const struct tr_pg_shape *shape, const struct tr_relation *relation);
+/* Exchange the target's, inside the open transaction; one that cannot be is said, and stays. The shape remembers what the target has. */
+int tr_pg_change_key(struct tr_postgres_sink *sink, PGconn *conn, struct tr_pg_shape *before,
+                     const struct tr_relation *after, struct tr_error *err);
 
 /* ---- carry.c: what a statement of MySQL or MariaDB says of columns */
 

@@ -47,7 +47,7 @@ static const char columns_sql[] =
     " OR EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled IN ('A', 'R'))"
     " OR EXISTS (SELECT 1 FROM pg_constraint x WHERE x.conrelid = c.oid AND x.contype = 'x'),"
     " coalesce(b.oid, w.oid), CASE WHEN w.typtype = 'd' THEN w.typtypmod ELSE a.atttypmod END, coalesce(b.typtype, w.typtype),"
-    " coalesce(b.typcategory, w.typcategory) = 'A', coalesce(b.typname, w.typname)"
+    " coalesce(b.typcategory, w.typcategory) = 'A', coalesce(b.typname, w.typname), a.attidentity <> ''"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     /* a table without columns is one row of NULLs */
     " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
@@ -86,6 +86,7 @@ read_columns(struct tr_pg_table *table, const PGresult *res)
         column->not_null = flag(res, i, 6);
         column->generated = flag(res, i, 7);
         column->identity_always = flag(res, i, 8);
+        column->identity = flag(res, i, 18);
         column->native = tr_arena_strdup(&table->arena, PQgetvalue(res, i, 9));
         column->number = (uint16_t)atoi(PQgetvalue(res, i, 2));
         if (!PQgetisnull(res, i, 10)) {
