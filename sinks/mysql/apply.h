@@ -259,7 +259,12 @@ bool tr_my_carries_statements(const struct tr_mysql_sink *sink);
  */
 int tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation,
                       const struct tr_my_table *table, bool *changed, struct tr_error *err);
-/* Is a type of the target's narrower than the source's? */
+/* rekey.c: has the source another primary key, of columns that the target has? Exchange it, in a table whose key was that of `before` (or NULL) or that the task has made. */
+bool tr_my_key_differs(const struct tr_mysql_sink *sink, const struct tr_relation *relation,
+                       const struct tr_my_table *table);
+int tr_my_follow_key(struct tr_mysql_sink *sink, const struct tr_relation *before,
+                     const struct tr_relation *relation, bool *changed, struct tr_error *err);
+/* Is a type of the target's narrower than the source's, or its key another? */
 bool tr_my_falls_short(struct tr_mysql_sink *sink, const struct tr_relation *relation,
                        const struct tr_my_table *table);
 /* Has the target's table any? */
@@ -285,6 +290,11 @@ int tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, co
 /* By the types' texts as DDL has them; behind a type anything may stand. Is it the same type; does each of its values fit, unchanged? */
 bool tr_my_types_alike(const char *one, const char *other);
 bool tr_my_type_widens(const char *from, const char *to);
+/* Do both servers of the family make the same of every value, or does this one, which is strict, refuse it? */
+bool tr_my_type_converts(const char *from, const char *to);
+/* Has the column another type, sign or labels; are the two, these included, the same? */
+bool tr_my_is_retyped(const struct tr_column *before, const struct tr_column *after);
+bool tr_my_same_shape(const struct tr_relation *before, const struct tr_relation *after);
 /* Does every value of the source's older type keep its meaning in the new one? */
 bool tr_my_widens(const struct tr_column *from, const struct tr_column *to);
 /* What the target's column is, behind its name; the same with another type; the same as one that is no more at the source: it may be NULL, and says so. */

@@ -401,10 +401,7 @@ carry_changed(struct change *c, const struct tr_column *before, const struct tr_
               struct tr_error *err)
 {
     int rc = carry_name(c, before, after, err);
-    bool retyped = before->logical != after->logical || before->length != after->length ||
-                   before->precision != after->precision || before->scale != after->scale ||
-                   before->nlabels != after->nlabels;
-    if (rc < 0 || after->generated || !retyped || same_type(c, before, after))
+    if (rc < 0 || after->generated || !tr_my_is_retyped(before, after) || same_type(c, before, after))
         return rc;
     int at = c->sink->keeps_shapes ? place_of(c, after) : tr_my_table_column(c->table, before->name);
     at = at >= 0 ? at : tr_my_table_column(c->table, after->name);
@@ -497,7 +494,7 @@ apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_
     struct tr_relation *after = event->relation;
     struct tr_my_table *table = NULL;
     int rc = 0;
-    if (before == NULL || after->skip || tr_relation_same_shape(before, after))
+    if (before == NULL || after->skip || tr_my_same_shape(before, after))
         return 0;
     if (sink->ddl == TR_MY_DDL_STOP) {
         tr_fail(err, TR_REFUSED, "the source changed the columns of table %s.%s", after->schema, after->name);
@@ -515,6 +512,8 @@ apply_shape(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_
         rc = carry(&c, before, after, err);
         change_fini(&c);
     }
+    if (rc == 0 && table != NULL)
+        rc = tr_my_follow_key(sink, before, after, &(bool){ false }, err);
     tr_my_table_free(table);
     tr_my_map_forget(sink->apply, tr_my_database(sink, after), after->target_name);
     return rc;
@@ -586,6 +585,7 @@ tr_my_falls_short(struct tr_mysql_sink *sink, const struct tr_relation *relation
     if (sink->ddl != TR_MY_DDL_APPLY)
         return false;
     change_init(&c, sink, relation, (struct tr_my_table *)(uintptr_t)table);
+    any = tr_my_key_differs(sink, relation, table);
     for (uint16_t i = 0; !any && i < relation->ncolumns; i++)
         any = has_grown(&c, &relation->columns[i]);
     change_fini(&c);
@@ -674,6 +674,8 @@ tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation
     }
     if (rc == 0 && tr_my_falls_short(sink, relation, table))
         rc = widen_types(&c, changed, err);
+    if (rc == 0)
+        rc = tr_my_follow_key(sink, NULL, relation, changed, err);
     change_fini(&c);
     return rc < 0 ? rc : tr_mysql_query(sink->meta, "SET SESSION lock_wait_timeout = 86400", NULL, err);
 }

@@ -230,7 +230,17 @@ rename_later(struct tr_my_shapes *shapes, struct tr_my_shape *shape, struct tr_r
     shapes->late = true;
 }
 
-/* What the source dropped is kept, and no row brings it any more. */
+static bool
+is_in_key(const struct tr_my_table *table, uint16_t at)
+{
+    for (uint16_t u = 0; u < table->nuniques; u++)
+        for (uint16_t i = 0; table->uniques[u].primary && i < table->uniques[u].ncolumns; i++)
+            if (table->uniques[u].columns[i] == at)
+                return true;
+    return false;
+}
+
+/* What the source dropped is kept, and no row brings it any more. A key that has it is the source's no more (rekey.c). */
 static int
 loosen_dropped(struct tr_mysql_sink *sink, const struct tr_my_shape *shape, struct tr_my_table *table,
                const struct tr_relation *relation, struct tr_error *err)
@@ -242,12 +252,12 @@ loosen_dropped(struct tr_mysql_sink *sink, const struct tr_my_shape *shape, stru
         struct tr_my_column *column = &table->columns[i];
         const struct tr_my_place *place = tr_my_shape_owner(shape, column->name);
         if (place == NULL || wanted(relation, place) != NULL || column->generated || !column->not_null ||
-            column->has_default)
+            column->has_default || column->auto_increment)
             continue;
         tr_buffer_reset(&sql);
         tr_buffer_text(&sql, "ALTER TABLE ");
         tr_mysql_qualified(&sql, table->database, table->name);
-        tr_buffer_text(&sql, " MODIFY COLUMN ");
+        tr_buffer_text(&sql, is_in_key(table, i) ? " DROP PRIMARY KEY, MODIFY COLUMN " : " MODIFY COLUMN ");
         tr_mysql_identifier(&sql, column->name);
         tr_buffer_printf(&sql, " %s NULL", column->type);
         rc = tr_my_run_change(sink, table, sql.data, err);

@@ -165,6 +165,38 @@ tr_my_type_widens(const char *from, const char *to)
     return (timed || strcmp(a.name, "bit") == 0) && b.a > a.a;
 }
 
+static bool
+is_text(const struct type *t)
+{
+    return strcmp(t->name, "char") == 0 || strcmp(t->name, "varchar") == 0 || place(t->name, texts) >= 0;
+}
+
+static bool
+is_bytes(const struct type *t)
+{
+    return strcmp(t->name, "binary") == 0 || strcmp(t->name, "varbinary") == 0 || place(t->name, blobs) >= 0;
+}
+
+bool
+tr_my_type_converts(const char *from, const char *to)
+{
+    struct type a = parse(from), b = parse(to);
+    bool whole = place(a.name, integers) >= 0 || strcmp(a.name, "year") == 0,
+         number = whole || strcmp(a.name, "decimal") == 0;
+    bool is_double = strcmp(b.name, "double") == 0;
+    if (number && (place(b.name, integers) >= 0 || strcmp(b.name, "decimal") == 0))
+        return true;
+    if (is_double && (whole || strcmp(a.name, "float") == 0))
+        return true;
+    if (is_text(&b))
+        return number || is_text(&a) || strcmp(a.name, "enum") == 0;
+    if (is_bytes(&a) && is_bytes(&b))
+        return true;
+    if (strcmp(a.name, "date") == 0 && strcmp(b.name, "datetime") == 0)
+        return true;
+    return a.labels != NULL && strcmp(a.name, b.name) == 0;
+}
+
 /* ------------------------------------------------------------------------------------------- the column's line */
 
 /* "  `c` int(11) NOT NULL DEFAULT 5," in SHOW CREATE TABLE: what stands behind the name, without the comma; in `line`. False when there is none. */
@@ -206,11 +238,26 @@ tr_my_column_line(MYSQL *conn, const struct tr_my_table *table, const char *colu
     return rc;
 }
 
+/* What a type that is no text does not have. */
+static const char *
+behind_charset(const char *rest)
+{
+    static const char *const words[] = { " CHARACTER SET ", " COLLATE " };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strncmp(rest, words[i], strlen(words[i])) == 0) {
+            rest += strlen(words[i]);
+            rest += strcspn(rest, " ");
+        }
+    return rest;
+}
+
 /* MySQL takes the default of a text that is stored apart as an expression only. */
 static void
 write_rest(MYSQL *conn, const char *type, const char *rest, struct tr_buffer *out)
 {
     struct type t = parse(type);
+    if (!is_text(&t) && t.labels == NULL)
+        rest = behind_charset(rest);
     const char *constant = strstr(rest, " DEFAULT '");
     bool apart = place(t.name, texts) >= 0 || place(t.name, blobs) >= 0;
     if (tr_mysql_is_mariadb(conn) || !apart || constant == NULL) {
@@ -341,4 +388,30 @@ tr_my_widens(const struct tr_column *from, const struct tr_column *to)
         return has_labels(from, to);
     return (from->logical == TR_TIMESTAMP || from->logical == TR_TIME || from->logical == TR_TIMESTAMPTZ) &&
            from->logical == to->logical && to->scale >= from->scale;
+}
+
+static bool
+same_labels(const struct tr_column *before, const struct tr_column *after)
+{
+    bool same = before->nlabels == after->nlabels;
+    for (uint32_t i = 0; same && i < before->nlabels; i++)
+        same = strcmp(before->labels[i], after->labels[i]) == 0;
+    return same;
+}
+
+bool
+tr_my_is_retyped(const struct tr_column *before, const struct tr_column *after)
+{
+    return before->logical != after->logical || before->length != after->length ||
+           before->precision != after->precision || before->scale != after->scale ||
+           !same_labels(before, after);
+}
+
+bool
+tr_my_same_shape(const struct tr_relation *before, const struct tr_relation *after)
+{
+    bool same = tr_relation_same_shape(before, after);
+    for (uint16_t i = 0; same && i < before->ncolumns; i++)
+        same = !tr_my_is_retyped(&before->columns[i], &after->columns[i]);
+    return same;
 }

@@ -4,6 +4,7 @@
  * Rows show that a column has come; only the statement tells what it gave the rows that were there, and that a column is another one of the same name. A type that
  * does not simply grow is left to the rows.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -16,6 +17,7 @@ struct translation {
     const struct tr_my_table *table;
     struct tr_buffer *out;
     bool any;
+    bool unkeyed, left; /* the primary key goes; it is said */
 };
 
 static void
@@ -131,6 +133,24 @@ add(struct translation *t, const struct tr_column *column, struct tr_error *err)
     return 0;
 }
 
+/* A column that is dropped leaves its key, which has nothing to tell rows by then. */
+static void
+leave_key(struct translation *t, int at)
+{
+    for (uint16_t u = 0; !t->unkeyed && u < t->table->nuniques; u++)
+        for (uint16_t i = 0; t->table->uniques[u].primary && i < t->table->uniques[u].ncolumns; i++)
+            t->unkeyed = t->unkeyed || t->table->uniques[u].columns[i] == at;
+    if (!t->unkeyed || t->left)
+        return;
+    t->left = true;
+    tr_buffer_text(t->out, t->any ? ", DROP PRIMARY KEY" : " DROP PRIMARY KEY");
+    t->any = true;
+    if (t->table->columns[at].auto_increment)
+        clause(t, "ADD KEY (", t->table->columns[at].name);
+    if (t->table->columns[at].auto_increment)
+        tr_buffer_byte(t->out, ')');
+}
+
 static int
 drop(struct translation *t, const char *column, struct tr_error *err)
 {
@@ -144,6 +164,7 @@ drop(struct translation *t, const char *column, struct tr_error *err)
     tr_log(t->sink->base.env->log, TR_LOG_WARNING, "sink",
            "the source dropped column \"%s\" of %s.%s; the target keeps it", column, t->table->database,
            t->table->name);
+    leave_key(t, at);
     clause(t, "MODIFY COLUMN", column);
     tr_buffer_byte(t->out, ' ');
     return tr_my_write_dropped(t->sink->meta, t->table, column, t->out, err);
@@ -284,6 +305,96 @@ takes_null(const struct translation *t, int at, const struct tr_column *column)
     return free;
 }
 
+/* Of types that a statement says in full. */
+static bool
+is_plain(const struct tr_column *column)
+{
+    bool number = column->logical >= TR_INT8 && column->logical <= TR_DECIMAL;
+    return number || (column->logical >= TR_CHAR && column->logical <= TR_BIT && column->charset == NULL) ||
+           column->logical == TR_DATE || column->logical == TR_TIME || column->logical == TR_TIMESTAMP ||
+           column->logical == TR_TIMESTAMPTZ || column->logical == TR_YEAR || column->logical == TR_ENUM ||
+           column->logical == TR_SET;
+}
+
+/* Has the column values that the shorter fraction of the type cannot hold? One server rounds them, the other cuts. */
+static int
+loses_fraction(struct translation *t, int at, const struct tr_column *column, bool *loses,
+               struct tr_error *err)
+{
+    struct tr_buffer sql;
+    const struct tr_my_column *here = &t->table->columns[at];
+    char *answer = NULL;
+    const char *to = column->logical == TR_TIME ? "TIME" : "DATETIME";
+    bool moment = column->logical == TR_TIME
+                      ? strncasecmp(here->type, "time", 4) == 0 &&
+                            strncasecmp(here->type, "timestamp", 9) != 0
+                      : strncasecmp(here->type, column->logical == TR_TIMESTAMP ? "datetime" : "timestamp",
+                                    8) == 0;
+    *loses = true;
+    if (!moment || column->scale < 0)
+        return 0;
+    tr_buffer_init(&sql, (size_t)1 << 16);
+    tr_buffer_text(&sql, "SELECT 1 FROM ");
+    tr_mysql_qualified(&sql, t->table->database, t->table->name);
+    tr_buffer_text(&sql, " WHERE ");
+    tr_mysql_identifier(&sql, here->name);
+    tr_buffer_printf(&sql, " <> CAST(");
+    tr_mysql_identifier(&sql, here->name);
+    tr_buffer_printf(&sql, " AS %s(%d)) LIMIT 1", to, column->scale);
+    int rc = tr_mysql_query_text(t->sink->meta, sql.data, &answer, err);
+    *loses = answer != NULL;
+    free(answer);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+static int
+refuse_type(struct translation *t, int at, const struct tr_column *column, const char *type,
+            struct tr_error *err)
+{
+    struct tr_buffer sql;
+    tr_buffer_init(&sql, (size_t)1 << 20);
+    tr_buffer_text(&sql, "ALTER TABLE ");
+    tr_mysql_qualified(&sql, t->table->database, t->table->name);
+    tr_buffer_text(&sql, " MODIFY COLUMN ");
+    tr_mysql_identifier(&sql, t->table->columns[at].name);
+    tr_buffer_byte(&sql, ' ');
+    int rc = tr_my_write_retyped(t->sink->meta, t->table, t->table->columns[at].name, type, &sql, err);
+    if (rc == 0) {
+        tr_fail(
+            err, TR_REFUSED,
+            "table %s.%s: the source made column \"%s\" %s; what that made of the rows that are there is in no log",
+            t->table->database, t->table->name, column->name, column->native);
+        rc = tr_error_hint(err,
+                           "run at the target: %s; order `tailrace reload --table %s.%s` and start again",
+                           sql.data, t->event->ddl.tables[0].schema, t->event->ddl.tables[0].name);
+    }
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+/* A type that does not simply grow, in a table that the task has made. *run: both servers make the same of the rows, or this one, which is strict, refuses it. */
+static int
+judge_type(struct translation *t, int at, const struct tr_column *column, const char *type, bool *run,
+           struct tr_error *err)
+{
+    const struct tr_my_column *here = &t->table->columns[at];
+    bool made = false, any = true;
+    *run = false;
+    if (tr_my_types_alike(here->type, type) || !is_plain(column))
+        return 0;
+    int rc = tr_my_was_made(t->sink, t->event->ddl.defined, &made, err);
+    if (rc < 0 || !made)
+        return rc;
+    *run = tr_my_type_converts(here->type, type);
+    if (!*run)
+        rc = tr_my_has_rows(t->sink, t->table, &any, err);
+    if (rc == 0 && !*run && any)
+        rc = loses_fraction(t, at, column, &any, err);
+    *run = rc == 0 && (*run || !any);
+    return rc < 0 || *run ? rc : refuse_type(t, at, column, type, err);
+}
+
 /* A new name and a new type at once: the name comes now, the type with the rows. */
 static int
 define(struct translation *t, const char *from, const struct tr_column *column, struct tr_error *err)
@@ -301,7 +412,9 @@ define(struct translation *t, const char *from, const struct tr_column *column, 
     bool widens = tr_my_type_widens(t->table->columns[at].type, type.data), null = takes_null(t, at, column);
     struct tr_buffer line;
     tr_buffer_init(&line, TR_BUFFER_MAX);
-    if (widens || null) {
+    if (!widens)
+        rc = judge_type(t, at, column, type.data, &widens, err);
+    if (rc == 0 && (widens || null)) {
         clause(t, "MODIFY COLUMN", column->name);
         tr_buffer_byte(t->out, ' ');
         rc = tr_my_write_retyped(t->sink->meta, t->table, column->name,
@@ -348,7 +461,7 @@ int
 tr_my_translate(struct tr_mysql_sink *sink, const struct tr_event *event, const struct tr_my_table *table,
                 struct tr_buffer *out, bool *any, struct tr_error *err)
 {
-    struct translation t = { sink, event, table, out, false };
+    struct translation t = { .sink = sink, .event = event, .table = table, .out = out };
     const struct tr_relation *defined = event->ddl.defined;
     int rc = 0;
     for (uint16_t i = 0; defined != NULL && rc == 0 && i < defined->ncolumns; i++) {

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from harness.replication import drain, task_config
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.time_limit(400)
@@ -90,3 +91,21 @@ def test_a_stream_and_a_state_of_before_follow_names(source, maria, tailrace, se
     assert_same(source, maria)
     assert tailrace.run("drop", config=settings).status == 0
     assert maria.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'tailrace'") == []
+
+
+@pytest.mark.parametrize("change, row", [("DROP CONSTRAINT pk, ADD PRIMARY KEY (b, id)", "(1, 'c')"), ("DROP COLUMN id, ADD PRIMARY KEY (b)", "('c')")])
+def test_a_primary_key_is_exchanged(source, maria, tailrace, change, row):
+    """A text that is to be part of it becomes one that can."""
+    source.sql("CREATE TABLE keyed (id serial CONSTRAINT pk PRIMARY KEY, b text)")
+    source.sql("INSERT INTO keyed VALUES (1, 'a'), (2, 'b')")
+    config = task_config(source.url, maria.url, tables={"include": ["public.keyed"]})
+    drain(tailrace, config)
+    source.sql(f"ALTER TABLE keyed {change}")
+    source.sql(f"INSERT INTO keyed VALUES {row}")
+    source.sql("UPDATE keyed SET b = 'z' WHERE b = 'a'")
+    source.sql("DELETE FROM keyed WHERE b = 'b'")
+    drain(tailrace, config)
+    assert maria.sql("SELECT b FROM keyed ORDER BY b") == [("c",), ("z",)]
+    key = maria.sql("SELECT group_concat(column_name ORDER BY seq_in_index) FROM information_schema.statistics WHERE table_schema = database()"
+                    " AND table_name = 'keyed' AND index_name = 'PRIMARY'")
+    assert key == [("b,id" if "DROP CONSTRAINT" in change else "b",)]

@@ -3,7 +3,7 @@
 import pytest
 
 from harness import matrix
-from harness.pairs import describe, rows_as_meant
+from harness.pairs import Whole, describe, rows_as_meant
 from harness.replication import drain, task_config
 from harness.servers import MariaDB
 
@@ -146,3 +146,34 @@ def test_a_primary_key_is_exchanged(source, target, tailrace, before, change, af
     same(source, target)
     theirs = target.sql("SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = %s::regclass", (f"{source.name}.t",))
     assert theirs == [(int("ADD" in change),)]
+
+
+@pytest.fixture(scope="module")
+def other(server):
+    """Of MySQL and MariaDB the one that the source is not."""
+    with MariaDB(options=FAST, name="other") if server.kind == "mysql" else matrix.mysql("9", options=FAST, name="other") as made:
+        yield made
+
+
+@pytest.mark.matrix
+def test_within_the_family(source, other, tailrace):
+    target = Whole(other)
+    config = task_config(source.url, target.url, tables={"include": [f"{source.name}.%"]})
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, " + ", ".join(f"{name} {kind[0]}" for name, kind in CARRIED.items()) + ")")
+    for row in (0, 1):
+        source.sql(f"INSERT INTO t VALUES ({row}, " + ", ".join(kind[2][row] for kind in CARRIED.values()) + ")")
+    drain(tailrace, config)
+    source.sql("ALTER TABLE t " + ", ".join(f"MODIFY {name} {kind[1]}" for name, kind in CARRIED.items()))
+    drain(tailrace, config)
+    same(source, target)
+    for row in (0, 1):
+        source.sql(f"INSERT INTO t VALUES ({row + 2}, " + ", ".join(kind[3][row] for kind in CARRIED.values()) + ")")
+    source.sql("ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (id, u64)")
+    source.sql("INSERT INTO t (id, u64) VALUES (1, 77)")
+    drain(tailrace, config)
+    same(source, target)
+    source.sql("ALTER TABLE t MODIFY dt timestamp NULL")
+    result = tailrace.run("run", "--stop", "drained", config=config)
+    assert result.status == 1 and "is in no log" in result.stderr and f"tailrace reload --table {source.name}.t" in result.stderr, result
+    other.drop_database(source.name)
+    target.drop()
