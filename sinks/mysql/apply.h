@@ -82,7 +82,8 @@ struct tr_my_map {
     bool
         upserts; /* that index is the table's only unique one: an INSERT ... ON DUPLICATE KEY UPDATE can only meet the row that is meant */
     bool from_postgresql;
-    const char *exact; /* " COLLATE x", under which texts are equal that are the same */
+    bool json_decimals; /* MySQL at both ends: documents may hold decimals (json.c) */
+    const char *exact;  /* " COLLATE x", under which texts are equal that are the same */
 };
 
 /* Read a table's shape from the catalogue; *table is NULL when there is no such table. thread: that of `conn`. */
@@ -125,6 +126,9 @@ int tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, 
 bool tr_my_array_json(const char *text, size_t len, char delimiter, enum tr_logical element,
                       struct tr_buffer *out);
 bool tr_my_hstore_json(const char *text, size_t len, struct tr_buffer *out);
+/* json.c: has the document numbers that MySQL would not read from its text as they are? As calls of functions, which keep them; false, and nothing, for what is no document. */
+bool tr_my_json_has_decimals(const char *text, size_t len);
+bool tr_my_json_calls(const char *text, size_t len, struct tr_buffer *out);
 /* PostGIS's EWKB in hex as the server's own form: the SRID, then WKB. False for a third dimension and for anything else. */
 bool tr_my_geometry(const char *hex, size_t len, struct tr_buffer *out);
 

@@ -326,7 +326,9 @@ take_literals(struct careful *c, const struct tr_my_map *map, MYSQL_ROW row, con
             tr_buffer_text(&text, "x'");
             tr_buffer_add(&text, row[at], lengths[at]);
             tr_buffer_byte(&text, '\'');
-        } else {
+        } else if (!map->json_decimals || map->table->columns[map->target[i]].kind != TR_MY_JSON ||
+                   !tr_my_json_has_decimals(row[at], lengths[at]) ||
+                   !tr_my_json_calls(row[at], lengths[at], &text)) {
             tr_mysql_literal(&text, row[at], lengths[at]);
         }
         literals[i] = tr_arena_copy(&parked_rows(c)->arena, text.data, text.len);

@@ -23,10 +23,13 @@ struct tr_loader {
     struct tr_my_table *table;
     struct tr_my_map *map;
     struct tr_my_values values;
-    struct tr_buffer rows; /* fields of LOAD DATA, or the tail of an INSERT */
-    struct tr_buffer head; /* the statement in front of them */
-    uint64_t count;        /* rows in `rows` */
-    size_t sent;           /* of `rows`, while the server reads */
+    struct tr_buffer rows;  /* fields of LOAD DATA, or the tail of an INSERT */
+    struct tr_buffer head;  /* the statement in front of them */
+    uint64_t count;         /* rows in `rows` */
+    struct tr_buffer apart; /* the tail of an INSERT of rows that no field of LOAD DATA can say */
+    uint64_t apart_count;
+    struct tr_buffer document; /* scratch */
+    size_t sent;               /* of `rows`, while the server reads */
     bool infile;
 };
 
@@ -170,6 +173,8 @@ tr_my_loader_open(struct tr_sink *base, const struct tr_relation *relation, cons
     loader->infile = loader->sink->local_infile;
     tr_my_values_init(&loader->values, loader->sink->on_value);
     tr_buffer_init(&loader->rows, TR_BUFFER_MAX);
+    tr_buffer_init(&loader->apart, TR_BUFFER_MAX);
+    tr_buffer_init(&loader->document, TR_BUFFER_MAX);
     tr_buffer_init(&loader->head, (size_t)1 << 20);
     int rc = open_connection(loader, relation, err);
     if (rc == 0)
@@ -276,17 +281,61 @@ render_row(struct tr_loader *loader, const struct tr_value *row, struct tr_error
     return 0;
 }
 
+/* A document with decimals is written as calls of functions. */
+static bool
+goes_apart(struct tr_loader *loader, const struct tr_value *row)
+{
+    const struct tr_my_map *map = loader->map;
+    struct tr_error ignored;
+    bool apart = false;
+    for (uint16_t i = 0; i < map->relation->ncolumns && !apart; i++) {
+        const char *text;
+        size_t len;
+        if (map->target[i] < 0 || map->table->columns[map->target[i]].kind != TR_MY_JSON ||
+            row[i].state != TR_PRESENT ||
+            tr_value_text(map->relation, &map->relation->columns[i], &row[i], &loader->document, &text, &len,
+                          &ignored) < 0)
+            continue;
+        apart = tr_my_json_has_decimals(text, len);
+    }
+    return apart;
+}
+
+/* What waits in `apart`, and what goes by LOAD DATA, in each other's place. */
+static void
+exchange(struct tr_loader *loader)
+{
+    struct tr_buffer rows = loader->rows;
+    uint64_t count = loader->count;
+    loader->rows = loader->apart;
+    loader->count = loader->apart_count;
+    loader->apart = rows;
+    loader->apart_count = count;
+    loader->infile = !loader->infile;
+}
+
+static size_t
+limit_of(const struct tr_loader *loader)
+{
+    return loader->infile                            ? LOAD_BYTES
+           : loader->sink->packet / 4 < INSERT_BYTES ? loader->sink->packet / 4
+                                                     : INSERT_BYTES;
+}
+
 int
 tr_my_loader_rows(struct tr_loader *loader, const struct tr_batch *batch, struct tr_error *err)
 {
-    size_t limit = loader->infile                            ? LOAD_BYTES
-                   : loader->sink->packet / 4 < INSERT_BYTES ? loader->sink->packet / 4
-                                                             : INSERT_BYTES;
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < batch->nevents; i++) {
+        bool apart = loader->infile && loader->map->json_decimals &&
+                     goes_apart(loader, batch->events[i].after);
+        if (apart)
+            exchange(loader);
         rc = render_row(loader, batch->events[i].after, err);
-        if (rc == 0 && loader->rows.len >= limit)
+        if (rc == 0 && loader->rows.len >= limit_of(loader))
             rc = send_rows(loader, err);
+        if (apart)
+            exchange(loader);
     }
     return rc;
 }
@@ -319,6 +368,11 @@ tr_my_loader_finish(struct tr_loader *loader, const struct tr_table_cut *table_d
 {
     TR_FAILPOINT("sink.mysql.load.finish");
     int rc = loader->count > 0 ? send_rows(loader, err) : 0;
+    if (rc == 0 && loader->apart_count > 0) {
+        exchange(loader);
+        rc = send_rows(loader, err);
+        exchange(loader);
+    }
     if (rc == 0)
         rc = tr_my_check_epoch(loader->sink, loader->conn, err);
     if (rc == 0 && table_done != NULL)
@@ -341,6 +395,8 @@ tr_my_loader_close(struct tr_loader *loader)
     tr_my_table_free(loader->table);
     tr_my_values_fini(&loader->values);
     tr_buffer_fini(&loader->rows);
+    tr_buffer_fini(&loader->apart);
+    tr_buffer_fini(&loader->document);
     tr_buffer_fini(&loader->head);
     free(loader);
 }

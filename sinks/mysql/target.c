@@ -432,6 +432,8 @@ map_new(const struct tr_mysql_sink *sink, struct tr_relation *relation)
     map->target = tr_calloc(relation->ncolumns + 1u, sizeof(*map->target));
     map->key = tr_calloc(relation->ncolumns + 1u, sizeof(*map->key));
     map->from_postgresql = sink->from_postgresql;
+    map->json_decimals = !sink->target.mariadb && sink->base.env->source_dialect != NULL &&
+                         strcmp(sink->base.env->source_dialect, "mysql") == 0;
     map->exact = sink->target.mariadb ? " COLLATE utf8mb4_nopad_bin" : " COLLATE utf8mb4_0900_bin";
     return map;
 }

@@ -635,6 +635,9 @@ tr_my_value_write(struct tr_my_values *values, const struct tr_my_map *map, uint
         load_escape(out, cell.data, cell.len);
     else if (cell.form == FORM_BARE)
         tr_buffer_add(out, cell.data, cell.len);
+    else if (cell.form == FORM_TEXT && map->json_decimals && c.target->kind == TR_MY_JSON &&
+             tr_my_json_has_decimals(cell.data, cell.len) && tr_my_json_calls(cell.data, cell.len, out))
+        return 0;
     else if (cell.form == FORM_TEXT)
         tr_mysql_literal(out, cell.data, cell.len);
     else if (cell.form == FORM_BITS) {

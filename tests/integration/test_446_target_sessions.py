@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness import matrix
 from harness.replication import drain, task_config
 from harness.servers import MariaDB
 
@@ -134,3 +135,28 @@ def test_a_commit_is_durable_with_its_binary_log(shop, odd, tailrace, synced):
         assert (flushes() > before) == (not synced)
     finally:
         odd.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0, GLOBAL sync_binlog = 0")
+
+
+DOCUMENTS = ("(%d, JSON_OBJECT('p', CAST(19.90 AS DECIMAL(10,2)), 'é''', JSON_ARRAY(12345678901234567890.123, 0.1e0, 'x', true, NULL)), 0),"
+             " (%d, '{\"a\": 1.5}', 0)")
+
+
+@pytest.mark.matrix
+def test_decimals_in_documents_of_mysql(tailrace):
+    """From a text MySQL reads doubles; a function that is given a decimal keeps it."""
+    fast = {"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0, "local-infile": 1}
+    with matrix.mysql("9", options=fast, name="src") as source, matrix.mysql("9", options=fast, name="dst") as target:
+        source.sql("CREATE DATABASE shop CHARACTER SET utf8mb4")
+        for table in ("t", "n"):
+            source.sql(f"CREATE TABLE shop.{table} (id int{' PRIMARY KEY' if table == 't' else ''}, j json, v int)")
+        config = task_config(source.url("shop"), target.url(), tables={"include": ["shop.%"]})
+        for first in (1, 3):
+            for table in ("t", "n"):
+                source.sql(f"INSERT INTO shop.{table} VALUES {DOCUMENTS % (first, first + 1)}")
+            drain(tailrace, config)
+            for table in ("t", "n"):
+                source.sql(f"UPDATE shop.{table} SET v = v + 1")
+            drain(tailrace, config)
+            for table in ("t", "n"):
+                query = f"SELECT id, CAST(j AS CHAR), JSON_TYPE(j->'$.p'), v FROM shop.{table} ORDER BY id"
+                assert target.sql(query) == source.sql(query)

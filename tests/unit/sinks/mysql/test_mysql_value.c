@@ -361,6 +361,33 @@ test_statements(void **state)
                         "DELETE FROM `d`.`t` WHERE `id` IN (CAST(1 AS FLOAT))");
 }
 
+static void
+test_decimals_in_documents(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        { "{\"p\": 19.90, \"d\": [0.1, 1.0, 1e300, -7, 18446744073709551615]}",
+          "JSON_OBJECT('p',19.90,'d',JSON_ARRAY(0.1e0,1.0e0,1e300,-7,18446744073709551615))" },
+        { "[12345678901234567890.123, true, null, \"it's \\\"\\u00e9\\ud83d\\ude00\\n\", {}, []]",
+          "JSON_ARRAY(12345678901234567890.123,true,null,'it\\'s \"\xc3\xa9\xf0\x9f\x98\x80\\n',JSON_OBJECT(),JSON_ARRAY())" },
+        { "18446744073709551616", "CAST(18446744073709551616 AS JSON)" },
+        { "{\"a\": 0.30000000000000004, \"19.90\": \"19.90\"}", NULL },
+        { "[19.9, 123456789012345.6, -1.5, 0.0]", NULL },
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct tr_buffer out;
+        size_t len = strlen(texts[i][0]);
+        tr_buffer_init(&out, 4096);
+        assert_int_equal(tr_my_json_has_decimals(texts[i][0], len), texts[i][1] != NULL);
+        if (texts[i][1] != NULL) {
+            assert_true(tr_my_json_calls(texts[i][0], len, &out));
+            assert_string_equal(out.data, texts[i][1]);
+            assert_false(i < 2 && tr_my_json_calls(texts[i][0], len - 1, &out));
+        }
+        tr_buffer_fini(&out);
+    }
+}
+
 int
 main(void)
 {
@@ -373,6 +400,7 @@ main(void)
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_fields_of_load_data),
         cmocka_unit_test(test_structures),
+        cmocka_unit_test(test_decimals_in_documents),
         cmocka_unit_test(test_geometry),
         cmocka_unit_test(test_statements),
     };
