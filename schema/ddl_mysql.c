@@ -13,10 +13,12 @@
 #include "schema/expression.h"
 #include "schema/key_types.h"
 #include "schema/names.h"
+#include "schema/own_collation.h"
 #include "schema/own_column.h"
 
 #define COMMENT_CHARACTERS 1024
 #define TABLE_COMMENT_CHARACTERS 2048
+#define OLDEST_MARIADB 100500
 #define ROW_BYTES 60000 /* of the 65,535 that the columns of a row may take beside those stored apart */
 
 void
@@ -478,6 +480,29 @@ foreign_option(const char *at)
     return 0;
 }
 
+/* `tailrace schema` does not ask the target for its version: it says what an old one would get. */
+static const char *
+with_known_collations(struct tr_ddl_builder *b, const struct tr_table *table)
+{
+    struct tr_buffer out, told;
+    struct tr_convert_target oldest = { .mariadb = b->target.mariadb, .version = OLDEST_MARIADB };
+    bool known = b->target.version != 0;
+    const char *create = table->create;
+    tr_buffer_init(&out, TR_BUFFER_MAX);
+    tr_buffer_init(&told, TR_BUFFER_MAX);
+    if (tr_own_collations(create, strlen(create), known ? &b->target : &oldest, &out, &told)) {
+        if (known)
+            create = tr_arena_copy(&b->ddl->arena, out.data, out.len);
+        tr_ddl_note(b, table->relation, NULL,
+                    known ? "has collations that the target does not know: %s"
+                          : "has collations that older servers do not know; at one of these %s",
+                    told.data);
+    }
+    tr_buffer_fini(&out);
+    tr_buffer_fini(&told);
+    return create;
+}
+
 /*
  * The source's own statement. Only InnoDB can take part in a transaction with the checkpoint: a table of another engine is made in InnoDB. The
  * options stand behind the columns, those of partitions too; texts among them (COMMENT) are passed over.
@@ -486,17 +511,17 @@ static void
 copy_definition(struct tr_ddl_builder *b, const struct tr_table *table)
 {
     static const char behind[] = "\n) ENGINE=";
-    const char *end = strstr(table->create, behind);
+    const char *create = with_known_collations(b, table), *end = strstr(create, behind);
     const char *engine = end != NULL ? end + strlen(behind) : NULL;
     size_t len = engine != NULL ? foreign_engine(engine) : 0;
     if (len == 0) {
-        tr_buffer_printf(&b->text, " %s", table->create);
+        tr_buffer_printf(&b->text, " %s", create);
         return;
     }
     tr_ddl_note(b, table->relation, NULL,
                 "is kept by %.*s at the source, which has no transactions, and by InnoDB at the target",
                 (int)len, engine);
-    tr_buffer_printf(&b->text, " %.*sInnoDB", (int)(engine - table->create), table->create);
+    tr_buffer_printf(&b->text, " %.*sInnoDB", (int)(engine - create), create);
     bool quoted = false;
     for (const char *at = engine + len; *at != '\0';) {
         size_t skip = quoted ? 0 : foreign_option(at);

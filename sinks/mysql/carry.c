@@ -12,6 +12,7 @@
 
 #include "core/failpoint.h"
 #include "core/memory.h"
+#include "schema/own_collation.h"
 #include "sinks/mysql/apply.h"
 
 #define LOCK_SECONDS 60
@@ -126,6 +127,25 @@ without_start(const char *text)
     return len > n && strncasecmp(text + len - n, clause, n) == 0 ? len - n : len;
 }
 
+/* Those of a newer server than this one. */
+static void
+know_collations(struct carry *c)
+{
+    struct tr_buffer known, told;
+    const struct tr_ddl_table *table = &c->event->ddl.tables[0];
+    tr_buffer_init(&known, TR_BUFFER_MAX);
+    tr_buffer_init(&told, TR_BUFFER_MAX);
+    if (tr_own_collations(c->sql.data, c->sql.len, &c->sink->target, &known, &told)) {
+        tr_buffer_reset(&c->sql);
+        tr_buffer_add(&c->sql, known.data, known.len);
+        tr_log(c->sink->base.env->log, TR_LOG_WARNING, "sink",
+               "table %s.%s: the source's statement names collations that the target does not know: %s",
+               table->target_schema, table->target_name, told.data);
+    }
+    tr_buffer_fini(&known);
+    tr_buffer_fini(&told);
+}
+
 static void
 write_statement(struct carry *c)
 {
@@ -146,6 +166,7 @@ write_statement(struct carry *c)
         at = table->at + table->len;
     }
     tr_buffer_add(&c->sql, text + at, len > at ? len - at : 0);
+    know_collations(c);
 }
 
 /* ------------------------------------------------------------------------------------------- the step in the state */
