@@ -422,6 +422,9 @@ take_from_catalog(struct tr_relation *relation, struct tr_column *to, const stru
         to->labels = labels;
         to->nlabels = from->nlabels;
     }
+    if ((to->type_id == TYPE_TIMESTAMP || to->type_id == TYPE_DATETIME || to->type_id == TYPE_TIME) &&
+        from->scale > 0)
+        to->scale = from->scale; /* MariaDB's own storage of fractions (mysql56_temporal_format = OFF) */
     to->collation = tr_arena_strdup(arena, from->collation);
     to->default_expression = tr_arena_strdup(arena, from->default_expression);
     to->generated = from->generated;

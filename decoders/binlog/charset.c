@@ -4,7 +4,7 @@
  * The numbers are those that information_schema.collations of the servers shows. Single-byte sets go by
  * our tables (charset_tables.c), the others by iconv, under the names that glibc has for the same set;
  * where a set of that name differs in some codes, these stand in a table, too. Every code was compared with
- * what a server makes of it, except those of gb18030 and of the wide sets.
+ * what a server makes of it, except those of the wide sets.
  */
 #include "decoders/binlog/charset.h"
 
@@ -25,7 +25,7 @@ static const struct charset charsets[] = {
     { "big5", CHARSET_ODD, 2, "BIG5" },
     { "gb2312", CHARSET_ICONV, 2, "EUC-CN" },
     { "gbk", CHARSET_ICONV, 2, "GBK" },
-    { "gb18030", CHARSET_ICONV, 4, "GB18030" },
+    { "gb18030", CHARSET_ODD, 4, "GB18030" },
     { "euckr", CHARSET_ICONV, 2, "CP949" },
     { "sjis", CHARSET_ODD, 2, "SJIS" },
     { "cp932", CHARSET_ICONV, 2, "CP932" },
@@ -197,13 +197,16 @@ iconv_to_utf8(const struct charset *charset, const char *bytes, size_t len, stru
 
 /* ---------------------------------------------------------------- iconv, but for some codes */
 
-/* Bytes of the character that begins with this one, in big5, sjis and ujis. */
+/* Bytes of the character that stands there, in big5, gb18030, sjis and ujis. */
 static size_t
-odd_length(const struct charset *charset, uint8_t first)
+odd_length(const struct charset *charset, const char *bytes, size_t left)
 {
+    uint8_t first = (uint8_t)bytes[0];
     bool sjis = strcmp(charset->name, "sjis") == 0;
     if (first < 0x80 || (sjis && first >= 0xa1 && first <= 0xdf)) /* half-width kana */
         return 1;
+    if (charset->max_bytes == 4)
+        return left > 1 && bytes[1] >= '0' && bytes[1] <= '9' ? 4 : 2;
     return charset->max_bytes == 3 && first == 0x8f ? 3 : 2;
 }
 
@@ -259,7 +262,7 @@ odd_to_utf8(const struct charset *charset, const char *bytes, size_t len, struct
                        charset->name, charset->iconv);
     int rc = 0;
     for (size_t at = 0, n; at < len && rc == 0; at += n) {
-        n = odd_length(charset, (uint8_t)bytes[at]);
+        n = odd_length(charset, bytes + at, len - at);
         if (n > len - at || !odd_character(charset, cd, bytes + at, n, out))
             rc = not_text(charset, bytes, len, at, err);
     }

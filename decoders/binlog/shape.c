@@ -10,6 +10,7 @@
 
 #include "core/memory.h"
 #include "decoders/binlog/internal.h"
+#include "decoders/binlog/text.h"
 #include "decoders/binlog/types.h"
 
 enum field {
@@ -415,6 +416,12 @@ describe_string(struct tr_column *column, const struct storage *st)
         column->logical = TR_CHAR;
 }
 
+static bool
+is_old_temporal(const struct storage *st)
+{
+    return st->type == TYPE_TIME || st->type == TYPE_TIMESTAMP || st->type == TYPE_DATETIME;
+}
+
 static void
 describe_numbers(struct tr_column *column, const struct storage *st)
 {
@@ -426,7 +433,7 @@ describe_numbers(struct tr_column *column, const struct storage *st)
     case LAYOUT_FRACTION: column->scale = st->meta; break;
     case LAYOUT_BIT: column->length = (st->meta >> 8) * 8 + (st->meta & 0xff); break;
     default:
-        if (st->type == TYPE_TIME || st->type == TYPE_TIMESTAMP || st->type == TYPE_DATETIME)
+        if (is_old_temporal(st))
             column->scale = 0;
         break;
     }
@@ -621,6 +628,11 @@ binlog_plan(struct binlog *d, struct table *table, const struct tr_relation *rel
             st->charset = binlog_charset_named(column->charset);
         if (binlog_types[st->type].character && column->logical == TR_BYTES && st->charset == NULL)
             st->charset = binlog_charset(BINARY_COLLATION);
+        if (is_old_temporal(st) && column->scale > 0 &&
+            column->scale <= 6) { /* the log does not tell, the catalogue does */
+            st->meta = (uint16_t)column->scale;
+            st->size = (uint16_t)binlog_hires_size(st->type, st->meta);
+        }
         if (binlog_types[st->type].character && st->charset == NULL) {
             tr_fail(err, TR_REFUSED, "table %s.%s, column %s: its character set (collation %u) is not known",
                     table->database, table->name, column->name, st->collation);

@@ -31,6 +31,9 @@ void binlog_write_fraction(struct tr_buffer *out, uint32_t us);
 /* Date and time of so many seconds since 1970. */
 void binlog_write_moment(struct tr_buffer *out, uint32_t seconds, uint32_t us);
 
+/* Bytes of MariaDB's own storage of fractions: TIMESTAMP, DATETIME or TIME (not the ones that end in 2) with this many digits, 0 to 6. */
+size_t binlog_hires_size(uint8_t type, uint32_t digits);
+
 /* The temporal types; false = not a value of that type. */
 bool binlog_text_temporal(struct tr_buffer *out, uint8_t type, const uint8_t *bytes, size_t len,
                           uint32_t digits);

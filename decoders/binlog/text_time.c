@@ -182,10 +182,66 @@ text_time(struct tr_buffer *out, const uint8_t *b, size_t len)
     return m.hour <= 838 && m.minute <= 59 && m.second <= 59 && m.us < 1000000;
 }
 
+/* ------------------------------------------------------ MariaDB's own storage of fractions (mysql56_temporal_format = OFF) */
+
+#define LAST_SECOND 3020399 /* 838:59:59 */
+
+static uint64_t
+shift(uint32_t digits)
+{
+    uint64_t n = 1;
+    for (; digits < 6; digits++)
+        n *= 10;
+    return n;
+}
+
+size_t
+binlog_hires_size(uint8_t type, uint32_t digits)
+{
+    static const uint8_t datetime[] = { 8, 6, 6, 7, 7, 7, 8 }, time[] = { 3, 4, 4, 5, 5, 5, 6 };
+    if (digits > 6)
+        return 0;
+    return type == TYPE_DATETIME ? datetime[digits] : type == TYPE_TIME ? time[digits] : 4 + (digits + 1) / 2;
+}
+
+/* High byte first: a moment as one number, ((((year * 13 + month) * 32 + day) * 24 + hour) * 60 + minute) * 60 + second, and the digits of its fraction; TIME's zero in the middle. */
+static bool
+text_hires(struct tr_buffer *out, uint8_t type, const uint8_t *b, size_t len, uint32_t digits)
+{
+    uint64_t unit = shift(digits);
+    if (len != binlog_hires_size(type, digits))
+        return false;
+    if (type == TYPE_TIMESTAMP)
+        return write_timestamp(out, (uint32_t)binlog_load_be(b, 4),
+                               (uint32_t)(binlog_load_be(b + 4, len - 4) * unit));
+    int64_t n = (int64_t)binlog_load_be(b, len);
+    if (n < 0 || n > INT64_MAX / (int64_t)unit)
+        return false;
+    n *= (int64_t)unit;
+    if (type == TYPE_TIME)
+        n -= (LAST_SECOND + 1) * INT64_C(1000000);
+    struct moment m = { .negative = n < 0 };
+    uint64_t abs = (uint64_t)(n < 0 ? -n : n), seconds = abs / 1000000;
+    m.us = (uint32_t)(abs % 1000000), m.second = seconds % 60, m.minute = seconds / 60 % 60;
+    if (type == TYPE_TIME) {
+        m.hour = (uint32_t)(seconds / 3600);
+        binlog_write_time(out, &m);
+        binlog_write_fraction(out, m.us);
+        return seconds <= LAST_SECOND;
+    }
+    uint64_t days = seconds / 86400;
+    m.hour = seconds / 3600 % 24, m.day = days % 32, m.month = days / 32 % 13,
+    m.year = (uint32_t)(days / 32 / 13);
+    write_datetime(out, &m);
+    return plausible(&m) && m.year <= 9999;
+}
+
 bool
 binlog_text_temporal(struct tr_buffer *out, uint8_t type, const uint8_t *b, size_t len, uint32_t digits)
 {
     size_t fraction = (digits + 1) / 2;
+    if (digits > 0 && (type == TYPE_DATETIME || type == TYPE_TIME || type == TYPE_TIMESTAMP))
+        return text_hires(out, type, b, len, digits);
     switch (type) {
     case TYPE_DATE:
     case TYPE_NEWDATE: return len == 3 && text_date(out, b);

@@ -58,3 +58,20 @@ def test_a_history_and_other_keys(pair, tailrace):
     shop.sql("INSERT INTO t VALUES (3, 'a', 3)")
     drain(tailrace, config)
     assert target.sql(f"SELECT id, v, n FROM {shop.name}.t ORDER BY id") == [(1, "c", 1), (3, "a", 3)]
+
+
+def test_fractions_in_the_older_storage(pair, tailrace):
+    """Of mysql56_temporal_format = OFF the log does not tell how many digits a column has."""
+    shop, target, config = pair
+    shop.server.sql("SET GLOBAL mysql56_temporal_format = OFF")
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY, a time(3), b datetime(6), c timestamp(1) NULL, d time, e datetime(2), f time(6))")
+    shop.server.sql("SET GLOBAL mysql56_temporal_format = ON")
+    rows = [(n, f"0{n}:34:56.789", "2024-01-02 03:04:05.678901", "2024-01-02 03:04:05.6", "12:34:56", "9999-12-31 23:59:59.99", "00:00:00.000001")
+            for n in range(1, 5)]
+    drain(tailrace, config)
+    for row in rows:
+        shop.sql(f"INSERT INTO t VALUES {row}")
+    drain(tailrace, config)
+    texts = ", ".join(f"cast({column} AS char(26))" for column in "abdef")
+    found = [tuple(str(cell).strip() for cell in row) for row in target.sql(f"SELECT id, {texts} FROM {shop.name}.t ORDER BY id")]
+    assert found == [tuple(map(str, row[:3] + row[4:])) for row in rows], found

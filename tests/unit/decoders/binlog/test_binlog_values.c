@@ -23,6 +23,7 @@ text_in_every_kind_of_charset(void **state)
         { "cp1251", "\xcf", "П" },
         { "gbk", "\xba\xba", "汉" },
         { "sjis", "\x93\xfa", "日" },
+        { "gb18030", "a\xfe\x59\x82\x35\x90\x37\xb0\xa1", "a\xee\xa0\x9e\xe9\xbe\xb4啊" },
         { "ucs2", "\x6f\x22", "漢" },
         { "utf16", "\xd8\x3d\xde\x00", "😀" },
         { "swe7", "\x5d", "Å" },
