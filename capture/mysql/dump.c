@@ -301,13 +301,6 @@ tr_mysql_dump_open(struct tr_mysql_source *source, const struct tr_mysql_positio
                                                                           : LEAST_PATIENCE_US;
     dump->capacity = FIRST_BUFFER;
     dump->buffer = tr_malloc(dump->capacity);
-    if (!by_gtid && from->offset > UINT32_MAX) {
-        tr_mysql_dump_close(source, dump);
-        tr_fail(err, TR_REFUSED,
-                "source: the position %s:%" PRIu64 " lies beyond 4 GiB, which a server cannot be asked for",
-                from->file, from->offset);
-        return tr_error_hint(err, "use GTIDs (gtid_mode = ON), or start at the beginning of a later file");
-    }
     int rc = tr_mysql_source_connect(source, "log", &dump->conn, err);
     if (rc == 0)
         rc = prepare_session(source, dump, from, by_gtid, heartbeat_us, err);

@@ -55,6 +55,7 @@ struct tr_mysql_progress {
     uint64_t offset;   /* behind the last event */
     bool between;      /* no transaction is known to be open at `offset` */
     bool in_group;     /* a BEGIN was seen since the last GTID */
+    uint64_t begin;    /* what lies before it is passed over; 0 = nothing */
     uint64_t told;     /* the last keepalive that was made up here */
     int64_t commit_us; /* of the last GTID: when its transaction was committed, where it came from */
     struct tr_gtid_set stop_set; /* stop: gtid:SET */
@@ -201,6 +202,14 @@ int tr_mysql_server_end(struct tr_mysql_source *source, MYSQL *conn, struct tr_m
 /* Into a text of at most `size` bytes; without the GTIDs when they do not fit. */
 int tr_mysql_position_fit(struct tr_mysql_source *source, const struct tr_mysql_position *position, char *out,
                           size_t size, struct tr_error *err);
+/*
+ * The GTIDs of a place that has none yet, where the server can tell them: a task that was begun before the server wrote GTIDs, or without them, follows a
+ * failover from then on. The position stays as it is when they cannot be told, or would not fit a cut.
+ */
+void tr_mysql_learn_gtids(struct tr_mysql_source *source, struct tr_mysql_position *position);
+/* UINT64_MAX: there is no such file. */
+int tr_mysql_file_size(struct tr_mysql_source *source, const char *file, uint64_t *size,
+                       struct tr_error *err);
 /* Does the server still have the log from there? Refuses with the reason otherwise. */
 int tr_mysql_log_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position,
                          struct tr_error *err);
@@ -220,7 +229,7 @@ int tr_mysql_nameless(struct tr_error *err, const char *why);
 bool tr_mysql_inside_transaction(const char *event_type);
 
 /* ---- place.c: places in the log that are told otherwise */
-/* The first transaction that was committed at that time or later; the log's end when there is none. */
+/* The first transaction that was committed at that time or later; the log's end when there is none. MariaDB's log has seconds: the first one of that second. */
 int tr_mysql_place_of_time(struct tr_mysql_source *source, int64_t unix_us,
                            struct tr_mysql_position *position, struct tr_error *err);
 /* MySQL: the GTIDs of all that lies before the position's file and offset. Without them when the log does not tell. */

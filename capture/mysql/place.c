@@ -88,7 +88,7 @@ time_of_file(struct tr_mysql_source *source, const char *file, int64_t *us, stru
     return rc < 0 ? rc : 0;
 }
 
-/* The last file that was made before the time, in whole seconds; *found is false when all were made later. */
+/* The last file that was made before the second of that time: a file tells no more of when it was made. *found is false when all were made later. */
 static int
 find_by_time(struct tr_mysql_source *source, const struct files *files, int64_t unix_us, size_t *index,
              bool *found, struct tr_error *err)
@@ -100,7 +100,7 @@ find_by_time(struct tr_mysql_source *source, const struct files *files, int64_t 
         int rc = time_of_file(source, files->names[middle], &made, err);
         if (rc < 0)
             return rc;
-        if (made < unix_us)
+        if (made < unix_us - unix_us % TR_US_PER_S)
             low = middle + 1;
         else
             high = middle;
@@ -199,6 +199,9 @@ tr_mysql_place_of_time(struct tr_mysql_source *source, int64_t unix_us, struct t
     struct files files;
     size_t at = 0;
     bool found = false;
+    if (source
+            ->mariadb) /* its log has seconds alone: what was committed within the one that is asked for may have been later */
+        unix_us -= unix_us % TR_US_PER_S;
     int rc = list_files(source, &files, err);
     if (rc == 0)
         rc = find_by_time(source, &files, unix_us, &at, &found, err);

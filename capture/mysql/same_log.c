@@ -47,33 +47,58 @@ tells(struct tr_mysql_source *source, const char *type)
     return tr_mysql_inside_transaction(type) && (source->gtid || strcasecmp(type, "Query") != 0);
 }
 
+/* Is there anything else than the beginning of a transaction, or the end of the log? */
+static int
+is_another(struct tr_mysql_source *source, const char *file, uint64_t offset, bool *another,
+           struct tr_error *err)
+{
+    MYSQL_RES *res = NULL;
+    struct tr_buffer sql;
+    *another = false;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SHOW BINLOG EVENTS IN ");
+    tr_mysql_literal(&sql, file, strlen(file));
+    tr_buffer_printf(&sql, " FROM %" PRIu64 " LIMIT 1", offset);
+    int rc = tr_mysql_ask(source, sql.data, &res, err);
+    tr_buffer_fini(&sql);
+    if (rc < 0) {
+        unsigned number = source->query != NULL ? mysql_errno(source->query) : 0;
+        *another = number == ER_ERROR_WHEN_EXECUTING_COMMAND &&
+                   strstr(err->text, "find target log") == NULL && /* purged, and behind the position */
+                   strstr(err->text, "max_allowed_packet") == NULL;
+        return rc;
+    }
+    MYSQL_ROW row = res != NULL ? mysql_fetch_row(res) : NULL;
+    *another = row != NULL && row[1] != NULL && row[2] != NULL &&
+               (strtoull(row[1], NULL, 10) != offset || tells(source, row[2]));
+    mysql_free_result(res);
+    return 0;
+}
+
+/* What the server leaves out by GTID can be longer than the 4 GiB that an event's offset counts: the one that was noted is too small by so much then. */
+static bool
+lies_further(struct tr_mysql_source *source, const struct tr_mysql_position *position)
+{
+    struct tr_error ignored;
+    uint64_t size = 0, round = UINT64_C(1) << 32;
+    bool another = true;
+    if (tr_mysql_file_size(source, position->file, &size, &ignored) < 0 || size == UINT64_MAX)
+        return false;
+    for (uint64_t at = position->offset + round; another && at <= size; at += round)
+        if (is_another(source, position->file, at, &another, &ignored) < 0)
+            another = true;
+    return !another;
+}
+
 int
 tr_mysql_same_log(struct tr_mysql_source *source, const struct tr_mysql_position *position,
                   struct tr_error *err)
 {
-    MYSQL_RES *res = NULL;
-    struct tr_buffer sql;
     struct tr_error failure;
-    tr_buffer_init(&sql, 4096);
-    tr_buffer_text(&sql, "SHOW BINLOG EVENTS IN ");
-    tr_mysql_literal(&sql, position->file, strlen(position->file));
-    tr_buffer_printf(&sql, " FROM %" PRIu64 " LIMIT 1", position->offset);
-    int rc = tr_mysql_ask(source, sql.data, &res, &failure);
-    tr_buffer_fini(&sql);
-    if (rc < 0) {
-        unsigned number = source->query != NULL ? mysql_errno(source->query) : 0;
-        bool unreadable = number == ER_ERROR_WHEN_EXECUTING_COMMAND &&
-                          strstr(failure.text, "find target log") ==
-                              NULL && /* purged, and behind the position */
-                          strstr(failure.text, "max_allowed_packet") == NULL;
-        return unreadable ? another_history(position, err)
-                          : 0; /* not permitted: GTIDs and the end of the file have to do */
-    }
-    MYSQL_ROW row = res != NULL ? mysql_fetch_row(res) : NULL;
-    bool other = row != NULL && row[1] != NULL && row[2] != NULL &&
-                 (strtoull(row[1], NULL, 10) != position->offset || tells(source, row[2]));
-    mysql_free_result(res);
-    return other ? another_history(position, err) : 0;
+    bool another;
+    is_another(source, position->file, position->offset, &another,
+               &failure); /* not permitted: GTIDs and the end of the file have to do */
+    return another && !(source->gtid && lies_further(source, position)) ? another_history(position, err) : 0;
 }
 
 /* ------------------------------------------------------------------------------------------- transactions without a GTID */

@@ -171,25 +171,33 @@ gtid_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *pos
     return rc;
 }
 
-static int
-file_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position, struct tr_error *err)
+int
+tr_mysql_file_size(struct tr_mysql_source *source, const char *file, uint64_t *size, struct tr_error *err)
 {
     MYSQL_RES *res;
     MYSQL_ROW row;
-    char text[512];
-    uint64_t size = UINT64_MAX;
+    *size = UINT64_MAX;
     int rc = tr_mysql_ask(source, "SHOW BINARY LOGS", &res, err);
-    if (rc < 0) {
-        tr_error_prefix(err, "source: cannot list the server's log files");
+    if (rc < 0)
+        return tr_error_prefix(err, "source: cannot list the server's log files");
+    while (res != NULL && (row = mysql_fetch_row(res)) != NULL)
+        if (strcmp(row[0], file) == 0)
+            *size = strtoull(row[1], NULL, 10);
+    mysql_free_result(res);
+    return 0;
+}
+
+static int
+file_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position, struct tr_error *err)
+{
+    char text[512];
+    uint64_t size;
+    int rc = tr_mysql_file_size(source, position->file, &size, err);
+    if (rc < 0)
         return err->sqlstate[0] != '\0'
                    ? tr_error_hint(err, "GRANT %s ON *.* TO the account of the task",
                                    source->mariadb ? "BINLOG MONITOR" : "REPLICATION CLIENT")
                    : rc;
-    }
-    while (res != NULL && (row = mysql_fetch_row(res)) != NULL)
-        if (strcmp(row[0], position->file) == 0)
-            size = strtoull(row[1], NULL, 10);
-    mysql_free_result(res);
     if (size == UINT64_MAX) {
         snprintf(text, sizeof text, "the server no longer has its log file %s, in which the task goes on",
                  position->file);
@@ -320,6 +328,28 @@ tr_mysql_start_position(struct tr_source *base, const char *start, char *out, si
         rc = tr_mysql_position_fit(source, &position, out, size, err);
     tr_mysql_position_fini(&position);
     return rc;
+}
+
+void
+tr_mysql_learn_gtids(struct tr_mysql_source *source, struct tr_mysql_position *position)
+{
+    struct tr_error ignored;
+    struct tr_buffer out;
+    if (!source->gtid || position->has_gtid || !position->has_file)
+        return;
+    int rc = source->mariadb ? mariadb_gtid_at(source, position, &ignored)
+                             : tr_mysql_gtids_before(source, position, &ignored);
+    tr_buffer_init(&out, TR_POSITION_MAX); /* cuts must be able to have the set, too */
+    tr_mysql_position_text(position, &out);
+    if (rc < 0 || out.overflow ||
+        position->set.count == 0) { /* none in front: those that follow may have none either */
+        tr_gtid_set_fini(&position->set);
+        position->has_gtid = false;
+    } else {
+        tr_log(source->base.env->log, TR_LOG_INFO, "capture", "the position has its GTIDs from here on: %s",
+               out.data);
+    }
+    tr_buffer_fini(&out);
 }
 
 static int

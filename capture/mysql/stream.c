@@ -16,7 +16,9 @@
 #include "core/memory.h"
 
 #define HEADER_SIZE 19
+#define FIRST_OFFSET 4 /* behind a file's magic number */
 #define FLAG_ARTIFICIAL 0x20
+#define PASSED_OVER 2            /* an event in front of where the task begins */
 #define STOP_HEARTBEAT_US 200000 /* while a run waits for its end */
 
 enum {
@@ -350,6 +352,19 @@ is_gtid(const uint8_t *event, size_t len)
            (event[4] == EVENT_GTID || event[4] == EVENT_TAGGED_GTID || event[4] == EVENT_MARIADB_GTID);
 }
 
+static bool
+is_before(const struct tr_mysql_progress *progress)
+{
+    return order_now(progress) < progress->begin;
+}
+
+static int
+begins_inside(const struct tr_mysql_progress *progress, struct tr_error *err)
+{
+    return tr_fail(err, TR_REFUSED, "source: no event begins at %s:%" PRIu64, progress->file,
+                   TR_BINLOG_OFFSET(progress->begin));
+}
+
 static int
 event_frame(struct tr_mysql_source *source, const struct tr_mysql_packet *packet, struct tr_frame *frame,
             struct tr_error *err)
@@ -366,8 +381,12 @@ event_frame(struct tr_mysql_source *source, const struct tr_mysql_packet *packet
     int rc = tr_mysql_follow(progress, packet->data, packet->len, source->format.checksum, &order, err);
     if (rc < 0)
         return rc;
+    if (rc == 0 && is_before(progress))
+        return PASSED_OVER;
     if (rc == 0)
         return keepalive(progress, frame, stop_reached(progress) ? UINT64_MAX - 1 : order_now(progress));
+    if (order < progress->begin && packet->data[4] != EVENT_FORMAT && packet->data[4] != EVENT_ROTATE)
+        return order_now(progress) > progress->begin ? begins_inside(progress, err) : PASSED_OVER;
     uint32_t seconds = (uint32_t)packet->data[0] | (uint32_t)packet->data[1] << 8 |
                        (uint32_t)packet->data[2] << 16 | (uint32_t)packet->data[3] << 24;
     *frame = (struct tr_frame){ .kind = TR_FRAME_LOG,
@@ -387,13 +406,18 @@ tr_mysql_read(struct tr_source *base, struct tr_frame *frame, int64_t wait_us, s
     struct tr_mysql_packet packet;
     if (source->dump == NULL)
         return tr_fail(err, TR_FATAL, "source: read before start");
-    int rc = tr_mysql_dump_next(source, source->dump, &packet, 0, err);
-    /* Nothing more at the moment: what was read is the log's end as far as we know. */
-    if (rc == 0 && progress->between && progress->told != order_now(progress))
-        return keepalive(progress, frame, stop_reached(progress) ? UINT64_MAX - 1 : order_now(progress));
-    if (rc == 0 && wait_us > 0)
-        rc = tr_mysql_dump_next(source, source->dump, &packet, wait_us, err);
-    return rc > 0 ? event_frame(source, &packet, frame, err) : rc;
+    int rc;
+    do {
+        rc = tr_mysql_dump_next(source, source->dump, &packet, 0, err);
+        /* Nothing more at the moment: what was read is the log's end as far as we know. */
+        if (rc == 0 && progress->between && progress->told != order_now(progress) && !is_before(progress))
+            return keepalive(progress, frame, stop_reached(progress) ? UINT64_MAX - 1 : order_now(progress));
+        if (rc == 0 && wait_us > 0)
+            rc = tr_mysql_dump_next(source, source->dump, &packet, wait_us, err);
+        if (rc > 0)
+            rc = event_frame(source, &packet, frame, err);
+    } while (rc == PASSED_OVER);
+    return rc;
 }
 
 int
@@ -429,7 +453,7 @@ begin_progress(struct tr_mysql_source *source, const struct tr_mysql_position *f
     tr_mysql_progress_fini(progress);
     progress->stop_set = stop_set;
     progress->stop_wanted = stop_wanted;
-    progress->gtid = by_gtid; /* a set that is not followed would say less and less */
+    progress->gtid = from->has_gtid;
     tr_gtid_set_copy(&progress->set, &from->set);
     if (from->has_file && !by_gtid) {
         snprintf(progress->file, sizeof progress->file, "%s", from->file);
@@ -450,6 +474,19 @@ no_stop(struct tr_error *err)
     return tr_error_hint(err, "stop: drained, binlog:FILE:POS, or time:T");
 }
 
+/* A server can be asked for the first 4 GiB of a file: beyond them it is read from its beginning, and what lies before is passed over. */
+static void
+begin_behind(struct tr_mysql_source *source, struct tr_mysql_position *from)
+{
+    struct tr_mysql_progress *progress = &source->progress;
+    tr_log(source->base.env->log, TR_LOG_INFO, "capture",
+           "the position %s:%" PRIu64 " lies beyond 4 GiB: the file is read from its beginning", from->file,
+           from->offset);
+    progress->begin = order_now(progress);
+    progress->offset = from->offset = FIRST_OFFSET;
+    progress->between = false;
+}
+
 int
 tr_mysql_start(struct tr_source *base, const char *text, struct tr_error *err)
 {
@@ -462,13 +499,22 @@ tr_mysql_start(struct tr_source *base, const char *text, struct tr_error *err)
                        base->class->name);
     }
     bool by_gtid = source->gtid && from.has_gtid;
-    int rc = source->progress.stop_wanted && !by_gtid ? no_stop(err)
-                                                      : tr_mysql_log_reaches(source, &from, err);
+    int rc = tr_mysql_log_reaches(source, &from, err);
     int64_t heartbeat = source->heartbeat_us;
     if (waits_for_end(source) && heartbeat > STOP_HEARTBEAT_US)
         heartbeat = STOP_HEARTBEAT_US;
+    if (rc == 0 && !by_gtid) { /* a set that is not followed would say less and less */
+        tr_gtid_set_fini(&from.set);
+        from.has_gtid = false;
+        tr_mysql_learn_gtids(source, &from);
+    }
+    if (rc == 0 && source->progress.stop_wanted && !from.has_gtid)
+        rc = no_stop(err);
     if (rc == 0) {
         begin_progress(source, &from, by_gtid);
+        from.has_gtid = by_gtid; /* what it has learnt counts from the next start on */
+        if (!by_gtid && from.offset > UINT32_MAX)
+            begin_behind(source, &from);
         rc = tr_mysql_dump_open(source, &from, heartbeat, false, &source->dump, err);
     }
     tr_mysql_position_fini(&from);

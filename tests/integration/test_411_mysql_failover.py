@@ -161,5 +161,6 @@ def test_gtids_are_switched_off_for_a_while(target, tailrace, meanwhile):
             shop.sql("INSERT INTO t VALUES (77)")
         drain(tailrace, config)
         assert target.sql("SELECT id FROM shop.t ORDER BY id") == list(shop.sql("SELECT id FROM t ORDER BY id"))
+        config["source"]["gtid"] = "off"
         result = tailrace.run("run", config={**config, "stop": f"gtid:{server.sql('SELECT @@server_uuid')[0][0]}:1-999"})
         assert result.status == 2 and "by file and offset" in result.stderr, result

@@ -75,6 +75,18 @@ def test_a_time(server, shop, make_tailrace):
         assert values_from(make_tailrace(), shop, f"time:{text}") == list(expected), (text, expected)
 
 
+def test_a_time_within_a_second(server, shop, make_tailrace):
+    """Files, and MariaDB's transactions, tell whole seconds: none that was committed behind the time is passed over for that."""
+    next_second(server)
+    shop.sql("INSERT INTO t (v) VALUES ('a')")
+    moment = clock(server)
+    shop.sql("INSERT INTO t (v) VALUES ('b')")
+    server.sql("FLUSH BINARY LOGS")
+    shop.sql("INSERT INTO t (v) VALUES ('c')")
+    found = values_from(make_tailrace(), shop, f"time:{moment:%Y-%m-%dT%H:%M:%S.%fZ}")
+    assert found == list("bc" if server.kind == "mysql" else "abc"), moment
+
+
 def test_a_time_that_is_none(shop, tailrace):
     config = task_config(shop.url, f"file://{tailrace.dir}/out", tables=None, mode="cdc", start="time:tomorrow")
     result = tailrace.run("run", config={**config, "stop": "drained"})
@@ -193,3 +205,20 @@ def test_a_database_that_is_not_there(server, tailrace):
         config = task_config(server.url("nowhere"), f"file://{tailrace.dir}/{mode}", tables=None, mode=mode, start=start)
         result = tailrace.run("run", "--stop", "drained", config=config, timeout=60)
         assert result.status != 0 and 'there is no database "nowhere"' in result.stderr, result
+
+
+# ---- a task that was begun by file and offset
+
+def test_gtids_that_are_learnt_later(server, shop, make_tailrace):
+    """The position has its GTIDs from the next start on, and the task can follow a failover."""
+    tailrace = make_tailrace()
+    config = task_config(shop.url, f"file://{tailrace.dir}/out", tables=None)
+    config["source"]["gtid"] = "off"
+    shop.sql("INSERT INTO t (v) VALUES ('a')")
+    assert "streaming from file=" in drain(tailrace, config).stderr
+    del config["source"]["gtid"]
+    shop.sql("INSERT INTO t (v) VALUES ('b')")
+    assert "the position has its GTIDs from here on" in drain(tailrace, config).stderr
+    shop.sql("INSERT INTO t (v) VALUES ('c')")
+    assert "streaming from gtid=" in drain(tailrace, config).stderr
+    assert [event["after"]["v"] for event in task_events(tailrace.dir / "out")] == list("abc")
