@@ -192,6 +192,53 @@ read_step(struct carry *c, bool *begun, uint64_t *shape, struct tr_error *err)
     return rc;
 }
 
+/* The old name of the table that has the name of table i behind the statement; NULL where none has, or one that is loaded since. */
+static const struct tr_ddl_table *
+renamed_from(const struct tr_event *event, uint32_t i)
+{
+    const struct tr_ddl_table *tables = event->ddl.tables;
+    bool pair = event->ddl.verb == TR_VERB_RENAME_TABLE && i % 2 == 1 && !is_gone(event, i - 1);
+    bool alone = event->ddl.verb == TR_VERB_ALTER_TABLE && i > 0 && tables[i].renamed;
+    return !tables[i].ours ? NULL : pair ? &tables[i - 1] : alone ? &tables[0] : NULL;
+}
+
+/*
+ * A table is known by its name at the source: under the new one a later run would take it for a table that it has yet to load. Written before the statement is run, so
+ * that no kill comes between; a run that begins there makes no table that is loaded (tables.c).
+ */
+static int
+move_cuts(struct carry *c, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 1; rc == 0 && i < c->event->ddl.ntables; i++) {
+        const struct tr_ddl_table *from = renamed_from(c->event, i);
+        if (from != NULL)
+            rc = tr_my_move_cut(c->sink, c->sink->meta, from, &c->event->ddl.tables[i], err);
+    }
+    return rc;
+}
+
+/* The mark of a table that the task has made goes with its name. */
+static int
+move_marks(struct carry *c, struct tr_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 1; rc == 0 && i < c->event->ddl.ntables; i++) {
+        const struct tr_ddl_table *from = renamed_from(c->event, i), *to = &c->event->ddl.tables[i];
+        bool made = false;
+        if (from == NULL)
+            continue;
+        struct tr_relation old = { .schema = from->schema, .name = from->name },
+                           now = { .schema = to->schema, .name = to->name };
+        rc = tr_my_was_made(c->sink, &old, &made, err);
+        if (rc == 0 && made)
+            rc = tr_my_unmark_made(c->sink, &old, err);
+        if (rc == 0)
+            rc = made ? tr_my_mark_made(c->sink, &now, err) : tr_my_unmark_made(c->sink, &now, err);
+    }
+    return rc;
+}
+
 static int
 write_step(struct carry *c, uint64_t shape, struct tr_error *err)
 {
@@ -208,6 +255,8 @@ write_step(struct carry *c, uint64_t shape, struct tr_error *err)
         rc = tr_my_check_epoch(c->sink, conn, err);
     if (rc == 0)
         rc = tr_mysql_query(conn, c->text.data, NULL, err);
+    if (rc == 0)
+        rc = move_cuts(c, err);
     if (rc == 0)
         rc = tr_mysql_query(conn, "COMMIT", NULL, err);
     if (rc < 0)
@@ -460,6 +509,8 @@ carry(struct carry *c, struct tr_error *err)
         rc = tr_my_look(c->sink, c->event, &now, err);
     if (rc == 0 && !begun)
         rc = write_step(c, before = now, err);
+    if (rc == 0 && !begun)
+        rc = move_marks(c, err);
     write_statement(c);
     if (rc == 0 && before == now)
         rc = run(c, begun, before, err);

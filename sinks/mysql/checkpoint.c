@@ -282,6 +282,28 @@ tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_
                values);
 }
 
+/* "schema.from" has the name "schema.to" from now on. By REPLACE, for names may be exchanged. */
+int
+tr_my_move_cut(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_ddl_table *from,
+               const struct tr_ddl_table *to, struct tr_error *err)
+{
+    const char *task = sink->base.env->task;
+    char *old = tr_asprintf("%s.%s", from->schema, from->name),
+         *name = tr_asprintf("%s.%s", to->schema, to->name);
+    const char *copied[] = { name, task, old }, *gone[] = { task, old };
+    int rc = run(
+        conn, NULL, err,
+        "REPLACE INTO tailrace.table_cut (task, table_name, position, done)"
+        " SELECT task, %s, position, done FROM tailrace.table_cut WHERE task = %s AND table_name = %s AND done",
+        copied);
+    if (rc == 0)
+        rc = run(conn, NULL, err,
+                 "DELETE FROM tailrace.table_cut WHERE task = %s AND table_name = %s AND done", gone);
+    free(old);
+    free(name);
+    return rc;
+}
+
 int
 tr_my_taken_over(const struct tr_mysql_sink *sink, struct tr_error *err)
 {

@@ -82,6 +82,9 @@ int tr_my_drop(struct tr_sink *sink, struct tr_error *err);
 /* Record a table's cut inside the open transaction of `conn` (a loader's last statement). thread: any. */
 int tr_my_record_cut(const struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_table_cut *cut,
                      struct tr_error *err);
+/* A table that the source has renamed keeps its cut, under its new name; inside the open transaction of `conn`. */
+int tr_my_move_cut(struct tr_mysql_sink *sink, MYSQL *conn, const struct tr_ddl_table *from,
+                   const struct tr_ddl_table *to, struct tr_error *err);
 /* Is the task still ours? Holds the checkpoint row until this transaction ends, so that a younger process waits for it. */
 int tr_my_check_epoch(const struct tr_mysql_sink *sink, MYSQL *conn, struct tr_error *err);
 /* "UPDATE checkpoint; fail unless it was ours; COMMIT" as one packet of three statements. */

@@ -238,6 +238,9 @@ create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct
         const struct tr_ddl_statement *statement = &ddl->statements[i];
         enum progress progress = NOTHING;
         bool made = false;
+        /* what is loaded and not there is about to get its name by a statement of the stream */
+        if (statement->kind == TR_OBJECT_TABLE && schema->tables[statement->table].settled)
+            continue;
         if (statement->kind == TR_OBJECT_CHECK) /* with rows in the table it would be made of them all */
             rc = progress_of(sink, schema->tables[statement->table].relation, &progress, err);
         if (rc == 0 && progress == NOTHING)

@@ -172,6 +172,35 @@ def test_a_statement_is_run_once_whenever_the_process_dies(engines, make_tailrac
         assert_same(source, target, name)
 
 
+NEW_NAMES = [("RENAME TABLE t TO new", "new", None), ("ALTER TABLE new RENAME AS t, ADD COLUMN c int DEFAULT 7", "t", "sink.mysql.ddl.before"),
+             ("RENAME TABLE t TO new, parent TO t, new TO parent", "parent", "sink.mysql.ddl.after")]
+
+
+def test_a_table_that_was_renamed_on_the_way_is_not_loaded_again(engines, tailrace):
+    """A later start knows it under its new name, also when the process was killed at the statement."""
+    source, target = engines
+    prepare(source, target, "shop")
+    settings = config(source, target.url(), "shop")
+    drain(tailrace, settings)
+    for number, (statement, table, point) in enumerate(NEW_NAMES):
+        tailrace.start("run", config=settings, env={"TR_FAILPOINT": f"{point}:1"} if point else {})
+        tailrace.wait_log("streaming from")
+        source.sql(statement, database="shop")
+        source.sql(f"INSERT INTO {table} (id, a) VALUES ({number + 50}, 1)", database="shop")
+
+        def is_over():
+            if not tailrace.running():
+                return True
+            there = target.sql("SELECT 1 FROM information_schema.columns WHERE table_schema = 'shop' AND table_name = %s AND column_name = 'a'", (table,))
+            return there and target.sql(f"SELECT count(*) FROM {table} WHERE id = {number + 50}", database="shop") == [(1,)]
+
+        wait_until(is_over, 30, "the statement to be carried")
+        if tailrace.running():
+            assert tailrace.stop() == 0
+        drain(tailrace, settings)
+        assert_same(source, target, "shop")
+
+
 @pytest.mark.matrix
 def test_a_statement_that_the_target_is_still_at_is_waited_for(engines, make_tailrace):
     """An index without a name would be made twice."""
