@@ -74,6 +74,20 @@ struct tr_source_env {
     int stop_fd; /* eventfd: readable once the task is to stop: whatever waits for a server gives up; 0 = none */
 };
 
+/* A task of any process that carries something to this server (struct tr_sink_class.announce). */
+struct tr_other {
+    char *task;
+    char *position;      /* where it stands; NULL = it has not begun */
+    char *scope;         /* what it carries: tr_mapping_in_scope() */
+    uint64_t connection; /* the number of the connection by which it is here now; 0 = none is seen */
+};
+
+struct tr_others {
+    struct tr_other *items;
+    size_t count;
+    bool hidden; /* there may be some, but this login may not read of them */
+};
+
 struct tr_relation_list {
     struct tr_relation **items; /* one reference each */
     size_t count;
@@ -101,6 +115,7 @@ struct tr_source_class {
     const char *name;                /* "postgresql" */
     const char *schemes;             /* "postgresql|postgres" */
     const char *dialect;             /* of its SQL: "postgresql", "mysql", "mariadb" */
+    const char *hidden;              /* the SQL that lets its login read of others() */
     const struct tr_option *options; /* section "source" */
     const struct tr_decoder_class *decoder;
 
@@ -122,6 +137,11 @@ struct tr_source_class {
      */
     bool (*portable)(struct tr_source *source, const struct tr_identity *saved, const char *position,
                      char *out, size_t size);
+    /* Which server (and database) this is while it runs: the text that a sink gives for the same one. */
+    int (*server)(struct tr_source *source, char *text, size_t size, struct tr_error *err);
+    /* The tasks whose target is this source and whose source is `server`: what comes by them comes from there. Cheap; the caller frees the list. */
+    int (*others)(struct tr_source *source, const char *server, struct tr_others *others,
+                  struct tr_error *err);
     /* All items of the check catalogue. Errors only when the server cannot be asked. */
     int (*check)(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
 
@@ -232,10 +252,13 @@ struct tr_source {
     const struct tr_source_env *env;
     /* For the decoder: fills in what the log does not tell about a relation (type names, labels, NOT NULL, keys) from the catalogue. */
     struct tr_catalog catalog;
-    const char *database;       /* the one database that the source reads (PostgreSQL), or NULL */
+    const char *database; /* the one database that the source reads (PostgreSQL), or NULL */
+    const char *only;     /* the one schema whose tables it reads (MySQL, a database in the URL), or NULL */
     const void *decoder_format; /* what start() negotiated, for struct tr_decoder_config.source_format */
 };
 
 void tr_relation_list_free(struct tr_relation_list *list);
+void tr_others_add(struct tr_others *others, const struct tr_other *other); /* copies the texts */
+void tr_others_free(struct tr_others *others);
 
 #endif

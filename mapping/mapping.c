@@ -1,29 +1,10 @@
 /* mapping.c - include and exclude patterns; the types that columns are to have. */
-#include "mapping/mapping.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "core/memory.h"
-
-struct type_rule {
-    char *key;        /* a type of the source's, or schema.table.column */
-    const char *type; /* inside the setting */
-};
-
-struct type_rules {
-    struct type_rule *items;
-    size_t count;
-};
-
-struct tr_mapping {
-    const char *const *include;
-    size_t nincludes;
-    const char *const *exclude;
-    size_t nexcludes;
-    struct type_rules types, columns;
-};
+#include "mapping/internal.h"
 
 /* "[x]" stands for x alone. */
 static bool
@@ -49,7 +30,7 @@ check_pattern(const char *pattern, struct tr_error *err)
 
 /* "KEY=TYPE"; a key may hold "=", a type does not. */
 static int
-read_rules(const struct tr_settings *settings, const char *name, struct type_rules *rules,
+read_rules(const struct tr_settings *settings, const char *name, struct tr_type_rules *rules,
            struct tr_error *err)
 {
     const char *const *items;
@@ -74,7 +55,7 @@ read_rules(const struct tr_settings *settings, const char *name, struct type_rul
 }
 
 static void
-rules_fini(struct type_rules *rules)
+rules_fini(struct tr_type_rules *rules)
 {
     for (size_t i = 0; i < rules->count; i++)
         free(rules->items[i].key);
@@ -159,7 +140,7 @@ names_column(const char *key, const struct tr_relation *relation, const struct t
 
 /* The whole type, or its bare name for all of that name. */
 static const char *
-type_of(const struct type_rules *rules, const struct tr_column *column)
+type_of(const struct tr_type_rules *rules, const struct tr_column *column)
 {
     for (size_t i = 0; column->native != NULL && i < rules->count; i++)
         if (strcasecmp(rules->items[i].key, column->native) == 0)

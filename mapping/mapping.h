@@ -23,6 +23,14 @@ void tr_mapping_free(struct tr_mapping *mapping);
 /* Is the table part of the task? Tables of tailrace's own schema never are. Pure; thread: any. */
 bool tr_mapping_wants(const struct tr_mapping *mapping, const char *schema, const char *table);
 
+/*
+ * The patterns as one text, for another process that asks which tables are carried. only: of the one schema that the source reads; without: not those of this one. Either may be
+ * NULL. The caller frees the text.
+ */
+char *tr_mapping_scope(const struct tr_mapping *mapping, const char *only, const char *without);
+/* Is the table within such a text? One that cannot be read holds nothing. Pure; thread: any. */
+bool tr_mapping_in_scope(const char *scope, const char *schema, const char *table);
+
 /* Call each(arg, pattern) for every include pattern that none of the tables fits: most likely misspelt. Pure; thread: any. */
 void tr_mapping_unmatched(const struct tr_mapping *mapping, struct tr_relation *const *tables, size_t count,
                           void (*each)(void *arg, const char *pattern), void *arg);

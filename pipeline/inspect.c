@@ -101,6 +101,8 @@ check_sink(struct tr_task *task, const struct tr_findings *findings, const struc
     int r = open_sink(task, err);
     if (r == 0 && task->config.sink->check != NULL)
         r = task->config.sink->check(task->sink, schema, findings, err);
+    if (r == 0 && task->source != NULL)
+        r = tr_loop_check(task, findings, err);
     return as_finding(findings, "target", r, err);
 }
 

@@ -78,6 +78,8 @@ struct tr_task {
     _Atomic uint32_t nguarded;   /* relations whose cut the stream has not passed */
     int64_t retain_warned;       /* bytes of the last warning; capture thread */
     bool joins;                  /* tables are loaded while this stream runs */
+    struct tr_loop *loop;        /* loop.c; control, and upkeep's thread while it runs */
+    bool told_loop;              /* what loop.c has to say at a start was said; control thread */
     bool told_cascades;          /* of foreign keys that the target lacks; upkeep's thread */
     bool takes_new;              /* also those that the task has never seen (ddl: apply) */
     _Atomic bool look;           /* the stream met such a table */
@@ -117,6 +119,15 @@ int tr_upkeep_end(struct tr_upkeep *upkeep, bool reached, struct tr_error *err);
 /* The stream has come to rest at the checkpoint: hand over to the next attempt the tables that were loaded. */
 int tr_upkeep_take_over(struct tr_upkeep *upkeep, struct tr_error *err);
 void tr_upkeep_free(struct tr_upkeep *upkeep); /* NULL is allowed */
+
+/*
+ * loop.c: does another task lead back? enter: say at the target what this one carries, and refuse to begin when one is there; watch: refuse when one moves (TR_REFUSED).
+ * threads: control; upkeep's, with its source.
+ */
+int tr_loop_enter(struct tr_task *task, struct tr_error *err);
+int tr_loop_watch(struct tr_task *task, struct tr_source *source, struct tr_error *err);
+int tr_loop_check(struct tr_task *task, const struct tr_findings *findings, struct tr_error *err);
+void tr_loop_free(struct tr_loop *loop); /* NULL is allowed */
 
 /* reload.c: refuses mode cdc, which has nothing to load again. thread: any. */
 int tr_task_loads(const struct tr_settings *settings, struct tr_error *err);

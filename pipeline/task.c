@@ -169,6 +169,7 @@ tr_task_free(struct tr_task *task)
     tr_mapping_free(task->mapping);
     pthread_mutex_destroy(&task->lock);
     free(task->saved);
+    tr_loop_free(task->loop);
     tr_checkpoint_fini(&task->exchanged);
     free(task);
 }
@@ -454,6 +455,8 @@ run_attempt(struct tr_task *task, struct tr_error *err)
     struct tr_cut cut = { .position = "" };
     bool whole = false;
     int r = open_both(task, &whole, err);
+    if (r == 0)
+        r = tr_loop_enter(task, err);
     if (r == 0 && whole)
         r = task->config.source->drop(task->source, err);
     if (r == 0 && whole)

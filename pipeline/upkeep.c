@@ -3,6 +3,7 @@
  *
  * - What foreign keys change is in no log of some sources: where the target lacks such a key, that is said, once.
  * - The values of sequences are in no log: every now and then, and when the stop is reached, they are asked for and set.
+ * - Another task may begin to lead back what this one brings (loop.c): looked for every second.
  * - Foreign keys between tables of different cuts hold only when the stream has passed the newest cut: then they are checked.
  * - A table that joins (new at the source, or to be loaded again) is copied while the others are followed. Until it is complete its changes are passed over and
  *   nothing more is acknowledged. Then the stream comes to rest at S; the table's cut is C; every other table gets the cut S; and the next attempt begins at C. So the
@@ -25,6 +26,7 @@
 
 #define TICK_US (1 * TR_US_PER_S)
 #define LOOK_INTERVAL_US (10 * TR_US_PER_S)
+#define LOOP_INTERVAL_US (1 * TR_US_PER_S)
 #define SHARE 50 /* a round takes at most this part of the time, however large the catalogue is */
 #define LONGEST_PAUSE_US (60 * TR_US_PER_S)
 
@@ -52,7 +54,7 @@ struct tr_upkeep {
     bool keys_due;      /* foreign keys wait for the stream to pass the newest cut */
     bool sequences_off; /* the target refuses to have them set */
     bool told_new;
-    int64_t sequences_us, look_us, retry_us,
+    int64_t sequences_us, look_us, loop_us, retry_us,
         pause_us; /* monotonic: when they are due; how long the last pause was */
     int result;
     struct tr_error error;
@@ -101,16 +103,22 @@ close_ends(struct tr_upkeep *u)
 }
 
 static int
+open_source(struct tr_upkeep *u, struct tr_error *err)
+{
+    struct tr_source *source;
+    if (u->source != NULL)
+        return 0;
+    int r = source_class(u)->open(&u->source_env, &source, err);
+    pthread_mutex_lock(&u->lock);
+    u->source = source;
+    pthread_mutex_unlock(&u->lock);
+    return r;
+}
+
+static int
 open_ends(struct tr_upkeep *u, struct tr_error *err)
 {
-    int r = 0;
-    if (u->source == NULL) {
-        struct tr_source *source;
-        r = source_class(u)->open(&u->source_env, &source, err);
-        pthread_mutex_lock(&u->lock);
-        u->source = source;
-        pthread_mutex_unlock(&u->lock);
-    }
+    int r = open_source(u, err);
     if (r == 0 && u->sink == NULL) {
         r = sink_class(u)->open(&u->sink_env, &u->sink, err);
         if (r == 0 && sink_class(u)->join != NULL)
@@ -440,6 +448,25 @@ round_of_tables(struct tr_upkeep *u, struct tr_error *err)
     return r;
 }
 
+/* A source that cannot be asked now is asked later: the stream itself will meet what is wrong with it. */
+static int
+round_of_loops(struct tr_upkeep *u, struct tr_error *err)
+{
+    int64_t began = tr_clock_us();
+    if (u->task->loop == NULL || began < u->loop_us || u->joining.ntables > 0)
+        return 0;
+    int r = open_source(u, err);
+    if (r == 0)
+        r = tr_loop_watch(u->task, u->source, err);
+    u->loop_us = due_again(began, r < 0 ? LONGEST_PAUSE_US : LOOP_INTERVAL_US);
+    if (r == 0 || r == -TR_REFUSED)
+        return r;
+    if (!atomic_load(&u->cancel))
+        tr_log_error(u->task->config.log, TR_LOG_DEBUG, "pipeline", err);
+    close_ends(u);
+    return 0;
+}
+
 /* 1 = the stream shall turn. */
 static int
 rounds(struct tr_upkeep *u, struct tr_error *err)
@@ -498,6 +525,8 @@ upkeep_loop(struct tr_upkeep *u)
         if (atomic_load(&u->final))
             return sink_class(u)->set_sequences != NULL ? last_round(u, &u->error) : 0;
         int r = able ? rounds(u, &u->error) : tr_reload_asked(u->task);
+        if (r == 0)
+            r = round_of_loops(u, &u->error);
         if (r != 0 && !atomic_load(&u->cancel))
             atomic_store(&u->task->turn, true); /* the stream comes to rest, whatever the reason */
         if (r != 0)

@@ -90,6 +90,19 @@ struct tr_sink_class {
     /* TR_SINK_STATE_IN_STORE: cut back to this state ("" = begin anew). Called once, before the first write. */
     int (*resume)(struct tr_sink *sink, const char *sink_state, struct tr_error *err);
 
+    /*
+     * --- loops: databases that can be sources, too ---
+     * Which server (and database) this is while it runs: the text that a source gives for the same one. NULL = it is nobody's source.
+     */
+    int (*server)(struct tr_sink *sink, char *text, size_t size, struct tr_error *err);
+    /*
+     * After load_checkpoint: tell at the target which server the task reads, and which tables of it (tr_mapping_scope()); and show there that this process is at work, for as long as
+     * the sink is open. Where the account may not, that is said, and no failure.
+     */
+    int (*announce)(struct tr_sink *sink, const char *server, const char *scope, struct tr_error *err);
+    /* The schema whose tables land under another one's name, or NULL. */
+    const char *(*moved)(const struct tr_sink *sink);
+
     /* Take a batch (ownership passes, also on failure). May block while the sink is at its limit of work in flight. */
     int (*write)(struct tr_sink *sink, struct tr_batch *batch, struct tr_error *err);
     /* Push on work in flight, report what became durable; wait at most wait_us or until wake_fd is readable. */

@@ -106,6 +106,8 @@ struct tr_mysql_source {
     char *covers_text; /* what covers_position was parsed from */
     struct tr_mysql_position covers_position;
     bool told_no_lock;
+    bool heeds_others;              /* the target is a database, whose changes may be led back */
+    bool saw_state;                 /* the log has named tailrace.checkpoint */
     struct tr_mysql_bounds *bounds; /* of tables that are split by values; under the pool's lock */
     bool carry_shadows;             /* shadow_tables: carry */
     char **shadows;                 /* those that were spoken of */
@@ -252,6 +254,13 @@ int tr_mysql_identity_check(struct tr_source *source, const struct tr_identity *
 bool tr_mysql_portable(struct tr_source *source, const struct tr_identity *saved, const char *position,
                        char *out, size_t size);
 int tr_mysql_check(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
+
+/* ---- others.c */
+int tr_mysql_server(struct tr_source *source, char *text, size_t size, struct tr_error *err);
+int tr_mysql_others(struct tr_source *source, const char *server, struct tr_others *others,
+                    struct tr_error *err);
+
+void tr_mysql_saw_state(struct tr_mysql_source *source);
 
 /* ---- catalog.c */
 /* Is there the database of the URL? */

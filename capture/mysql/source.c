@@ -83,6 +83,8 @@ bool
 tr_mysql_wants(void *arg, const char *database, const char *table)
 {
     struct tr_mysql_source *source = arg;
+    if (strcmp(database, "tailrace") == 0 && strcmp(table, "checkpoint") == 0)
+        tr_mysql_saw_state(source);
     if (is_system(database))
         return false;
     if (source->database != NULL) {
@@ -118,6 +120,7 @@ take_settings(struct tr_mysql_source *source, struct tr_error *err)
     if (rc < 0)
         return rc;
     source->database = url.path != NULL && url.path[0] != '\0' ? tr_strdup(url.path) : NULL;
+    source->base.only = source->database;
     tr_url_fini(&url);
     if (tr_setting_is_set(settings, "server_id"))
         source->own_id = (uint32_t)tr_setting_int(settings, "server_id");
@@ -292,20 +295,21 @@ mysql_source_drop(struct tr_source *base, struct tr_error *err)
     return 0;
 }
 
-#define THE_REST                                                                                       \
-    .options = tr_mysql_options, .decoder = &tr_binlog_decoder, .close = mysql_source_close,           \
-    .interrupt = mysql_source_interrupt, .identity = tr_mysql_identity,                                \
-    .identity_check = tr_mysql_identity_check, .portable = tr_mysql_portable, .check = tr_mysql_check, \
-    .relations = tr_mysql_relations, .exists = tr_mysql_exists, .describe = tr_mysql_describe,         \
-    .definitions = tr_mysql_definitions, .schema = tr_mysql_schema,                                    \
-    .hides_cascades = tr_mysql_hides_cascades, .prepare = tr_mysql_prepare, .cut = tr_mysql_cut,       \
-    .cut_release = tr_mysql_cut_release, .table_parts = tr_mysql_table_parts,                          \
-    .reader_open = tr_mysql_reader_open, .reader_read = tr_mysql_reader_read,                          \
-    .reader_rows = tr_mysql_reader_rows, .reader_close = tr_mysql_reader_close,                        \
-    .start_position = tr_mysql_start_position, .start = tr_mysql_start, .read = tr_mysql_read,         \
-    .reread = tr_mysql_reread, .acknowledge = tr_mysql_acknowledge, .checkpoint = tr_mysql_checkpoint, \
-    .keepalive_checkpoint = tr_mysql_keepalive_checkpoint, .covers = tr_mysql_covers,                  \
-    .compare = tr_mysql_compare, .stop_at = tr_mysql_stop_at, .lag_bytes = tr_mysql_lag_bytes,         \
+#define THE_REST                                                                                             \
+    .hidden = "GRANT SELECT ON tailrace.* TO <the source's login>;", .options = tr_mysql_options,            \
+    .decoder = &tr_binlog_decoder, .close = mysql_source_close, .interrupt = mysql_source_interrupt,         \
+    .identity = tr_mysql_identity, .identity_check = tr_mysql_identity_check, .portable = tr_mysql_portable, \
+    .server = tr_mysql_server, .others = tr_mysql_others, .check = tr_mysql_check,                           \
+    .relations = tr_mysql_relations, .exists = tr_mysql_exists, .describe = tr_mysql_describe,               \
+    .definitions = tr_mysql_definitions, .schema = tr_mysql_schema,                                          \
+    .hides_cascades = tr_mysql_hides_cascades, .prepare = tr_mysql_prepare, .cut = tr_mysql_cut,             \
+    .cut_release = tr_mysql_cut_release, .table_parts = tr_mysql_table_parts,                                \
+    .reader_open = tr_mysql_reader_open, .reader_read = tr_mysql_reader_read,                                \
+    .reader_rows = tr_mysql_reader_rows, .reader_close = tr_mysql_reader_close,                              \
+    .start_position = tr_mysql_start_position, .start = tr_mysql_start, .read = tr_mysql_read,               \
+    .reread = tr_mysql_reread, .acknowledge = tr_mysql_acknowledge, .checkpoint = tr_mysql_checkpoint,       \
+    .keepalive_checkpoint = tr_mysql_keepalive_checkpoint, .covers = tr_mysql_covers,                        \
+    .compare = tr_mysql_compare, .stop_at = tr_mysql_stop_at, .lag_bytes = tr_mysql_lag_bytes,               \
     .drop = mysql_source_drop
 
 const struct tr_source_class tr_mysql_source = {

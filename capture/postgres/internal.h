@@ -210,6 +210,11 @@ int tr_postgres_server_end(struct tr_postgres_source *source, uint64_t *lsn, str
 bool tr_postgres_time_parse(const char *text, int64_t *unix_us);
 int tr_postgres_check(struct tr_source *source, const struct tr_findings *findings, struct tr_error *err);
 
+/* ---- others.c */
+int tr_postgres_server(struct tr_source *source, char *text, size_t size, struct tr_error *err);
+int tr_postgres_others(struct tr_source *source, const char *server, struct tr_others *others,
+                       struct tr_error *err);
+
 /* ---- snapshot.c, schema.c: the full load (see their headers) */
 
 #endif

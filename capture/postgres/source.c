@@ -323,6 +323,8 @@ const struct tr_source_class tr_postgres_source = {
     .name = "postgresql",
     .schemes = "postgresql|postgres",
     .dialect = "postgresql",
+    .hidden =
+        "GRANT USAGE ON SCHEMA tailrace TO <the source's login>; GRANT SELECT ON tailrace.checkpoint, tailrace.task_scope TO <the source's login>;",
     .options = options,
     .decoder = &tr_pgoutput_decoder,
     .open = postgres_open,
@@ -330,6 +332,8 @@ const struct tr_source_class tr_postgres_source = {
     .interrupt = postgres_interrupt,
     .identity = tr_postgres_identity,
     .identity_check = tr_postgres_identity_check,
+    .server = tr_postgres_server,
+    .others = tr_postgres_others,
     .check = tr_postgres_check,
     .relations = tr_postgres_relations,
     .schema = tr_postgres_schema,

@@ -75,6 +75,14 @@ enum tr_error_class tr_mysql_classify(unsigned number, const char *sqlstate);
 /* What to do about a login that failed with this number and message, or NULL; `encrypted`: by TLS, or by a unix socket. login.c */
 const char *tr_mysql_login_hint(unsigned number, const char *message, bool encrypted);
 
+/* Which server this is: its answer to TR_MYSQL_SERVER_SQL as one text. The same on each connection to it, by whatever name it was reached. */
+#define TR_MYSQL_SERVER_SQL \
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('hostname', 'port', 'server_id', 'server_uid', 'server_uuid')"
+void tr_mysql_server_text(MYSQL_RES *res, char *text, size_t size);
+/* The name of the lock that a task's process holds at its target, by SQL for the task and its epoch: anybody may ask whether it is taken. */
+#define TR_MYSQL_PRESENCE_SQL(task, epoch) \
+    "CONCAT('tailrace.', LEFT(SHA2(CONCAT(" task ", '/', " epoch "), 256), 40))"
+
 /* `name` with every back-tick doubled; always quoted. */
 void tr_mysql_identifier(struct tr_buffer *buf, const char *name);
 /* `database`.`name` */

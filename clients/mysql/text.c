@@ -27,6 +27,14 @@ tr_mysql_qualified(struct tr_buffer *buf, const char *database, const char *name
     tr_mysql_identifier(buf, name);
 }
 
+void
+tr_mysql_server_text(MYSQL_RES *res, char *text, size_t size)
+{
+    size_t len = (size_t)snprintf(text, size, "mysql");
+    for (MYSQL_ROW row; (row = mysql_fetch_row(res)) != NULL && len < size;)
+        len += (size_t)snprintf(text + len, size - len, ";%s=%s", row[0], row[1] != NULL ? row[1] : "");
+}
+
 bool
 tr_mysql_copied_table(const char *name, char *table, size_t size)
 {

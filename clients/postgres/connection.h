@@ -66,6 +66,16 @@ void tr_pg_lsn_text(uint64_t lsn, char *out);
 /* Whole text must be an LSN. */
 bool tr_pg_lsn_parse(const char *text, uint64_t *lsn);
 
+/*
+ * Which server and database this is, for as long as it runs: one text. A copy of the server's files, and the server it was copied from, give different ones.
+ */
+#define TR_PG_SERVER_SQL                                                                                \
+    "SELECT format('postgresql system=%s;started=%s;database=%s', s.system_identifier,"                 \
+    " extract(epoch FROM pg_postmaster_start_time()), d.oid) FROM pg_control_system() s, pg_database d" \
+    " WHERE d.datname = current_database()"
+/* The advisory lock that a task's process holds at its target, by SQL for the task and its epoch: whoever reads the target's catalogue sees that it is there. */
+#define TR_PG_PRESENCE_SQL(task, epoch) "hashtextextended('tailrace/' || " task " || '/' || " epoch ", 0)"
+
 /* postgres epoch (2000-01-01) microseconds to Unix microseconds. */
 #define TR_PG_EPOCH_US INT64_C(946684800000000)
 

@@ -365,6 +365,7 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.copy_statement WHERE task = %s", values);
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.table_made WHERE task = %s", values);
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.column_place WHERE task = %s", values);
+    run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.task_scope WHERE task = %s", values);
     rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", values);
     if (rc == 0)
         rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.checkpoint WHERE task = %s", values);
@@ -376,7 +377,7 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
         tr_mysql_query(
             sink->meta,
             "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.table_made, tailrace.ddl_step, tailrace.copy_column,"
-            " tailrace.copy_statement, tailrace.column_place",
+            " tailrace.copy_statement, tailrace.column_place, tailrace.task_scope",
             NULL, &ignored) == 0) {
         tr_mysql_query(sink->meta, "DROP DATABASE tailrace", NULL, &ignored);
         sink->state_tables = sink->made_table = sink->ddl_table = sink->shape_table = false;

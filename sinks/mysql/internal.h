@@ -64,6 +64,11 @@ void tr_my_end_lost(struct tr_mysql_sink *sink);                 /* before the f
 /* How many rows the last UPDATE found, changed or not: the server's own "Rows matched". */
 uint64_t tr_my_matched(MYSQL *conn);
 
+/* presence.c */
+int tr_my_server(struct tr_sink *sink, char *text, size_t size, struct tr_error *err);
+int tr_my_announce(struct tr_sink *sink, const char *server, const char *scope, struct tr_error *err);
+const char *tr_my_moved(const struct tr_sink *sink);
+
 /* checkpoint.c. The state tables are made when missing. thread: sink, but for record_cut and check_epoch. */
 int tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err);
 /* Tables that this task has made at the target: tailrace.table_made. */

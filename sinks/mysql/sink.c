@@ -230,16 +230,17 @@ open_mariadb(const struct tr_sink_env *env, struct tr_sink **out, struct tr_erro
     return open_as(&tr_mariadb_sink, env, out, err);
 }
 
-#define FUNCTIONS                                                                                        \
-    .capabilities = TR_SINK_KEEPS_CHECKPOINT | TR_SINK_LOADS, .options = options, .close = sink_close,   \
-    .load_checkpoint = tr_my_load_checkpoint, .save_checkpoint = tr_my_save_checkpoint,                  \
-    .write = tr_my_apply_write, .poll = tr_my_apply_poll, .flush = tr_my_apply_flush,                    \
-    .check = tr_my_sink_check, .prepare_tables = tr_my_prepare_tables, .reset_table = tr_my_reset_table, \
-    .loader_accepts = tr_my_loader_accepts, .loader_open = tr_my_loader_open,                            \
-    .loader_write = tr_my_loader_write, .loader_rows = tr_my_loader_rows,                                \
-    .loader_finish = tr_my_loader_finish, .loader_close = tr_my_loader_close,                            \
-    .finish_tables = tr_my_finish_tables, .finish_table = tr_my_finish_table,                            \
-    .set_sequences = tr_my_set_sequences, .compare_cascades = tr_my_compare_cascades,                    \
+#define FUNCTIONS                                                                                         \
+    .capabilities = TR_SINK_KEEPS_CHECKPOINT | TR_SINK_LOADS, .options = options, .close = sink_close,    \
+    .load_checkpoint = tr_my_load_checkpoint, .save_checkpoint = tr_my_save_checkpoint,                   \
+    .server = tr_my_server, .announce = tr_my_announce, .moved = tr_my_moved, .write = tr_my_apply_write, \
+    .poll = tr_my_apply_poll, .flush = tr_my_apply_flush, .check = tr_my_sink_check,                      \
+    .prepare_tables = tr_my_prepare_tables, .reset_table = tr_my_reset_table,                             \
+    .loader_accepts = tr_my_loader_accepts, .loader_open = tr_my_loader_open,                             \
+    .loader_write = tr_my_loader_write, .loader_rows = tr_my_loader_rows,                                 \
+    .loader_finish = tr_my_loader_finish, .loader_close = tr_my_loader_close,                             \
+    .finish_tables = tr_my_finish_tables, .finish_table = tr_my_finish_table,                             \
+    .set_sequences = tr_my_set_sequences, .compare_cascades = tr_my_compare_cascades,                     \
     .compare_indexes = tr_my_compare_indexes, .drop = tr_my_drop
 
 const struct tr_sink_class tr_mysql_sink = {

@@ -1,5 +1,5 @@
 /*
- * checkpoint.c - the task's state in the target: tailrace.checkpoint, tailrace.table_cut and tailrace.relation_shape (shape.h).
+ * checkpoint.c - the task's state in the target: tailrace.checkpoint, tailrace.table_cut and tailrace.relation_shape (shape.h); tailrace.task_scope is presence.c's.
  *
  * Every group of changes moves the checkpoint in its own transaction (worker.c). `epoch` fences: whoever loads the checkpoint raises it, and
  * a commit under an older epoch fails. Raising it waits for a commit of the older process that is under way, so that what is read is the truth.
@@ -226,10 +226,10 @@ tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct
 int
 tr_pg_drop(struct tr_sink *base, struct tr_error *err)
 {
-    static const char *const tables[] = { "relation_shape", "table_cut", "checkpoint" };
+    static const char *const tables[] = { "task_scope", "relation_shape", "table_cut", "checkpoint" };
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     int rc = 0;
-    for (int i = 0; rc == 0 && i < 3; i++) {
+    for (int i = 0; rc == 0 && i < 4; i++) {
         PGresult *res = NULL;
         const char *params[] = { base->env->task };
         char sql[128];
@@ -247,7 +247,7 @@ tr_pg_drop(struct tr_sink *base, struct tr_error *err)
         tr_pg_ask(
             sink, sink->meta,
             "DO $$BEGIN IF NOT EXISTS (SELECT FROM tailrace.checkpoint) THEN"
-            " DROP TABLE IF EXISTS tailrace.relation_shape; DROP TABLE tailrace.checkpoint, tailrace.table_cut;"
+            " DROP TABLE IF EXISTS tailrace.relation_shape, tailrace.task_scope; DROP TABLE tailrace.checkpoint, tailrace.table_cut;"
             " DROP SCHEMA tailrace; END IF; END$$",
             NULL, &ignored) == 0)
         sink->state_tables = false;

@@ -83,6 +83,10 @@ int tr_pg_drop(struct tr_sink *sink, struct tr_error *err);
 int tr_pg_record_cut(const struct tr_postgres_sink *sink, PGconn *conn, const struct tr_table_cut *cut,
                      struct tr_error *err);
 
+/* presence.c */
+int tr_pg_server(struct tr_sink *sink, char *text, size_t size, struct tr_error *err);
+int tr_pg_announce(struct tr_sink *sink, const char *server, const char *scope, struct tr_error *err);
+
 /* check.c */
 int tr_pg_sink_check(struct tr_sink *sink, const struct tr_schema *schema, const struct tr_findings *findings,
                      struct tr_error *err);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -128,6 +129,32 @@ a_column_goes_before_its_type_and_a_whole_type_before_its_name(void **state)
     tr_settings_free(settings);
 }
 
+static void
+a_scope_holds_what_the_task_carries(void **state)
+{
+    (void)state;
+    struct tr_error err;
+    struct tr_mapping *mapping;
+    struct tr_settings *settings = settings_with("shop.%,3:+odd", "shop.tmp%");
+    assert_int_equal(tr_mapping_new(settings, &mapping, &err), 0);
+    char *all = tr_mapping_scope(mapping, NULL, NULL), *some = tr_mapping_scope(mapping, "shop", "public");
+    assert_true(tr_mapping_in_scope(all, "shop", "a"));
+    assert_true(tr_mapping_in_scope(all, "any", "3:+odd"));
+    assert_false(tr_mapping_in_scope(all, "shop", "tmp1"));
+    assert_false(tr_mapping_in_scope(all, "shops", "a"));
+    assert_false(tr_mapping_in_scope(all, "tailrace", "3:+odd"));
+    assert_true(tr_mapping_in_scope(some, "shop", "a"));
+    assert_false(tr_mapping_in_scope(some, "public", "3:+odd"));
+    assert_false(tr_mapping_in_scope(some, "any", "3:+odd"));
+    static const char *const broken[] = { "", "+", "+9:shop.%", "+-1:%", "+1", "+18446744073709551615:%" };
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
+        assert_false(tr_mapping_in_scope(broken[i], "shop", "a"));
+    free(all);
+    free(some);
+    tr_mapping_free(mapping);
+    tr_settings_free(settings);
+}
+
 int
 main(void)
 {
@@ -135,6 +162,7 @@ main(void)
         cmocka_unit_test(matches_by_whole_name),
         cmocka_unit_test(excludes_win_and_our_own_schema_is_never_carried),
         cmocka_unit_test(an_open_bracket_is_refused),
+        cmocka_unit_test(a_scope_holds_what_the_task_carries),
         cmocka_unit_test(a_column_goes_before_its_type_and_a_whole_type_before_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
