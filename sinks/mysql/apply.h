@@ -239,6 +239,9 @@ int tr_my_run_change(struct tr_mysql_sink *sink, const struct tr_my_table *table
 /* carry.c: a statement that begins the group's first batch, when it is for this engine and the policy allows it. Run at most once, over crashes too. */
 int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *group,
                           const struct tr_event *event, struct tr_error *err);
+/* gone.c: a source of another engine drops a table that the target keeps, or makes one where it has done so: that is refused. Forgotten when the table is loaded again. */
+int tr_my_note_gone(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err);
+int tr_my_forget_gone(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err);
 /* look.c: a hash of how the event's tables look at the target, without their counters; where tables are exchanged, of which they are as well. */
 int tr_my_look(struct tr_mysql_sink *sink, const struct tr_event *event, uint64_t *shape,
                struct tr_error *err);

@@ -696,6 +696,8 @@ tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group *gro
             sink)) { /* another engine: the rows that come show how the shapes differ, and little else */
         bool columns = sink->ddl == TR_MY_DDL_APPLY && event->ddl.verb == TR_VERB_ALTER_TABLE &&
                        (event->ddl.nrenames > 0 || event->ddl.defined != NULL);
+        if (sink->ddl == TR_MY_DDL_APPLY && !columns)
+            return tr_my_note_gone(sink, event, err);
         return columns ? carry_columns(sink, group, event, err) : 0;
     }
     rc = check_values(sink, event, err);

@@ -198,10 +198,39 @@ overwrite(struct tr_sql_careful *base, const struct tr_sql_change *change, const
 }
 
 static bool
+has_enum(const struct tr_sql_map *map)
+{
+    for (uint16_t i = 0; i < map->relation->ncolumns; i++)
+        if (map->relation->columns[i].logical == TR_ENUM)
+            return true;
+    return false;
+}
+
+static bool
 advise(const struct tr_sql_map *map, const struct tr_error *failure, struct tr_error *err)
 {
     bool null = strstr(failure->text, "(1048, ") !=
                 NULL; /* ER_BAD_NULL_ERROR, which shares its state with doubled keys */
+    const char *key = strstr(failure->text, "for key '");
+    if (is_duplicate(failure) && key != NULL && strstr(key, "PRIMARY'") == NULL) {
+        key += strlen("for key '");
+        size_t n = strcspn(key, "'");
+        const char *dot = memchr(key, '.', n);
+        n -= dot != NULL ? (size_t)(dot + 1 - key) : 0;
+        key = dot != NULL ? dot + 1 : key;
+        tr_error_hint(
+            err,
+            "mend the row at the target and start again, or set on_conflict to overwrite or skip; if the source's table has no unique key over these columns any more, drop it at the target, too: ALTER TABLE %s DROP INDEX `%.*s`",
+            map->label, (int)n, key);
+        return true;
+    }
+    if (strstr(failure->text, "(1265, ") != NULL && has_enum(map)) {
+        tr_error_hint(
+            err,
+            "if a label of the source's enum was renamed, rename it in the target's column, too (ALTER TABLE %s MODIFY ... ENUM(...): with both labels first, then UPDATE, then without the old one), and start again",
+            map->label);
+        return true;
+    }
     if (null)
         tr_error_hint(
             err,

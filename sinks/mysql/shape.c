@@ -270,10 +270,23 @@ take_over(struct tr_my_shapes *shapes, const struct tr_relation *relation, struc
     shape->nplaces = 0;
 }
 
+static int
+forget_gone(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err)
+{
+    bool loaded = false;
+    char *table = tr_asprintf("%s.%s", relation->schema, relation->name);
+    int rc = is_loaded(sink, table, &loaded, err);
+    free(table);
+    return rc == 0 && !loaded ? tr_my_forget_gone(sink, relation, err) : rc;
+}
+
 int
 tr_my_shapes_prepare(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
 {
     int rc = need_table(sink, err);
+    for (uint32_t t = 0; rc == 0 && t < schema->ntables; t++)
+        if (!schema->tables[t].relation->skip && !tr_my_carries_statements(sink))
+            rc = forget_gone(sink, schema->tables[t].relation, err);
     for (uint32_t t = 0; rc == 0 && sink->shape_table && t < schema->ntables; t++) {
         const struct tr_relation *relation = schema->tables[t].relation;
         struct tr_my_shapes one = { 0 };

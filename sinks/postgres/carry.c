@@ -9,11 +9,25 @@
 
 #include "sinks/postgres/change.h"
 
+static bool
+is_any_wanted(const struct tr_event *event)
+{
+    for (uint32_t i = 0; i < event->ddl.ntables; i++)
+        if (event->ddl.tables[i].wanted)
+            return true;
+    return false;
+}
+
 bool
 tr_pg_alters_columns(const struct tr_event *event)
 {
-    return event->kind == TR_DDL && event->ddl.verb == TR_VERB_ALTER_TABLE && event->ddl.ntables > 0 &&
-           event->ddl.tables[0].wanted && (event->ddl.nrenames > 0 || event->ddl.defined != NULL);
+    bool comes = event->kind == TR_DDL && event->ddl.verb == TR_VERB_CREATE_TABLE && event->ddl.ntables > 0;
+    if (event->kind == TR_DDL && event->ddl.verb == TR_VERB_DROP_TABLE)
+        return is_any_wanted(event);
+    return comes
+               ? event->ddl.tables[0].wanted
+               : event->kind == TR_DDL && event->ddl.verb == TR_VERB_ALTER_TABLE && event->ddl.ntables > 0 &&
+                     event->ddl.tables[0].wanted && (event->ddl.nrenames > 0 || event->ddl.defined != NULL);
 }
 
 static bool
@@ -193,6 +207,41 @@ alter_columns(struct tr_pg_change *c, const struct tr_event *event, struct tr_pg
     return rc;
 }
 
+/* CREATE TABLE IF NOT EXISTS may have done nothing: whether the name is another table's now, only the dropping before it tells. */
+static int
+note_gone(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_ddl_table *table, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    struct tr_pg_shape *shape = table->wanted ? tr_pg_shape_named(sink->apply, table->schema, table->name)
+                                              : NULL;
+    if (shape == NULL || shape->gone)
+        return 0;
+    tr_pg_shape_rename(shape, table, NULL, 0);
+    shape->gone = true;
+    if (!sink->keeps_shapes)
+        return 0;
+    tr_buffer_init(&sql, (size_t)16 << 20);
+    tr_pg_shape_statement(sink, shape, &sql);
+    int rc = tr_pg_ask(sink, conn, sql.data, NULL, err);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+static int
+check_made(struct tr_postgres_sink *sink, const struct tr_ddl_table *table, struct tr_error *err)
+{
+    const struct tr_pg_shape *shape = tr_pg_shape_named(sink->apply, table->schema, table->name);
+    if (shape == NULL || !shape->gone)
+        return 0;
+    tr_fail(err, TR_REFUSED,
+            "the source dropped table %s.%s and made it anew; the target's holds the rows of the old one",
+            table->schema, table->name);
+    return tr_error_hint(
+        err,
+        "drop the target's table %s.%s, order `tailrace reload --table %s.%s` and start again: it is then loaded",
+        table->target_schema, table->target_name, table->schema, table->name);
+}
+
 int
 tr_pg_carry_statement(struct tr_postgres_sink *sink, PGconn *conn, const struct tr_event *event,
                       struct tr_error *err)
@@ -200,6 +249,11 @@ tr_pg_carry_statement(struct tr_postgres_sink *sink, PGconn *conn, const struct 
     const struct tr_ddl_table *table = &event->ddl.tables[0];
     if (sink->ddl != TR_PG_DDL_APPLY)
         return 0;
+    int noted = 0;
+    for (uint32_t i = 0; event->ddl.verb == TR_VERB_DROP_TABLE && noted == 0 && i < event->ddl.ntables; i++)
+        noted = note_gone(sink, conn, &event->ddl.tables[i], err);
+    if (event->ddl.verb == TR_VERB_DROP_TABLE || event->ddl.verb == TR_VERB_CREATE_TABLE)
+        return noted < 0 || event->ddl.verb == TR_VERB_DROP_TABLE ? noted : check_made(sink, table, err);
     struct tr_pg_shape *shape = tr_pg_shape_named(sink->apply, table->schema, table->name);
     struct tr_relation *defined = event->ddl.defined,
                        *translated = defined != NULL ? tr_pg_translated(sink, defined) : NULL;

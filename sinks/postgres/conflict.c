@@ -201,6 +201,7 @@ static bool
 advise(const struct tr_sql_map *base, const struct tr_error *failure, struct tr_error *err)
 {
     const struct tr_pg_map *map = (const struct tr_pg_map *)base;
+    const char *key;
     if (strstr(failure->hint, "on_value") != NULL)
         tr_error_hint(err, "%s", failure->hint); /* a value that was refused here, and not by the server */
     else if (strcmp(failure->sqlstate, "22P02") == 0 && has_enum(map))
@@ -212,6 +213,12 @@ advise(const struct tr_sql_map *base, const struct tr_error *failure, struct tr_
             err,
             "the source's column may be NULL: let the target's be so, too (ALTER TABLE %s ALTER COLUMN ... DROP NOT NULL), and start again",
             map->label);
+    else if (is_duplicate(failure) && (key = strstr(failure->text, "unique constraint \"")) != NULL)
+        tr_error_hint(
+            err,
+            "mend the row at the target and start again, or set on_conflict to overwrite or skip; if the source's table has no key over these columns any more, drop it at the target, too: ALTER TABLE %s DROP CONSTRAINT \"%.*s\", or DROP INDEX where it is no constraint",
+            map->label, (int)strcspn(key + strlen("unique constraint \""), "\""),
+            key + strlen("unique constraint \""));
     else if (strcmp(failure->sqlstate, "23514") == 0 && map->table->relkind == 'p')
         tr_error_hint(
             err,

@@ -435,7 +435,7 @@ shape_json(struct tr_buffer *out, const struct tr_pg_shape *shape)
             c->number, c->target, c->type, c->base, c->mod, c->length, c->precision, c->scale, c->kind,
             c->dropped ? "true" : "false");
     }
-    tr_buffer_printf(out, "],%s", shape->keyed ? "\"key\":[" : "");
+    tr_buffer_printf(out, "],%s%s", shape->gone ? "\"gone\":true," : "", shape->keyed ? "\"key\":[" : "");
     for (uint16_t i = 0; i < shape->nkey; i++) {
         tr_buffer_text(out, i > 0 ? "," : "");
         json_text(out, shape->key[i]);
@@ -489,12 +489,13 @@ enum {
     S_PRECISION,
     S_SCALE,
     S_KIND,
-    S_DROPPED
+    S_DROPPED,
+    S_GONE
 };
 
 static const char load_sql[] =
     "SELECT s.table_name, s.shape->>'id', c->>'name', c->>'type', c->>'number', c->>'target', c->>'oid', c->>'base', c->>'mod',"
-    " c->>'length', c->>'precision', c->>'scale', c->>'kind', (c->>'dropped')::bool"
+    " c->>'length', c->>'precision', c->>'scale', c->>'kind', (c->>'dropped')::bool, s.shape ? 'gone'"
     " FROM tailrace.relation_shape s CROSS JOIN LATERAL jsonb_array_elements(s.shape->'columns') WITH ORDINALITY AS e(c, place)"
     " WHERE s.task = $1 ORDER BY s.table_name COLLATE \"C\", e.place";
 
@@ -533,6 +534,7 @@ load_column(struct tr_pg_apply *apply, const PGresult *res, int row)
         .dropped = PQgetvalue(res, row, S_DROPPED)[0] == 't',
     };
     shape->id = strtoull(PQgetvalue(res, row, S_ID), NULL, 10);
+    shape->gone = PQgetvalue(res, row, S_GONE)[0] == 't';
     add_column(shape, &column);
 }
 

@@ -42,6 +42,7 @@ struct tr_pg_shape {
     char **key; /* the primary key that the target was brought to: the source's names */
     uint16_t nkey;
     bool keyed;      /* it is known */
+    bool gone;       /* the source has dropped the table, and the target keeps it */
     uint64_t writer; /* the group whose transaction stores it; 0 = it is stored */
 };
 

@@ -177,3 +177,36 @@ def test_within_the_family(source, other, tailrace):
     assert result.status == 1 and "is in no log" in result.stderr and f"tailrace reload --table {source.name}.t" in result.stderr, result
     other.drop_database(source.name)
     target.drop()
+
+
+@pytest.mark.parametrize("to", ["postgresql", pytest.param("other", marks=pytest.mark.matrix)])
+def test_a_table_that_is_made_anew_if_it_is_not_there(source, target, tailrace, request, to):
+    """CREATE TABLE IF NOT EXISTS of one that is there does nothing; behind DROP TABLE, however long ago, the target has the old one's rows."""
+    target = target if to == "postgresql" else Whole(request.getfixturevalue("other"))
+    config = task_config(source.url, target.url, tables={"include": [f"{source.name}.%"]})
+    made = "CREATE TABLE IF NOT EXISTS t (id int PRIMARY KEY, u int, UNIQUE KEY uu (u))"
+    for statement in (made, "INSERT INTO t VALUES (1, 1)"):
+        source.sql(statement)
+    drain(tailrace, config)
+    source.sql(made)
+    drain(tailrace, config)
+    source.sql("DROP TABLE t")
+    drain(tailrace, config)
+    for statement in (made, "INSERT INTO t VALUES (2, 2)"):
+        source.sql(statement)
+    for _ in range(2):
+        result = tailrace.run("run", "--stop", "drained", config=config)
+        assert result.status == 1 and "made it anew" in result.stderr and "reload --table" in result.stderr, result
+    target.sql(f"DROP TABLE {source.name}.t")
+    assert tailrace.run("reload", "--table", f"{source.name}.t", config=config).status == 0
+    drain(tailrace, config)
+    for statement in (made, "ALTER TABLE t DROP KEY uu", "INSERT INTO t VALUES (3, 2)"):
+        source.sql(statement)
+    result = tailrace.run("run", "--stop", "drained", config=config)
+    assert result.status == 1 and "has no" in result.stderr and "DROP " in result.stderr and "uu" in result.stderr, result
+    target.sql(f"DROP INDEX {source.name}.t_uu" if to == "postgresql" else f"ALTER TABLE {source.name}.t DROP INDEX uu")
+    drain(tailrace, config)
+    same(source, target)
+    if to == "other":
+        target.server.drop_database(source.name)
+        target.drop()
