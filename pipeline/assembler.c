@@ -37,7 +37,7 @@ static void
 unguard_passed(struct tr_task *task, const char *position)
 {
     for (uint32_t i = 0; i < task->ntables && atomic_load(&task->nguarded) > 0; i++)
-        if (task->tables[i].cut != NULL && task->config.source->compare(task->tables[i].cut, position) <= 0)
+        if (task->tables[i].cut != NULL && tr_cut_passed(task->config.source, task->tables[i].cut, position))
             tr_table_unguard(task, &task->tables[i]);
 }
 

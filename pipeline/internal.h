@@ -7,6 +7,7 @@
 #ifndef TR_PIPELINE_INTERNAL_H
 #define TR_PIPELINE_INTERNAL_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -85,6 +86,14 @@ struct tr_task {
     _Atomic bool look;           /* the stream met such a table */
     _Atomic bool hold;           /* nothing more is acknowledged: the stream will go back to a cut */
 };
+
+/* Has a stream that stands at `position` come past the cut? Not when that cannot be told: of two servers each may have what the other lacks. */
+static inline bool
+tr_cut_passed(const struct tr_source_class *source, const char *cut, const char *position)
+{
+    int order = source->compare(cut, position);
+    return order <= 0 && order != INT_MIN;
+}
 
 /* task.c: what is saved before anything is written: where the stream will begin, and who the source is. thread: control. */
 int tr_first_checkpoint(struct tr_task *task, const char *position, const char *phase, struct tr_error *err);

@@ -256,6 +256,40 @@ set_text(char **to, const char *text)
     *to = tr_strdup(text);
 }
 
+/* Rows that were loaded as of a cut which the stream has yet to come to must be of this server's history, too. */
+static int
+check_cuts(struct tr_task *task, const struct tr_identity *saved, const char *position, struct tr_error *err)
+{
+    const struct tr_source_class *class = task->config.source;
+    char text[TR_POSITION_MAX];
+    int r = 0;
+    for (size_t i = 0; r == 0 && position != NULL && i < task->checkpoint.ntables; i++) {
+        const struct tr_table_cut *cut = &task->checkpoint.tables[i];
+        bool moved = class->portable != NULL &&
+                     class->portable(task->source, saved, cut->position, text, sizeof text);
+        if (!cut->done || class->compare(cut->position, position) <= 0)
+            continue;
+        r = class->identity_check(task->source, saved, moved ? text : cut->position, err);
+        if (r < 0)
+            tr_error_prefix(err, "table %s, whose rows were loaded later than where the stream stands",
+                            cut->table);
+    }
+    return r;
+}
+
+/* Nor does a cut's part that holds for one server alone mean anything on another one. */
+static void
+move_cuts(struct tr_task *task, const struct tr_identity *saved)
+{
+    const struct tr_source_class *class = task->config.source;
+    char portable[TR_POSITION_MAX];
+    for (size_t i = 0; i < task->checkpoint.ntables; i++) {
+        const struct tr_table_cut *cut = &task->checkpoint.tables[i];
+        if (class->portable(task->source, saved, cut->position, portable, sizeof portable))
+            tr_checkpoint_set_table(&task->checkpoint, cut->table, portable, cut->done);
+    }
+}
+
 /* The source failed over: the position's part that holds for one server alone goes, before the new one's is read. */
 static int
 move_to_server(struct tr_task *task, const struct tr_identity *saved, const char *position,
@@ -272,6 +306,7 @@ move_to_server(struct tr_task *task, const struct tr_identity *saved, const char
         return r;
     set_text(&task->checkpoint.identity, identity.text);
     set_text(&task->checkpoint.position, portable);
+    move_cuts(task, saved);
     return tr_save_checkpoint(task, err);
 }
 
@@ -299,6 +334,8 @@ open_both(struct tr_task *task, bool *whole, struct tr_error *err)
     /* A task that only loads does not go on from a position: nothing at the source has to have been kept for it. */
     const char *position = setting_is(task, "mode", "full-load") ? NULL : task->checkpoint.position;
     r = task->config.source->identity_check(task->source, &saved, position, err);
+    if (r == 0)
+        r = check_cuts(task, &saved, position, err);
     return r < 0 ? r : move_to_server(task, &saved, position, err);
 }
 
@@ -339,7 +376,7 @@ guard_tables(struct tr_task *task)
     for (size_t i = 0; i < task->checkpoint.ntables; i++) {
         const struct tr_table_cut *cut = &task->checkpoint.tables[i];
         const char *dot = strchr(cut->table, '.');
-        bool passed = task->config.source->compare(cut->position, task->checkpoint.position) <= 0;
+        bool passed = tr_cut_passed(task->config.source, cut->position, task->checkpoint.position);
         if (dot == NULL)
             continue;
         char *schema = tr_strndup(cut->table, (size_t)(dot - cut->table));

@@ -194,7 +194,7 @@ passed_all_cuts(struct tr_upkeep *u)
     bool passed = saved != NULL;
     for (size_t i = 0; passed && i < u->known.ntables; i++)
         passed = !u->known.tables[i].done ||
-                 source_class(u)->compare(u->known.tables[i].position, saved) <= 0;
+                 tr_cut_passed(source_class(u), u->known.tables[i].position, saved);
     free(saved);
     return passed;
 }

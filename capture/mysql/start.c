@@ -147,22 +147,55 @@ ask_set(struct tr_mysql_source *source, const char *sql, struct tr_gtid_set *set
 }
 
 static int
+lacks_carried(struct tr_error *err)
+{
+    tr_fail(
+        err, TR_REFUSED,
+        "source: the task has carried transactions that the server does not have: it was reset, restored from a backup, "
+        "or took over without them");
+    return tr_error_hint(
+        err,
+        "go on with a server that has them; or compare source and target, and load the tables again (tailrace reload)");
+}
+
+/* "0-11-7,0-12-9": of each domain and server the last one in the log. */
+static bool
+state_has(const char *state, const struct tr_gtid_entry *want)
+{
+    uint32_t domain, server;
+    uint64_t sequence;
+    for (const char *p = state; p != NULL; p = strchr(p, ','), p += p != NULL)
+        if (sscanf(p, "%" SCNu32 "-%" SCNu32 "-%" SCNu64, &domain, &server, &sequence) == 3 &&
+            domain == want->domain && server == want->server && sequence >= want->sequence)
+            return true;
+    return false;
+}
+
+/* A server that took over without all of another's transactions gives their numbers to its own: who wrote them counts, too. What was purged the server says itself. */
+static int
+mariadb_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position,
+                struct tr_error *err)
+{
+    char *state;
+    int rc = tr_mysql_ask_text(source, "SELECT @@global.gtid_binlog_state", &state, err);
+    for (size_t i = 0; rc == 0 && i < position->set.count; i++)
+        if (state == NULL || !state_has(state, &position->set.entries[i]))
+            rc = lacks_carried(err);
+    free(state);
+    return rc;
+}
+
+static int
 gtid_reaches(struct tr_mysql_source *source, const struct tr_mysql_position *position, struct tr_error *err)
 {
     struct tr_gtid_set have, purged = { 0 };
-    int rc = ask_set(source,
-                     source->mariadb ? "SELECT @@global.gtid_binlog_pos" : "SELECT @@global.gtid_executed",
-                     &have, err);
-    if (rc == 0 && !source->mariadb)
+    if (source->mariadb)
+        return mariadb_reaches(source, position, err);
+    int rc = ask_set(source, "SELECT @@global.gtid_executed", &have, err);
+    if (rc == 0)
         rc = ask_set(source, "SELECT @@global.gtid_purged", &purged, err);
     if (rc == 0 && !tr_gtid_set_contains(&have, &position->set)) {
-        tr_fail(
-            err, TR_REFUSED,
-            "source: the task has carried transactions that the server does not have: it was reset, restored from a backup, "
-            "or took over without them");
-        rc = tr_error_hint(
-            err,
-            "go on with a server that has them; or compare source and target, and load the tables again (tailrace reload)");
+        rc = lacks_carried(err);
     } else if (rc == 0 && !tr_gtid_set_contains(&position->set, &purged)) {
         rc = gone(err, "the server has purged transactions from its log that the task has not carried yet");
     }

@@ -114,6 +114,42 @@ def test_a_replica_that_lacks_transactions_is_refused(engine, target, tailrace):
 
 
 @pytest.mark.matrix
+@pytest.mark.parametrize("engine", ["mariadb", "mysql"])
+@pytest.mark.parametrize("lacking", [True, False])
+def test_a_table_is_loaded_later_than_where_the_stream_stands(engine, lacking, target, tailrace):
+    """A load that was killed goes on with another cut: what that one has seen must be on the new source, too."""
+    primary, replica = make_pair(engine)
+    with primary, replica:
+        follow(replica, primary)
+        shop = primary.database("shop")
+        for table in ("a", "b"):
+            shop.sql(f"CREATE TABLE {table} (id int PRIMARY KEY)")
+            shop.sql(f"INSERT INTO {table} VALUES (1)")
+        config = task_config(shop.url, target.url, tables={"include": ["shop.%"]}, readers=1, stop="drained")
+        tailrace.crash_allowed = True
+        assert tailrace.run("run", config=config, env={"TR_FAILPOINT": "load.finish.after:1"}).status < 0
+        wait_until(lambda: caught_up(replica, primary), 60, "the replica to catch up")
+        if lacking:
+            promote(replica)
+        shop.sql("INSERT INTO a VALUES (2)")
+        shop.sql("INSERT INTO b VALUES (2)")
+        assert tailrace.run("run", config=config, env={"TR_FAILPOINT": "pipeline.push:1"}).status < 0
+        if not lacking:
+            wait_until(lambda: caught_up(replica, primary), 60, "the replica to catch up")
+            promote(replica)
+        primary.kill9()
+        after = Database(replica, "shop")
+        after.sql("INSERT INTO a VALUES (3)")
+        after.sql("INSERT INTO b VALUES (3)")
+        result = tailrace.run("run", config={**config, "source": {"url": after.url}})
+        if lacking:
+            assert result.status == 1 and "loaded later than where the stream stands" in result.stderr, result
+        else:
+            assert result.status == 0, result
+            assert [target.sql(f"SELECT id FROM shop.{table} ORDER BY id") for table in "ab"] == [[(1,), (2,), (3,)]] * 2
+
+
+@pytest.mark.matrix
 def test_a_node_with_the_same_id_takes_over(target, tailrace):
     """The nodes of a cluster may have one server id, and MariaDB before 10.5.26 no other name of its own: each has its own files."""
     options = {**FAST, "log-slave-updates": "ON", "wsrep-provider": "/usr/lib/galera/libgalera_smm.so"}
