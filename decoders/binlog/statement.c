@@ -77,7 +77,7 @@ take_columns(struct scan *s, const struct token *t)
     struct token what = binlog_next(&ahead);
     bool add = binlog_is_word(t, "ADD") || binlog_is_word(t, "DROP");
     s->event->ddl.reshapes = s->event->ddl.reshapes || binlog_is_any(t, columns) ||
-                             (add && !binlog_is_no_column(&what));
+                             (add && (!binlog_is_no_column(&what) || binlog_is_word(&what, "PRIMARY")));
     if (binlog_is_word(t, "CHANGE")) {
         binlog_accept(s, "COLUMN");
         take_column_names(s, false);
@@ -273,8 +273,12 @@ drop(struct scan *s)
 static enum tr_ddl_verb
 alter(struct scan *s)
 {
-    while (binlog_accept(s, "ONLINE") || binlog_accept(s, "OFFLINE") || binlog_accept(s, "IGNORE"))
-        continue;
+    for (;;) {
+        if (binlog_accept(s, "IGNORE"))
+            s->event->ddl.moves_rows = true; /* of rows that are alike under a new key one stays */
+        else if (!binlog_accept(s, "ONLINE") && !binlog_accept(s, "OFFLINE"))
+            break;
+    }
     if (binlog_accept(s, "SEQUENCE"))
         return binlog_if_exists(s) && take_table(s) ? TR_VERB_ALTER_SEQUENCE : TR_VERB_OTHER;
     bool known = binlog_accept(s, "TABLE") && binlog_if_exists(s) && take_table(s) && skip_wait(s) &&

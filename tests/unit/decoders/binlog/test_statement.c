@@ -210,11 +210,12 @@ test_columns_that_are_renamed_are_found(void **state)
                   true, "a>b c>d e ");
     check_columns("ALTER TABLE t CHANGE a a bigint", true, "");
     check_columns("ALTER TABLE t RENAME COLUMN a TO a, RENAME INDEX i TO j", true, "");
-    check_columns(
-        "ALTER TABLE t RENAME INDEX i TO j, ADD KEY change1 (a), DROP PRIMARY KEY, COMMENT 'CHANGE a b'",
-        false, "");
+    check_columns("ALTER TABLE t RENAME INDEX i TO j, ADD KEY change1 (a), DROP KEY k, COMMENT 'CHANGE a b'",
+                  false, "");
     check_columns("ALTER TABLE t ADD x int, DROP COLUMN y", true, "");
     check_columns("ALTER TABLE t MODIFY e enum('CHANGE a b')", true, "");
+    check_columns("ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)", true, "");
+    check_columns("ALTER TABLE t DROP FOREIGN KEY f, ADD KEY (b)", false, "");
     check_definitions("ALTER TABLE t WAIT 5 ADD c int DEFAULT 7", 0, "+c int 7");
     check_definitions("ALTER TABLE t NOWAIT DROP c", 0, "-c");
 }
@@ -296,6 +297,8 @@ test_rows_that_move_with_their_partition_are_noticed(void **state)
         { "ALTER TABLE t CONVERT PARTITION p TO TABLE u", true },
         { "ALTER TABLE t CONVERT TABLE u TO PARTITION p VALUES LESS THAN (5)", true },
         { "ALTER TABLE t IMPORT TABLESPACE", true },
+        { "ALTER IGNORE TABLE t ADD UNIQUE (a)", true },
+        { "ALTER ONLINE TABLE t ADD UNIQUE (a)", false },
         { "ALTER TABLE t ADD PARTITION (PARTITION p3 VALUES LESS THAN (9))", false },
         { "ALTER TABLE t REORGANIZE PARTITION p INTO (PARTITION a VALUES LESS THAN (1))", false },
         { "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", false },
