@@ -229,8 +229,10 @@ push_slice(struct tr_assembler *assembler, struct tr_error *err)
 bool
 tr_assembler_pending(const struct tr_assembler *assembler)
 {
-    return assembler->open_batch != NULL || (assembler->batch != NULL && assembler->batch->ntxns > 0 &&
-                                             !assembler->decode->in_transaction(assembler->decoder));
+    const struct tr_batch *batch = assembler->batch;
+    bool complete = batch != NULL && batch->nevents > 0 &&
+                    !assembler->decode->in_transaction(assembler->decoder);
+    return assembler->open_batch != NULL || complete;
 }
 
 int

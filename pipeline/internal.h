@@ -186,7 +186,7 @@ int tr_assembler_frame(struct tr_assembler *assembler, const struct tr_frame *fr
 int tr_assembler_flush(struct tr_assembler *assembler, bool last, struct tr_error *err);
 /* The socket was dry for a while. Returns 1 when the time at which the task is to stop has passed and nothing before it can come any more, else 0. */
 int tr_assembler_idle(struct tr_assembler *assembler, struct tr_error *err);
-/* Is something complete waiting to be pushed? */
+/* Is something complete waiting to be pushed, and at once? Transactions without any event have time. */
 bool tr_assembler_pending(const struct tr_assembler *assembler);
 void tr_assembler_stop_at(struct tr_assembler *assembler, uint64_t order, int64_t time_us);
 
