@@ -226,11 +226,18 @@ push_slice(struct tr_assembler *assembler, struct tr_error *err)
     return tr_assembler_push(assembler, batch, err);
 }
 
+/* Transactions without any event, of which no earlier batch has a part. */
+static bool
+is_empty(const struct tr_batch *batch)
+{
+    return batch->nevents == 0 && batch->ntxns > 0 && batch->txns[0].begins;
+}
+
 bool
 tr_assembler_pending(const struct tr_assembler *assembler)
 {
     const struct tr_batch *batch = assembler->batch;
-    bool complete = batch != NULL && batch->nevents > 0 &&
+    bool complete = batch != NULL && batch->ntxns > 0 && !is_empty(batch) &&
                     !assembler->decode->in_transaction(assembler->decoder);
     return assembler->open_batch != NULL || complete;
 }
@@ -246,7 +253,7 @@ tr_assembler_flush(struct tr_assembler *assembler, bool last, struct tr_error *e
     struct tr_batch *batch = assembler->batch;
     if (batch == NULL || batch->ntxns == 0 || assembler->decode->in_transaction(assembler->decoder))
         return 0;
-    if (batch->nevents == 0 && !last && tr_clock_us() - assembler->pushed_us < EMPTY_INTERVAL_US) {
+    if (is_empty(batch) && !last && tr_clock_us() - assembler->pushed_us < EMPTY_INTERVAL_US) {
         batch->txns[0] = batch->txns[batch->ntxns - 1]; /* only where the last of them ended matters */
         batch->txns[0].first_event = 0;
         batch->ntxns = 1;
@@ -293,16 +300,36 @@ tr_assembler_replay(struct tr_assembler *assembler, struct tr_spool_txn *txn, st
     return r;
 }
 
+/* Of many transactions without any event only where the last one ended matters. */
+static void
+keep_last(struct tr_assembler *assembler)
+{
+    struct tr_batch *old = assembler->batch, *batch = tr_batch_new();
+    const struct tr_txn *from = &old->txns[old->ntxns - 1];
+    struct tr_txn *txn = tr_batch_txn(batch);
+    *txn = *from;
+    txn->first_event = 0;
+    txn->gtid = tr_arena_strdup(&batch->arena, from->gtid);
+    txn->file = tr_arena_strdup(&batch->arena, from->file);
+    txn->origin = tr_arena_strdup(&batch->arena, from->origin);
+    batch->received_us = old->received_us;
+    assembler->batch = batch;
+    tr_batch_free(old);
+}
+
 int
 tr_assembler_decoded(struct tr_assembler *assembler, int decoded, struct tr_error *err)
 {
     struct tr_batch *batch = assembler->batch;
     size_t bytes = batch != NULL ? tr_batch_bytes(batch) : 0;
-    if (decoded & TR_DECODED_COMMIT)
-        return (bytes >= TR_BATCH_BYTES && batch->nevents > 0) || tr_statement_leads(batch)
-                   ? tr_assembler_push_committed(assembler, err)
-                   : 0;
-    return bytes >= assembler->slice_bytes ? push_slice(assembler, err) : 0;
+    if (!(decoded & TR_DECODED_COMMIT))
+        return bytes >= assembler->slice_bytes ? push_slice(assembler, err) : 0;
+    if (bytes < TR_BATCH_BYTES && !tr_statement_leads(batch))
+        return 0;
+    if (!is_empty(batch) || tr_clock_us() - assembler->pushed_us >= EMPTY_INTERVAL_US)
+        return tr_assembler_push_committed(assembler, err);
+    keep_last(assembler);
+    return 0;
 }
 
 /* Is the transaction that the last frame opened, or that a commit frame names, beyond where the task is to stop? */

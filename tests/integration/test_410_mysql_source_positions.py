@@ -212,6 +212,20 @@ def test_changes_of_other_tables_cost_little(shop, tailrace):
     assert tailrace.stop() == 0, tailrace.stderr
 
 
+def test_a_long_run_of_changes_of_other_tables_moves_the_checkpoint(shop, tailrace):
+    """Also while the log does not run dry: a task that is killed does not read all of it again."""
+    def begins(stderr):
+        return re.search(r"streaming from \S*;pos=(\d+)", stderr)[1]
+
+    shop.sql("CREATE TABLE other (id int AUTO_INCREMENT PRIMARY KEY)")
+    config = {**config_for(shop, tailrace), "tables": {"include": [f"{shop.name}.t"]}, "stop": "drained"}
+    drain(tailrace, config)
+    shop.sql("BEGIN NOT ATOMIC FOR n IN 1 .. 15000 DO INSERT INTO other VALUES (); END FOR; END")
+    tailrace.crash_allowed = True
+    first = tailrace.run("run", config=config, env={"TR_FAILPOINT": "pipeline.push:3"})
+    assert begins(first.stderr) != begins(drain(tailrace, config).stderr)
+
+
 @pytest.mark.parametrize("gtid", ["auto", "off"])
 def test_a_purged_log_is_refused(mariadb_server, shop, tailrace, gtid):
     config = config_for(shop, tailrace)
