@@ -8,6 +8,7 @@
 #define INDEX_BYTES \
     2912 /* for the texts of an index: InnoDB's 3,072 less what ten numbers or times beside them may take */
 #define UTF8_BYTES 4     /* of a character in utf8mb4, for limits */
+#define FRACTION_MAX 30  /* digits of a decimal of MySQL's behind the point */
 #define VARCHAR_MAX 4095 /* characters: longer ones are stored apart, as TEXT */
 
 /* Types that need no thought; the others have functions. */
@@ -200,7 +201,7 @@ static void
 decimal_type(const struct tr_column *column, struct tr_buffer *type, struct tr_buffer *note)
 {
     int32_t precision = column->precision, scale = column->scale < 0 ? 0 : column->scale;
-    if (precision > 0 && precision <= 65 && scale <= 30 && scale <= precision) {
+    if (precision > 0 && precision <= 65 && scale <= FRACTION_MAX && scale <= precision) {
         tr_buffer_printf(type, "DECIMAL(%d,%d)", precision, scale);
         return;
     }
@@ -298,6 +299,8 @@ unknown_native(const struct tr_column *column, const struct tr_convert_target *t
     const char *name = column->type_name != NULL ? column->type_name : column->native;
     if (target->mariadb)
         return strncasecmp(name, "vector", 6) == 0 && target->version < 110700;
+    if (column->logical == TR_DECIMAL && column->scale > FRACTION_MAX)
+        return true; /* MariaDB's have up to 38 digits behind the point */
     for (size_t i = 0; i < sizeof mariadb_only / sizeof *mariadb_only; i++)
         if (strcasecmp(name, mariadb_only[i]) == 0)
             return true;

@@ -148,6 +148,27 @@ test_collations_that_the_other_lacks(void **state)
     }
 }
 
+/* MariaDB's have up to 38 digits behind the point, MySQL's 30. */
+static void
+test_long_fractions_of_mariadb(void **state)
+{
+    (void)state;
+    for (int scale = 30; scale <= 31; scale++) {
+        struct tr_column column = { .name = "c", .logical = TR_DECIMAL, .precision = 50, .scale = scale };
+        struct tr_convert_target target = { .version = 90000 };
+        struct tr_buffer type, note;
+        column.native = scale == 30 ? "decimal(50,30)" : "decimal(50,31)";
+        column.type_name = "decimal";
+        tr_buffer_init(&type, 4096);
+        tr_buffer_init(&note, 4096);
+        tr_convert_to_mysql("mariadb", &column, &target, TR_CONVERT_PLAIN, 1, &type, &note);
+        assert_string_equal(take(type_text, sizeof type_text, &type),
+                            scale == 30 ? "decimal(50,30)" : "DECIMAL(65,30)");
+        take(note_text, sizeof note_text, &note);
+        assert_true((strstr(note_text, "30 behind it") != NULL) == (scale == 31));
+    }
+}
+
 static void
 test_mysql_types_for_postgresql(void **state)
 {
@@ -486,6 +507,7 @@ main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_a_constant_of_the_catalogue_gets_its_quotes),
         cmocka_unit_test(test_a_table_without_transactions_is_made_in_innodb),
+        cmocka_unit_test(test_long_fractions_of_mariadb),
         cmocka_unit_test(test_a_postgresql_table_for_mariadb),
         cmocka_unit_test(test_a_mysql_table_for_mariadb),
         cmocka_unit_test(test_a_mariadb_table_for_postgresql),
