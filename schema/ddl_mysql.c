@@ -594,15 +594,25 @@ database_listed(const struct tr_ddl_builder *b, const char *name)
     return false;
 }
 
+/* own: what the database says at a source of the same engine, or NULL. It is for tables that the stream makes; those of the load say all themselves. */
 static void
-build_database(struct tr_ddl_builder *b, const char *schema)
+build_database(struct tr_ddl_builder *b, const char *schema, const char *own)
 {
     const char *database = tr_my_ddl_database(b, schema);
     if (database_listed(b, database))
         return;
     tr_buffer_text(&b->text, "CREATE DATABASE IF NOT EXISTS ");
     tr_my_ddl_identifier(&b->text, database);
-    tr_buffer_text(&b->text, " CHARACTER SET utf8mb4");
+    tr_buffer_byte(&b->text, ' ');
+    if (own == NULL || !tr_my_ddl_is_same(b)) {
+        tr_buffer_text(&b->text, "CHARACTER SET utf8mb4");
+    } else {
+        struct tr_buffer told;
+        tr_buffer_init(&told, TR_BUFFER_MAX);
+        if (!tr_own_collations(own, strlen(own), &b->target, &b->text, &told))
+            tr_buffer_text(&b->text, own);
+        tr_buffer_fini(&told);
+    }
     tr_ddl_add(b, (struct tr_ddl_statement){ .phase = TR_DDL_BEFORE,
                                              .kind = TR_OBJECT_SCHEMA,
                                              .schema = database,
@@ -616,10 +626,10 @@ build_before(struct tr_ddl_builder *b)
     const struct tr_schema *schema = b->schema;
     for (uint32_t t = 0; t < schema->ntables; t++)
         if (tr_my_ddl_is_made(&schema->tables[t]))
-            build_database(b, schema->tables[t].relation->target_schema);
+            build_database(b, schema->tables[t].relation->target_schema, schema->tables[t].database);
     for (uint32_t i = 0; i < schema->nobjects; i++)
         if (tr_my_ddl_has_sequence(b, &schema->objects[i])) {
-            build_database(b, schema->objects[i].schema);
+            build_database(b, schema->objects[i].schema, NULL);
             tr_my_ddl_sequence(b, &schema->objects[i]);
         }
     for (uint32_t t = 0; t < schema->ntables; t++)

@@ -71,6 +71,8 @@ struct tr_table {
     uint32_t nobjects;
     const char *
         create; /* CREATE TABLE behind the name: columns, defaults, identity, generated, checks, storage; no indexes */
+    const char *
+        database; /* MySQL and MariaDB: "CHARACTER SET ... COLLATE ..." of its database, which tables that are made later take; or NULL */
     uint32_t
         parent; /* 1 + index of the table it is a partition of; 0 = none. A parent stands before its partitions */
     const char *partition_bound; /* "FOR VALUES FROM ... TO ..." or "DEFAULT" */

@@ -304,6 +304,28 @@ read_comments(struct tr_mysql_source *source, struct tr_schema *schema, struct t
     return 0;
 }
 
+/* What the stream's tables take where they do not say. */
+static int
+read_databases(struct tr_mysql_source *source, struct tr_schema *schema, struct tr_error *err)
+{
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+    int rc = tr_mysql_ask(
+        source,
+        "SELECT SCHEMA_NAME, CONCAT('CHARACTER SET ', DEFAULT_CHARACTER_SET_NAME, ' COLLATE ', DEFAULT_COLLATION_NAME) FROM information_schema.SCHEMATA",
+        &res, err);
+    if (rc < 0)
+        return tr_error_prefix(err, "source: cannot read the catalogue");
+    while ((row = mysql_fetch_row(res)) != NULL) {
+        const char *text = tr_arena_strdup(&schema->arena, row[1]);
+        for (uint32_t i = 0; i < schema->ntables; i++)
+            if (strcmp(schema->tables[i].relation->schema, row[0]) == 0)
+                schema->tables[i].database = text;
+    }
+    mysql_free_result(res);
+    return 0;
+}
+
 static void
 link_references(struct tr_schema *schema)
 {
@@ -353,6 +375,8 @@ tr_mysql_schema(struct tr_source *base, struct tr_schema **out, struct tr_error 
         rc = read_sizes(b.source, b.schema, err);
     if (rc == 0)
         rc = read_comments(b.source, b.schema, err);
+    if (rc == 0)
+        rc = read_databases(b.source, b.schema, err);
     if (rc == 0 && b.source->mariadb)
         rc = tr_mysql_read_sequences(b.source, b.schema, err);
     if (rc == 0)

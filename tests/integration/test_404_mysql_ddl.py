@@ -128,6 +128,22 @@ def test_a_statement_is_run_as_in_its_session(engines, tailrace):
     assert_same(source, target, "shop")
 
 
+def test_a_table_takes_the_collation_of_its_database(engines, tailrace):
+    """What the stream's statement does not say its database does, and no log tells of that."""
+    source, target = engines
+    task = config(source, target.url(), "folded")
+    prepare(source, target, "folded")
+    source.sql("ALTER DATABASE folded CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+    tailrace.start("run", config=task)
+    tailrace.wait_log("streaming from")
+    source.sql("CREATE TABLE folded.later (k varchar(20) PRIMARY KEY)")
+    source.sql("INSERT INTO folded.later VALUES ('a'), ('A')")
+    tailrace.wait_log("carried from the source: CREATE TABLE")
+    assert tailrace.stop() == 0
+    drain(tailrace, task)
+    assert target.sql("SELECT k FROM folded.later ORDER BY k") == [("A",), ("a",)]
+
+
 def test_tables_without_transactions_are_made_in_innodb(engines, tailrace):
     """The checkpoint is only worth something in the transaction of the rows."""
     source, target = engines
