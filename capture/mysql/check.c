@@ -115,6 +115,12 @@ static const struct query_rule {
       "SELECT TABLE_SCHEMA, TABLE_NAME, 'the table is system versioned: the rows that are there are carried, those of its history are not' FROM"
       " information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED'",
       NULL },
+    { "mysql-hidden-columns", TR_FINDING_ERROR, MARIADB_ONLY, true,
+      "SELECT TABLE_SCHEMA, TABLE_NAME, 'the log has columns of the table that no catalogue lists (of its history, or the hash of a unique key over a long text), and does not"
+      " name them: its first change ends the task' FROM information_schema.TABLES t WHERE @@global.binlog_row_metadata <> 'FULL' AND (TABLE_TYPE = 'SYSTEM VERSIONED' OR EXISTS"
+      " (SELECT 1 FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = t.TABLE_SCHEMA AND s.TABLE_NAME = t.TABLE_NAME AND s.NON_UNIQUE = 0 AND s.INDEX_TYPE = 'HASH'"
+      " AND t.ENGINE = 'InnoDB'))",
+      "SET GLOBAL binlog_row_metadata = 'FULL'; -- then end the sessions that were open before" },
 };
 
 static bool
@@ -184,12 +190,15 @@ add_row(struct tr_mysql_source *source, const struct query_rule *rule, MYSQL_ROW
 }
 
 static int
-check_queries(struct tr_mysql_source *source, const struct tr_findings *findings, struct tr_error *err)
+check_queries(struct tr_mysql_source *source, bool stream, const struct tr_findings *findings,
+              struct tr_error *err)
 {
     for (size_t i = 0; i < sizeof query_rules / sizeof query_rules[0]; i++) {
         MYSQL_RES *res;
         MYSQL_ROW row;
-        if (!applies(source, query_rules[i].flavour))
+        bool of_log = query_rules[i].level ==
+                      TR_FINDING_ERROR; /* what a copy lacks is told when it is made */
+        if (!applies(source, query_rules[i].flavour) || (of_log && !stream))
             continue;
         int rc = tr_mysql_ask(source, query_rules[i].sql, &res, err);
         if (rc < 0)
@@ -365,7 +374,7 @@ tr_mysql_check(struct tr_source *base, const struct tr_findings *findings, struc
     if (rc == 0 && stream)
         rc = check_filters(source, findings, err);
     if (rc == 0)
-        rc = check_queries(source, findings, err);
+        rc = check_queries(source, stream, findings, err);
     if (rc == 0 && stream)
         rc = check_privileges(source, findings, err);
     if (rc == 0 && stream)

@@ -77,6 +77,7 @@ EXPECTED = {
         "mysql-invisible-column": ("note", "shop.columns_of_note", None),
         "mysql-generated-column": ("note", "shop.columns_of_note", None),
         "mysql-system-versioned": ("note", "shop.versioned", None),
+        "mysql-hidden-columns": ("error", "shop.versioned", "SET GLOBAL binlog_row_metadata = 'FULL'"),
         "mysql-not-carried": ("note", "shop.shown", None),
         "mysql-replication-privileges": ("error", "poor@localhost", "GRANT REPLICATION SLAVE ON *.* TO 'poor'@'localhost';"),
         "mysql-replication-client": ("error", "poor@localhost", "GRANT BINLOG MONITOR ON *.* TO 'poor'@'localhost';"),
