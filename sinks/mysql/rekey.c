@@ -60,9 +60,12 @@ tr_my_key_differs(const struct tr_mysql_sink *sink, const struct tr_relation *re
     if (sink->ddl != TR_MY_DDL_APPLY || tr_my_carries_statements(sink) ||
         has_key(sink, table, relation, relation))
         return false;
-    for (uint16_t i = 0; i < relation->nkeys; i++)
-        if (place_of(sink, relation, table, &relation->columns[relation->keys[i]]) < 0)
+    for (uint16_t i = 0; i < relation->nkeys; i++) {
+        const struct tr_column *column = &relation->columns[relation->keys[i]];
+        if (place_of(sink, relation, table, column) < 0 ||
+            column->key != i + 1) /* or a column list has some of it */
             return false;
+    }
     return true;
 }
 

@@ -381,7 +381,7 @@ judge_type(struct translation *t, int at, const struct tr_column *column, const 
     const struct tr_my_column *here = &t->table->columns[at];
     bool made = false, any = true;
     *run = false;
-    if (tr_my_types_alike(here->type, type) || !is_plain(column))
+    if (tr_my_types_alike(here->type, type) || !is_plain(column) || column->target_type != NULL)
         return 0;
     int rc = tr_my_was_made(t->sink, t->event->ddl.defined, &made, err);
     if (rc < 0 || !made)

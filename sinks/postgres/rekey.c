@@ -69,9 +69,21 @@ tr_pg_shape_follow_key(struct tr_pg_shape *shape, const struct tr_relation *rela
     }
 }
 
+/* A relation with some of its table's columns (a column list) may have some of its key. */
+static bool
+is_whole(const struct tr_relation *relation)
+{
+    for (uint16_t i = 0; i < relation->nkeys; i++)
+        if (relation->columns[relation->keys[i]].key != i + 1)
+            return false;
+    return true;
+}
+
 bool
 tr_pg_shape_is_keyed(const struct tr_pg_shape *shape, const struct tr_relation *relation)
 {
+    if (!is_whole(relation))
+        return true;
     bool same = !shape->keyed || shape->nkey == relation->nkeys;
     for (uint16_t i = 0; same && shape->keyed && i < shape->nkey; i++)
         same = strcmp(name_now(shape, shape->key[i], relation), relation->columns[relation->keys[i]].name) ==

@@ -292,9 +292,9 @@ tr_pg_change_type(struct tr_pg_change *c, const struct tr_column *column, int at
 {
     struct retype r = { .c = c, .column = column, .here = &c->table->columns[at] };
     r.wanted = c->translated->columns[column - c->after->columns].native;
-    if (column->logical == TR_UINT64 && column->auto_increment && column->target_type == NULL)
-        r.wanted = "bigint"; /* a column that counts */
-    if (r.here->generated)
+    if (column->logical == TR_UINT64 && column->auto_increment)
+        r.wanted = "bigint";                              /* a column that counts */
+    if (r.here->generated || column->target_type != NULL) /* the task's own type stays */
         return 0;
     tr_buffer_init(&r.name, 4096);
     tr_pg_identifier(&r.name, column->name);

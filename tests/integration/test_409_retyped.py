@@ -210,3 +210,16 @@ def test_a_table_that_is_made_anew_if_it_is_not_there(source, target, tailrace, 
     if to == "other":
         target.server.drop_database(source.name)
         target.drop()
+
+
+@pytest.mark.matrix
+def test_a_type_that_the_task_gives_stays(source, target, tailrace):
+    """Whatever the source's becomes: values are converted to what the target's column is."""
+    config = task_config(source.url, target.url, tables={"include": [f"{source.name}.%"]}, types={"tinyint(1)": "boolean"}, columns={"%.n": "numeric(30,6)"})
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, b tinyint(1), n int)")
+    source.sql("INSERT INTO t VALUES (1, 1, 1)")
+    drain(tailrace, config)
+    for statement in ("ALTER TABLE t MODIFY b tinyint(1) NOT NULL COMMENT 'yes', MODIFY n bigint", "INSERT INTO t VALUES (2, 0, 4000000000)"):
+        source.sql(statement)
+    drain(tailrace, config)
+    assert target.sql(f"SELECT id, b, n::text FROM {source.name}.t ORDER BY id") == [(1, True, "1.000000"), (2, False, "4000000000.000000")]
