@@ -130,7 +130,9 @@ struct tr_event {
             bool
                 counts; /* a new column is AUTO_INCREMENT: rows that are there are numbered in the order of their key, and without one in the order in which they were written */
             bool reshapes; /* which column stands where, or is of which type, may be another than before */
-            uint8_t verb;  /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
+            int8_t
+                explicit_timestamps; /* a TIMESTAMP without more words may be NULL and does not change by itself (explicit_defaults_for_timestamp); -1 = not told */
+            uint8_t verb;            /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;
     };
 };

@@ -3,10 +3,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "core/memory.h"
 #include "decoders/binlog/internal.h"
+
+#define EXPLICIT_TIMESTAMPS (1 << 24) /* of MariaDB's flags */
 
 /* A query event, taken apart. `text` is not NUL-terminated. */
 struct query {
@@ -15,9 +18,11 @@ struct query {
     const char *text;
     size_t len;
     uint32_t thread_id;
-    uint32_t collation; /* of the client, 0 = not told */
-    uint32_t micros;    /* of the second in which it began */
-    int64_t sql_mode;   /* -1 = not told */
+    uint32_t collation;         /* of the client, 0 = not told */
+    uint32_t micros;            /* of the second in which it began */
+    int64_t sql_mode;           /* -1 = not told */
+    int64_t flags;              /* of the session, -1 = not told */
+    int8_t explicit_timestamps; /* MySQL; -1 = not told */
     const char *time_zone;
     size_t time_zone_len;
     uint8_t *malloced; /* holds the text of a compressed one */
@@ -39,11 +44,11 @@ static void
 read_variables(struct query *q, struct tr_cursor cur)
 {
     enum { ALL_DATABASES = 254 };
-    q->sql_mode = -1;
+    q->sql_mode = q->flags = q->explicit_timestamps = -1;
     while (!cur.failed && tr_cursor_left(&cur) > 0) {
         unsigned count;
         switch (tr_cursor_u8(&cur)) {
-        case 0: tr_cursor_bytes(&cur, 4); break; /* flags */
+        case 0: q->flags = (int64_t)tr_cursor_le(&cur, 4); break;
         case 1: q->sql_mode = (int64_t)tr_cursor_le(&cur, 8); break;
         case 2: tr_cursor_bytes(&cur, tr_cursor_u8(&cur) + 1U); break; /* catalog with NUL */
         case 3: tr_cursor_bytes(&cur, 4); break;                       /* auto_increment */
@@ -70,7 +75,7 @@ read_variables(struct query *q, struct tr_cursor cur)
             break;
         case 13: /* MySQL and MariaDB: microseconds */
         case 128: q->micros = (uint32_t)tr_cursor_le(&cur, 3); break;
-        case 16: tr_cursor_bytes(&cur, 1); break; /* explicit_defaults_for_timestamp */
+        case 16: q->explicit_timestamps = tr_cursor_u8(&cur) != 0; break;
         case 17: tr_cursor_bytes(&cur, 8); break; /* number of the DDL's transaction */
         case 18: tr_cursor_bytes(&cur, 2); break; /* default collation of utf8mb4 */
         case 19:                                  /* sql_require_primary_key */
@@ -520,6 +525,9 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
     event->ddl.time_zone = q->time_zone != NULL ? tr_arena_copy(arena, q->time_zone, q->time_zone_len) : NULL;
     event->ddl.began_us = (int64_t)f->timestamp * 1000000 + (q->micros < 1000000 ? q->micros : 0);
     event->ddl.sql_mode = q->sql_mode;
+    event->ddl.explicit_timestamps = q->explicit_timestamps;
+    if (strstr(d->server_version, "MariaDB") != NULL && q->flags >= 0) /* it is among the flags */
+        event->ddl.explicit_timestamps = (q->flags & EXPLICIT_TIMESTAMPS) != 0;
     int rc = find_offset(d, arena, event, err);
     if (rc < 0)
         return rc;

@@ -329,6 +329,42 @@ take_zone(struct carry *c, struct tr_error *err)
     return set_zone(c, event->ddl.offset, err);
 }
 
+static int
+refuse_implicit(struct carry *c, struct tr_error *err)
+{
+    const char *value = c->event->ddl.explicit_timestamps ? "ON" : "OFF";
+    tr_fail(
+        err, TR_REFUSED,
+        "a TIMESTAMP means something else at the source (explicit_defaults_for_timestamp = %s), and the target does not let it be set: %.300s",
+        value, c->sql.data);
+    return tr_error_hint(
+        err,
+        "grant the target's account SESSION_VARIABLES_ADMIN (MySQL), or set explicit_defaults_for_timestamp = %s there; then start again",
+        value);
+}
+
+/* Whether a TIMESTAMP of few words may be NULL, and whether it takes the time of each change by itself. Some servers let nobody say so for his session. */
+static int
+take_timestamps(struct carry *c, struct tr_error *err)
+{
+    char sql[96], *now = NULL;
+    int wanted = c->event->ddl.explicit_timestamps;
+    MYSQL *conn = c->sink->meta;
+    if (wanted < 0)
+        return 0;
+    snprintf(sql, sizeof sql, "SET SESSION explicit_defaults_for_timestamp = %d", wanted);
+    int rc = tr_mysql_query(conn, sql, NULL, err);
+    if (rc == 0 || err->class == TR_RETRY)
+        return rc;
+    rc = tr_mysql_query_text(conn, "SELECT @@explicit_defaults_for_timestamp", &now, err);
+    bool same = rc < 0 || now == NULL || atoi(now) == wanted;
+    free(now);
+    if (rc < 0 && err->class == TR_RETRY)
+        return rc;
+    tr_error_clear(err);
+    return same || strcasestr(c->sql.data, "timestamp") == NULL ? 0 : refuse_implicit(c, err);
+}
+
 /*
  * As in the session that ran it at the source, like a replica: what CURRENT_TIMESTAMP is (new columns get it in the rows that are there), in which zone, and how the text
  * is to be read. A mode that this server does not have is left out.
@@ -349,12 +385,14 @@ take_session(struct carry *c, struct tr_error *err)
         snprintf(sql, sizeof sql, "SET SESSION sql_mode = %" PRId64, event->ddl.sql_mode);
         tr_mysql_query(conn, sql, NULL, &ignored);
     }
-    return rc;
+    return rc == 0 ? take_timestamps(c, err) : rc;
 }
 
 static int
 leave_session(struct carry *c, struct tr_error *err)
 {
+    if (c->event->ddl.explicit_timestamps == 0)
+        tr_my_explicit_timestamps(c->sink->meta);
     return tr_mysql_query(
         c->sink->meta,
         "SET SESSION timestamp = DEFAULT, time_zone = '+00:00', sql_mode = '" TR_MYSQL_SQL_MODE "'", NULL,
@@ -567,6 +605,7 @@ tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *group
     own.ddl.time_zone = session->ddl.time_zone;
     own.ddl.offset = session->ddl.offset;
     own.ddl.sql_mode = session->ddl.sql_mode;
+    own.ddl.explicit_timestamps = session->ddl.explicit_timestamps;
     tr_buffer_init(&c.sql, TR_BUFFER_MAX);
     tr_buffer_init(&c.text, TR_BUFFER_MAX);
     name_place(&c, part);
@@ -587,7 +626,7 @@ carry_columns(struct tr_mysql_sink *sink, const struct tr_sql_group *group, cons
     struct tr_my_table *table = NULL;
     struct tr_buffer clauses;
     bool any = false;
-    session.ddl.sql_mode = -1; /* the words are ours */
+    session.ddl.sql_mode = session.ddl.explicit_timestamps = -1; /* the words are ours */
     int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
     if (rc < 0 || table == NULL)
         return rc;

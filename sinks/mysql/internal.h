@@ -61,6 +61,9 @@ int tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bo
 void tr_my_claim(const struct tr_mysql_sink *sink, MYSQL *conn); /* thread: any */
 void tr_my_end_lost(struct tr_mysql_sink *sink);                 /* before the first change of an attempt */
 
+/* A TIMESTAMP is what its words say, and no more. Some servers do not let that be set for a session: they are let be. */
+void tr_my_explicit_timestamps(MYSQL *conn);
+
 /* How many rows the last UPDATE found, changed or not: the server's own "Rows matched". */
 uint64_t tr_my_matched(MYSQL *conn);
 

@@ -44,6 +44,13 @@ tr_my_database(const struct tr_mysql_sink *sink, const struct tr_relation *relat
     return is_public && sink->database != NULL ? sink->database : relation->target_schema;
 }
 
+void
+tr_my_explicit_timestamps(MYSQL *conn)
+{
+    struct tr_error ignored;
+    tr_mysql_query(conn, "SET SESSION explicit_defaults_for_timestamp = 1", NULL, &ignored);
+}
+
 int
 tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool local_infile, MYSQL **conn,
                    struct tr_error *err)
@@ -73,6 +80,7 @@ tr_my_sink_connect(const struct tr_mysql_sink *sink, const char *purpose, bool l
         *conn = NULL;
         return tr_error_prefix(err, "target");
     }
+    tr_my_explicit_timestamps(*conn);
     tr_my_claim(sink, *conn);
     return 0;
 }

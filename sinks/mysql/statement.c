@@ -177,6 +177,21 @@ tr_my_row_condition(struct tr_my_values *values, const struct tr_my_map *map, co
                          : row_condition(values, map, image, out, err);
 }
 
+/* The target gives it the time of now when an UPDATE leaves it out: then it is to stay what it is. */
+static bool
+is_kept(const struct tr_my_map *map, uint16_t column)
+{
+    return map->target[column] >= 0 && map->table->columns[map->target[column]].touches;
+}
+
+static void
+keep(const struct tr_my_map *map, uint16_t column, struct tr_buffer *out)
+{
+    column_name(map, column, out);
+    tr_buffer_byte(out, '=');
+    column_name(map, column, out);
+}
+
 /* SET: what the row brings, but the key only when it changes. */
 static int
 assignments(struct tr_my_values *values, const struct tr_my_map *map, const struct tr_value *row,
@@ -184,21 +199,23 @@ assignments(struct tr_my_values *values, const struct tr_my_map *map, const stru
 {
     const char *comma = "";
     for (uint16_t i = 0; i < map->relation->ncolumns; i++) {
-        if (!is_written(map, row, i) || (!with_key && is_key(map, i)))
+        bool written = is_written(map, row, i) && (with_key || !is_key(map, i));
+        if (!written && !is_kept(map, i))
             continue;
         tr_buffer_text(out, comma);
+        comma = ",";
+        if (!written) {
+            keep(map, i, out);
+            continue;
+        }
         column_name(map, i, out);
         tr_buffer_byte(out, '=');
         int rc = tr_my_value_write(values, map, i, &row[i], false, out, err);
         if (rc < 0)
             return rc;
-        comma = ",";
     }
-    if (*comma == '\0' && map->nkey > 0) { /* nothing but the key came: the row must be there all the same */
-        column_name(map, map->key[0], out);
-        tr_buffer_byte(out, '=');
-        column_name(map, map->key[0], out);
-    }
+    if (*comma == '\0' && map->nkey > 0) /* nothing but the key came: the row must be there all the same */
+        keep(map, map->key[0], out);
     return 0;
 }
 
@@ -257,14 +274,19 @@ write_upsert(struct tr_my_values *values, const struct tr_my_map *map, const str
     int n = write_insert(values, map, rows, nrows, limit, out, err);
     const char *comma = " ON DUPLICATE KEY UPDATE ";
     for (uint16_t i = 0; n > 0 && i < map->relation->ncolumns; i++) {
-        if (!is_written(map, rows[0]->row, i) || is_key(map, i))
+        bool key = is_key(map, i);
+        if (!is_written(map, rows[0]->row, i) || (key && !is_kept(map, i)))
             continue;
         tr_buffer_text(out, comma);
+        comma = ",";
+        if (key) {
+            keep(map, i, out);
+            continue;
+        }
         column_name(map, i, out);
         tr_buffer_text(out, "=VALUES(");
         column_name(map, i, out);
         tr_buffer_byte(out, ')');
-        comma = ",";
     }
     return n;
 }

@@ -93,6 +93,7 @@ read_column(struct tr_my_table *table, struct tr_my_column *column, MYSQL_ROW ro
     column->generated = strcasestr(row[C_EXTRA], "GENERATED") != NULL &&
                         strcasestr(row[C_EXTRA], "DEFAULT_GENERATED") == NULL;
     column->auto_increment = strcasestr(row[C_EXTRA], "auto_increment") != NULL;
+    column->touches = strcasestr(row[C_EXTRA], "on update") != NULL;
     column->has_default = row[C_HAS_DEFAULT][0] == '1' || column->auto_increment;
     column->fills_null = column->not_null &&
                          (column->auto_increment || strcasecmp(row[C_DATA_TYPE], "timestamp") == 0);

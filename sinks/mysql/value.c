@@ -416,7 +416,7 @@ beyond(const char *text, size_t len)
         return 1;
     if ((len == 9 && memcmp(text, "-infinity", 9) == 0) || (len > 3 && memcmp(text + len - 3, " BC", 3) == 0))
         return -1;
-    const char *hyphen = memchr(text, '-', len);
+    const char *hyphen = len > 0 ? memchr(text, '-', len) : NULL;
     return hyphen != NULL && hyphen - text > 4 ? 1 : 0;
 }
 

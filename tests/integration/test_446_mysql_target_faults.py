@@ -116,3 +116,59 @@ def test_a_target_that_is_read_only_for_a_while(engine_servers, tailrace):
         shop.drop()
         target.drop_database("tailrace")
         target.drop_database(shop.name)
+
+
+def test_a_timestamp_changes_when_the_source_says(engine_servers, tailrace):
+    """ON UPDATE CURRENT_TIMESTAMP, which the target's table has and the source's has not, does not act on what the source left alone."""
+    source, target = engine_servers("mariadb", "source"), engine_servers("mariadb", "target")
+    shop = source.database()
+    target.create_database(shop.name)
+    by_itself = "timestamp NOT NULL DEFAULT current_timestamp() ON UPDATE current_timestamp()"
+    make = "CREATE TABLE {0}.t (id int PRIMARY KEY, at {1}, v int); CREATE TABLE {0}.k (at {1} PRIMARY KEY, v int)"
+    try:
+        for server, kind in ((source, "timestamp NOT NULL"), (target, by_itself)):
+            for statement in make.format(shop.name, kind).split("; "):
+                server.sql(statement)
+        shop.sql("INSERT INTO t VALUES (1, '2001-01-01', 0), (2, '2002-01-01', 0)")
+        shop.sql("INSERT INTO k VALUES ('2001-01-01', 0), ('2002-01-01', 0)")
+        config = task_config(shop.url, target.url(), tables={"include": [f"{shop.name}.%"]})
+        drain(tailrace, config)
+        for image in ("minimal", "full"):
+            with shop.connect() as connection, connection.cursor() as cursor:
+                cursor.execute(f"SET SESSION binlog_row_image = {image}")
+                for table in ("t", "k"):
+                    cursor.execute(f"UPDATE {table} SET v = v + 1")
+                    cursor.execute(f"UPDATE {table} SET v = v + 1 LIMIT 1")
+            drain(tailrace, config)
+            for table in ("t", "k"):
+                query = f"SELECT * FROM {shop.name}.{table} ORDER BY 1"
+                assert target.sql(query) == source.sql(query), image
+    finally:
+        shop.drop()
+        target.drop_database("tailrace")
+        target.drop_database(shop.name)
+
+
+@pytest.mark.parametrize("engine", ["mariadb", pytest.param("mysql", marks=pytest.mark.matrix)])
+def test_a_timestamp_of_few_words(engine_servers, tailrace, engine):
+    """What TIMESTAMP alone means hangs on explicit_defaults_for_timestamp, of the session that ran the statement."""
+    source, target = engine_servers(engine, "source"), engine_servers(engine, "target")
+    shop = source.database()
+    try:
+        shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
+        shop.sql("INSERT INTO t VALUES (1)")
+        config = task_config(shop.url, target.url(), tables={"include": [f"{shop.name}.%"]})
+        drain(tailrace, config)
+        with shop.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_mode = ''")
+            for number, value in enumerate((0, 1, 0)):
+                cursor.execute(f"SET SESSION explicit_defaults_for_timestamp = {value}")
+                cursor.execute(f"ALTER TABLE t ADD at{number} TIMESTAMP")
+            cursor.execute("INSERT INTO t (id) VALUES (2)")
+        drain(tailrace, config)
+        for query in (f"SELECT * FROM {shop.name}.t ORDER BY 1", f"SHOW CREATE TABLE {shop.name}.t"):
+            assert target.sql(query) == source.sql(query)
+    finally:
+        shop.drop()
+        target.drop_database("tailrace")
+        target.drop_database(shop.name)
