@@ -336,8 +336,8 @@ compare_table(struct tr_mysql_sink *sink, struct differences *diff, const struct
         return 0;
     if (rc == 0)
         rc = tr_my_table_read(sink->meta, database, relation->target_name, &table, err);
-    bool ours = false;
-    if (rc == 0 && table != NULL && progress == BEGUN)
+    bool ours = false; /* also where the process that made it was killed before its load was begun */
+    if (rc == 0 && table != NULL)
         rc = tr_my_was_made(sink, relation, &ours, err);
     if (rc == 0 && ours) /* what somebody else has made is left as it is */
         rc = add_columns(sink, relation, &table, err);
