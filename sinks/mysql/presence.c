@@ -27,29 +27,31 @@ tr_my_server(struct tr_sink *base, char *text, size_t size, struct tr_error *err
     return rc;
 }
 
+static int
+unheard(struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    if (err->class == TR_RETRY)
+        return -TR_RETRY;
+    tr_log(
+        sink->base.env->log, TR_LOG_WARNING, "sink",
+        "what the task carries cannot be told at the target (%s): a task that leads back from there would not be noticed. GRANT ALL ON tailrace.* TO the target's account",
+        err->text);
+    tr_error_clear(err);
+    return 0;
+}
+
 /* Asked first: a statement that makes nothing would go into the target's log all the same. */
 static int
-need_scopes(struct tr_mysql_sink *sink, bool *there, struct tr_error *err)
+make_table(struct tr_mysql_sink *sink, struct tr_error *err)
 {
     char *name = NULL;
     int rc = tr_mysql_query_text(
         sink->meta,
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tailrace' AND table_name = 'task_scope'",
         &name, err);
-    *there = name != NULL;
+    bool there = name != NULL;
     free(name);
-    if (rc < 0 || *there)
-        return rc;
-    rc = tr_mysql_query(sink->meta, make_scope_sql, NULL, err);
-    *there = rc == 0;
-    if (rc == 0 || err->class == TR_RETRY)
-        return rc;
-    tr_log(
-        sink->base.env->log, TR_LOG_WARNING, "sink",
-        "tailrace.task_scope cannot be made at the target (%s): a task that leads back from there would not be noticed. GRANT ALL ON tailrace.* TO the target's account",
-        err->text);
-    tr_error_clear(err);
-    return 0;
+    return rc < 0 || there ? rc : tr_mysql_query(sink->meta, make_scope_sql, NULL, err);
 }
 
 static int
@@ -65,9 +67,11 @@ write_scope(struct tr_mysql_sink *sink, const char *server, const char *scope, s
     tr_buffer_text(&sql, ", ");
     tr_mysql_literal(&sql, scope, strlen(scope));
     tr_buffer_text(&sql, ") ON DUPLICATE KEY UPDATE server = VALUES(server), scope = VALUES(scope)");
-    int rc = tr_mysql_query(sink->meta, sql.data, NULL, err);
+    int rc = make_table(sink, err);
+    if (rc == 0)
+        rc = tr_mysql_query(sink->meta, sql.data, NULL, err);
     tr_buffer_fini(&sql);
-    return rc;
+    return rc < 0 ? unheard(sink, err) : 0;
 }
 
 /* Some clusters and proxies have no such locks: then only a checkpoint that moves shows that somebody is at work. */
@@ -97,10 +101,7 @@ int
 tr_my_announce(struct tr_sink *base, const char *server, const char *scope, struct tr_error *err)
 {
     struct tr_mysql_sink *sink = (struct tr_mysql_sink *)base;
-    bool there;
-    int rc = need_scopes(sink, &there, err);
-    if (rc == 0 && there)
-        rc = write_scope(sink, server, scope, err);
+    int rc = write_scope(sink, server, scope, err);
     if (rc == 0)
         rc = hold_lock(sink, err);
     return rc < 0 ? tr_error_prefix(err, "telling at the target what the task carries") : 0;

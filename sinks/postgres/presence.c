@@ -24,27 +24,38 @@ tr_pg_server(struct tr_sink *base, char *text, size_t size, struct tr_error *err
     return rc;
 }
 
-/* A state of before this table, in a schema that only its owner may add to, still works. */
+/* A state of before this table, in a schema that only its owner may add to, still works; so does a table of another role's. */
 static int
-need_scopes(struct tr_postgres_sink *sink, bool *there, struct tr_error *err)
+unheard(struct tr_postgres_sink *sink, struct tr_error *err)
 {
-    PGresult *res = NULL;
-    int rc = tr_pg_ask(sink, sink->meta, "SELECT to_regclass('tailrace.task_scope') IS NOT NULL", &res, err);
-    *there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
-    PQclear(res);
-    if (rc < 0 || *there)
-        return rc;
-    rc = tr_pg_ask(sink, sink->meta, make_scope_sql, NULL, err);
-    *there = rc == 0;
-    if (rc == 0 || err->class == TR_RETRY)
-        return rc;
+    if (err->class == TR_RETRY)
+        return -TR_RETRY;
     tr_log(
         sink->base.env->log, TR_LOG_WARNING, "sink",
-        "tailrace.task_scope cannot be made at the target (%s): a task that leads back from there would not be noticed. Let the owner of the schema run: %s;"
+        "what the task carries cannot be told at the target (%s): a task that leads back from there would not be noticed. Let the owner of schema tailrace run: %s;"
         " GRANT SELECT, INSERT, UPDATE, DELETE ON tailrace.task_scope TO \"%s\";",
         err->text, make_scope_sql, PQuser(sink->meta));
     tr_error_clear(err);
     return 0;
+}
+
+static int
+write_scope(struct tr_postgres_sink *sink, const char *server, const char *scope, struct tr_error *err)
+{
+    PGresult *res = NULL;
+    const char *params[] = { sink->base.env->task, server, scope };
+    int rc = tr_pg_ask(sink, sink->meta, "SELECT to_regclass('tailrace.task_scope') IS NOT NULL", &res, err);
+    bool there = rc == 0 && PQgetvalue(res, 0, 0)[0] == 't';
+    PQclear(res);
+    if (rc == 0 && !there)
+        rc = tr_pg_ask(sink, sink->meta, make_scope_sql, NULL, err);
+    if (rc == 0)
+        rc = tr_pg_ask_params(
+            sink, sink->meta,
+            "INSERT INTO tailrace.task_scope AS s (task, server, scope) VALUES ($1, $2, $3) ON CONFLICT (task) DO UPDATE"
+            " SET server = excluded.server, scope = excluded.scope WHERE (s.server, s.scope) <> (excluded.server, excluded.scope)",
+            3, params, NULL, err);
+    return rc < 0 ? unheard(sink, err) : 0;
 }
 
 int
@@ -52,16 +63,9 @@ tr_pg_announce(struct tr_sink *base, const char *server, const char *scope, stru
 {
     struct tr_postgres_sink *sink = (struct tr_postgres_sink *)base;
     char epoch[24];
-    bool there;
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)sink->epoch);
-    const char *of_task[] = { base->env->task, server, scope }, *held[] = { base->env->task, epoch };
-    int rc = need_scopes(sink, &there, err);
-    if (rc == 0 && there)
-        rc = tr_pg_ask_params(
-            sink, sink->meta,
-            "INSERT INTO tailrace.task_scope AS s (task, server, scope) VALUES ($1, $2, $3) ON CONFLICT (task) DO UPDATE"
-            " SET server = excluded.server, scope = excluded.scope WHERE (s.server, s.scope) <> (excluded.server, excluded.scope)",
-            3, of_task, NULL, err);
+    const char *held[] = { base->env->task, epoch };
+    int rc = write_scope(sink, server, scope, err);
     if (rc == 0)
         rc = tr_pg_ask_params(
             sink, sink->meta,

@@ -132,6 +132,28 @@ def test_what_may_not_be_read_is_told(source, target, make_tailrace):
         target.sql("DROP ROLE unseeing")
 
 
+def test_an_account_that_may_not_tell_is_told_so(source, target, make_tailrace):
+    """A schema of before, which only its owner may add to: the task runs all the same."""
+    for database in (source, target):
+        database.sql("CREATE TABLE a (id int PRIMARY KEY)")
+    first, second = make_tailrace(), make_tailrace()
+    config = task_config(source.url, target.url, task="first", mode="cdc", tables={"include": ["public.%"]})
+    first.start("run", config=config).wait_log("streaming from")
+    assert first.stop() == 0
+    target.sql("CREATE ROLE poor LOGIN")
+    try:
+        target.sql("GRANT USAGE ON SCHEMA tailrace TO poor; GRANT ALL ON tailrace.checkpoint, tailrace.table_cut, tailrace.relation_shape, a TO poor")
+        config = {**config, "task": "second", "target": {"url": target.server.url(target.name, user="poor")}}
+        second.start("run", config=config).wait_log("warning.*cannot be told at the target.*GRANT SELECT, INSERT")
+        second.wait_log("streaming from")
+        source.sql("INSERT INTO a VALUES (1)")
+        wait_until(lambda: target.sql("SELECT id FROM a") == [(1,)], what="the row")
+        assert second.stop() == 0
+    finally:
+        target.sql("DROP OWNED BY poor")
+        target.sql("DROP ROLE poor")
+
+
 @pytest.mark.matrix
 @pytest.mark.parametrize("engine", ["mariadb", "mysql"])
 def test_what_may_not_be_seen_is_told_by_the_log(source, engine, engine_servers, make_tailrace):
