@@ -341,11 +341,17 @@ bool
 binlog_json_patch(const uint8_t *before, size_t before_len, const uint8_t *differences, size_t len,
                   struct tr_buffer *out)
 {
+    static const uint8_t null_document[] = { 4, 0 }; /* a literal */
     struct patch *p = tr_calloc(1, sizeof *p);
     struct tr_cursor cur = tr_cursor(differences, len);
+    bool good = true;
     tr_arena_init(&p->arena);
-    bool good = before_len > 0;
-    struct node *root = good ? new_node(p, before[0], before + 1, before + before_len) : NULL;
+    if (before_len ==
+        0) { /* what INSERT IGNORE, or a new column that is NOT NULL, leaves behind: MySQL reads it as null */
+        before = null_document;
+        before_len = sizeof null_document;
+    }
+    struct node *root = new_node(p, before[0], before + 1, before + before_len);
     while (good && tr_cursor_left(&cur) > 0)
         good = apply_next(p, root, &cur);
     good = good && write_node(out, root) && !out->overflow;

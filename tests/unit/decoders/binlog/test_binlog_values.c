@@ -132,6 +132,20 @@ differences_of_json_are_applied(void **state)
     }
 }
 
+/* A new column of JSON that is NOT NULL holds no bytes at all, which MySQL reads as null. */
+static void
+an_empty_document_is_null(void **state)
+{
+    (void)state;
+    struct tr_buffer out;
+    tr_buffer_init(&out, 4096);
+    assert_true(binlog_json_patch((const uint8_t *)"", 0, (const uint8_t *)"", 0, &out));
+    assert_int_equal(out.len, 4);
+    assert_memory_equal(out.data, "null", 4);
+    assert_false(binlog_json_patch((const uint8_t *)"", 0, (const uint8_t *)"\002\003$.a", 5, &out));
+    tr_buffer_fini(&out);
+}
+
 int
 main(void)
 {
@@ -140,6 +154,7 @@ main(void)
         cmocka_unit_test(damaged_json_is_an_error),
         cmocka_unit_test(strings_of_json_are_escaped_as_the_server_does),
         cmocka_unit_test(differences_of_json_are_applied),
+        cmocka_unit_test(an_empty_document_is_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
