@@ -14,6 +14,7 @@
 #define IMPATIENT_US \
     200000 /* the head waits this long before the younger are rolled back on suspicion, where the server does not tell */
 #define ASK_FLUSH_US 50000
+#define NAP_MS 20                   /* between questions at the end of a run */
 #define LINGER_US (4 * TR_US_PER_S) /* a stop ends within five seconds, whatever the target does */
 #define MAX_WORKERS 64
 
@@ -38,6 +39,42 @@ catch_up(struct tr_my_apply *apply, struct tr_error *err)
     return apply->shapes.late && apply->base.head == NULL ? tr_my_shapes_catch_up(apply->sink, err) : 0;
 }
 
+/* How far the server's log goes, and how much of it is on disk; 0 when it does not tell. */
+static int
+ask_log(const struct tr_mysql_sink *sink, uint64_t *written, uint64_t *flushed, struct tr_error *err)
+{
+    MYSQL_RES *res = NULL;
+    *written = *flushed = 0;
+    int rc = tr_mysql_query(
+        sink->meta, "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_lsn_current', 'Innodb_lsn_flushed')",
+        &res, err);
+    for (MYSQL_ROW row; rc == 0 && (row = mysql_fetch_row(res)) != NULL;)
+        *(strcasecmp(row[0], "Innodb_lsn_flushed") == 0 ? flushed : written) = strtoull(row[1], NULL, 10);
+    mysql_free_result(res);
+    return rc;
+}
+
+/* It is flushed once a second, whatever we do: until then nothing is reported. */
+static int
+watch_log(struct tr_my_apply *apply, bool force, uint64_t *sequence, struct tr_error *err)
+{
+    uint64_t written, flushed;
+    int rc = ask_log(apply->sink, &written, &flushed, err);
+    if (rc < 0)
+        return tr_error_prefix(err, "asking the target what is on disk");
+    if (apply->watched_log == 0) {
+        apply->watched_log = written;
+        apply->watched_sequence = apply->base.committed;
+    }
+    if (flushed >= apply->watched_log) {
+        *sequence = apply->watched_sequence;
+        apply->watched_log = 0;
+    } else if (force) {
+        poll(NULL, 0, NAP_MS);
+    }
+    return 0;
+}
+
 /* A commit that was answered is on disk, or the server is told to put it there. */
 static int
 durable(struct tr_sql_apply *base, bool force, uint64_t *sequence, struct tr_error *err)
@@ -47,10 +84,12 @@ durable(struct tr_sql_apply *base, bool force, uint64_t *sequence, struct tr_err
     int64_t now = tr_clock_us();
     if (catch_up(apply, err) < 0)
         return -(int)err->class;
-    if (!sink->commits_are_safe && sink->flush_is_allowed) {
-        if (!force && now - apply->asked_flush_us < ASK_FLUSH_US)
-            return 0;
-        apply->asked_flush_us = now;
+    if (sink->flush != TR_MY_FLUSH_NONE && !force && now - apply->asked_flush_us < ASK_FLUSH_US)
+        return 0;
+    apply->asked_flush_us = now;
+    if (sink->flush == TR_MY_FLUSH_WATCH)
+        return watch_log(apply, force, sequence, err);
+    if (sink->flush == TR_MY_FLUSH_STATEMENT) {
         int rc = tr_mysql_query(sink->meta, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", NULL, err);
         if (rc < 0)
             return tr_error_prefix(err, "making changes durable at the target");

@@ -335,6 +335,8 @@ struct tr_my_apply {
     struct tr_my_shapes shapes;
     struct tr_my_renamed *renamed;
     uint32_t nrenamed;
+    uint64_t watched_log;      /* the server's log is to be on disk up to here, or 0 */
+    uint64_t watched_sequence; /* then this group is */
     int64_t asked_flush_us;
     struct tr_cascades cascades;
     bool cascades_warned;

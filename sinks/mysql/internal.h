@@ -20,6 +20,12 @@ struct tr_my_apply;
 enum tr_my_value_policy { TR_MY_VALUE_STOP, TR_MY_VALUE_NULL, TR_MY_VALUE_CLAMP };
 enum tr_my_ddl_policy { TR_MY_DDL_APPLY, TR_MY_DDL_IGNORE, TR_MY_DDL_STOP };
 
+enum tr_my_flush {
+    TR_MY_FLUSH_NONE,
+    TR_MY_FLUSH_STATEMENT, /* FLUSH ENGINE LOGS */
+    TR_MY_FLUSH_WATCH, /* MariaDB: that does nothing where commits are not flushed; the server tells how far its log is on disk */
+};
+
 struct tr_mysql_sink {
     struct tr_sink base;
     const char *url;                 /* borrowed from the settings */
@@ -33,14 +39,14 @@ struct tr_mysql_sink {
     bool local_infile; /* the server takes LOAD DATA LOCAL */
     bool
         commits_are_safe; /* innodb_flush_log_at_trx_commit = 1, and sync_binlog = 1 where there is a binary log, without which a recovery undoes them */
-    bool flush_is_allowed; /* FLUSH ENGINE LOGS is permitted */
-    bool locks_are_shown;  /* information_schema or performance_schema tells who blocks whom */
-    bool state_tables;     /* tailrace.checkpoint and tailrace.table_cut are known to exist */
-    bool made_table;       /* tailrace.table_made too */
-    bool ddl_table;        /* and tailrace.ddl_step */
-    bool shape_table;      /* and tailrace.column_place */
-    bool keeps_shapes;     /* the source numbers its columns, and changes of them are carried */
-    bool shapes_are_lost;  /* that table cannot be made: they are kept as long as the process */
+    enum tr_my_flush flush; /* else: what to do about it */
+    bool locks_are_shown;   /* information_schema or performance_schema tells who blocks whom */
+    bool state_tables;      /* tailrace.checkpoint and tailrace.table_cut are known to exist */
+    bool made_table;        /* tailrace.table_made too */
+    bool ddl_table;         /* and tailrace.ddl_step */
+    bool shape_table;       /* and tailrace.column_place */
+    bool keeps_shapes;      /* the source numbers its columns, and changes of them are carried */
+    bool shapes_are_lost;   /* that table cannot be made: they are kept as long as the process */
     uint64_t epoch; /* of this process's ownership of the task; 0 until load_checkpoint or save_checkpoint */
     enum tr_sql_conflict_policy on_conflict;
     enum tr_my_value_policy on_value;

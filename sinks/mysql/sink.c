@@ -120,18 +120,24 @@ learn_settings(struct tr_mysql_sink *sink, struct tr_error *err)
     int rc = tr_mysql_query(
         sink->meta,
         "SELECT @@global.read_only, @@global.innodb_flush_log_at_trx_commit = 1 AND (NOT @@global.log_bin OR @@global.sync_binlog = 1), @@global.local_infile,"
-        " @@session.max_allowed_packet, @@global.lower_case_table_names",
+        " @@session.max_allowed_packet, @@global.lower_case_table_names, @@global.innodb_flush_log_at_trx_commit",
         &res, err);
     if (rc < 0)
         return rc;
     MYSQL_ROW row = mysql_fetch_row(res);
     if (row == NULL || row[0] == NULL || row[1] == NULL || row[2] == NULL || row[3] == NULL ||
-        row[4] == NULL) {
+        row[4] == NULL || row[5] == NULL) {
         rc = tr_fail(err, TR_FATAL, "the target did not tell its settings");
     } else if (strcmp(row[0], "1") == 0 || strcmp(row[0], "ON") == 0) {
         rc = refuse_read_only(sink, err);
     } else {
         sink->commits_are_safe = strcmp(row[1], "1") == 0;
+        if (sink->commits_are_safe)
+            sink->flush = TR_MY_FLUSH_NONE;
+        else if (strcmp(row[5], "1") == 0 || !sink->target.mariadb)
+            sink->flush = TR_MY_FLUSH_STATEMENT;
+        else /* the other sources let go of nothing by our word */
+            sink->flush = sink->from_postgresql ? TR_MY_FLUSH_WATCH : TR_MY_FLUSH_NONE;
         sink->local_infile = strcmp(row[2], "1") == 0;
         sink->packet = strtoull(row[3], NULL, 10);
         sink->folds_names = strcmp(row[4], "0") != 0;
@@ -153,15 +159,15 @@ learn(struct tr_mysql_sink *sink, struct tr_error *err)
     if (rc < 0)
         return rc;
     tr_error_clear(&denied);
-    sink->flush_is_allowed = !sink->commits_are_safe &&
-                             tr_mysql_query(sink->meta, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", NULL,
-                                            &denied) == 0;
-    if (!sink->commits_are_safe && !sink->flush_is_allowed)
+    if (sink->flush == TR_MY_FLUSH_STATEMENT &&
+        tr_mysql_query(sink->meta, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", NULL, &denied) < 0) {
+        sink->flush = TR_MY_FLUSH_NONE;
         tr_log(
             sink->base.env->log, TR_LOG_WARNING, "sink",
             "innodb_flush_log_at_trx_commit or sync_binlog is not 1 at the target and FLUSH ENGINE LOGS is not permitted (%.200s): if its machine crashes, the last"
             " changes may be lost there although the source was told that they are safe (SET GLOBAL innodb_flush_log_at_trx_commit = 1, GLOBAL sync_binlog = 1)",
             denied.text);
+    }
     sink->locks_are_shown = tr_mysql_query(sink->meta,
                                            sink->target.mariadb
                                                ? "SELECT 1 FROM information_schema.innodb_lock_waits LIMIT 1"

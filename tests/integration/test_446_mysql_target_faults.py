@@ -194,3 +194,22 @@ def test_a_table_that_grows_before_its_load_begins(engine_servers, tailrace):
         shop.drop()
         target.drop_database("tailrace")
         target.drop_database(shop.name)
+
+
+def test_what_is_acknowledged_survives_a_crash_of_the_target(source, tailrace):
+    """MariaDB's FLUSH ENGINE LOGS does nothing where commits are not flushed; the source must not let go of what is not on disk."""
+    source.sql("CREATE TABLE public.t (id int PRIMARY KEY)")
+    with MariaDB(options=FAST, name="lazy") as target:
+        target.sql("CREATE DATABASE shop")
+        config = task_config(source.url, target.url("shop"), tables={"include": ["public.t"]})
+        drain(tailrace, config)
+        tailrace.start("run", config=config)
+        tailrace.wait_log("streaming from")
+        for number in range(3):
+            source.sql("INSERT INTO public.t VALUES (%s)", (number,))
+            position = source.one("SELECT pg_current_wal_insert_lsn()")
+            query = "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE database = current_database()"
+            wait_until(lambda: source.one(query, (position,)), 30, "the acknowledgement", give_up=tailrace.check_running)  # noqa: B023
+            target.crash()
+            assert target.sql("SELECT count(*) FROM shop.t") == [(number + 1,)]
+        assert tailrace.stop() == 0, tailrace.stderr
