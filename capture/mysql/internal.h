@@ -56,6 +56,7 @@ struct tr_mysql_progress {
     bool between;      /* no transaction is known to be open at `offset` */
     bool in_group;     /* a BEGIN was seen since the last GTID */
     uint64_t begin;    /* what lies before it is passed over; 0 = nothing */
+    int64_t looked_us; /* monotonic: when the file was last looked for */
     uint64_t told;     /* the last keepalive that was made up here */
     int64_t commit_us; /* of the last GTID: when its transaction was committed, where it came from */
     struct tr_gtid_set stop_set; /* stop: gtid:SET */

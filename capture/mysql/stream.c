@@ -18,7 +18,8 @@
 #define HEADER_SIZE 19
 #define FIRST_OFFSET 4 /* behind a file's magic number */
 #define FLAG_ARTIFICIAL 0x20
-#define PASSED_OVER 2            /* an event in front of where the task begins */
+#define PASSED_OVER 2 /* an event in front of where the task begins */
+#define LOOK_PERIOD_US (10 * TR_US_PER_S)
 #define STOP_HEARTBEAT_US 200000 /* while a run waits for its end */
 
 enum {
@@ -365,6 +366,29 @@ begins_inside(const struct tr_mysql_progress *progress, struct tr_error *err)
                    TR_BINLOG_OFFSET(progress->begin));
 }
 
+/*
+ * RESET MASTER (RESET BINARY LOGS AND GTIDS) leaves a reader with a file that is gone: it gets heartbeats, and nothing that is written later. So now and then an idle one
+ * looks whether its file is still as long as what was read of it. The next attempt says what became of the log.
+ */
+static int
+look_for_file(struct tr_mysql_source *source, struct tr_error *err)
+{
+    struct tr_mysql_progress *progress = &source->progress;
+    struct tr_error ignored;
+    uint64_t size;
+    int64_t now = tr_clock_us();
+    if (now - progress->looked_us < LOOK_PERIOD_US)
+        return 0;
+    progress->looked_us = now;
+    if (tr_mysql_file_size(source, progress->file, &size, &ignored) < 0 ||
+        (size != UINT64_MAX && size >= progress->offset))
+        return 0;
+    return tr_fail(err, TR_RETRY,
+                   "source: %s:%" PRIu64
+                   " was read, and the server has no such place any more: its log was begun anew",
+                   progress->file, progress->offset);
+}
+
 static int
 event_frame(struct tr_mysql_source *source, const struct tr_mysql_packet *packet, struct tr_frame *frame,
             struct tr_error *err)
@@ -383,6 +407,8 @@ event_frame(struct tr_mysql_source *source, const struct tr_mysql_packet *packet
         return rc;
     if (rc == 0 && is_before(progress))
         return PASSED_OVER;
+    if (rc == 0 && (rc = look_for_file(source, err)) < 0)
+        return rc;
     if (rc == 0)
         return keepalive(progress, frame, stop_reached(progress) ? UINT64_MAX - 1 : order_now(progress));
     if (order < progress->begin && packet->data[4] != EVENT_FORMAT && packet->data[4] != EVENT_ROTATE)

@@ -268,6 +268,21 @@ def test_a_reset_log_is_refused(make_mariadb, tailrace):
     refused(tailrace, config, "does not have", "tailrace reload")
 
 
+@pytest.mark.matrix
+def test_a_log_that_is_reset_under_a_running_task_is_refused(make_mariadb, tailrace):
+    """The server goes on with heartbeats to a reader whose file is gone."""
+    shop = make_mariadb().database()
+    make_table(shop)
+    config = config_for(shop, tailrace)
+    drain(tailrace, config)
+    tailrace.start("run", config=config)
+    tailrace.wait_log("streaming from")
+    shop.server.sql("RESET MASTER")
+    shop.sql("INSERT INTO t (v) VALUES ('lost')")
+    assert tailrace.wait_exit(60) == 1
+    assert "begun anew" in tailrace.stderr and "it was reset" in tailrace.stderr, tailrace.stderr
+
+
 def test_a_change_logged_as_a_statement_is_refused(shop, tailrace):
     config = config_for(shop, tailrace)
     drain(tailrace, config)
