@@ -2,6 +2,7 @@
 #include "core/text.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* Bounds of the second byte rule out overlong forms, surrogates and what lies past U+10FFFF (Unicode, table 3-7). */
 size_t
@@ -188,4 +189,26 @@ tr_text_plain_number(const char *text, size_t len, struct tr_buffer *out)
         tr_buffer_byte(out, i < 0 || i >= whole + behind ? '0' : i < whole ? digits[i] : fraction[i - whole]);
     }
     return true;
+}
+
+void
+tr_text_round_number(struct tr_buffer *number, int scale)
+{
+    char *point = memchr(number->data, '.', number->len);
+    if (point == NULL || (size_t)(number->data + number->len - point - 1) <= (size_t)scale)
+        return;
+    bool up = point[1 + scale] >= '5', sign = number->data[0] == '-';
+    number->len = (size_t)(point - number->data) + (scale > 0 ? (size_t)scale + 1 : 0);
+    for (size_t i = number->len; up && i-- > sign;) {
+        char *digit = &number->data[i];
+        if (*digit == '.')
+            continue;
+        up = *digit == '9';
+        *digit = up ? '0' : (char)(*digit + 1);
+    }
+    if (up) {
+        tr_buffer_byte(number, '0');
+        memmove(number->data + sign + 1, number->data + sign, number->len - sign - 1);
+        number->data[sign] = '1';
+    }
 }

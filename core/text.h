@@ -24,4 +24,7 @@ bool tr_text_is_number(const char *text, size_t len);
 /* Such a number without its exponent: 1.5e-7 as 0.00000015. False for what is none, or would have more than 400 digits more. */
 bool tr_text_plain_number(const char *text, size_t len, struct tr_buffer *out);
 
+/* A number without an exponent, with `scale` digits behind the point at most; halves go away from zero. */
+void tr_text_round_number(struct tr_buffer *number, int scale);
+
 #endif

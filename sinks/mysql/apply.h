@@ -42,7 +42,9 @@ struct tr_my_column {
     uint64_t maximum;                              /* integers */
     bool not_null, generated, has_default, single; /* single: FLOAT, of 32 bits */
     bool auto_increment;
-    bool touches;     /* ON UPDATE CURRENT_TIMESTAMP: changes by itself where an UPDATE does not name it */
+    bool touches; /* ON UPDATE CURRENT_TIMESTAMP: changes by itself where an UPDATE does not name it */
+    bool year, three_bytes;     /* YEAR; a text in utf8mb3 */
+    const char *last_timestamp; /* TIMESTAMP: its last second, in UTC */
     bool fills_null;  /* NOT NULL, and the server puts something of its own where it is given NULL */
     bool last_second; /* TIME: fractions of the last second, 838:59:59, fit (MariaDB) */
 };

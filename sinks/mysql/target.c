@@ -111,6 +111,9 @@ read_column(struct tr_my_table *table, struct tr_my_column *column, MYSQL_ROW ro
     }
     const char *charset = row[C_CHARSET];
     column->recoded = charset != NULL && strncmp(charset, "utf8", 4) != 0 && strcmp(charset, "binary") != 0;
+    column->three_bytes = charset != NULL &&
+                          (strcmp(charset, "utf8mb3") == 0 || strcmp(charset, "utf8") == 0);
+    column->year = strcasecmp(row[C_DATA_TYPE], "year") == 0;
     column->single = strcasecmp(row[C_DATA_TYPE], "float") == 0;
     if (column->kind == TR_MY_BIT)
         column->length = column->precision;
@@ -190,6 +193,11 @@ read_columns(MYSQL *conn, struct tr_buffer *sql, struct tr_my_table *table, stru
         struct tr_my_column *column = &table->columns[table->ncolumns++];
         read_column(table, column, row);
         column->last_second = tr_mysql_is_mariadb(conn);
+        if (strncasecmp(column->type, "timestamp", 9) ==
+            0) /* four bytes, in MariaDB since 11.5 without a sign */
+            column->last_timestamp = tr_mysql_is_mariadb(conn) && tr_mysql_version(conn) >= 110500
+                                         ? "2106-02-07 06:28:15"
+                                         : "2038-01-19 03:14:07";
     }
     mysql_free_result(res);
     return 0;

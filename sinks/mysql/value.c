@@ -9,9 +9,12 @@
 
 #include "core/text.h"
 #include "sinks/mysql/apply.h"
+#include "sinks/mysql/numeral.h"
 
 #define LOW_DATE "0001-01-01"
 #define HIGH_DATE "9999-12-31"
+#define FIRST_YEAR 1901 /* but 0; the server takes 1 to 99 for 1970 to 2069 */
+#define FIRST_TIMESTAMP "1970-01-01 00:00:01"
 
 enum form { FORM_NULL, FORM_BARE, FORM_TEXT, FORM_BINARY, FORM_BITS };
 
@@ -77,41 +80,17 @@ misfit(struct context *c, struct cell *cell, enum form form, const char *clamp, 
 
 /* ------------------------------------------------------------------------------------------- numbers */
 
+/* "1.50" and "1e3" as the nearest whole number, into `converted`. */
 static bool
-is_not_finite(const char *text, size_t len)
+write_whole(struct context *c, const char *text, size_t len, bool *fraction)
 {
-    return (len == 3 && memcmp(text, "NaN", 3) == 0) ||
-           (len >= 8 && memcmp(text + len - 8, "Infinity", 8) == 0);
-}
-
-/* [-+]digits[.digits][e[-+]digits], and nothing else: it goes into SQL without quotes. */
-static bool
-is_numeral(const char *p, size_t len)
-{
-    const char *end = p + len, *start;
-    p += p < end && (*p == '-' || *p == '+');
-    start = p;
-    while (p < end && isdigit((unsigned char)*p))
-        p++;
-    size_t digits = (size_t)(p - start);
-    if (p < end && *p == '.') {
-        start = ++p;
-        while (p < end && isdigit((unsigned char)*p))
-            p++;
-        digits += (size_t)(p - start);
-    }
-    if (digits == 0)
+    struct tr_buffer *out = &c->values->converted;
+    tr_buffer_reset(out);
+    if (!tr_text_plain_number(text, len, out))
         return false;
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        p++;
-        p += p < end && (*p == '-' || *p == '+');
-        start = p;
-        while (p < end && isdigit((unsigned char)*p))
-            p++;
-        if (p == start)
-            return false;
-    }
-    return p == end;
+    *fraction = tr_my_fraction_digits(out->data, out->len) > 0;
+    tr_text_round_number(out, 0);
+    return true;
 }
 
 static int
@@ -120,21 +99,30 @@ integer_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     char number[32], *end;
     if (c->source->logical == TR_BOOL && len == 1 && (text[0] == 't' || text[0] == 'f'))
         return give(cell, FORM_BARE, text[0] == 't' ? "1" : "0", 1);
-    if (len == 0 || len >= sizeof number || !is_numeral(text, len) || memchr(text, '.', len) != NULL ||
-        memchr(text, 'e', len) != NULL)
+    if (!tr_my_is_numeral(text, len))
         return misfit(c, cell, FORM_BARE, NULL, 0, "the value is not a whole number");
-    memcpy(number, text, len);
-    number[len] = '\0';
+    bool fraction = false;
+    if (memchr(text, '.', len) != NULL || memchr(text, 'e', len) != NULL) {
+        if (!write_whole(c, text, len, &fraction))
+            return misfit(c, cell, FORM_BARE, NULL, 0, "the value is not a whole number");
+        text = c->values->converted.data;
+        len = c->values->converted.len;
+    }
+    bool negative = text[0] == '-', longer = len >= sizeof number;
+    memcpy(number, text, longer ? sizeof number - 1 : len);
+    number[longer ? sizeof number - 1 : len] = '\0';
     errno = 0;
-    bool negative = number[0] == '-';
     unsigned long long magnitude = strtoull(number + negative, &end, 10);
     bool low = negative &&
                (errno != 0 || magnitude > (unsigned long long)INT64_MAX + 1 ||
                 -(int64_t)(magnitude - 1) - 1 < c->target->minimum) &&
                magnitude > 0;
     bool high = !negative && (errno != 0 || magnitude > c->target->maximum);
+    if (!low && !high && c->target->year && magnitude > 0 && magnitude < FIRST_YEAR)
+        return misfit(c, cell, FORM_BARE, "1901", 4, "the year is out of range");
     if (!low && !high)
-        return give(cell, FORM_BARE, text, len);
+        return fraction ? misfit(c, cell, FORM_BARE, text, len, "the number has a fraction")
+                        : give(cell, FORM_BARE, text, len);
     struct tr_buffer *out = &c->values->converted;
     tr_buffer_reset(out);
     if (low)
@@ -144,48 +132,20 @@ integer_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     return misfit(c, cell, FORM_BARE, out->data, out->len, "the number is out of range");
 }
 
-/* "$1,234.50" and "-$1.00" without what is not of the number. */
-static void
-plain_money(const char *text, size_t len, struct tr_buffer *out)
+/* Rounded here: LOAD DATA warns of digits that the server rounds away, and warnings are errors. */
+static int
+more_digits(struct context *c, const char *text, size_t len, struct cell *cell)
 {
-    tr_buffer_reset(out);
-    for (size_t i = 0; i < len; i++)
-        if (isdigit((unsigned char)text[i]) || text[i] == '.' || text[i] == '-')
-            tr_buffer_byte(out, text[i]);
-}
-
-static size_t
-fraction_digits(const char *text, size_t len)
-{
-    const char *point = memchr(text, '.', len);
-    size_t digits = point != NULL ? (size_t)(text + len - point - 1) : 0;
-    while (digits > 0 && point[digits] == '0')
-        digits--;
-    return digits;
-}
-
-static size_t
-whole_digits(const char *text, size_t len)
-{
-    size_t i = 0, digits = 0;
-    while (i < len && (text[i] == '-' || text[i] == '+' || text[i] == '0'))
-        i++;
-    for (; i < len && isdigit((unsigned char)text[i]); i++)
-        digits++;
-    return digits;
-}
-
-static void
-nines(struct tr_buffer *out, bool negative, int precision, int scale)
-{
-    tr_buffer_reset(out);
-    if (negative)
-        tr_buffer_byte(out, '-');
-    for (int i = 0; i < precision; i++) {
-        if (i == precision - scale)
-            tr_buffer_byte(out, '.');
-        tr_buffer_byte(out, '9');
+    struct tr_buffer *out = &c->values->converted;
+    int precision = c->target->precision, scale = c->target->scale;
+    if (text != out->data) {
+        tr_buffer_reset(out);
+        tr_buffer_add(out, text, len);
     }
+    tr_text_round_number(out, scale);
+    if (tr_my_whole_digits(out->data, out->len) > (size_t)(precision - scale))
+        tr_my_nines(out, out->data[0] == '-', precision, scale);
+    return misfit(c, cell, FORM_BARE, out->data, out->len, "the number has more digits behind the point");
 }
 
 static int
@@ -194,12 +154,12 @@ decimal_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     if (c->source->logical == TR_BOOL)
         return integer_cell(c, text, len, cell);
     if (c->source->logical == TR_MONEY) {
-        plain_money(text, len, &c->values->converted);
+        tr_my_plain_money(text, len, &c->values->converted);
         text = c->values->converted.data;
         len = c->values->converted.len;
     }
     int precision = c->target->precision, scale = c->target->scale;
-    bool infinite = is_not_finite(text, len);
+    bool infinite = tr_my_is_not_finite(text, len);
     if (infinite && text[0] == 'N')
         return misfit(c, cell, FORM_NULL, NULL, 0, "NaN has no form there");
     if (!infinite && memchr(text, 'e', len) != NULL) { /* of it the server cuts off digits without a word */
@@ -209,16 +169,16 @@ decimal_cell(struct context *c, const char *text, size_t len, struct cell *cell)
         text = c->values->converted.data;
         len = c->values->converted.len;
     }
-    if (!infinite && !is_numeral(text, len))
+    if (!infinite && !tr_my_is_numeral(text, len))
         return give(cell, FORM_TEXT, text, len); /* the server reads it, in strict mode */
-    if (infinite || whole_digits(text, len) > (size_t)(precision - scale)) {
+    if (infinite || tr_my_whole_digits(text, len) > (size_t)(precision - scale)) {
         char negative = text[0];
-        nines(&c->values->converted, negative == '-', precision, scale);
+        tr_my_nines(&c->values->converted, negative == '-', precision, scale);
         return misfit(c, cell, FORM_BARE, c->values->converted.data, c->values->converted.len,
                       "the number is out of range");
     }
-    if (fraction_digits(text, len) > (size_t)scale)
-        return misfit(c, cell, FORM_BARE, text, len, "the number has more digits behind the point");
+    if (tr_my_fraction_digits(text, len) > (size_t)scale)
+        return more_digits(c, text, len, cell);
     return give(cell, FORM_BARE, text, len);
 }
 
@@ -243,18 +203,18 @@ float_cell(struct context *c, const char *text, size_t len, struct cell *cell)
                                             { "3.40282346e38", "-3.40282346e38" } };
     if (c->source->logical == TR_BOOL)
         return integer_cell(c, text, len, cell);
-    if (is_not_finite(text, len)) {
+    if (tr_my_is_not_finite(text, len)) {
         const char *clamp = text[0] == 'N' ? NULL : most[c->target->single][text[0] == '-'];
         return misfit(c, cell, FORM_BARE, clamp, clamp != NULL ? strlen(clamp) : 0,
                       "NaN and infinity have no form there");
     }
-    int beyond = c->target->single && is_numeral(text, len) ? beyond_single(text, len) : 0;
+    int beyond = c->target->single && tr_my_is_numeral(text, len) ? beyond_single(text, len) : 0;
     const char *largest = most[1][text[0] == '-'];
     if (beyond == 2)
         return misfit(c, cell, FORM_BARE, largest, strlen(largest), "the number is out of range");
     if (beyond == 1)
         return give(cell, FORM_BARE, largest, strlen(largest));
-    return give(cell, is_numeral(text, len) ? FORM_BARE : FORM_TEXT, text, len);
+    return give(cell, tr_my_is_numeral(text, len) ? FORM_BARE : FORM_TEXT, text, len);
 }
 
 /* A number: its text would be taken for the codes of its digits. */
@@ -289,7 +249,7 @@ bit_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     tr_buffer_reset(out);
     if (logical == TR_BOOL)
         return give(cell, FORM_BITS, text[0] == 't' ? "\1" : "\0", 1);
-    if (is_numeral(text, len) && logical != TR_BIT && logical != TR_VARBIT)
+    if (tr_my_is_numeral(text, len) && logical != TR_BIT && logical != TR_VARBIT)
         return number_bits(c, text, len, cell);
     if (logical != TR_BIT && logical != TR_VARBIT)
         return give(cell, FORM_TEXT, text, len);
@@ -373,13 +333,33 @@ bytes_of_characters(const char *text, size_t len, int64_t n)
     return len;
 }
 
+/* Characters of four bytes, if there may be some. */
+static bool
+is_wide(const struct tr_column *source, const char *text, size_t len)
+{
+    if (source->charset != NULL && strncmp(source->charset, "utf8mb3", 7) == 0)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] >= 0xf0)
+            return true;
+    return false;
+}
+
 static int
 text_cell(struct context *c, const char *text, size_t len, struct cell *cell)
 {
-    /* CHAR drops blanks at the end; where a key is compared byte by byte they would still count */
-    if (len > 0 && text[len - 1] == ' ' && strncasecmp(c->target->type, "char", 4) == 0)
-        while (len > 0 && text[len - 1] == ' ')
-            len--;
+    if (len > 0 && text[len - 1] == ' ' && c->target->type[0] != 'v') {
+        size_t all = len, bare = len;
+        while (bare > 0 && text[bare - 1] == ' ')
+            bare--;
+        /* CHAR drops blanks at the end; where a key is compared byte by byte they would still count */
+        len = strncasecmp(c->target->type, "char", 4) == 0 ? bare : all;
+        if (strncasecmp(c->target->type, "enum", 4) == 0 && c->source->logical != TR_CHAR)
+            return misfit(c, cell, FORM_TEXT, text, bare,
+                          "the target's enum has no label with a blank at its end");
+    }
+    if (c->target->three_bytes && is_wide(c->source, text, len))
+        return misfit(c, cell, FORM_NULL, NULL, 0, "it has characters that utf8mb3 lacks");
     if (c->target->length >= 0 && (int64_t)len > c->target->length) {
         size_t fits = bytes_of_characters(text, len, c->target->length);
         bool blanks = c->source->logical == TR_CHAR; /* blanks at the end of a char(n) carry no meaning */
@@ -429,9 +409,24 @@ date_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     if (c->source->logical == TR_TIMESTAMPTZ && len > 3 && memcmp(text + len - 3, "+00", 3) == 0)
         len -= 3;
     if (len > 10 && c->source->logical != TR_DATE &&
-        (memcmp(text + 10, " 00:00:00", len - 10 < 9 ? len - 10 : 9) != 0 || fraction_digits(text, len) > 0))
+        (memcmp(text + 10, " 00:00:00", len - 10 < 9 ? len - 10 : 9) != 0 ||
+         tr_my_fraction_digits(text, len) > 0))
         return misfit(c, cell, FORM_TEXT, text, 10, "it has a time of day");
     return give(cell, FORM_TEXT, text, len < 10 ? len : 10);
+}
+
+/* A TIMESTAMP's seconds end where those of its four bytes do. The value it is to have instead, or NULL. */
+static const char *
+beyond_timestamp(const struct context *c, const char *text, size_t len)
+{
+    const char *last = c->target->last_timestamp;
+    size_t n = len < strlen(FIRST_TIMESTAMP) ? len : strlen(FIRST_TIMESTAMP);
+    if (last == NULL || (len >= 10 && memcmp(text, "0000-00-00", 10) == 0))
+        return NULL;
+    int first = memcmp(text, FIRST_TIMESTAMP, n);
+    if (first < 0 || (first == 0 && n < strlen(FIRST_TIMESTAMP)))
+        return FIRST_TIMESTAMP;
+    return memcmp(text, last, n) > 0 ? last : NULL;
 }
 
 static int
@@ -440,11 +435,16 @@ datetime_cell(struct context *c, const char *text, size_t len, struct cell *cell
     bool lost;
     int out = beyond(text, len);
     if (out != 0) {
-        const char *clamp = out < 0 ? LOW_DATE " 00:00:00" : HIGH_DATE " 23:59:59";
+        const char *last = c->target->last_timestamp;
+        const char *clamp = out < 0 ? (last != NULL ? FIRST_TIMESTAMP : LOW_DATE " 00:00:00")
+                                    : (last != NULL ? last : HIGH_DATE " 23:59:59");
         return misfit(c, cell, FORM_TEXT, clamp, strlen(clamp), "the time is out of range");
     }
     if (c->source->logical == TR_TIMESTAMPTZ && len > 3 && memcmp(text + len - 3, "+00", 3) == 0)
         len -= 3;
+    const char *nearest = beyond_timestamp(c, text, len);
+    if (nearest != NULL)
+        return misfit(c, cell, FORM_TEXT, nearest, strlen(nearest), "the time is out of range");
     size_t keep = cut_fraction(text, len, c->target->scale, &lost);
     if (lost)
         return misfit(c, cell, FORM_TEXT, text, keep, "the time has more digits of a second");
@@ -533,7 +533,7 @@ vector_cell(struct context *c, const char *text, size_t len, struct cell *cell)
     for (const char *p = text + 1, *end = text + len - 1, *next; known && p < end; p = next + 1) {
         next = memchr(p, ',', (size_t)(end - p));
         next = next != NULL ? next : end;
-        known = (size_t)(next - p) < sizeof digits && is_numeral(p, (size_t)(next - p));
+        known = (size_t)(next - p) < sizeof digits && tr_my_is_numeral(p, (size_t)(next - p));
         if (!known)
             break;
         memcpy(digits, p, (size_t)(next - p));

@@ -119,6 +119,20 @@ read_bits(struct context *c)
     c->len = c->values->canonical.len;
 }
 
+/* A number with an exponent in digits alone: of it the server rounds off digits without a word. */
+static void
+write_out(struct context *c)
+{
+    struct tr_buffer *out = &c->values->converted;
+    tr_buffer_reset(out);
+    if (memchr(c->text, 'e', c->len) == NULL || !tr_text_plain_number(c->text, c->len, out))
+        return;
+    tr_buffer_reset(&c->values->canonical);
+    tr_buffer_add(&c->values->canonical, out->data, out->len);
+    c->text = c->values->canonical.data;
+    c->len = c->values->canonical.len;
+}
+
 static int
 integer(struct context *c)
 {
@@ -126,6 +140,7 @@ integer(struct context *c)
     struct tr_buffer *out = &c->values->converted;
     if (c->source->logical == TR_BIT)
         read_bits(c);
+    write_out(c);
     const char *point = memchr(c->text, '.', c->len);
     size_t whole = point != NULL ? (size_t)(point - c->text) : c->len;
     bool fraction = false;
@@ -192,18 +207,8 @@ numeric(struct context *c)
     int whole, fraction, precision = c->fit->precision, scale = c->fit->scale;
     if (c->source->logical == TR_BIT)
         read_bits(c);
-    if (precision >= 0 &&
-        memchr(c->text, 'e', c->len) != NULL) { /* of it the server rounds off digits without a word */
-        struct tr_buffer plain;
-        tr_buffer_init(&plain, 4096);
-        if (tr_text_plain_number(c->text, c->len, &plain)) {
-            tr_buffer_reset(&c->values->canonical);
-            tr_buffer_add(&c->values->canonical, plain.data, plain.len);
-            c->text = c->values->canonical.data;
-            c->len = c->values->canonical.len;
-        }
-        tr_buffer_fini(&plain);
-    }
+    if (precision >= 0)
+        write_out(c);
     if (precision < 0 || !count_digits(c->text, c->len, &whole, &fraction))
         return give(c, c->text, c->len); /* NaN: the server reads it */
     if (whole > precision - scale) {

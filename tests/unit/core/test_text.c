@@ -107,11 +107,35 @@ test_plain_numbers(void **state)
     }
 }
 
+static void
+test_rounded_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int scale;
+        const char *rounded;
+    } cases[] = {
+        { "1.255", 2, "1.26" },     { "1.254", 2, "1.25" }, { "-1.5", 0, "-2" },  { "9.99", 1, "10.0" },
+        { "-9.5", 0, "-10" },       { "0.4", 0, "0" },      { "99.5", 0, "100" }, { "7", 2, "7" },
+        { "0.0000001", 2, "0.00" }, { "0.095", 2, "0.10" }, { "1.2", 5, "1.2" },  { "-0.99", 1, "-1.0" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct tr_buffer number;
+        tr_buffer_init(&number, 100);
+        tr_buffer_text(&number, cases[i].text);
+        tr_text_round_number(&number, cases[i].scale);
+        assert_int_equal(number.len, strlen(cases[i].rounded));
+        assert_memory_equal(number.data, cases[i].rounded, number.len);
+        tr_buffer_fini(&number);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_utf8), cmocka_unit_test(test_escapes),
-                                        cmocka_unit_test(test_numbers),
-                                        cmocka_unit_test(test_plain_numbers) };
+                                        cmocka_unit_test(test_numbers), cmocka_unit_test(test_plain_numbers),
+                                        cmocka_unit_test(test_rounded_numbers) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,13 @@ test_texts(void **state)
     assert_string_equal(sql_of(TR_CHAR, TR_MY_TEXT, "ab    "), "'ab'");
     assert_string_equal(clamped(TR_TEXT, TR_MY_TEXT, "\xc3\xa4\xc3\xb6\xc3\xbc"), "'\xc3\xa4\xc3\xb6'");
     target.length = -1;
+    target.three_bytes = true;
+    assert_string_equal(sql_of(TR_TEXT, TR_MY_TEXT, "\xe6\xbc\xa2"), "'\xe6\xbc\xa2'");
+    assert_string_equal(sql_of(TR_TEXT, TR_MY_TEXT, "\xf0\x9f\x98\x80"), "refused");
+    target.three_bytes = false;
+    target.type = "enum('x')"; /* which would take "x " for it */
+    assert_string_equal(sql_of(TR_ENUM, TR_MY_TEXT, "x "), "refused");
+    target.type = "t";
 }
 
 static void
@@ -92,6 +99,16 @@ test_integers(void **state)
     assert_string_equal(sql_of(TR_BOOL, TR_MY_INTEGER, "t"), "1");
     assert_string_equal(sql_of(TR_BOOL, TR_MY_INTEGER, "f"), "0");
     assert_string_equal(sql_of(TR_OTHER, TR_MY_INTEGER, "1 OR 1=1"), "refused");
+    assert_string_equal(sql_of(TR_DECIMAL, TR_MY_INTEGER, "5.00"), "5");
+    assert_string_equal(sql_of(TR_DECIMAL, TR_MY_INTEGER, "5.5"), "refused");
+    assert_string_equal(clamped(TR_DECIMAL, TR_MY_INTEGER, "-5.5"), "-6");
+    assert_string_equal(clamped(TR_FLOAT64, TR_MY_INTEGER, "1.5e+20"), "127");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_INTEGER, "1.2e+1"), "12");
+    limits(0, 2155);
+    target.year = true;
+    assert_string_equal(sql_of(TR_INT16, TR_MY_INTEGER, "0"), "0");
+    assert_string_equal(sql_of(TR_INT16, TR_MY_INTEGER, "24"), "refused");
+    target.year = false;
     limits(INT64_MIN, INT64_MAX);
     assert_string_equal(sql_of(TR_INT64, TR_MY_INTEGER, "-9223372036854775808"), "-9223372036854775808");
     assert_string_equal(sql_of(TR_INT64, TR_MY_INTEGER, "9223372036854775808"), "refused");
@@ -115,6 +132,12 @@ test_decimals_and_floats(void **state)
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "1.5e-07"), "refused");
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "1e+20"), "refused");
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "-2.5e-1"), "-0.25");
+    assert_string_equal(clamped(TR_DECIMAL, TR_MY_DECIMAL, "-1.255"), "-1.26");
+    assert_string_equal(clamped(TR_DECIMAL, TR_MY_DECIMAL, "999.995"), "999.99");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "1.25e+2"), "125");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "1e-07"), "refused");
+    assert_string_equal(clamped(TR_FLOAT64, TR_MY_DECIMAL, "1e-07"), "0.00");
+    assert_string_equal(sql_of(TR_FLOAT64, TR_MY_DECIMAL, "1e+300"), "refused");
     target.precision = 19;
     assert_string_equal(sql_of(TR_MONEY, TR_MY_DECIMAL, "-$1,234.50"), "-1234.50");
     assert_string_equal(sql_of(TR_FLOAT64, TR_MY_FLOAT, "1e-05"), "1e-05");
