@@ -1,7 +1,10 @@
 /* inspect.c - the commands that look at a task's two ends, or forget it, without running it. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "pipeline/internal.h"
+#include "schema/ddl.h"
 #include "schema/schema.h"
 
 static int
@@ -94,6 +97,27 @@ check_source(struct tr_task *task, const struct tr_findings *findings, struct tr
     return as_finding(findings, "source", r, err);
 }
 
+/* What the start would refuse; tables that are to be there already have names that the target takes. */
+static void
+check_names(struct tr_task *task, const struct tr_findings *findings, struct tr_schema *schema)
+{
+    const struct tr_settings *settings = task->config.settings;
+    const char *dialect = task->config.sink->dialect;
+    struct tr_error err;
+    if (schema == NULL || dialect == NULL || strcmp(tr_setting_string(settings, "schema"), "create") != 0 ||
+        strcmp(tr_setting_string(settings, "mode"), "cdc") == 0)
+        return;
+    tr_task_route_schema(task, schema);
+    for (uint32_t t = 0; t < schema->ntables; t++) {
+        if (schema->tables[t].parent != 0 || tr_ddl_names_fit(schema, dialect, t, &err) == 0)
+            continue;
+        char *object = tr_asprintf("%s.%s", schema->tables[t].relation->schema,
+                                   schema->tables[t].relation->name);
+        findings->add(findings->arg, TR_FINDING_ERROR, "target-names", object, err.text, err.hint);
+        free(object);
+    }
+}
+
 static int
 check_sink(struct tr_task *task, const struct tr_findings *findings, const struct tr_schema *schema,
            struct tr_error *err)
@@ -115,6 +139,8 @@ tr_task_check(const struct tr_task_config *config, const struct tr_findings *fin
     if (r < 0)
         return r;
     r = check_source(task, findings, &schema, err);
+    if (r == 0)
+        check_names(task, findings, schema);
     if (r == 0)
         r = check_sink(task, findings, schema, err);
     tr_schema_free(schema);

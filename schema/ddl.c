@@ -15,6 +15,8 @@
 static const struct tr_ddl_dialect *const dialects[] = { &tr_ddl_postgresql, &tr_ddl_postgresql_from_mysql,
                                                          &tr_ddl_mysql, &tr_ddl_mariadb };
 
+#define INNODB_COLUMNS 1017 /* of a table */
+#define NAME_HINT "rename it at the source, or leave the table out of the task's tables"
 #define DIALECTS (sizeof(dialects) / sizeof(dialects[0]))
 
 static bool
@@ -225,12 +227,12 @@ check_name(const struct tr_relation *relation, const char *what, const char *nam
         return 0;
     tr_fail(err, TR_REFUSED, "%s.%s: the name of the %s \"%s\" has %zu bytes; the target takes %zu",
             relation->schema, relation->name, what, name, strlen(name), most);
-    return tr_error_hint(err, "rename it at the source, or leave the table out of the task's tables");
+    return tr_error_hint(err, NAME_HINT);
 }
 
 /* A name that is cut would be found by no row. */
 static int
-check_names(const struct tr_relation *relation, size_t most, struct tr_error *err)
+check_lengths(const struct tr_relation *relation, size_t most, struct tr_error *err)
 {
     int rc = check_name(relation, "schema", relation->target_schema, most, err);
     if (rc == 0)
@@ -241,6 +243,57 @@ check_names(const struct tr_relation *relation, size_t most, struct tr_error *er
 }
 
 static int
+check_blank(const struct tr_relation *relation, const char *what, const char *name, struct tr_error *err)
+{
+    size_t len = strlen(name);
+    if (len == 0 || name[len - 1] != ' ')
+        return 0;
+    tr_fail(err, TR_REFUSED,
+            "%s.%s: the name of the %s \"%s\" ends with a blank, which the target takes in no name",
+            relation->schema, relation->name, what, name);
+    return tr_error_hint(err, NAME_HINT);
+}
+
+/* MySQL and MariaDB: columns are told apart without case, and InnoDB has a limit to them. */
+static int
+check_folded(const struct tr_relation *relation, struct tr_error *err)
+{
+    int rc = check_blank(relation, "table", relation->target_name, err);
+    if (rc == 0 && (relation->ncolumns == 0 || relation->ncolumns > INNODB_COLUMNS)) {
+        tr_fail(err, TR_REFUSED, "%s.%s: it has %u columns; a table of the target has 1 to %d",
+                relation->schema, relation->name, relation->ncolumns, INNODB_COLUMNS);
+        return tr_error_hint(err, "leave the table out of the task's tables");
+    }
+    for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++) {
+        const char *name = relation->columns[i].name;
+        rc = check_blank(relation, "column", name, err);
+        for (uint16_t k = 0; rc == 0 && k < i; k++)
+            if (strcasecmp(name, relation->columns[k].name) == 0) {
+                tr_fail(
+                    err, TR_REFUSED,
+                    "%s.%s: the columns \"%s\" and \"%s\" have one name at the target, which does not look at case",
+                    relation->schema, relation->name, relation->columns[k].name, name);
+                rc = tr_error_hint(err, NAME_HINT);
+            }
+    }
+    return rc;
+}
+
+static int
+check_names(const struct tr_ddl_dialect *printer, const struct tr_relation *relation, struct tr_error *err)
+{
+    int rc = relation->skip || printer->name_max == 0 ? 0 : check_lengths(relation, printer->name_max, err);
+    return rc == 0 && !relation->skip && printer->folds_names ? check_folded(relation, err) : rc;
+}
+
+int
+tr_ddl_names_fit(const struct tr_schema *schema, const char *dialect, uint32_t table, struct tr_error *err)
+{
+    const struct tr_ddl_dialect *printer = dialect_find(schema, dialect, err);
+    return printer == NULL ? -(int)err->class : check_names(printer, schema->tables[table].relation, err);
+}
+
+static int
 builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, const char *dialect,
              const struct tr_convert_target *target, const struct tr_ddl_dialect **printer,
              struct tr_error *err)
@@ -248,9 +301,8 @@ builder_init(struct tr_ddl_builder *builder, const struct tr_schema *schema, con
     *printer = dialect_find(schema, dialect, err);
     if (*printer == NULL)
         return -(int)err->class;
-    for (uint32_t t = 0; (*printer)->name_max > 0 && t < schema->ntables; t++) {
-        const struct tr_relation *relation = schema->tables[t].relation;
-        int rc = relation->skip ? 0 : check_names(relation, (*printer)->name_max, err);
+    for (uint32_t t = 0; t < schema->ntables; t++) {
+        int rc = check_names(*printer, schema->tables[t].relation, err);
         if (rc < 0)
             return rc;
     }

@@ -63,6 +63,10 @@ int tr_ddl_new_at(const struct tr_schema *schema, const char *dialect, const str
                   uint32_t only_table, struct tr_ddl **ddl, struct tr_error *err);
 void tr_ddl_free(struct tr_ddl *ddl); /* NULL is allowed */
 
+/* May a table of the target have this one's names (TR_REFUSED)? tr_ddl_new asks it of all tables. */
+int tr_ddl_names_fit(const struct tr_schema *schema, const char *dialect, uint32_t table,
+                     struct tr_error *err);
+
 /* The name that a foreign key or check of MySQL's has at a PostgreSQL target; in the arena. */
 const char *tr_ddl_key_name(struct tr_arena *arena, const char *name);
 

@@ -23,6 +23,7 @@ struct tr_ddl_dialect {
     const char *name;
     const char *sources; /* "|"-separated dialects of the schemas it can print */
     size_t name_max;     /* bytes; what is longer would be cut there; 0 = no name that can come is */
+    bool folds_names;    /* names of columns are told apart without case, and end with no blank */
     /* Append the statements of one phase; TABLE_AFTER is called once per table (index), the others once with TR_DDL_NO_TABLE. */
     void (*build)(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t table);
 };

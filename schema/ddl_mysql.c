@@ -661,9 +661,9 @@ build_mariadb(struct tr_ddl_builder *builder, enum tr_ddl_phase phase, uint32_t 
     build(builder, phase, table);
 }
 
-const struct tr_ddl_dialect tr_ddl_mysql = { .name = "mysql",
-                                             .sources = "postgresql|mysql|mariadb",
-                                             .build = build };
-const struct tr_ddl_dialect tr_ddl_mariadb = { .name = "mariadb",
-                                               .sources = "postgresql|mysql|mariadb",
-                                               .build = build_mariadb };
+const struct tr_ddl_dialect tr_ddl_mysql = {
+    .name = "mysql", .sources = "postgresql|mysql|mariadb", .folds_names = true, .build = build
+};
+const struct tr_ddl_dialect tr_ddl_mariadb = {
+    .name = "mariadb", .sources = "postgresql|mysql|mariadb", .folds_names = true, .build = build_mariadb
+};
