@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/collation.h"
 #include "schema/convert.h"
 
 #define INDEX_BYTES \
     2912 /* for the texts of an index: InnoDB's 3,072 less what ten numbers or times beside them may take */
 #define UTF8_BYTES 4     /* of a character in utf8mb4, for limits */
 #define FRACTION_MAX 30  /* digits of a decimal of MySQL's behind the point */
+#define LABEL_MAX 63     /* bytes of a label of PostgreSQL */
 #define VARCHAR_MAX 4095 /* characters: longer ones are stored apart, as TEXT */
 
 /* Types that need no thought; the others have functions. */
@@ -77,13 +79,6 @@ same_family(const char *dialect)
     return strcmp(dialect, "mysql") == 0 || strcmp(dialect, "mariadb") == 0;
 }
 
-/* Bytes that compare as bytes, trailing blanks included: 'a', 'A' and 'a ' are three values, as at the source. */
-static const char *
-binary_collation(const struct tr_convert_target *target)
-{
-    return target->mariadb ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin";
-}
-
 static bool
 holds(const char *text, const char *word)
 {
@@ -104,14 +99,15 @@ is_foreign(const struct tr_column *column, const struct tr_convert_target *targe
 /* Its nearest in the same character set, if the target has that one. */
 static void
 collate_foreign(const struct tr_column *column, const struct tr_convert_target *target,
-                struct tr_buffer *type, struct tr_buffer *note)
+                enum tr_convert_use use, struct tr_buffer *type, struct tr_buffer *note)
 {
     const char *charset = column->charset;
     const char *was = column->collation != NULL ? column->collation : charset;
     bool binary = holds(column->collation, "_bin");
     if (charset == NULL || strcmp(charset, "utf8mb4") == 0 ||
         (target->mariadb && holds(charset, "gb18030"))) {
-        const char *nearest = binary ? binary_collation(target) : "utf8mb4_unicode_ci";
+        char nearest[64];
+        tr_collation_nearest(column->collation, target, nearest, sizeof nearest);
         tr_buffer_printf(type, "%s COLLATE %s", charset != NULL ? " CHARACTER SET utf8mb4" : "", nearest);
         tr_buffer_printf(note, "collation %s is not known to the target and becomes %s", was, nearest);
     } else if (binary) {
@@ -123,30 +119,32 @@ collate_foreign(const struct tr_column *column, const struct tr_convert_target *
         tr_buffer_printf(
             note, "collation %s is not known to the target and becomes that of its character set", was);
     }
+    if (!binary && use == TR_CONVERT_KEYED)
+        tr_buffer_text(note, "; where that takes two keys of the source for one, the second is refused");
 }
 
 /* The source's own collation where the target knows it; a PostgreSQL text compares by its bytes, unless it is citext. */
 static void
 collate(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
-        struct tr_buffer *type, struct tr_buffer *note)
+        enum tr_convert_use use, struct tr_buffer *type, struct tr_buffer *note)
 {
     const char *collation = column->collation;
     if (!same_family(dialect)) {
         bool folded = column->type_name != NULL && strcmp(column->type_name, "citext") == 0;
         tr_buffer_printf(type, " CHARACTER SET utf8mb4 COLLATE %s",
-                         folded ? "utf8mb4_unicode_ci" : binary_collation(target));
+                         folded ? tr_collation_folded(target) : tr_collation_binary(target));
         if (folded)
             tr_buffer_printf(
-                note,
-                "%scompares without case by utf8mb4_unicode_ci, which takes accents and trailing blanks for nothing too",
-                note->len > 0 ? "; " : "");
+                note, "%scompares without case by %s%s", note->len > 0 ? "; " : "",
+                tr_collation_folded(target),
+                holds(tr_collation_folded(target), "_as_") ? "" : ", which takes accents for nothing too");
         else if (collation != NULL && strcmp(collation, "C") != 0 && strcmp(collation, "POSIX") != 0)
             tr_buffer_printf(note, "%scollation %s is not carried: the target compares and orders by bytes",
                              note->len > 0 ? "; " : "", collation);
         return;
     }
     if (is_foreign(column, target)) {
-        collate_foreign(column, target, type, note);
+        collate_foreign(column, target, use, type, note);
         return;
     }
     if (column->charset != NULL)
@@ -181,7 +179,7 @@ text_type(const char *dialect, const struct tr_column *column, const struct tr_c
         if (length >= 0)
             tr_buffer_printf(note, "the target does not hold it to %d characters", length);
     }
-    collate(dialect, column, target, type, note);
+    collate(dialect, column, target, use, type, note);
 }
 
 static void
@@ -223,6 +221,30 @@ bit_type(const struct tr_column *column, struct tr_buffer *type, struct tr_buffe
                                                                           : "LONGTEXT CHARACTER SET ascii",
                      column->length);
     tr_buffer_text(note, "kept as a text of 0 and 1");
+}
+
+/* An ENUM cuts blanks at the end of its labels, and of the values that it is given. */
+static bool
+loses_labels(const struct tr_column *column)
+{
+    for (uint32_t i = 0; column->logical == TR_ENUM && i < column->nlabels; i++) {
+        size_t len = strlen(column->labels[i]);
+        if (len > 0 && column->labels[i][len - 1] == ' ')
+            return true;
+    }
+    return false;
+}
+
+/* A text in its place. */
+static void
+label_text(const char *dialect, const struct tr_column *column, const struct tr_convert_target *target,
+           enum tr_convert_use use, unsigned share, struct tr_buffer *type, struct tr_buffer *note)
+{
+    struct tr_column text = *column;
+    text.logical = TR_TEXT;
+    text.length = LABEL_MAX;
+    tr_buffer_text(note, "kept as text: an ENUM loses the blank at a label's end");
+    text_type(dialect, &text, target, use, share, type, note);
 }
 
 static void
@@ -284,9 +306,11 @@ converted(const char *dialect, const struct tr_column *column, const struct tr_c
         tr_buffer_printf(type, "DATETIME(%d)", scale);
     else if (logical == TR_UUID && target->mariadb && target->version >= 100700)
         tr_buffer_text(type, "UUID");
+    else if (loses_labels(column))
+        label_text(dialect, column, target, use, share, type, note);
     else if ((logical == TR_ENUM || logical == TR_SET) && column->nlabels > 0) {
         labels_type(column, logical == TR_ENUM ? "ENUM" : "SET", type);
-        collate(dialect, column, target, type, note);
+        collate(dialect, column, target, use, type, note);
     } else
         other_type(dialect, column, target, use, share, type, note);
 }
@@ -322,7 +346,7 @@ tr_convert_to_mysql(const char *dialect, const struct tr_column *column,
         tr_buffer_text(type, collection ? "geometrycollection" : column->native);
         if ((column->charset != NULL && strcmp(column->charset, "binary") != 0) || column->collation != NULL)
             if (column->charset == NULL || strcmp(column->charset, "binary") != 0)
-                collate(dialect, column, target, type, note);
+                collate(dialect, column, target, use, type, note);
         return;
     }
     converted(dialect, column, target, use, share, type, note);

@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from harness import matrix
 from harness.replication import drain, task_config
 from harness.wait import wait_until
 
@@ -83,3 +84,58 @@ def test_the_task_chooses_types_between_equals(source, target, tailrace):
 def test_a_rule_that_says_nothing_is_refused(source, target, tailrace, bad, part):
     result = tailrace.run("check", config=task_config(source.url, target.url, **bad), timeout=60)
     assert result.status == 2 and part in result.stderr, result
+
+
+def test_the_nearest_is_stored_by_load_and_stream(source, shop, tailrace):
+    """Also where the server would have rounded in silence, or refused without asking for the policy."""
+    types = {"n": ("numeric", "1.255", "decimal(8,2)"), "f": ("float8", "1e-7", "decimal(8,2)"), "i": ("numeric", "5.50", "int"), "w": ("numeric", "7.00", "int"),
+             "early": ("timestamptz", "'1960-01-01'", "timestamp"), "late": ("timestamptz", "'2200-01-01'", "timestamp"),
+             "u": ("text", "'a\U0001F600'", "text CHARACTER SET utf8mb3")}
+    source.sql("CREATE TYPE pad AS ENUM ('x ', 'x')")
+    source.sql(f"CREATE TABLE t (id int PRIMARY KEY, e pad, {', '.join(f'{name} {kind}' for name, (kind, _, _) in types.items())})")
+    row = f"INSERT INTO t VALUES (%d, 'x ', {', '.join(value for _, value, _ in types.values())})"
+    source.sql(row % 1)
+    config = task_config(source.url, shop.url, columns={f"public.t.{name}": to for name, (_, _, to) in types.items()}, tables={"include": ["public.t"]})
+    config["target"]["on_value"] = "clamp"
+    drain(tailrace, config)
+    source.sql(row % 2)
+    counted = drain(tailrace, config).stderr
+    assert "6 values stored otherwise" in counted, counted
+    server = shop.server.sql("SELECT version()")[0][0].split(".")
+    last = "2106-02-07 06:28:15" if (int(server[0]), int(server[1])) >= (11, 5) else "2038-01-19 03:14:07"
+    columns = "CAST(n AS CHAR), CAST(f AS CHAR), i, w, CAST(CONVERT_TZ(early, @@time_zone, '+00:00') AS CHAR), CAST(CONVERT_TZ(late, @@time_zone, '+00:00') AS CHAR), u, e"
+    for row in shop.sql(f"SELECT {columns} FROM t"):
+        assert row == ("1.26", "0.00", 6, 7, "1970-01-01 00:00:01", last, None, "x "), row
+
+
+def test_names_that_the_target_takes_for_one(source, shop, tailrace):
+    source.sql('CREATE TABLE "Both" (id int PRIMARY KEY, "Name" text, name text)')
+    source.sql('CREATE TABLE "end " (id int PRIMARY KEY)')
+    config = task_config(source.url, shop.url, tables={"include": ["public.%"]})
+    checked = tailrace.run("check", config=config, timeout=60)
+    for part in ('error: public.Both: [target-names]', 'the columns "Name" and "name" have one name', 'the name of the table "end " ends with a blank'):
+        assert checked.status == 3 and part in checked.stdout, checked
+    result = tailrace.run("run", "--stop", "drained", config=config, timeout=60)
+    assert result.status == 1 and "have one name at the target" in result.stderr and shop.sql("SHOW TABLES") == [], result
+
+
+@pytest.mark.matrix
+def test_keys_of_mysql_stay_apart_at_mariadb(mariadb_server, tailrace):
+    """MySQL's own collation tells blanks at the end and emoji apart."""
+    with matrix.mysql("9", options={"sync-binlog": 0, "innodb-flush-log-at-trx-commit": 0}) as server:
+        server.sql("CREATE DATABASE apart CHARACTER SET utf8mb4")
+        server.sql("CREATE TABLE apart.t (id int, s varchar(9) PRIMARY KEY, c varchar(9) COLLATE utf8mb4_0900_as_cs UNIQUE,"
+                   " sv varchar(9) COLLATE utf8mb4_sv_0900_ai_ci UNIQUE)")
+        server.sql("INSERT INTO apart.t VALUES (1, 'a', 'e', 'a'), (2, 'a ', 'E', 'å'), (3, '\U0001F600', 'é', 'ä'), (4, '\U0001F601', 'e ', 'a ')")
+        mariadb_server.drop_database("apart")
+        config = task_config(server.url(), mariadb_server.url(), tables={"include": ["apart.%"]})
+        try:
+            printed = tailrace.run("schema", config=config, timeout=60)
+            assert "collation utf8mb4_0900_ai_ci is not known to the target and becomes" in printed.stderr and "the second is refused" in printed.stderr, printed
+            drain(tailrace, config)
+            server.sql("INSERT INTO apart.t VALUES (5, '\U0001F602', 'd', 'ö'), (6, 'b ', 'D', 'o'), (7, 'b', 'd ', 'o ')")
+            drain(tailrace, config)
+            assert len(mariadb_server.sql("SELECT s FROM apart.t")) == 7
+        finally:
+            mariadb_server.drop_database("apart")
+            mariadb_server.drop_database("tailrace")

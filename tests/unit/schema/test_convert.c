@@ -109,6 +109,11 @@ test_keys_have_room(void **state)
     struct tr_column mood = { .name = "m", .logical = TR_ENUM, .labels = labels, .nlabels = 2 };
     assert_string_equal(to_mysql(&mood, TR_CONVERT_PLAIN, 1, true),
                         "ENUM('a','it''s') CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+    static const char *const blank[] = { "a", "a " };
+    mood.labels = blank;
+    assert_string_equal(to_mysql(&mood, TR_CONVERT_PLAIN, 1, true),
+                        "VARCHAR(63) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin");
+    assert_non_null(strstr(note_text, "blank"));
 }
 
 /* A collation that the other of the two lacks becomes one of the same character set, if that is there. */
@@ -126,10 +131,20 @@ test_collations_that_the_other_lacks(void **state)
         { "latin1", "latin1_nopad_bin", false, "varchar(9) CHARACTER SET latin1 COLLATE latin1_bin" },
         { "ucs2", "ucs2_uca1400_ai_ci", false, "varchar(9) CHARACTER SET ucs2" },
         { "utf8mb4", "utf8mb4_uca1400_ai_ci", false,
-          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci" },
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci" },
+        { "utf8mb4", "utf8mb4_uca1400_swedish_nopad_as_ci", false,
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_sv_0900_as_cs" },
+        { "utf8mb4", "utf8mb4_general_nopad_ci", false,
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci" },
+        { "utf8mb4", "utf8mb4_thai_520_w2", false,
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci" },
+        { "utf8mb4", "utf8mb4_0900_ai_ci", true,
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_nopad_ai_ci" },
+        { "utf8mb4", "utf8mb4_de_pb_0900_as_cs", true,
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_german2_nopad_as_cs" },
         { "utf8mb4", "utf8mb4_0900_bin", true, "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" },
         { "gb18030", "gb18030_chinese_ci", true,
-          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci" },
+          "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_uca1400_nopad_ai_ci" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct tr_column column = { .name = "c", .logical = TR_TEXT, .length = 9 };
