@@ -431,6 +431,32 @@ write_computed(struct tr_ddl_builder *b, const struct tr_table *table)
     tr_buffer_fini(&note);
 }
 
+/*
+ * The key that a counting column needs from the beginning: the source's own, where that is one of this column alone. Any other gets a name that no index of the source has, for
+ * one that is there under its name is not made again.
+ */
+static void
+write_counting_key(struct tr_ddl_builder *b, const struct tr_table *table, int counting)
+{
+    const char *column = table->relation->columns[counting].name, *name = column;
+    for (uint32_t i = 0; i < table->nobjects; i++) {
+        const struct tr_object *object = &table->objects[i];
+        bool index = object->kind == TR_OBJECT_UNIQUE || object->kind == TR_OBJECT_INDEX;
+        if (index && tr_my_ddl_is_family(b) && object->native != NULL && object->ncolumns == 1 &&
+            !object->has_expression && object->columns[0] == counting) {
+            tr_buffer_printf(&b->text, ", %s", object->native);
+            return;
+        }
+        if (index && strcasecmp(object->name, column) == 0)
+            name = tr_name_joined(&b->ddl->arena, b->schema, table->relation, column, TR_NAME_MYSQL);
+    }
+    tr_buffer_text(&b->text, ", KEY ");
+    tr_my_ddl_identifier(&b->text, name);
+    tr_buffer_text(&b->text, " (");
+    tr_my_ddl_identifier(&b->text, column);
+    tr_buffer_byte(&b->text, ')');
+}
+
 static void
 write_primary_key(struct tr_ddl_builder *b, const struct tr_table *table, int counting)
 {
@@ -443,11 +469,8 @@ write_primary_key(struct tr_ddl_builder *b, const struct tr_table *table, int co
         tr_my_ddl_identifier(&b->text, relation->columns[relation->keys[k]].name);
     }
     tr_buffer_text(&b->text, own == NULL && relation->nkeys > 0 ? ")" : "");
-    if (counting >= 0 && (relation->nkeys == 0 || relation->keys[0] != counting)) {
-        tr_buffer_text(&b->text, ", KEY (");
-        tr_my_ddl_identifier(&b->text, relation->columns[counting].name);
-        tr_buffer_byte(&b->text, ')');
-    }
+    if (counting >= 0 && (relation->nkeys == 0 || relation->keys[0] != counting))
+        write_counting_key(b, table, counting);
 }
 
 static void

@@ -119,6 +119,15 @@ def test_names_that_the_target_takes_for_one(source, shop, tailrace):
     assert result.status == 1 and "have one name at the target" in result.stderr and shop.sql("SHOW TABLES") == [], result
 
 
+def test_a_counter_that_is_unique_stays_so(source, shop, tailrace):
+    """Its index has the name that the server gives the key which a counting column needs."""
+    source.sql("CREATE TABLE t (id int PRIMARY KEY, n serial)")
+    source.sql("CREATE UNIQUE INDEX n ON t (n)")
+    drain(tailrace, task_config(source.url, shop.url, tables={"include": ["public.t"]}))
+    assert shop.sql("SELECT count(*) FROM information_schema.statistics WHERE table_schema = %s AND table_name = 't' AND column_name = 'n' AND non_unique = 0",
+                    (shop.name,)) == [(1,)]
+
+
 @pytest.mark.matrix
 def test_keys_of_mysql_stay_apart_at_mariadb(mariadb_server, tailrace):
     """MySQL's own collation tells blanks at the end and emoji apart."""
@@ -126,6 +135,7 @@ def test_keys_of_mysql_stay_apart_at_mariadb(mariadb_server, tailrace):
         server.sql("CREATE DATABASE apart CHARACTER SET utf8mb4")
         server.sql("CREATE TABLE apart.t (id int, s varchar(9) PRIMARY KEY, c varchar(9) COLLATE utf8mb4_0900_as_cs UNIQUE,"
                    " sv varchar(9) COLLATE utf8mb4_sv_0900_ai_ci UNIQUE)")
+        server.sql("CREATE TABLE apart.counted (id int PRIMARY KEY, n int UNIQUE AUTO_INCREMENT)")
         server.sql("INSERT INTO apart.t VALUES (1, 'a', 'e', 'a'), (2, 'a ', 'E', 'å'), (3, '\U0001F600', 'é', 'ä'), (4, '\U0001F601', 'e ', 'a ')")
         mariadb_server.drop_database("apart")
         config = task_config(server.url(), mariadb_server.url(), tables={"include": ["apart.%"]})
@@ -136,6 +146,7 @@ def test_keys_of_mysql_stay_apart_at_mariadb(mariadb_server, tailrace):
             server.sql("INSERT INTO apart.t VALUES (5, '\U0001F602', 'd', 'ö'), (6, 'b ', 'D', 'o'), (7, 'b', 'd ', 'o ')")
             drain(tailrace, config)
             assert len(mariadb_server.sql("SELECT s FROM apart.t")) == 7
+            assert mariadb_server.sql("SHOW INDEX FROM apart.counted WHERE Column_name = 'n' AND NOT Non_unique")
         finally:
             mariadb_server.drop_database("apart")
             mariadb_server.drop_database("tailrace")
