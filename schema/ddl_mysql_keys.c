@@ -455,7 +455,11 @@ build_own_index(struct tr_ddl_builder *b, uint32_t index, const struct tr_object
     }
     tr_buffer_text(&b->text, "ALTER TABLE ");
     tr_my_ddl_table_name(b, table);
-    tr_buffer_printf(&b->text, " ADD %s", object->native);
+    size_t len = strlen(object->native);
+    if (!b->target.mariadb && ends(object->native, &len, " IGNORED")) /* by the optimizer; MariaDB's word */
+        tr_buffer_printf(&b->text, " ADD %.*s INVISIBLE", (int)len, object->native);
+    else
+        tr_buffer_printf(&b->text, " ADD %s", object->native);
     add_index(b, index, object, object->name,
               !same && (object->has_expression || strncmp(object->native, "FULLTEXT", 8) == 0 ||
                         strncmp(object->native, "SPATIAL", 7) == 0 || is_hashed(object)));

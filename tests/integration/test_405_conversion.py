@@ -150,3 +150,10 @@ def test_keys_of_mysql_stay_apart_at_mariadb(mariadb_server, tailrace):
         finally:
             mariadb_server.drop_database("apart")
             mariadb_server.drop_database("tailrace")
+
+
+def test_an_index_that_mariadb_ignores(shop, tailrace):
+    """Only what is printed for MySQL, which has another word for it."""
+    shop.sql("CREATE TABLE t (id int PRIMARY KEY, a int, KEY k (a) IGNORED)")
+    printed = tailrace.run("schema", config=task_config(shop.url, "mysql://root@127.0.0.1:1/", tables={"include": ["%.t"]}), timeout=60)
+    assert printed.status == 0 and "ADD KEY `k` (`a`) INVISIBLE" in printed.stdout, printed
