@@ -80,7 +80,8 @@ struct table {
     bool unwanted;                /* the task does not want it: nothing is known of it */
     uint32_t slot;                /* where the batch in hand keeps its reference, a guess that is checked */
     struct tr_relation *relation; /* one reference; NULL until a row of it came */
-    struct step *steps;           /* `logged` of them */
+    struct tr_relation *used; /* another one: the shape of the last row that was wanted; NULL = none yet */
+    struct step *steps;       /* `logged` of them */
     uint16_t
         logged; /* columns of its rows in the log: those of the relation, and those that MariaDB has for itself (history.c) */
     uint16_t row_end; /* 1 + the column that tells until when a row held; 0 = the table keeps no history */
@@ -232,12 +233,13 @@ int binlog_reshaped(struct binlog *d, const struct binlog_frame *f, const struct
                     struct tr_error *err);
 struct table *binlog_table(struct binlog *d, const char *database, size_t database_len, const char *name,
                            size_t name_len);
+/* The relation is made to fit the last table map. */
+int binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_error *err);
 /*
- * The relation is made to fit the last table map; *flags gets TR_DECODED_ROW when a schema event was
- * added.
+ * A row of it is wanted: when the last such row had another shape, a schema event says so first, and *flags gets TR_DECODED_ROW. Not said of rows that a table's own
+ * cut contains: the target was loaded with what they led to.
  */
-int binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags,
-                   struct tr_error *err);
+void binlog_use(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags);
 /* A relation without columns for a table of which no row was seen. */
 int binlog_relation_by_name(struct binlog *d, struct table *table, struct tr_error *err);
 void binlog_hold(struct binlog_frame *f, struct table *table);

@@ -464,6 +464,7 @@ add_truncate(struct binlog *d, struct binlog_frame *f, const struct query *q, st
         return 0;
     struct tr_relation **list = tr_arena_alloc(&f->batch->arena, sizeof(struct tr_relation *));
     list[0] = relation;
+    binlog_use(d, f, table, &(int){ 0 });
     binlog_hold(f, table);
     struct tr_event *event = binlog_add_event(d, f, TR_TRUNCATE);
     event->relation = relation;

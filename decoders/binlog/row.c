@@ -351,7 +351,7 @@ find_table(struct binlog *d, struct binlog_frame *f, struct table **table, uint8
         return binlog_fail(d, f, err, "no table map has told what table %llu is", (unsigned long long)id);
     if (found->unwanted)
         return 0;
-    if ((found->stale || found->relation == NULL) && (rc = binlog_refresh(d, f, found, flags, err)) < 0)
+    if ((found->stale || found->relation == NULL) && (rc = binlog_refresh(d, f, found, err)) < 0)
         return rc;
     struct tr_relation *relation = found->relation;
     const struct tr_decoder_hooks *hooks = &d->base.config.hooks;
@@ -359,6 +359,8 @@ find_table(struct binlog *d, struct binlog_frame *f, struct table **table, uint8
     if (wanted && atomic_load_explicit(&relation->guarded, memory_order_relaxed) && hooks->wanted != NULL)
         wanted = hooks->wanted(hooks->arg, relation, txn);
     *table = wanted ? found : NULL;
+    if (wanted)
+        binlog_use(d, f, found, flags);
     return 0;
 }
 

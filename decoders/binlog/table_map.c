@@ -30,6 +30,7 @@ binlog_release_tables(struct binlog *d)
         for (struct table *t = d->buckets[i], *next; t != NULL; t = next) {
             next = t->next;
             tr_relation_unref(t->relation);
+            tr_relation_unref(t->used);
             free(t->steps);
             free(t->wire);
             free(t->database);
@@ -260,16 +261,6 @@ introduce(struct binlog *d, struct tr_relation *relation, const struct tr_relati
     return hooks->relation != NULL ? hooks->relation(hooks->arg, relation, previous, err) : 0;
 }
 
-static void
-add_schema_event(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_relation *previous)
-{
-    tr_batch_hold(f->batch, previous);
-    binlog_hold(f, table);
-    struct tr_event *event = binlog_add_event(d, f, TR_SCHEMA);
-    event->relation = table->relation;
-    event->schema.previous = previous;
-}
-
 static int
 build(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_relation *relation,
       struct step **steps, struct tr_error *err)
@@ -314,9 +305,26 @@ same_table(const struct tr_relation *a, const struct tr_relation *b)
     return true;
 }
 
+void
+binlog_use(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags)
+{
+    struct tr_relation *previous = table->used;
+    if (previous == table->relation)
+        return;
+    table->used = tr_relation_ref(table->relation);
+    if (previous != NULL && previous->ncolumns > 0 && !same_table(previous, table->relation)) {
+        tr_batch_hold(f->batch, previous);
+        binlog_hold(f, table);
+        struct tr_event *event = binlog_add_event(d, f, TR_SCHEMA);
+        event->relation = table->relation;
+        event->schema.previous = previous;
+        *flags |= TR_DECODED_ROW;
+    }
+    tr_relation_unref(previous);
+}
+
 int
-binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, int *flags,
-               struct tr_error *err)
+binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, struct tr_error *err)
 {
     struct tr_relation *relation = new_relation(table), *previous = table->relation;
     struct step *steps = NULL;
@@ -331,10 +339,6 @@ binlog_refresh(struct binlog *d, struct binlog_frame *f, struct table *table, in
     table->relation = relation;
     table->stale = false;
     table->slot = UINT32_MAX;
-    if (previous != NULL && previous->ncolumns > 0 && !relation->skip && !same_table(previous, relation)) {
-        add_schema_event(d, f, table, previous);
-        *flags |= TR_DECODED_ROW;
-    }
     tr_relation_unref(previous);
     return 0;
 }

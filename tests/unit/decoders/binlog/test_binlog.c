@@ -118,13 +118,14 @@ savepoints_have_no_case(void **state)
     log_close(&log);
 }
 
+static const uint8_t wider[] = { 5,  0, 0, 0, 0, 0, 1, 0, 1,  'm', 0, 1, 't', 0, 2,   8, 15, 2,
+                                 40, 0, 2, 1, 1, 0, 2, 1, 45, 4,   4, 1, 'a', 1, 'b', 8, 1,  0 };
+static const uint8_t wider_rows[] = { 5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 'x' };
+
 /* The table was altered before the transaction that is undone: what its first row told of that is still true. */
 static void
 a_shape_is_told_although_its_row_is_undone(void **state)
 {
-    static const uint8_t wider[] = { 5,  0, 0, 0, 0, 0, 1, 0, 1,  'm', 0, 1, 't', 0, 2,   8, 15, 2,
-                                     40, 0, 2, 1, 1, 0, 2, 1, 45, 4,   4, 1, 'a', 1, 'b', 8, 1,  0 };
-    static const uint8_t rows[] = { 5, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 3, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 'x' };
     (void)state;
     struct log log = log_open(NULL);
     log_feed_query(&log, "m", "BEGIN");
@@ -132,12 +133,53 @@ a_shape_is_told_although_its_row_is_undone(void **state)
     log_feed_query(&log, "m", "COMMIT");
     log_feed_query(&log, "m", "BEGIN");
     assert_int_equal(log_feed(&log, 19, 0, wider, sizeof wider), 0);
-    assert_int_equal(log_feed(&log, 30, 0, rows, sizeof rows), TR_DECODED_ROW);
+    assert_int_equal(log_feed(&log, 30, 0, wider_rows, sizeof wider_rows), TR_DECODED_ROW);
     assert_int_equal(log_feed_query(&log, "m", "ROLLBACK"), TR_DECODED_COMMIT);
     assert_int_equal(log.batch->nevents, 2);
     assert_int_equal(log.batch->events[1].kind, TR_SCHEMA);
     assert_int_equal(log.batch->txns[1].nevents, 1);
     assert_int_equal(log.batch->rows, 1);
+    log_close(&log);
+}
+
+static int
+guard(void *arg, struct tr_relation *relation, const struct tr_relation *previous, struct tr_error *err)
+{
+    (void)previous, (void)err;
+    atomic_store(&relation->guarded, *(const bool *)arg);
+    return 0;
+}
+
+static bool
+is_past_cut(void *arg, const struct tr_relation *relation, const struct tr_txn *txn)
+{
+    (void)relation, (void)txn;
+    return !*(const bool *)arg;
+}
+
+/* The target was loaded with what they led to. */
+static void
+shapes_before_the_cut_of_their_table_are_not_told(void **state)
+{
+    (void)state;
+    bool guarded = true;
+    struct log log = { .order = 4 };
+    struct tr_decoder_config config = { .hooks = { &guarded, guard, is_past_cut } };
+    assert_int_equal(tr_binlog_decoder.open(&config, &log.decoder, &log.err), 0);
+    log.batch = tr_batch_new();
+    log_feed_query(&log, "m", "BEGIN");
+    log_feed_insert(&log, 1);
+    assert_int_equal(log_feed(&log, 19, 0, wider, sizeof wider), 0);
+    assert_int_equal(log_feed(&log, 30, 0, wider_rows, sizeof wider_rows), 0);
+    assert_int_equal(log.batch->nevents, 0);
+    guarded = false;
+    log_feed_insert(&log, 2);
+    assert_int_equal(log.batch->nevents, 1);
+    assert_int_equal(log.batch->events[0].kind, TR_INSERT);
+    assert_int_equal(log_feed(&log, 19, 0, wider, sizeof wider), 0);
+    assert_int_equal(log_feed(&log, 30, 0, wider_rows, sizeof wider_rows), TR_DECODED_ROW);
+    assert_int_equal(log.batch->nevents, 3);
+    assert_int_equal(log.batch->events[1].kind, TR_SCHEMA);
     log_close(&log);
 }
 
@@ -530,6 +572,7 @@ main(void)
         cmocka_unit_test(what_is_not_known_is_refused),
         cmocka_unit_test(checksums_are_checked),
         cmocka_unit_test(offsets_pass_four_gigabytes),
+        cmocka_unit_test(shapes_before_the_cut_of_their_table_are_not_told),
         cmocka_unit_test(file_numbers),
         cmocka_unit_test(the_catalogue_completes_a_shape),
         cmocka_unit_test(rows_that_are_over_are_left_out),
