@@ -55,6 +55,18 @@ struct tr_ddl_rename {
     const char *from, *to;
 };
 
+/* What a TIMESTAMP of few words is: one that is NOT NULL and changes by itself (implicit), or what its words say. */
+enum tr_ddl_timestamps { TR_TIMESTAMPS_NOT_TOLD = 0, TR_TIMESTAMPS_IMPLICIT, TR_TIMESTAMPS_EXPLICIT };
+
+/* What else of its session changes what a statement means. */
+struct tr_ddl_settings {
+    /* numbers of the collations that it gave their character sets by itself, "45,33"; NULL = not told */
+    const char *collations;
+    uint16_t increment, increment_offset; /* auto_increment_...; 0 = not told, 1 */
+    uint16_t locale;                      /* lc_time_names, as the server's number */
+    uint8_t timestamps;                   /* explicit_defaults_for_timestamp: enum tr_ddl_timestamps */
+};
+
 /* What ALTER TABLE does to a column. */
 enum tr_ddl_action {
     TR_DDL_ADD,
@@ -114,6 +126,7 @@ struct tr_event {
             const char *time_zone; /* of its session, as the server spells it; NULL = not told */
             int64_t began_us;      /* what CURRENT_TIMESTAMP was to it, microseconds since 1970 */
             int64_t sql_mode;      /* of its session, as the server's number; -1 = not told */
+            const struct tr_ddl_settings *settings; /* of its session; NULL = not told */
             struct tr_ddl_table
                 *tables; /* whose names stand in the text, in its order; the one that changes first */
             uint32_t ntables;
@@ -130,9 +143,7 @@ struct tr_event {
             bool
                 counts; /* a new column is AUTO_INCREMENT: rows that are there are numbered in the order of their key, and without one in the order in which they were written */
             bool reshapes; /* which column stands where, or is of which type, may be another than before */
-            int8_t
-                explicit_timestamps; /* a TIMESTAMP without more words may be NULL and does not change by itself (explicit_defaults_for_timestamp); -1 = not told */
-            uint8_t verb;            /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
+            uint8_t verb;  /* enum tr_ddl_verb; TR_VERB_OTHER: nothing is known of its tables */
         } ddl;
     };
 };

@@ -26,7 +26,6 @@ add(struct definitions *d, const char *database, const char *text, const struct 
     event->ddl.database = tr_arena_strdup(arena, database);
     event->ddl.text = tr_arena_strdup(arena, text);
     event->ddl.sql_mode = -1;
-    event->ddl.explicit_timestamps = -1;
     event->ddl.verb = (uint8_t)verb;
     if (relation != NULL) {
         struct tr_ddl_table *table = tr_arena_zalloc(arena, sizeof *table);

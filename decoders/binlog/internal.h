@@ -204,6 +204,25 @@ int binlog_peek_xa_prepare(struct binlog_frame *f, struct tr_frame_peek *peek);
 void binlog_xid_text(struct tr_frame_peek *peek, uint32_t format, const uint8_t *gtrid, size_t gtrid_len,
                      const uint8_t *bqual, size_t bqual_len);
 
+/* session.c: what a query event says of the session that ran its statement. */
+struct binlog_session {
+    uint32_t collation; /* of the client, 0 = not told */
+    uint32_t micros;    /* of the second in which it began */
+    uint32_t flags;     /* what they mean differs between servers */
+    int64_t sql_mode;   /* -1 = not told */
+    const char *time_zone;
+    size_t time_zone_len;
+    const uint8_t *collations; /* MariaDB: of character sets, pairs of uint16 */
+    uint8_t ncollations;
+    uint8_t timestamps;         /* MySQL: enum tr_ddl_timestamps */
+    uint16_t utf8mb4_collation; /* MySQL; 0 = not told */
+    uint16_t increment, increment_offset, locale;
+};
+void binlog_read_session(struct binlog_session *s, struct tr_cursor cur);
+/* Into a TR_DDL event of the frame's batch. */
+void binlog_give_session(const struct binlog *d, struct binlog_frame *f, const struct binlog_session *s,
+                         struct tr_event *event);
+
 /* query.c */
 event_reader binlog_read_query;
 int binlog_peek_query(struct binlog *d, struct binlog_frame *f, struct tr_frame_peek *peek,

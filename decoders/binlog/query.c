@@ -9,8 +9,6 @@
 #include "core/memory.h"
 #include "decoders/binlog/internal.h"
 
-#define EXPLICIT_TIMESTAMPS (1 << 24) /* of MariaDB's flags */
-
 /* A query event, taken apart. `text` is not NUL-terminated. */
 struct query {
     const char *database;
@@ -18,74 +16,9 @@ struct query {
     const char *text;
     size_t len;
     uint32_t thread_id;
-    uint32_t collation;         /* of the client, 0 = not told */
-    uint32_t micros;            /* of the second in which it began */
-    int64_t sql_mode;           /* -1 = not told */
-    int64_t flags;              /* of the session, -1 = not told */
-    int8_t explicit_timestamps; /* MySQL; -1 = not told */
-    const char *time_zone;
-    size_t time_zone_len;
+    struct binlog_session session;
     uint8_t *malloced; /* holds the text of a compressed one */
 };
-
-static void
-skip_strings(struct tr_cursor *cur, unsigned count)
-{
-    while (count-- > 0)
-        while (!cur->failed && tr_cursor_u8(cur) != 0)
-            continue;
-}
-
-/*
- * Status variables: a byte that says which, then its value; in no order that could be relied on. Behind one that is not known nothing can be read. Sources:
- * "Query_event" of MySQL's and MariaDB's documentation.
- */
-static void
-read_variables(struct query *q, struct tr_cursor cur)
-{
-    enum { ALL_DATABASES = 254 };
-    q->sql_mode = q->flags = q->explicit_timestamps = -1;
-    while (!cur.failed && tr_cursor_left(&cur) > 0) {
-        unsigned count;
-        switch (tr_cursor_u8(&cur)) {
-        case 0: q->flags = (int64_t)tr_cursor_le(&cur, 4); break;
-        case 1: q->sql_mode = (int64_t)tr_cursor_le(&cur, 8); break;
-        case 2: tr_cursor_bytes(&cur, tr_cursor_u8(&cur) + 1U); break; /* catalog with NUL */
-        case 3: tr_cursor_bytes(&cur, 4); break;                       /* auto_increment */
-        case 4:                                                        /* client, connection, server */
-            q->collation = (uint32_t)tr_cursor_le(&cur, 2);
-            tr_cursor_bytes(&cur, 4);
-            break;
-        case 5:
-            q->time_zone_len = tr_cursor_u8(&cur);
-            q->time_zone = (const char *)tr_cursor_bytes(&cur, q->time_zone_len);
-            break;
-        case 6: tr_cursor_bytes(&cur, tr_cursor_u8(&cur)); break; /* catalog */
-        case 7:                                                   /* language of names of days */
-        case 8: tr_cursor_bytes(&cur, 2); break;                  /* collation of the database */
-        case 9: tr_cursor_bytes(&cur, 8); break;                  /* tables of a multi-table update */
-        case 10: tr_cursor_bytes(&cur, 4); break;                 /* length of LOAD DATA's file */
-        case 11:                                                  /* definer: user, host */
-            tr_cursor_bytes(&cur, tr_cursor_u8(&cur));
-            tr_cursor_bytes(&cur, tr_cursor_u8(&cur));
-            break;
-        case 12: /* databases that are changed */
-            count = tr_cursor_u8(&cur);
-            skip_strings(&cur, count == ALL_DATABASES ? 0 : count);
-            break;
-        case 13: /* MySQL and MariaDB: microseconds */
-        case 128: q->micros = (uint32_t)tr_cursor_le(&cur, 3); break;
-        case 16: q->explicit_timestamps = tr_cursor_u8(&cur) != 0; break;
-        case 17: tr_cursor_bytes(&cur, 8); break; /* number of the DDL's transaction */
-        case 18: tr_cursor_bytes(&cur, 2); break; /* default collation of utf8mb4 */
-        case 19:                                  /* sql_require_primary_key */
-        case 20: tr_cursor_bytes(&cur, 1); break; /* default_table_encryption */
-        default: return;
-        }
-    }
-    if (cur.failed)
-        q->time_zone = NULL;
-}
 
 /*
  * Query: uint32 thread, uint32 seconds it took, uint8 length of the database's name, uint16 error, uint16
@@ -105,7 +38,7 @@ parse_query(struct binlog *d, struct binlog_frame *f, struct query *q, struct tr
     tr_cursor_u8(&f->cur);
     if (f->cur.failed)
         return binlog_fail(d, f, err, "it ends too early");
-    read_variables(q, tr_cursor(variables, variables_len));
+    binlog_read_session(&q->session, tr_cursor(variables, variables_len));
     if (f->type == EVENT_QUERY_COMPRESSED) {
         int rc = binlog_uncompress(d, f, &q->malloced, &q->len, err);
         q->text = (const char *)q->malloced;
@@ -505,7 +438,7 @@ find_offset(struct binlog *d, struct tr_arena *arena, struct tr_event *event, st
 static int
 add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct tr_error *err)
 {
-    const struct charset *charset = q->collation != 0 ? binlog_charset(q->collation) : NULL;
+    const struct charset *charset = q->session.collation != 0 ? binlog_charset(q->session.collation) : NULL;
     struct tr_arena *arena = &f->batch->arena;
     const char *text;
     if (charset == NULL || charset->kind == CHARSET_UTF8 || charset->kind == CHARSET_BINARY) {
@@ -523,12 +456,7 @@ add_ddl(struct binlog *d, struct binlog_frame *f, const struct query *q, struct 
     struct tr_event *event = binlog_add_event(d, f, TR_DDL);
     event->ddl.database = tr_arena_copy(arena, q->database, q->database_len);
     event->ddl.text = text;
-    event->ddl.time_zone = q->time_zone != NULL ? tr_arena_copy(arena, q->time_zone, q->time_zone_len) : NULL;
-    event->ddl.began_us = (int64_t)f->timestamp * 1000000 + (q->micros < 1000000 ? q->micros : 0);
-    event->ddl.sql_mode = q->sql_mode;
-    event->ddl.explicit_timestamps = q->explicit_timestamps;
-    if (strstr(d->server_version, "MariaDB") != NULL && q->flags >= 0) /* it is among the flags */
-        event->ddl.explicit_timestamps = (q->flags & EXPLICIT_TIMESTAMPS) != 0;
+    binlog_give_session(d, f, &q->session, event);
     int rc = find_offset(d, arena, event, err);
     if (rc < 0)
         return rc;

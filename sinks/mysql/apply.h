@@ -245,6 +245,13 @@ int tr_my_carry_statement(struct tr_mysql_sink *sink, const struct tr_sql_group 
 /* gone.c: a source of another engine drops a table that the target keeps, or makes one where it has done so: that is refused. Forgotten when the table is loaded again. */
 int tr_my_note_gone(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err);
 int tr_my_forget_gone(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err);
+/*
+ * session.c: the connection for statements takes the settings of the source's session, as far as they change what the statement means, and gets its own back. Where one that `sql` needs
+ * cannot be had, that is refused.
+ */
+int tr_my_take_session(struct tr_mysql_sink *sink, const struct tr_event *event, const char *sql,
+                       struct tr_error *err);
+int tr_my_leave_session(struct tr_mysql_sink *sink, const struct tr_event *event, struct tr_error *err);
 /* look.c: a hash of how the event's tables look at the target, without their counters; where tables are exchanged, of which they are as well. */
 int tr_my_look(struct tr_mysql_sink *sink, const struct tr_event *event, uint64_t *shape,
                struct tr_error *err);
@@ -255,7 +262,7 @@ int tr_my_look(struct tr_mysql_sink *sink, const struct tr_event *event, uint64_
 int tr_my_copies(struct tr_mysql_sink *sink, const struct tr_sql_group *group, const struct tr_event *event,
                  struct tr_error *err);
 /*
- * ALTER TABLE `of` and the clauses, under its target's name, in the session of `session` (moment, zone, sql_mode or -1), at most once like a statement of the source. part: tells several at one
+ * ALTER TABLE `of` and the clauses, under its target's name, in the session of `session`, at most once like a statement of the source. part: tells several at one
  * place of the log apart.
  */
 int tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *group,

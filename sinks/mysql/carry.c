@@ -307,99 +307,6 @@ failed(struct carry *c, unsigned number, bool begun, uint64_t before, struct tr_
 }
 
 static int
-set_zone(struct carry *c, const char *zone, struct tr_error *err)
-{
-    tr_buffer_reset(&c->text);
-    tr_buffer_text(&c->text, "SET SESSION time_zone = ");
-    tr_mysql_literal(&c->text, zone, strlen(zone));
-    return tr_mysql_query(c->sink->meta, c->text.data, NULL, err);
-}
-
-/* SYSTEM is the zone of each server's own machine, and zones by name are tables that this one may not have: then what it was off UTC at that moment. */
-static int
-take_zone(struct carry *c, struct tr_error *err)
-{
-    const struct tr_event *event = c->event;
-    bool system = strcasecmp(event->ddl.time_zone, "SYSTEM") == 0;
-    if (!system || event->ddl.offset == NULL) {
-        int rc = set_zone(c, event->ddl.time_zone, err);
-        if (rc == 0 || err->class == TR_RETRY || event->ddl.offset == NULL)
-            return rc < 0 && err->class != TR_RETRY ? 0 : rc;
-    }
-    return set_zone(c, event->ddl.offset, err);
-}
-
-static int
-refuse_implicit(struct carry *c, struct tr_error *err)
-{
-    const char *value = c->event->ddl.explicit_timestamps ? "ON" : "OFF";
-    tr_fail(
-        err, TR_REFUSED,
-        "a TIMESTAMP means something else at the source (explicit_defaults_for_timestamp = %s), and the target does not let it be set: %.300s",
-        value, c->sql.data);
-    return tr_error_hint(
-        err,
-        "grant the target's account SESSION_VARIABLES_ADMIN (MySQL), or set explicit_defaults_for_timestamp = %s there; then start again",
-        value);
-}
-
-/* Whether a TIMESTAMP of few words may be NULL, and whether it takes the time of each change by itself. Some servers let nobody say so for his session. */
-static int
-take_timestamps(struct carry *c, struct tr_error *err)
-{
-    char sql[96], *now = NULL;
-    int wanted = c->event->ddl.explicit_timestamps;
-    MYSQL *conn = c->sink->meta;
-    if (wanted < 0)
-        return 0;
-    snprintf(sql, sizeof sql, "SET SESSION explicit_defaults_for_timestamp = %d", wanted);
-    int rc = tr_mysql_query(conn, sql, NULL, err);
-    if (rc == 0 || err->class == TR_RETRY)
-        return rc;
-    rc = tr_mysql_query_text(conn, "SELECT @@explicit_defaults_for_timestamp", &now, err);
-    bool same = rc < 0 || now == NULL || atoi(now) == wanted;
-    free(now);
-    if (rc < 0 && err->class == TR_RETRY)
-        return rc;
-    tr_error_clear(err);
-    return same || strcasestr(c->sql.data, "timestamp") == NULL ? 0 : refuse_implicit(c, err);
-}
-
-/*
- * As in the session that ran it at the source, like a replica: what CURRENT_TIMESTAMP is (new columns get it in the rows that are there), in which zone, and how the text
- * is to be read. A mode that this server does not have is left out.
- */
-static int
-take_session(struct carry *c, struct tr_error *err)
-{
-    char sql[96];
-    struct tr_error ignored;
-    const struct tr_event *event = c->event;
-    MYSQL *conn = c->sink->meta;
-    snprintf(sql, sizeof sql, "SET SESSION timestamp = %" PRId64 ".%06" PRId64, event->ddl.began_us / 1000000,
-             event->ddl.began_us % 1000000);
-    int rc = event->ddl.began_us > 0 ? tr_mysql_query(conn, sql, NULL, err) : 0;
-    if (rc == 0 && event->ddl.time_zone != NULL)
-        rc = take_zone(c, err);
-    if (rc == 0 && event->ddl.sql_mode >= 0) {
-        snprintf(sql, sizeof sql, "SET SESSION sql_mode = %" PRId64, event->ddl.sql_mode);
-        tr_mysql_query(conn, sql, NULL, &ignored);
-    }
-    return rc == 0 ? take_timestamps(c, err) : rc;
-}
-
-static int
-leave_session(struct carry *c, struct tr_error *err)
-{
-    if (c->event->ddl.explicit_timestamps == 0)
-        tr_my_explicit_timestamps(c->sink->meta);
-    return tr_mysql_query(
-        c->sink->meta,
-        "SET SESSION timestamp = DEFAULT, time_zone = '+00:00', sql_mode = '" TR_MYSQL_SQL_MODE "'", NULL,
-        err);
-}
-
-static int
 limit_wait(struct carry *c, struct tr_error *err)
 {
     char sql[80];
@@ -422,7 +329,7 @@ run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
     if (rc < 0)
         return rc;
     TR_FAILPOINT("sink.mysql.ddl.before");
-    rc = take_session(c, err);
+    rc = tr_my_take_session(c->sink, c->event, c->sql.data, err);
     if (rc < 0)
         return rc;
     rc = mysql_real_query(c->sink->meta, c->sql.data, (unsigned long)c->sql.len) != 0
@@ -431,7 +338,7 @@ run(struct carry *c, bool begun, uint64_t before, struct tr_error *err)
     unsigned number = rc < 0 ? mysql_errno(c->sink->meta) : 0;
     /* also before a failure is looked into: a table is shown in other words under another sql_mode and time zone */
     struct tr_error left;
-    if (leave_session(c, &left) < 0 && rc == 0) {
+    if (tr_my_leave_session(c->sink, c->event, &left) < 0 && rc == 0) {
         *err = left;
         return -(int)err->class;
     }
@@ -605,7 +512,7 @@ tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *group
     own.ddl.time_zone = session->ddl.time_zone;
     own.ddl.offset = session->ddl.offset;
     own.ddl.sql_mode = session->ddl.sql_mode;
-    own.ddl.explicit_timestamps = session->ddl.explicit_timestamps;
+    own.ddl.settings = session->ddl.settings;
     tr_buffer_init(&c.sql, TR_BUFFER_MAX);
     tr_buffer_init(&c.text, TR_BUFFER_MAX);
     name_place(&c, part);
@@ -626,7 +533,8 @@ carry_columns(struct tr_mysql_sink *sink, const struct tr_sql_group *group, cons
     struct tr_my_table *table = NULL;
     struct tr_buffer clauses;
     bool any = false;
-    session.ddl.sql_mode = session.ddl.explicit_timestamps = -1; /* the words are ours */
+    session.ddl.sql_mode = -1; /* the words are ours */
+    session.ddl.settings = NULL;
     int rc = tr_my_table_read(sink->meta, of->target_schema, of->target_name, &table, err);
     if (rc < 0 || table == NULL)
         return rc;

@@ -8,6 +8,7 @@
  */
 #include <mysqld_error.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,12 +18,14 @@
 
 static const char make_statements[] =
     "CREATE TABLE IF NOT EXISTS tailrace.copy_statement (number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL, copy VARCHAR(130) NOT NULL,"
-    " clauses LONGTEXT NOT NULL, began_us BIGINT NOT NULL, sql_mode BIGINT NOT NULL, time_zone VARCHAR(64), utc_offset VARCHAR(8), KEY (task, copy))"
+    " clauses LONGTEXT NOT NULL, began_us BIGINT NOT NULL, sql_mode BIGINT NOT NULL, time_zone VARCHAR(64), utc_offset VARCHAR(8), settings VARCHAR(2000), KEY (task, copy))"
     " ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 static const char make_sql[] =
     "CREATE TABLE IF NOT EXISTS tailrace.copy_column (task VARCHAR(128) NOT NULL, copy VARCHAR(130) NOT NULL, name VARCHAR(64) NOT NULL,"
     " definition LONGTEXT NOT NULL, began_us BIGINT NOT NULL, time_zone VARCHAR(64), utc_offset VARCHAR(8), number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,"
     " PRIMARY KEY (task, copy, name), KEY (number)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+
+enum { NUMBER, CLAUSES = 3, BEGAN_US, SQL_MODE, TIME_ZONE, UTC_OFFSET, SETTINGS }; /* of the first */
 
 struct copies {
     struct tr_mysql_sink *sink;
@@ -132,6 +135,46 @@ is_repeatable(const struct tr_event *event)
     return true;
 }
 
+/* What else of its session changes what it means for a table that has no rows: "timestamps locale collations". */
+static void
+write_settings(struct copies *c)
+{
+    const struct tr_ddl_settings *settings = c->event->ddl.settings;
+    char text[2000];
+    if (settings != NULL)
+        snprintf(text, sizeof text, "%u %u %s", settings->timestamps, settings->locale,
+                 settings->collations != NULL ? settings->collations : "-");
+    literal(c, settings != NULL ? text : NULL);
+}
+
+/* text: as above, NULL where an older version wrote it. */
+static void
+read_settings(const char *text, struct tr_ddl_settings *settings)
+{
+    char *at;
+    *settings = (struct tr_ddl_settings){ 0 };
+    if (text == NULL)
+        return;
+    settings->timestamps = (uint8_t)strtoul(text, &at, 10);
+    settings->locale = (uint16_t)strtoul(at, &at, 10);
+    if (*at == ' ' && at[1] != '-')
+        settings->collations = at + 1;
+}
+
+/* A table of an older version has one column less. */
+static int
+insert(struct copies *c, struct tr_error *err)
+{
+    MYSQL *conn = c->sink->meta;
+    int rc = tr_mysql_query(conn, c->sql.data, NULL, err);
+    if (rc == 0 || mysql_errno(conn) != ER_BAD_FIELD_ERROR)
+        return rc;
+    tr_error_clear(err);
+    rc = tr_mysql_query(conn, "ALTER TABLE tailrace.copy_statement ADD COLUMN settings VARCHAR(2000)", NULL,
+                        err);
+    return rc == 0 ? tr_mysql_query(conn, c->sql.data, NULL, err) : rc;
+}
+
 /* The same statement again, after a crash, takes the place of itself. */
 static int
 keep_statement(struct copies *c, struct tr_error *err)
@@ -155,16 +198,18 @@ keep_statement(struct copies *c, struct tr_error *err)
     tr_buffer_reset(&c->sql);
     tr_buffer_text(
         &c->sql,
-        "INSERT INTO tailrace.copy_statement (task, copy, clauses, time_zone, utc_offset, began_us, sql_mode) VALUES (");
+        "INSERT INTO tailrace.copy_statement (task, copy, clauses, time_zone, utc_offset, began_us, sql_mode, settings) VALUES (");
     const char *values[] = { c->sink->base.env->task, c->copy, words.data, event->ddl.time_zone,
                              event->ddl.offset };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         literal(c, values[i]);
         tr_buffer_text(&c->sql, ", ");
     }
-    tr_buffer_printf(&c->sql, "%" PRId64 ", %" PRId64 ")", event->ddl.began_us, event->ddl.sql_mode);
+    tr_buffer_printf(&c->sql, "%" PRId64 ", %" PRId64 ", ", event->ddl.began_us, event->ddl.sql_mode);
+    write_settings(c);
+    tr_buffer_text(&c->sql, ")");
     tr_buffer_fini(&words);
-    return rc < 0 ? rc : tr_mysql_query(c->sink->meta, c->sql.data, NULL, err);
+    return rc < 0 ? rc : insert(c, err);
 }
 
 static int
@@ -310,20 +355,23 @@ run_statements(struct copies *c, const struct tr_sql_group *group, const struct 
 {
     MYSQL_RES *res = NULL;
     MYSQL_ROW row;
-    begin(c, "SELECT number, clauses, began_us, sql_mode, time_zone, utc_offset FROM tailrace.copy_statement",
-          NULL);
+    begin(c, "SELECT * FROM tailrace.copy_statement", NULL); /* an older version's may have fewer columns */
     tr_buffer_text(&c->sql, " ORDER BY number");
     int rc = run(c, &res, err);
     while (rc == 0 && res != NULL && (row = mysql_fetch_row(res)) != NULL) {
         struct tr_event own = { .kind = TR_DDL };
-        own.ddl.began_us = strtoll(row[2], NULL, 10);
-        own.ddl.sql_mode = strtoll(row[3], NULL, 10);
-        own.ddl.time_zone = row[4];
-        own.ddl.offset = row[5];
-        uint32_t part = c->event->ddl.ntables + (uint32_t)strtoul(row[0], NULL, 10);
-        rc = settle_failure(c, of, tr_my_carry_clauses(c->sink, group, &own, of, row[1], part, err), err);
+        struct tr_ddl_settings settings;
+        read_settings(mysql_num_fields(res) > SETTINGS ? row[SETTINGS] : NULL, &settings);
+        own.ddl.began_us = strtoll(row[BEGAN_US], NULL, 10);
+        own.ddl.sql_mode = strtoll(row[SQL_MODE], NULL, 10);
+        own.ddl.time_zone = row[TIME_ZONE];
+        own.ddl.offset = row[UTC_OFFSET];
+        own.ddl.settings = &settings;
+        uint32_t part = c->event->ddl.ntables + (uint32_t)strtoul(row[NUMBER], NULL, 10);
+        rc = settle_failure(c, of, tr_my_carry_clauses(c->sink, group, &own, of, row[CLAUSES], part, err),
+                            err);
         tr_buffer_reset(&c->sql);
-        tr_buffer_printf(&c->sql, "DELETE FROM tailrace.copy_statement WHERE number = %s", row[0]);
+        tr_buffer_printf(&c->sql, "DELETE FROM tailrace.copy_statement WHERE number = %s", row[NUMBER]);
         if (rc == 0)
             rc = run(c, NULL, err);
     }

@@ -108,7 +108,13 @@ def test_statements_of_the_same_engine_come_along(engines, tailrace):
     assert_same(source, target, "shop")
 
 
-SESSION = ["SET time_zone = '+03:00', timestamp = 1234567890.5",
+SESSION = ["ALTER TABLE parent ADD COLUMN counted int AUTO_INCREMENT UNIQUE",
+           "SET auto_increment_increment = 5, auto_increment_offset = 3", "ALTER TABLE t ADD COLUMN counted int AUTO_INCREMENT UNIQUE",
+           "SET auto_increment_increment = DEFAULT, auto_increment_offset = DEFAULT",
+           "SET @unknown = 1 /*!80011 , default_collation_for_utf8mb4 = utf8mb4_general_ci */", "SET @unknown = 1 /*M!110200 , character_set_collations = 'utf8mb4=utf8mb4_bin' */",
+           "CREATE TABLE words (id int PRIMARY KEY, w varchar(9) CHARACTER SET utf8mb4)", "ALTER TABLE t ADD COLUMN words varchar(9) CHARACTER SET utf8mb4",
+           "SET lc_time_names = de_DE", "ALTER TABLE t ADD COLUMN month varchar(20) DEFAULT (date_format('2001-05-01', '%M'))",
+           "SET time_zone = '+03:00', timestamp = 1234567890.5",
            "ALTER TABLE t ADD COLUMN made datetime(6) DEFAULT CURRENT_TIMESTAMP(6), ADD COLUMN day date DEFAULT (CURRENT_DATE)",
            "SET time_zone = DEFAULT, timestamp = DEFAULT", "ALTER TABLE t ADD COLUMN touched timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP",
            "SET sql_mode = 'ANSI_QUOTES'", 'ALTER TABLE "t" ADD COLUMN "q" varchar(3) DEFAULT \'x\'', "ALTER TABLE t ADD COLUMN zero date NOT NULL",
@@ -116,8 +122,20 @@ SESSION = ["SET time_zone = '+03:00', timestamp = 1234567890.5",
 
 
 def test_a_statement_is_run_as_in_its_session(engines, tailrace):
-    """Its moment, its time zone and its sql_mode are those of the source, as on a replica."""
-    source, target = engines
+    """Its moment, its time zone, its sql_mode and what else changes its meaning are those of the source, as on a replica."""
+    check_session(*engines, tailrace)
+
+
+@pytest.mark.matrix
+def test_a_statement_is_run_as_in_its_session_of_a_newer_mariadb(tailrace):
+    """Its log tells of collations before it tells of the zone and the moment."""
+    with matrix.mariadb("11.8", options=FAST) as source, matrix.mariadb("11.8", options=FAST) as target:
+        check_session(source, target, tailrace)
+
+
+def check_session(source, target, tailrace):
+    """The statements of SESSION come out the same, whatever the target's own settings are."""
+    target.sql("SET GLOBAL auto_increment_increment = 3")
     prepare(source, target, "shop")
     settings = config(source, target.url(), "shop")
     drain(tailrace, settings)
@@ -125,6 +143,7 @@ def test_a_statement_is_run_as_in_its_session(engines, tailrace):
         for statement in SESSION:
             cursor.execute(statement)
     drain(tailrace, settings)
+    target.sql("SET GLOBAL auto_increment_increment = DEFAULT")
     assert_same(source, target, "shop")
 
 

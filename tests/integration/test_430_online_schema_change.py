@@ -359,6 +359,17 @@ def test_killed_at_the_exchange(server, shop, tailrace, twin, twins):
 
 
 @pytest.mark.matrix
+def test_a_copys_statement_is_run_as_in_its_session(server, shop, tailrace, twin, twins):
+    """A TIMESTAMP of few words is what it was there; what an older version of the task kept has no such settings."""
+    drain(tailrace, twins)
+    twin.sql("CREATE TABLE tailrace.copy_statement (number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, task VARCHAR(128) NOT NULL, copy VARCHAR(130) NOT NULL,"
+             " clauses LONGTEXT NOT NULL, began_us BIGINT NOT NULL, sql_mode BIGINT NOT NULL, time_zone VARCHAR(64), utc_offset VARCHAR(8), KEY (task, copy))")
+    pt_osc(shop, "ADD COLUMN at timestamp", lambda _: None)
+    drain(tailrace, twins)
+    check_twins(server, shop, twin)
+
+
+@pytest.mark.matrix
 def test_columns_of_a_copy_are_known_at_the_exchange(server, shop, tailrace, twin):
     """What the copy's statement said counts, though the task ended in between, and the catalogue has another default and another name by now."""
     if server.sql("SELECT @@global.binlog_row_metadata")[0][0] != "FULL":
