@@ -21,6 +21,10 @@ static const char *const make_sql[] = {
     "CREATE TABLE IF NOT EXISTS tailrace.table_cut (task VARCHAR(128) NOT NULL, table_name VARCHAR(600) NOT NULL, position LONGTEXT, done TINYINT(1) NOT NULL,"
     " PRIMARY KEY (task, table_name)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 };
+/* A state of before this table, of an account that may not make it, does without. */
+static const char make_fresh_sql[] =
+    "CREATE TABLE IF NOT EXISTS tailrace.table_fresh (task VARCHAR(128) NOT NULL, table_name VARCHAR(600) NOT NULL, statement BIGINT UNSIGNED NOT NULL,"
+    " shown BIGINT UNSIGNED NOT NULL, PRIMARY KEY (task, table_name)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
 static void
 text(struct tr_buffer *sql, const char *value)
@@ -71,6 +75,12 @@ tr_my_state_tables(struct tr_mysql_sink *sink, struct tr_error *err)
             tr_error_hint(err, "GRANT ALL ON tailrace.* TO the target's account (docs/sink-mysql.md)");
         return -(int)err->class;
     }
+    rc = tr_mysql_query(sink->meta, make_fresh_sql, NULL, err);
+    if (rc == -TR_RETRY)
+        return rc;
+    if (rc < 0)
+        tr_error_clear(err);
+    sink->fresh_table = rc == 0;
     sink->state_tables = true;
     return 0;
 }
@@ -127,8 +137,60 @@ tr_my_unmark_made(struct tr_mysql_sink *sink, const struct tr_relation *relation
     const char *values[] = { sink->base.env->task, name };
     int rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_made WHERE task = %s AND table_name = %s",
                  values);
+    if (rc == 0 && sink->fresh_table)
+        rc = run(sink->meta, NULL, err,
+                 "DELETE FROM tailrace.table_fresh WHERE task = %s AND table_name = %s", values);
     free(name);
     return rc;
+}
+
+int
+tr_my_mark_fresh(struct tr_mysql_sink *sink, const struct tr_relation *relation, uint64_t statement,
+                 uint64_t shown, struct tr_error *err)
+{
+    char first[24], second[24];
+    if (!sink->fresh_table)
+        return 0;
+    char *name = tr_asprintf("%s.%s", relation->schema, relation->name);
+    snprintf(first, sizeof first, "%llu", (unsigned long long)statement);
+    snprintf(second, sizeof second, "%llu", (unsigned long long)shown);
+    const char *values[] = { sink->base.env->task, name, first, second };
+    int rc = run(
+        sink->meta, NULL, err,
+        "REPLACE INTO tailrace.table_fresh (task, table_name, statement, shown) VALUES (%s, %s, %s, %s)",
+        values);
+    free(name);
+    return rc;
+}
+
+int
+tr_my_fresh_tables(struct tr_mysql_sink *sink, MYSQL_RES **res, struct tr_error *err)
+{
+    const char *values[] = { sink->base.env->task };
+    *res = NULL;
+    if (!sink->fresh_table)
+        return 0;
+    int rc = state_table_made(sink, err);
+    return rc < 0
+               ? rc
+               : run(sink->meta, res, err,
+                     "SELECT f.table_name, f.statement, f.shown, c.done IS NOT NULL FROM tailrace.table_fresh f"
+                     " JOIN tailrace.table_made m ON m.task = f.task AND m.table_name = f.table_name"
+                     " LEFT JOIN tailrace.table_cut c ON c.task = f.task AND c.table_name = f.table_name"
+                     " WHERE f.task = %s AND COALESCE(c.done, 0) = 0",
+                     values);
+}
+
+/* A table that has been loaded in full is not made anew any more, also when it is to be loaded again: the operator may have added to it. */
+static int
+forget_fresh(struct tr_mysql_sink *sink, struct tr_error *err)
+{
+    const char *task = sink->base.env->task, *values[] = { task, task };
+    return !sink->fresh_table ? 0
+                              : run(sink->meta, NULL, err,
+                                    "DELETE FROM tailrace.table_fresh WHERE task = %s AND table_name IN"
+                                    " (SELECT table_name FROM tailrace.table_cut WHERE task = %s AND done)",
+                                    values);
 }
 
 int
@@ -248,6 +310,8 @@ save(struct tr_mysql_sink *sink, const struct tr_checkpoint *checkpoint, struct 
     if (rc == 0 && tr_my_matched(sink->meta) != 1)
         rc = tr_my_taken_over(sink, err);
     if (rc == 0)
+        rc = forget_fresh(sink, err);
+    if (rc == 0)
         rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", make);
     for (size_t i = 0; rc == 0 && i < checkpoint->ntables; i++)
         rc = tr_my_record_cut(sink, sink->meta, &checkpoint->tables[i], err);
@@ -364,6 +428,7 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.copy_column WHERE task = %s", values);
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.copy_statement WHERE task = %s", values);
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.table_made WHERE task = %s", values);
+    run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.table_fresh WHERE task = %s", values);
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.column_place WHERE task = %s", values);
     run(sink->meta, NULL, &ignored, "DELETE FROM tailrace.task_scope WHERE task = %s", values);
     rc = run(sink->meta, NULL, err, "DELETE FROM tailrace.table_cut WHERE task = %s", values);
@@ -376,11 +441,12 @@ tr_my_drop(struct tr_sink *base, struct tr_error *err)
     if (rc == 0 && there == NULL &&
         tr_mysql_query(
             sink->meta,
-            "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.table_made, tailrace.ddl_step, tailrace.copy_column,"
+            "DROP TABLE IF EXISTS tailrace.checkpoint, tailrace.table_cut, tailrace.table_made, tailrace.table_fresh, tailrace.ddl_step, tailrace.copy_column,"
             " tailrace.copy_statement, tailrace.column_place, tailrace.task_scope",
             NULL, &ignored) == 0) {
         tr_mysql_query(sink->meta, "DROP DATABASE tailrace", NULL, &ignored);
-        sink->state_tables = sink->made_table = sink->ddl_table = sink->shape_table = false;
+        sink->state_tables = sink->made_table = sink->fresh_table = sink->ddl_table = sink->shape_table =
+            false;
     }
     free(there);
     return rc;

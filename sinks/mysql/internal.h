@@ -43,6 +43,7 @@ struct tr_mysql_sink {
     bool locks_are_shown;   /* information_schema or performance_schema tells who blocks whom */
     bool state_tables;      /* tailrace.checkpoint and tailrace.table_cut are known to exist */
     bool made_table;        /* tailrace.table_made too */
+    bool fresh_table;       /* and tailrace.table_fresh */
     bool ddl_table;         /* and tailrace.ddl_step */
     bool shape_table;       /* and tailrace.column_place */
     bool keeps_shapes;      /* the source numbers its columns, and changes of them are carried */
@@ -85,6 +86,13 @@ int tr_my_mark_made(struct tr_mysql_sink *sink, const struct tr_relation *relati
 int tr_my_was_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *made,
                    struct tr_error *err);
 int tr_my_unmark_made(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err);
+/*
+ * Of those the ones that have not been loaded in full since: tailrace.table_fresh, hashes of the statements that made it and of what the server shows of it. fresh_tables: rows of name, both
+ * hashes, and whether the load was begun; NULL where nothing is known.
+ */
+int tr_my_mark_fresh(struct tr_mysql_sink *sink, const struct tr_relation *relation, uint64_t statement,
+                     uint64_t shown, struct tr_error *err);
+int tr_my_fresh_tables(struct tr_mysql_sink *sink, MYSQL_RES **res, struct tr_error *err);
 /* Is the load of the source's table complete? */
 int tr_my_is_loaded(struct tr_mysql_sink *sink, const char *schema, const char *name, bool *loaded,
                     struct tr_error *err);

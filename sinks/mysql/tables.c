@@ -227,6 +227,22 @@ progress_of(struct tr_mysql_sink *sink, const struct tr_relation *relation, enum
 }
 
 static int
+has_rows(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *filled, struct tr_error *err)
+{
+    struct tr_buffer sql;
+    char *one = NULL;
+    tr_buffer_init(&sql, 4096);
+    tr_buffer_text(&sql, "SELECT 1 FROM ");
+    tr_mysql_qualified(&sql, tr_my_database(sink, relation), relation->target_name);
+    tr_buffer_text(&sql, " LIMIT 1");
+    int rc = tr_mysql_query_text(sink->meta, sql.data, &one, err);
+    *filled = one != NULL;
+    free(one);
+    tr_buffer_fini(&sql);
+    return rc;
+}
+
+static int
 create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct tr_error *err)
 {
     struct tr_ddl *ddl;
@@ -234,19 +250,24 @@ create_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struct
     int rc = tr_ddl_new_at(schema, tr_my_dialect(sink), &sink->target, TR_DDL_NO_TABLE, &ddl, err);
     if (rc < 0)
         return rc;
+    rc = tr_my_drop_outgrown(sink, schema, ddl, err);
     for (uint32_t i = 0; rc == 0 && i < ddl->count && ddl->statements[i].phase == TR_DDL_BEFORE; i++) {
         const struct tr_ddl_statement *statement = &ddl->statements[i];
         enum progress progress = NOTHING;
-        bool made = false;
+        bool made = false, filled = true;
         /* what is loaded and not there is about to get its name by a statement of the stream */
         if (statement->kind == TR_OBJECT_TABLE && schema->tables[statement->table].settled)
             continue;
         if (statement->kind == TR_OBJECT_CHECK) /* with rows in the table it would be made of them all */
             rc = progress_of(sink, schema->tables[statement->table].relation, &progress, err);
-        if (rc == 0 && progress == NOTHING)
+        if (rc == 0 && progress == BEGUN) /* none where the table was made anew */
+            rc = has_rows(sink, schema->tables[statement->table].relation, &filled, err);
+        if (rc == 0 && (progress == NOTHING || !filled))
             rc = make(sink, sink->meta, schema, statement, &made, err);
         if (rc == 0 && made && statement->kind == TR_OBJECT_TABLE) {
-            rc = tr_my_mark_made(sink, schema->tables[statement->table].relation, err);
+            rc = tr_my_note_fresh(sink, schema, ddl, statement->table, err);
+            if (rc == 0)
+                rc = tr_my_mark_made(sink, schema->tables[statement->table].relation, err);
             tables++;
         }
     }
@@ -380,22 +401,6 @@ compare_tables(struct tr_mysql_sink *sink, const struct tr_schema *schema, struc
 }
 
 /* ---- rows that are there already */
-
-static int
-has_rows(struct tr_mysql_sink *sink, const struct tr_relation *relation, bool *filled, struct tr_error *err)
-{
-    struct tr_buffer sql;
-    char *one = NULL;
-    tr_buffer_init(&sql, 4096);
-    tr_buffer_text(&sql, "SELECT 1 FROM ");
-    tr_mysql_qualified(&sql, tr_my_database(sink, relation), relation->target_name);
-    tr_buffer_text(&sql, " LIMIT 1");
-    int rc = tr_mysql_query_text(sink->meta, sql.data, &one, err);
-    *filled = one != NULL;
-    free(one);
-    tr_buffer_fini(&sql);
-    return rc;
-}
 
 static int
 truncate_table(struct tr_mysql_sink *sink, const struct tr_relation *relation, struct tr_error *err)
