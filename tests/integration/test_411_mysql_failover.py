@@ -176,7 +176,9 @@ def test_a_node_with_the_same_id_takes_over(target, tailrace):
 @pytest.mark.matrix
 @pytest.mark.parametrize("meanwhile", ["running", "told", "hidden"])
 def test_gtids_are_switched_off_for_a_while(target, tailrace, meanwhile):
-    """Transactions without one are in no set: the place in the file tells of them, or nothing does. The server complains of them behind the first that has one, and passes over those before it."""
+    """Transactions without one are in no set: the place in the file tells of them, or nothing does.
+
+    The server complains of them behind the first that has one, and passes over those before it."""
     with matrix.mysql("9", options=FAST) as server:
         shop = server.database("shop")
         shop.sql("CREATE TABLE t (id int PRIMARY KEY)")
