@@ -18,7 +18,7 @@ def _kill_repeatedly(tailrace, config, times, seed):
 
 
 @pytest.mark.time_limit(900)
-@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_killed_at_random_under_load(source, target, tailrace, kills):
     load = Workload(source, seed=11, clients=4, ddl=True, two_phase=True, pause=0.002).create_tables()
     config = task_config(source.url, target.url)

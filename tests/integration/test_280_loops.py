@@ -48,7 +48,7 @@ def two_ends(request, engine_servers):
         end.drop()
 
 
-of_a_pair = pytest.fixture(two_ends, name="ends", **pairs(("postgresql", "postgresql"), ("mariadb", "mariadb"), ("mariadb", "postgresql")))
+of_a_pair = pytest.fixture(two_ends, name="ends", **pairs(("postgresql", "postgresql"), ("mariadb", "mariadb")))
 of_one_pair = pytest.fixture(two_ends, name="two", **pairs(("mariadb", "postgresql")))
 
 

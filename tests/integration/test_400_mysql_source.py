@@ -237,7 +237,7 @@ def test_killed_at_random_into_postgres(shop, target, tailrace, kills):
 
 
 @pytest.mark.time_limit(600)
-@pytest.mark.parametrize("kills", [15, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [pytest.param(15, marks=pytest.mark.matrix), pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_at_random_into_files(shop, tailrace, kills):
     load = MysqlWorkload(shop, seed=4, clients=2, pause=0.01).create_tables()
     config = files_config(shop, tailrace)

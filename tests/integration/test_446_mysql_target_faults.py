@@ -196,6 +196,7 @@ def test_a_table_that_grows_before_its_load_begins(engine_servers, tailrace):
         target.drop_database(shop.name)
 
 
+@pytest.mark.matrix
 def test_what_is_acknowledged_survives_a_crash_of_the_target(source, tailrace):
     """MariaDB's FLUSH ENGINE LOGS does nothing where commits are not flushed; the source must not let go of what is not on disk."""
     source.sql("CREATE TABLE public.t (id int PRIMARY KEY)")

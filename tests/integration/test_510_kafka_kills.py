@@ -41,6 +41,7 @@ def test_tailrace_killed_at_random_under_load(source, kafka, tailrace):
     assert_exact(source, kafka)
 
 
+@pytest.mark.matrix
 @pytest.mark.time_limit(1200)
 def test_the_broker_killed_under_load(source, kafka, tailrace):
     load = Workload(source, seed=22, clients=2, pause=0.005).create_tables()
