@@ -53,6 +53,17 @@ route(struct tr_task *task, struct tr_batch *batch, struct tr_ddl_table *table, 
     tr_relation_unref(relation);
 }
 
+static const struct tr_ddl_settings *
+copy_settings(struct tr_arena *arena, const struct tr_ddl_settings *from)
+{
+    if (from == NULL)
+        return NULL;
+    struct tr_ddl_settings *settings = tr_arena_alloc(arena, sizeof *settings);
+    *settings = *from;
+    settings->collations = tr_arena_strdup(arena, from->collations);
+    return settings;
+}
+
 /* The last transaction, which is the statement and nothing else, into a batch of its own. */
 static struct tr_batch *
 split(struct tr_batch *batch)
@@ -72,6 +83,7 @@ split(struct tr_batch *batch)
     event->ddl.database = tr_arena_strdup(arena, statement->ddl.database);
     event->ddl.text = tr_arena_strdup(arena, statement->ddl.text);
     event->ddl.time_zone = tr_arena_strdup(arena, statement->ddl.time_zone);
+    event->ddl.settings = copy_settings(arena, statement->ddl.settings);
     event->ddl.tables = tr_arena_alloc(arena, (statement->ddl.ntables + 1) * sizeof *event->ddl.tables);
     for (uint32_t i = 0; i < statement->ddl.ntables; i++) {
         struct tr_ddl_table *table = &event->ddl.tables[i];
