@@ -351,15 +351,18 @@ find_table(struct binlog *d, struct binlog_frame *f, struct table **table, uint8
         return binlog_fail(d, f, err, "no table map has told what table %llu is", (unsigned long long)id);
     if (found->unwanted)
         return 0;
-    if ((found->stale || found->relation == NULL) && (rc = binlog_refresh(d, f, found, err)) < 0)
+    const struct tr_decoder_hooks *hooks = &d->base.config.hooks;
+    /* before the table map is looked into: what a cut contains need not be understood, and today's catalogue may not know it */
+    if (found->relation == NULL && hooks->wanted != NULL && (rc = binlog_relation_by_name(d, found, err)) < 0)
         return rc;
     struct tr_relation *relation = found->relation;
-    const struct tr_decoder_hooks *hooks = &d->base.config.hooks;
-    bool wanted = !relation->skip;
-    if (wanted && atomic_load_explicit(&relation->guarded, memory_order_relaxed) && hooks->wanted != NULL)
-        wanted = hooks->wanted(hooks->arg, relation, txn);
-    *table = wanted ? found : NULL;
-    if (wanted)
+    if (relation != NULL && atomic_load_explicit(&relation->guarded, memory_order_relaxed) &&
+        hooks->wanted != NULL && !hooks->wanted(hooks->arg, relation, txn))
+        return 0;
+    if ((found->stale || relation == NULL) && (rc = binlog_refresh(d, f, found, err)) < 0)
+        return rc;
+    *table = found->relation->skip ? NULL : found;
+    if (*table != NULL)
         binlog_use(d, f, found, flags);
     return 0;
 }

@@ -226,7 +226,7 @@ complete(struct binlog *d, struct tr_relation *relation, const struct tr_relatio
 {
     const struct tr_catalog *catalog = &d->base.config.catalog;
     uint16_t ncolumns = relation->ncolumns;
-    relation->version = previous != NULL ? previous->version + 1 : 1;
+    relation->version = previous != NULL && previous->ncolumns > 0 ? previous->version + 1 : 1;
     int rc = catalog->complete != NULL ? catalog->complete(catalog->arg, relation, err) : 0;
     if (rc < 0)
         return rc;
