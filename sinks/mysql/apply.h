@@ -272,10 +272,10 @@ int tr_my_carry_clauses(struct tr_mysql_sink *sink, const struct tr_sql_group *g
 bool tr_my_carries_statements(const struct tr_mysql_sink *sink);
 /*
  * For a relation that is used for the first time: columns that the target lacks are added when that is safe, and types that are too narrow by now are widened in tables that the
- * task has made, if the policy allows it. *changed tells.
+ * task has made, if the policy allows it. loaded: the table has the indexes that it is to have. *changed tells.
  */
 int tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation,
-                      const struct tr_my_table *table, bool *changed, struct tr_error *err);
+                      const struct tr_my_table *table, bool loaded, bool *changed, struct tr_error *err);
 /* rekey.c: has the source another primary key, of columns that the target has? Exchange it, in a table whose key was that of `before` (or NULL) or that the task has made. */
 bool tr_my_key_differs(const struct tr_mysql_sink *sink, const struct tr_relation *relation,
                        const struct tr_my_table *table);

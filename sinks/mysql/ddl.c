@@ -16,6 +16,7 @@ struct change {
     struct tr_mysql_sink *sink;
     const struct tr_relation *relation;
     struct tr_my_table *table;
+    bool unloaded; /* the indexes come behind the rows that it is yet to get */
     struct tr_buffer sql, type, note;
 };
 
@@ -573,7 +574,10 @@ has_grown(struct change *c, const struct tr_column *column)
         (c->sink->from_postgresql && strncasecmp(c->table->columns[at].type, "tinyint(1)", 10) == 0))
         return false;
     write_type(c, column);
-    return tr_my_type_widens(c->table->columns[at].type, c->type.data);
+    /* made short for its index, which is not there yet */
+    bool kept_short = c->unloaded && strncasecmp(c->table->columns[at].type, "var", 3) == 0 &&
+                      (strcasestr(c->type.data, "text") != NULL || strcasestr(c->type.data, "blob") != NULL);
+    return !kept_short && tr_my_type_widens(c->table->columns[at].type, c->type.data);
 }
 
 bool
@@ -653,7 +657,7 @@ tr_my_write_definition(struct tr_mysql_sink *sink, const struct tr_column *colum
 
 int
 tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation,
-                  const struct tr_my_table *table, bool *changed, struct tr_error *err)
+                  const struct tr_my_table *table, bool loaded, bool *changed, struct tr_error *err)
 {
     struct change c;
     int rc = 0;
@@ -663,6 +667,7 @@ tr_my_reach_shape(struct tr_mysql_sink *sink, const struct tr_relation *relation
     /* Groups in flight may hold the table: rather begin anew than wait for ourselves. */
     rc = tr_mysql_query(sink->meta, "SET SESSION lock_wait_timeout = 2", NULL, err);
     change_init(&c, sink, relation, (struct tr_my_table *)table);
+    c.unloaded = !loaded;
     for (uint16_t i = 0; rc == 0 && i < relation->ncolumns; i++) {
         const struct tr_column *column = &relation->columns[i];
         if (!is_lacking(&c, column))

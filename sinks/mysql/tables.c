@@ -334,8 +334,9 @@ add_columns(struct tr_mysql_sink *sink, const struct tr_relation *relation, stru
             struct tr_error *err)
 {
     bool changed = false;
-    int rc = setting_is(sink, "schema", "create") ? tr_my_reach_shape(sink, relation, *table, &changed, err)
-                                                  : 0;
+    int rc = setting_is(sink, "schema", "create")
+                 ? tr_my_reach_shape(sink, relation, *table, false, &changed, err)
+                 : 0;
     if (rc == 0 && !changed)
         return 0;
     tr_my_table_free(*table);

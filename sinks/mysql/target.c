@@ -572,7 +572,7 @@ fill_map(struct tr_mysql_sink *sink, struct tr_my_map *map, struct tr_error *err
         return rc < 0 ? rc : tr_fail(err, TR_RETRY, "the target's table %s has gone", map->label);
     missing = lay_over(map, sink->apply);
     if (missing != NULL || tr_my_falls_short(sink, relation, map->table)) {
-        rc = tr_my_reach_shape(sink, relation, map->table, &added, err);
+        rc = tr_my_reach_shape(sink, relation, map->table, true, &added, err);
         if (rc == 0 && added) {
             tr_my_map_forget(sink->apply, tr_my_database(sink, relation), relation->target_name);
             rc = table_get(sink, relation, &map->table, err);

@@ -116,3 +116,24 @@ def test_a_table_that_is_not_ours_alone_is_never_made_anew(engine_servers, tailr
         shop.drop()
         target.drop_database("tailrace")
         target.drop_database(shop.name)
+
+
+@pytest.mark.parametrize("engine", ["mariadb", pytest.param("mysql", marks=pytest.mark.matrix)])
+def test_a_text_that_is_to_have_an_index_keeps_its_length(engine_servers, tailrace, engine):
+    """PostgreSQL's text of a unique key is made short enough for one: also where the load is killed before that key is made."""
+    source, target = engine_servers("postgresql", "source"), engine_servers(engine, "target")
+    shop = source.database()
+    try:
+        target.create_database(shop.name)
+        shop.sql("CREATE TABLE a (id int PRIMARY KEY, code text NOT NULL UNIQUE)")
+        shop.sql("INSERT INTO a SELECT n, 'code ' || n FROM generate_series(1, 9) n")
+        config = task_config(shop.url, target.url(shop.name), tables={"include": ["public.a"]})
+        die(tailrace, config, "load.write:1")
+        drain(tailrace, config)
+        (kind,), = target.sql(f"SELECT data_type FROM information_schema.columns WHERE table_schema = '{shop.name}' AND column_name = 'code'")
+        assert kind == "varchar"
+        assert target.sql(f"SELECT count(*) FROM {shop.name}.a") == [(9,)]
+    finally:
+        shop.drop()
+        target.drop_database("tailrace")
+        target.drop_database(shop.name)
