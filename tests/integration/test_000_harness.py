@@ -17,6 +17,7 @@ from harness.workload import Workload
 HARNESS_PARENT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.matrix
 def test_postgres_survives_kill9(make_postgres):
     server = make_postgres(name="killed")
     database = server.database()
@@ -128,6 +129,7 @@ def test_journal_check_sees_a_gap_and_a_double(source):
         Workload.check_journal(source.connect())
 
 
+@pytest.mark.matrix
 def test_workload_goes_on_after_a_crash_of_the_server(make_postgres):
     server = make_postgres(name="crashed", max_prepared_transactions=10)
     load = Workload(server.database(), seed=5, clients=3, two_phase=True).create_tables().start()

@@ -80,6 +80,7 @@ def test_while_changes_go_one_by_one(source, target, tailrace, config):
     assert_equal(source, target, ["public.t"])
 
 
+@pytest.mark.matrix
 def test_while_the_queue_is_full(source, target, tailrace, config):
     changes = [f"INSERT INTO t SELECT i, repeat('x', 1000) FROM generate_series({n}, {n + 999}) i" for n in range(10, 40010, 1000)]
     _stopped_while_waiting(source, target, tailrace, {**config, "memory": "16MiB"}, "LOCK TABLE t IN EXCLUSIVE MODE", changes, "%t%")

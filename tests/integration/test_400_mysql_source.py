@@ -225,7 +225,7 @@ def kill_repeatedly(tailrace, config, times, seed):
 
 
 @pytest.mark.time_limit(600)
-@pytest.mark.parametrize("kills", [15, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_at_random_into_postgres(shop, target, tailrace, kills):
     load = MysqlWorkload(shop, seed=3, clients=2, pause=0.01).create_tables()
     config = config_for(shop, target.url)

@@ -26,6 +26,7 @@ def make_config(source, kafka, **target):
     return task_config(source.url, None, task="shop") | {"target": {"url": kafka.url, "exactly_once": True, **target}}
 
 
+@pytest.mark.matrix
 @pytest.mark.time_limit(1200)
 def test_tailrace_killed_at_random_under_load(source, kafka, tailrace):
     rng = random.Random(5)
