@@ -104,9 +104,10 @@ refuse_read_only(struct tr_mysql_sink *sink, struct tr_error *err)
     tr_buffer_init(&sql, (size_t)1 << 16);
     tr_buffer_text(&sql, "SELECT 1 FROM tailrace.checkpoint WHERE position IS NOT NULL AND task = ");
     tr_mysql_literal(&sql, task, strlen(task));
-    tr_mysql_query_text(sink->meta, sql.data, &known, &ignored);
+    int rc = tr_mysql_query_text(sink->meta, sql.data, &known, &ignored);
+    bool later = known != NULL || (rc < 0 && ignored.class == TR_RETRY);
     tr_buffer_fini(&sql);
-    tr_fail(err, known != NULL ? TR_RETRY : TR_FATAL, "the target is read-only and takes no changes");
+    tr_fail(err, later ? TR_RETRY : TR_FATAL, "the target is read-only and takes no changes");
     free(known);
     return tr_error_hint(
         err,
@@ -161,6 +162,10 @@ learn(struct tr_mysql_sink *sink, struct tr_error *err)
     tr_error_clear(&denied);
     if (sink->flush == TR_MY_FLUSH_STATEMENT &&
         tr_mysql_query(sink->meta, "FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", NULL, &denied) < 0) {
+        if (denied.class == TR_RETRY) { /* a lost connection says nothing of what is permitted */
+            *err = denied;
+            return -TR_RETRY;
+        }
         sink->flush = TR_MY_FLUSH_NONE;
         tr_log(
             sink->base.env->log, TR_LOG_WARNING, "sink",
